@@ -1,0 +1,50 @@
+"""streamrnn: LSTM, GRU and RNN models, one step at a time, compiled by Numba.
+
+    model = streamrnn.load("vad.safetensors")   # immutable, shareable
+    stream = streamrnn.Stream(model)            # compiles here, never in step
+    y = stream.step(x)                          # (input_size,) float32 -> (output_size,) float32
+"""
+
+from streamrnn.activation import Activation
+from streamrnn.errors import (
+    ArchiveError,
+    ConversionError,
+    InputError,
+    MissingExtraError,
+    ModelError,
+    NonFiniteInputError,
+    NonFiniteStateError,
+    SnapshotError,
+    StreamBusyError,
+    StreamRNNError,
+    VerificationError,
+)
+from streamrnn.layers import GRU, LSTM, RNN, Dense, Layer
+from streamrnn.model import Model, load
+from streamrnn.version import __version__
+
+
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "ArchiveError",
+    "ConversionError",
+    "Dense",
+    "InputError",
+    "Layer",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "NonFiniteInputError",
+    "NonFiniteStateError",
+    "SnapshotError",
+    "Stream",
+    "StreamBusyError",
+    "StreamRNNError",
+    "VerificationError",
+    "__version__",
+    "load",
+]

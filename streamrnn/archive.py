@@ -1,0 +1,107 @@
+"""The file format: safetensors, with a JSON description in its metadata and a SHA-256 over every byte.
+
+The metadata has one entry, "streamrnn", a JSON object:
+
+    content_sha256  of the whole file, computed with 64 zeros in its own place
+    format          1, the version of this layout
+    layers          one object per layer: kind and options; its arrays are the tensors "<index>.<name>"
+    notes           free JSON, such as the proof that `streamrnn import` writes
+
+So one flipped bit anywhere is refused, be it in a weight, in the description or in the padding.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from streamrnn.errors import ArchiveError
+
+FORMAT = 1
+_HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')  # a JSON string within the JSON header
+
+
+class Archive(NamedTuple):
+    """What a file holds."""
+
+    tensors: Mapping[str, NDArray[Any]]
+    layers: list[dict[str, Any]]
+    notes: dict[str, Any]
+
+
+def write(path: str | os.PathLike[str], archive: Archive) -> None:
+    """Write an archive, whole or not at all. Raises ArchiveError where `path` cannot be written."""
+    description = {"content_sha256": "0" * 64, "format": FORMAT, "layers": archive.layers, "notes": archive.notes}
+    metadata = {"streamrnn": json.dumps(description, allow_nan=False)}
+    blank = save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in archive.tensors.items()}, metadata)
+    begin, end = _place_of_hash(blank, str(path))
+    replace_file(path, blank[:begin] + hashlib.sha256(blank).hexdigest().encode() + blank[end:])
+
+
+def read(path: str | os.PathLike[str]) -> Archive:
+    """Read and check an archive. Raises ArchiveError for a file that is missing, truncated, altered or of a later version."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
+    begin, end = _place_of_hash(data, str(path))
+    blank = data[:begin] + b"0" * 64 + data[end:]
+    if hashlib.sha256(blank).hexdigest().encode() != data[begin:end]:
+        raise ArchiveError(f"{path}: altered or truncated, its SHA-256 does not fit its content; import the model again")
+    try:
+        description = json.loads(json.loads(data[8 : 8 + _header_size(data)])["__metadata__"]["streamrnn"])
+        if description["format"] != FORMAT:
+            raise ArchiveError(
+                f"{path}: format {description['format']!r}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn"
+            )
+        return Archive(load_tensors(data), list(description["layers"]), dict(description["notes"]))
+    except (SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
+        if isinstance(error, ArchiveError):
+            raise
+        raise ArchiveError(f"{path}: its description cannot be read ({error}); import the model again") from error
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put `data` at `path` in one move: a reader, or a crash, sees the old file or the new one, never half of it.
+
+    Raises ArchiveError where the place cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise ArchiveError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _header_size(data: bytes) -> int:
+    """Length of the JSON header that begins at byte 8, or 0 where the file has no room for it."""
+    size = int.from_bytes(data[:8], "little")
+    return size if 8 + size <= len(data) else 0
+
+
+def _place_of_hash(data: bytes, path: str) -> tuple[int, int]:
+    """Where the 64 hexadecimal digits stand. Raises ArchiveError where there is not exactly one such place."""
+    places = list(_HASH.finditer(data, 8, 8 + _header_size(data)))
+    if len(places) != 1:
+        raise ArchiveError(f"{path}: not a streamrnn archive, or truncated; `streamrnn import` writes one")
+    return places[0].span(1)

@@ -1,0 +1,60 @@
+"""Everything that streamrnn raises on purpose.
+
+StreamRNNError
+├── ModelError             layers that cannot form a model               (also a ValueError)
+├── ArchiveError           a file that is not a whole, unaltered archive (also a ValueError)
+├── ConversionError        a foreign model that cannot be imported       (also a ValueError)
+├── VerificationError      a comparison that could not be carried out    (also a RuntimeError)
+├── InputError             an argument of a wrong shape or type          (also a ValueError)
+│   └── NonFiniteInputError    NaN or infinity in an input
+├── NonFiniteStateError    a step that overflowed the state; undone      (also an ArithmeticError)
+├── SnapshotError          a snapshot of another model, or altered       (also a ValueError)
+├── StreamBusyError        a stream entered by two threads at once       (also a RuntimeError)
+└── MissingExtraError      an optional package that is not installed     (also an ImportError)
+
+A message says where, what, why and what to do.
+"""
+
+
+class StreamRNNError(Exception):
+    """Base of every error that streamrnn raises on purpose."""
+
+
+class ModelError(StreamRNNError, ValueError):
+    """Layers that cannot form a model: a tensor of a wrong shape, sizes that do not meet, weights that are not finite."""
+
+
+class ArchiveError(StreamRNNError, ValueError):
+    """A file that is not a whole, unaltered archive of this or an earlier version."""
+
+
+class ConversionError(StreamRNNError, ValueError):
+    """A foreign model, or a part of it, that cannot be streamed or is not understood."""
+
+
+class VerificationError(StreamRNNError, RuntimeError):
+    """A comparison with a reference that could not be carried out. (One that fails is a report, not an error.)"""
+
+
+class InputError(StreamRNNError, ValueError):
+    """An argument whose shape or type does not fit. The stream is as it was."""
+
+
+class NonFiniteInputError(InputError):
+    """NaN or infinity in an input. The stream is as it was."""
+
+
+class NonFiniteStateError(StreamRNNError, ArithmeticError):
+    """A finite input drove the state out of the range of its type. The call is undone; the stream is as it was."""
+
+
+class SnapshotError(StreamRNNError, ValueError):
+    """Bytes that are not a snapshot of this model. The stream is as it was."""
+
+
+class StreamBusyError(StreamRNNError, RuntimeError):
+    """A stream was entered by two threads at once; a stream belongs to one caller at a time."""
+
+
+class MissingExtraError(StreamRNNError, ImportError):
+    """An optional package is not installed; the message names the command that installs it."""

@@ -1,0 +1,36 @@
+"""In which order each framework stacks the gates of a cell: the one table, and the permutation between two entries.
+
+Letters: LSTM i input, f forget, g cell candidate, o output; GRU r reset, z update, n candidate. ONNX calls g and n "c" and
+"h". Peepholes (P) have no g.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: {cell: {framework: order}}. "streamrnn" is the order of the canonical arrays of a layer.
+GATE_ORDERS: dict[str, dict[str, str]] = {
+    "lstm": {
+        "streamrnn": "ifgo",
+        "torch": "ifgo",  # torch.nn.LSTM: W_ii|W_if|W_ig|W_io
+        "onnx": "iofg",  # ONNX LSTM-22: W[iofc]
+        "keras": "ifgo",  # keras.layers.LSTM: kernel_i|f|c|o
+        "cudnn": "ifgo",  # cudnnGetRNNLinLayerMatrixParams: linLayerID 0..3
+    },
+    "lstm.peepholes": {
+        "streamrnn": "ifo",
+        "onnx": "iof",  # ONNX LSTM-22: P[iof]
+    },
+    "gru": {
+        "streamrnn": "rzn",
+        "torch": "rzn",  # torch.nn.GRU: W_ir|W_iz|W_in
+        "onnx": "zrn",  # ONNX GRU-22: W[zrh]
+        "keras": "zrn",  # keras.layers.GRU: kernel_z|r|h
+        "cudnn": "rzn",
+    },
+}
+
+
+def reorder(gates: NDArray[np.float32], cell: str, source: str, target: str = "streamrnn") -> NDArray[np.float32]:
+    """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in the order of `target`."""
+    orders = GATE_ORDERS[cell]
+    return gates[[orders[source].index(gate) for gate in orders[target]]]

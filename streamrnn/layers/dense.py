@@ -1,0 +1,58 @@
+"""The fully connected layer: canonical form and packing. The kernels are in streamrnn/kernels/dense.py."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.activation import LINEAR, Activation, activation
+from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Layer):
+    """Fully connected layer: y = activation(W x + b). ONNX Gemm-13 and MatMul-13 + Add-14; torch.nn.Linear.
+
+    With I inputs and O outputs:
+
+    weights     (O, I)
+    bias        (O,); None: zeros
+    activation  any of `Activation`, softmax included
+
+    Raises ModelError, naming the tensor, for anything that does not fit.
+    """
+
+    weights: Tensor
+    bias: Tensor | ArrayLike | None = None
+    activation: Activation | str = LINEAR
+
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        outputs, _ = self._freeze("weights", (None, None)).shape
+        self._freeze("bias", (outputs,), default=0)
+        object.__setattr__(self, "activation", activation(self.activation))
+
+    @property
+    def input_size(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def output_size(self) -> int:
+        return self.weights.shape[0]
+
+    def pack(self, width: Width) -> Op:
+        chosen = activation(self.activation)
+        variant = chosen.name if chosen.name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
+        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(variant, 1.0)
+        return Op(
+            kernel=f"dense.{variant}",
+            input_size=self.input_size,
+            output_size=self.output_size,
+            hidden_size=self.output_size,
+            weights=pack(width, rows(np.asarray(self.bias)[None], scale), rows(self.weights[None], scale)),
+            scratch=1,
+            constants=activation_constants(None, (chosen,)),
+        )

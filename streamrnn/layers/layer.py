@@ -1,0 +1,132 @@
+"""What every kind of layer has: canonical arrays that nobody can change, sizes, states, and a packed form."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.activation import Activation, activation
+from streamrnn.errors import ModelError
+from streamrnn.packing import Op, Width
+
+#: An array as a layer keeps it: float32, C order, read-only.
+Tensor = NDArray[np.float32]
+
+
+def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tensor:
+    """`value` as a read-only float32 copy. Raises ModelError where it is not finite or not of `shape` (None: any size)."""
+    try:
+        array = np.array(value)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"dtype {array.dtype} is not a real number")
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{where}: not an array of numbers ({error})") from None
+    if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ModelError(f"{where}: shape {array.shape} does not fit, expected ({wanted})")
+    if 0 in array.shape:
+        raise ModelError(f"{where}: shape {array.shape} is empty; every size is at least 1")
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ModelError(f"{where}: {array[place]} at {place}; every weight must be finite in float32")
+    array.flags.writeable = False
+    return array
+
+
+class Layer(ABC):
+    """A layer of a model. Its dataclass fields are its canonical form: arrays (or None) and options."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int:
+        """Values that one step takes."""
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """Values that one step gives."""
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        """Name -> initial value, (size,) float32, of each state vector that the layer carries from step to step."""
+        return {}
+
+    @abstractmethod
+    def pack(self, width: Width) -> Op:
+        """The layer as a kernel of this width reads it."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The canonical arrays by field name, those that are None left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def options(self) -> dict[str, Any]:
+        """The other fields, as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {
+            name: _to_json(value)
+            for name, value in values.items()
+            if value is not None and not isinstance(value, np.ndarray)
+        }
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the layer has learned, initial states that are all zero not counted."""
+        return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
+
+    def _freeze(self, name: str, shape: tuple[int | None, ...], *, default: float | None = None) -> Tensor:
+        """Replace the array field `name` by its frozen copy, or by `default` throughout where it is None."""
+        value = getattr(self, name)
+        if value is None and default is not None:
+            value = np.full([size or 0 for size in shape], default, np.float32)
+        array = frozen(f"{self.kind} layer, {name}", value, shape)
+        object.__setattr__(self, name, array)
+        return array
+
+    def _freeze_activations(self, count: int) -> None:
+        """Replace the field `activations` by a tuple of `count` element-wise `Activation`s."""
+        values = getattr(self, "activations")  # noqa: B009 - a field of those subclasses that call this
+        try:
+            chosen = tuple(activation(value) for value in values)
+        except TypeError:
+            raise ModelError(f"{self.kind} layer, activations: {values!r} is not a sequence of names") from None
+        if len(chosen) != count:
+            raise ModelError(f"{self.kind} layer, activations: {len(chosen)} given, expected {count}")
+        if any(value.name == "softmax" for value in chosen):
+            raise ModelError(f"{self.kind} layer, activations: softmax is not element-wise; it fits a dense layer only")
+        object.__setattr__(self, "activations", chosen)
+
+    def _check_clip(self) -> None:
+        """Raise ModelError unless the field `clip` is None or a positive number."""
+        clip = getattr(self, "clip")  # noqa: B009
+        if clip is not None and (isinstance(clip, bool) or not isinstance(clip, int | float) or not 0 < clip < 3e38):
+            raise ModelError(f"{self.kind} layer, clip: {clip!r} is not a positive number; None means no clipping")
+
+
+def activation_constants(clip: float | None, activations: tuple[Activation, ...]) -> NDArray[np.float32]:
+    """What a general kernel reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
+    numbers = [clip or 0.0]
+    for chosen in activations:
+        numbers += [chosen.code, chosen.alpha or 0.0, chosen.beta or 0.0]
+    return np.array(numbers, np.float32)
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Activation):
+        parameters = {name: getattr(value, name) for name in ("alpha", "beta") if getattr(value, name) is not None}
+        return {"name": value.name, **parameters}
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def from_json(value: Any) -> Any:
+    """The inverse of what `Layer.options` does to a value."""
+    if isinstance(value, dict):
+        return Activation(**value)
+    return tuple(from_json(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,122 @@
+"""LSTM: canonical form and packing. The kernel is streamrnn/kernels/lstm.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.activation import SIGMOID, TANH, Activation
+from streamrnn.errors import ModelError
+from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+
+_STANDARD = (SIGMOID, TANH, TANH)
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM(Layer):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997, Gers et al. 2000), as ONNX LSTM-22 and torch.nn.LSTM define it.
+
+    With I inputs, H hidden units and the gates in the order i, f, g, o:
+
+        i = σ(W_i x + R_i h + b_i)        c' = f c + i g
+        f = σ(W_f x + R_f h + b_f)        h' = o tanh(c')
+        g = tanh(W_g x + R_g h + b_g)
+        o = σ(W_o x + R_o h + b_o)
+
+    input_weights      (4, H, I)
+    recurrent_weights  (4, H, H), or (4, H, P) with a projection
+    bias               (4, H), both biases of a framework that has two, added; None: zeros
+    peepholes          (3, H), order i f o: adds p_i c and p_f c before σ, and p_o c' (Gers & Schmidhuber 2000)
+    projection         (P, H): h' = projection (o tanh(c')) (Sak et al. 2014; torch's proj_size)
+    initial_hidden     (H,) or (P,), initial_cell (H,); None: zeros
+    activations        of the gates, of the candidate, of c' (ONNX f, g, h)
+    clip               pre-activations are limited to [-clip, clip]; None: not
+    coupled            f = 1 - i (ONNX input_forget; Greff et al. 2015)
+
+    Raises ModelError, naming the tensor, for anything that does not fit.
+    """
+
+    input_weights: Tensor
+    recurrent_weights: Tensor
+    bias: Tensor | ArrayLike | None = None
+    peepholes: Tensor | None = None
+    projection: Tensor | None = None
+    initial_hidden: Tensor | ArrayLike | None = None
+    initial_cell: Tensor | ArrayLike | None = None
+    activations: Sequence[Activation | str] = _STANDARD
+    clip: float | None = None
+    coupled: bool = False
+
+    kind: ClassVar[str] = "lstm"
+
+    def __post_init__(self) -> None:
+        _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
+        outputs = hidden
+        if self.projection is not None:
+            outputs = self._freeze("projection", (None, hidden)).shape[0]
+        self._freeze("recurrent_weights", (4, hidden, outputs))
+        self._freeze("bias", (4, hidden), default=0)
+        if self.peepholes is not None:
+            self._freeze("peepholes", (3, hidden))
+        self._freeze("initial_hidden", (outputs,), default=0)
+        self._freeze("initial_cell", (hidden,), default=0)
+        self._freeze_activations(3)
+        self._check_clip()
+        if not isinstance(self.coupled, bool):
+            raise ModelError(f"lstm layer, coupled: {self.coupled!r} is not True or False")
+
+    @property
+    def input_size(self) -> int:
+        return self.input_weights.shape[2]
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the size of the cell state."""
+        return self.input_weights.shape[1]
+
+    @property
+    def output_size(self) -> int:
+        return self.recurrent_weights.shape[2]
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        return {"h": np.asarray(self.initial_hidden), "c": np.asarray(self.initial_cell)}
+
+    def pack(self, width: Width) -> Op:
+        standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
+        scales: float | np.ndarray = 1.0
+        if standard:
+            scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE, SIGMOID_SCALE])
+        weights = [
+            pack(
+                width,
+                rows(np.asarray(self.bias), scales),
+                rows(self.input_weights, scales),
+                rows(self.recurrent_weights, scales),
+            )
+        ]
+        if self.projection is not None:
+            weights.append(pack(width, rows(self.projection[None])))
+        variant = "standard" if standard else "general"
+        return Op(
+            kernel=f"lstm.{variant}" if self.projection is None else f"lstm.{variant}_projected",
+            input_size=self.input_size,
+            output_size=self.output_size,
+            hidden_size=self.hidden_size,
+            weights=np.concatenate(weights),
+            state=self.states,
+            scratch=2,
+            constants=np.zeros(0, np.float32) if standard else self._constants(width),
+        )
+
+    def _constants(self, width: Width) -> Tensor:
+        """Clip and activations, whether coupled, whether with peepholes, and the peepholes, each padded to whole panels."""
+        numbers = activation_constants(self.clip, tuple(self.activations))  # type: ignore[arg-type]
+        flags = np.array([self.coupled, self.peepholes is not None], np.float32)
+        peepholes = np.zeros((3, width.padded(self.hidden_size)), np.float32)
+        if self.peepholes is not None:
+            peepholes[:, : self.hidden_size] = self.peepholes
+        return np.concatenate([numbers, flags, peepholes.ravel()])

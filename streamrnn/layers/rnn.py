@@ -1,0 +1,84 @@
+"""The plain recurrent layer: canonical form and packing. The kernels are in streamrnn/kernels/rnn.py."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.activation import RELU, TANH, Activation
+from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.packing import TANH_SCALE, Op, Width, pack, rows
+
+
+@dataclass(frozen=True, eq=False)
+class RNN(Layer):
+    """Simple recurrent layer (Elman 1990), as ONNX RNN-22 and torch.nn.RNN define it: h' = tanh(W x + R h + b).
+
+    With I inputs and H hidden units:
+
+    input_weights      (1, H, I)
+    recurrent_weights  (1, H, H)
+    bias               (1, H), both biases of a framework that has two, added; None: zeros
+    initial_hidden     (H,); None: zeros
+    activations        one, in place of tanh: "relu" for torch's nonlinearity="relu"
+    clip               pre-activations are limited to [-clip, clip]; None: not
+
+    Raises ModelError, naming the tensor, for anything that does not fit.
+    """
+
+    input_weights: Tensor
+    recurrent_weights: Tensor
+    bias: Tensor | ArrayLike | None = None
+    initial_hidden: Tensor | ArrayLike | None = None
+    activations: Sequence[Activation | str] = (TANH,)
+    clip: float | None = None
+
+    kind: ClassVar[str] = "rnn"
+
+    def __post_init__(self) -> None:
+        _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
+        self._freeze("recurrent_weights", (1, hidden, hidden))
+        self._freeze("bias", (1, hidden), default=0)
+        self._freeze("initial_hidden", (hidden,), default=0)
+        self._freeze_activations(1)
+        self._check_clip()
+
+    @property
+    def input_size(self) -> int:
+        return self.input_weights.shape[2]
+
+    @property
+    def hidden_size(self) -> int:
+        """H."""
+        return self.input_weights.shape[1]
+
+    @property
+    def output_size(self) -> int:
+        return self.hidden_size
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        return {"h": np.asarray(self.initial_hidden)}
+
+    def pack(self, width: Width) -> Op:
+        variant = {(TANH,): "tanh", (RELU,): "relu"}.get(tuple(self.activations), "general")  # type: ignore[arg-type]
+        if self.clip is not None:
+            variant = "general"
+        scale = TANH_SCALE if variant == "tanh" else 1.0
+        return Op(
+            kernel=f"rnn.{variant}",
+            input_size=self.input_size,
+            output_size=self.output_size,
+            hidden_size=self.hidden_size,
+            weights=pack(
+                width,
+                rows(np.asarray(self.bias), scale),
+                rows(self.input_weights, scale),
+                rows(self.recurrent_weights, scale),
+            ),
+            state=self.states,
+            scratch=1,
+            constants=activation_constants(self.clip, tuple(self.activations)),  # type: ignore[arg-type]
+        )

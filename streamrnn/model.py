@@ -1,0 +1,116 @@
+"""`Model`: a stack of layers that nobody can change, which knows its sizes, its name and how to be saved."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamrnn import archive
+from streamrnn.errors import ArchiveError, ModelError
+from streamrnn.layers import KINDS, Layer
+from streamrnn.layers.layer import from_json
+
+
+class Model:
+    """Layers, each fed by the one before. Immutable, and shared freely between streams and threads.
+
+    layers  at least one `LSTM`, `GRU`, `RNN` or `Dense`, in the order in which a step passes through them
+    notes   free JSON about the model, kept in its archive: where it came from, how it was proven
+
+    Raises ModelError where the sizes of two neighbours do not meet.
+    """
+
+    def __init__(self, layers: Sequence[Layer], notes: Mapping[str, Any] | None = None) -> None:
+        self._layers = tuple(layers)
+        self._notes = dict(notes or {})
+        if not self._layers:
+            raise ModelError("a model needs at least one layer")
+        for index, layer in enumerate(self._layers):
+            if not isinstance(layer, Layer):
+                raise ModelError(f"layer {index}: {layer!r} is not a layer; known kinds: {', '.join(KINDS)}")
+        for index, (before, after) in enumerate(zip(self._layers, self._layers[1:], strict=False), 1):
+            if before.output_size != after.input_size:
+                raise ModelError(
+                    f"layer {index} ({after.kind}): takes {after.input_size} values, "
+                    f"but layer {index - 1} ({before.kind}) gives {before.output_size}"
+                )
+        self._fingerprint = self._hash()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in the order in which a step passes through them."""
+        return self._layers
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """A copy of what is known about the model; not part of its fingerprint."""
+        return json.loads(json.dumps(self._notes))  # type: ignore[no-any-return]
+
+    @property
+    def input_size(self) -> int:
+        """Values that one step takes."""
+        return self._layers[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        """Values that one step gives."""
+        return self._layers[-1].output_size
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the model has learned."""
+        return sum(layer.n_parameters for layer in self._layers)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, over kinds, options and weights: two models that compute the same have the same."""
+        return self._fingerprint
+
+    def with_notes(self, notes: Mapping[str, Any]) -> "Model":
+        """The same model with other notes."""
+        return Model(self._layers, notes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an archive (streamrnn/archive.py), whole or not at all.
+
+        Raises ArchiveError where `path` cannot be written.
+        """
+        tensors = {
+            f"{index}.{name}": tensor for index, layer in enumerate(self._layers) for name, tensor in layer.tensors().items()
+        }
+        archive.write(path, archive.Archive(tensors, self._description(), self.notes))
+
+    def __repr__(self) -> str:
+        kinds = " → ".join(f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers)
+        return f"<Model {kinds}, {self.n_parameters} parameters>"
+
+    def _description(self) -> list[dict[str, Any]]:
+        return [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
+        for layer in self._layers:
+            for name, tensor in sorted(layer.tensors().items()):
+                digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
+                digest.update(tensor.tobytes())
+        return digest.hexdigest()
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in an archive. Raises ArchiveError, naming the tensor where it is one, for anything that is not right."""
+    tensors, descriptions, notes = archive.read(path)
+    parts: list[dict[str, Any]] = [{} for _ in descriptions]
+    layers = []
+    try:
+        for name, tensor in tensors.items():
+            index, _, field = name.partition(".")
+            parts[int(index)][field] = tensor
+        for description, arrays in zip(descriptions, parts, strict=True):
+            options = {name: from_json(value) for name, value in description["options"].items()}
+            layers.append(KINDS[description["kind"]](**arrays, **options))
+        return Model(layers, notes)
+    except ModelError as error:
+        raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error

@@ -1,0 +1,76 @@
+"""Weights in the order in which a kernel reads them, and the op that a layer becomes.
+
+A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up: bias, one row
+per input, one per hidden unit; a row is [gate][block][lane]. So all gates of a unit meet in registers, the cell is computed
+there, and weights are read once, front to back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Factors that are multiplied into the rows of a gate, so that its exponential works in base 2.
+SIGMOID_SCALE = -np.log2(np.e)
+TANH_SCALE = 2 * np.log2(np.e)
+
+
+class Width(NamedTuple):
+    """How much of a layer a kernel holds in registers: vectors of `lanes` units, `blocks` vectors per gate."""
+
+    lanes: int
+    blocks: int
+
+    @property
+    def units(self) -> int:
+        """Units in a panel."""
+        return self.lanes * self.blocks
+
+    def panels(self, units: int) -> int:
+        """Panels that hold so many units."""
+        return -(-units // self.units)
+
+    def padded(self, units: int) -> int:
+        """Units rounded up to whole panels."""
+        return self.panels(units) * self.units
+
+
+@dataclass(frozen=True)
+class Op:
+    """One layer, packed for one width: what a kernel needs to know of it."""
+
+    kernel: str  # "room.variant": function `variant` of streamrnn/kernels/<room>.py builds it
+    input_size: int
+    output_size: int
+    hidden_size: int  # units of the panels
+    weights: NDArray[np.float32]  # (any,)
+    state: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> initial value, (size,) each
+    scratch: int = 0  # vectors of working memory, each as long as a padded state vector
+    constants: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
+
+
+def rows(gates: NDArray[np.float32], scales: NDArray[np.float64] | float = 1.0) -> NDArray[np.float32]:
+    """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), scaled by gate."""
+    if gates.ndim == 2:
+        gates = gates[:, :, None]
+    scaled = gates.astype(np.float64) * np.broadcast_to(scales, len(gates))[:, None, None]
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+
+
+def pack(width: Width, *sections: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sections of rows, (n_rows, n_gates, units) each, as one flat array [panel][section][row][gate][block][lane].
+
+    Units beyond the last are zero: they compute, but nothing reads them.
+    """
+    units = sections[0].shape[2]
+    panels = width.panels(units)
+    parts = []
+    for section in sections:
+        n_rows, n_gates, _ = section.shape
+        padded = np.zeros((n_rows, n_gates, panels * width.units), np.float32)
+        padded[:, :, :units] = section
+        by_panel = padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3)
+        parts.append(by_panel.reshape(panels, -1))
+    return np.concatenate(parts, axis=1).ravel()

@@ -1,0 +1,99 @@
+"""Arithmetic with one meaning for vectors and scalars: fused multiply-add, selection, bits.
+
+Each function takes vectors of one type, or scalars; a number beside a vector is splatted.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.simd.vector import Vec, common_vec, llvm_type, scalar_of
+
+_BITS = {types.float32: types.int32, types.float64: types.int64}
+_SUFFIX = {types.float32: "f32", types.float64: "f64"}
+
+
+def _meet(*args: types.Type) -> types.Type | None:
+    """The type in which all arguments meet: their vector type, or the scalar of the first."""
+    vec = next((arg for arg in args if isinstance(arg, Vec)), None)
+    if vec is None:
+        return args[0]
+    return vec if all(common_vec(vec, arg) for arg in args) else None
+
+
+def overloaded_name(name: str, typ: types.Type) -> str:
+    """Name of the LLVM intrinsic `name` for a type: llvm.fma.v8f32, llvm.fma.f32."""
+    lanes = f"v{typ.lanes}" if isinstance(typ, Vec) else ""
+    return f"llvm.{name}.{lanes}{_SUFFIX[scalar_of(typ)]}"
+
+
+def emit_fma(builder: ir.IRBuilder, typ: types.Type, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """a * b + c, rounded once."""
+    kind = llvm_type(typ)
+    function = builder.module.declare_intrinsic(overloaded_name("fma", typ), (), ir.FunctionType(kind, [kind] * 3))
+    return builder.call(function, (a, b, c))
+
+
+@intrinsic
+def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
+    """a * b + c with one rounding."""
+    typ = _meet(a, b, c)
+    if typ is None:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return emit_fma(builder, sig.return_type, *args)
+
+    return signature(typ, typ, typ, typ), codegen
+
+
+@intrinsic
+def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> Any:
+    """`a` where the mask holds, else `b`."""
+    typ = _meet(a, b) if not isinstance(b, Vec) else _meet(b, a)
+    if typ is None or (isinstance(mask, Vec) and not isinstance(typ, Vec)):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.select(*args)
+
+    return signature(typ, mask, typ, typ), codegen
+
+
+@intrinsic
+def absolute(typingctx: Any, a: types.Type) -> Any:
+    """|a|, by clearing the sign bit."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        kind = llvm_type(sig.return_type)
+        name = overloaded_name("fabs", sig.return_type)
+        return builder.call(builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind])), args)
+
+    return signature(a, a), codegen
+
+
+@intrinsic
+def to_bits(typingctx: Any, a: types.Type) -> Any:
+    """The bits of floats, as integers of the same width."""
+    bits = _BITS[scalar_of(a)]
+    result = a.with_dtype(bits) if isinstance(a, Vec) else bits
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.bitcast(args[0], llvm_type(sig.return_type))
+
+    return signature(result, a), codegen
+
+
+@intrinsic
+def from_bits(typingctx: Any, a: types.Type) -> Any:
+    """The floats whose bits the integers are."""
+    floats = {bits: dtype for dtype, bits in _BITS.items()}[scalar_of(a)]
+    result = a.with_dtype(floats) if isinstance(a, Vec) else floats
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.bitcast(args[0], llvm_type(sig.return_type))
+
+    return signature(result, a), codegen
