@@ -1,0 +1,145 @@
+"""A second opinion: every layer in slow float64 NumPy, one step after the other, as the papers and operators define it.
+
+It imports nothing of the engine. A layer is anything with the attributes that a function below reads; gates are stacked
+i f g o (LSTM) and r z n (GRU), peepholes i f o; arrays of any float type are computed in float64. Equations: ONNX LSTM-22,
+GRU-22, RNN-22 and Gemm-13; Gers & Schmidhuber 2000 (peepholes); Sak et al. 2014 (projection); Greff et al. 2015 (coupled
+gates); Cho et al. 2014 (GRU).
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Vector = NDArray[np.float64]
+States = dict[str, Vector]
+
+
+def softmax(x: Vector) -> Vector:
+    powers = np.exp(x - x.max())
+    return powers / powers.sum()
+
+
+#: name -> (function of x, alpha, beta; default alpha; default beta), from the table in ONNX LSTM-22.
+ACTIVATIONS: dict[str, tuple[Callable[[Vector, float, float], Vector], float, float]] = {
+    "linear": (lambda x, a, b: x, 0.0, 0.0),
+    "affine": (lambda x, a, b: a * x + b, 1.0, 0.0),
+    "relu": (lambda x, a, b: np.maximum(x, 0), 0.0, 0.0),
+    "leaky_relu": (lambda x, a, b: np.where(x >= 0, x, a * x), 0.01, 0.0),
+    "thresholded_relu": (lambda x, a, b: np.where(x >= a, x, 0), 1.0, 0.0),
+    "tanh": (lambda x, a, b: np.tanh(x), 0.0, 0.0),
+    "scaled_tanh": (lambda x, a, b: a * np.tanh(b * x), 1.0, 1.0),
+    "sigmoid": (lambda x, a, b: np.exp(-np.logaddexp(0, -x)), 0.0, 0.0),
+    "hard_sigmoid": (lambda x, a, b: np.clip(a * x + b, 0, 1), 0.2, 0.5),
+    "elu": (lambda x, a, b: np.where(x >= 0, x, a * np.expm1(np.minimum(x, 0))), 1.0, 0.0),
+    "softsign": (lambda x, a, b: x / (1 + np.abs(x)), 0.0, 0.0),
+    "softplus": (lambda x, a, b: np.logaddexp(0, x), 0.0, 0.0),
+    "softmax": (lambda x, a, b: softmax(x), 0.0, 0.0),
+}
+
+
+def activate(activation: Any, x: ArrayLike) -> Vector:
+    """`activation`, a name or something with a name, alpha and beta, of each value of x (softmax: of all together)."""
+    if isinstance(activation, str):
+        activation = SimpleNamespace(name=activation, alpha=None, beta=None)
+    function, alpha, beta = ACTIVATIONS[activation.name]
+    alpha = alpha if activation.alpha is None else activation.alpha
+    beta = beta if activation.beta is None else activation.beta
+    return function(np.asarray(x, np.float64), alpha, beta)
+
+
+def wide(layer: Any, name: str) -> NDArray[np.float64]:
+    """An array of a layer in float64; the number 0, which adds nothing, where the layer has none."""
+    value = getattr(layer, name, None)
+    return np.float64(0) if value is None else np.asarray(value, np.float64)
+
+
+def limit(layer: Any, x: Vector) -> Vector:
+    """Pre-activations, kept within [-clip, clip] where the layer has a clip threshold."""
+    clip = getattr(layer, "clip", None)
+    return x if clip is None else np.clip(x, -clip, clip)
+
+
+def lstm_step(layer: Any, x: Vector, states: States) -> States:
+    """One step of ONNX LSTM-22 with every option.
+
+    ONNX says of `clip` only that it bounds "the input of activations". What onnxruntime does, found by experiment and followed
+    here: the pre-activations of the four gates are limited after bias and peephole have been added; the cell state is
+    not, neither the one that is kept, nor on its way into h(), nor for the output peephole.
+    """
+    h, c = states["h"], states["c"]
+    f_gate, f_candidate, f_cell = layer.activations
+    i, f, g, o = wide(layer, "input_weights") @ x + wide(layer, "recurrent_weights") @ h + wide(layer, "bias")
+    peephole_i, peephole_f, peephole_o = np.broadcast_to(wide(layer, "peepholes"), (3, len(c)))
+
+    i = activate(f_gate, limit(layer, i + peephole_i * c))
+    f = 1 - i if layer.coupled else activate(f_gate, limit(layer, f + peephole_f * c))
+    c = f * c + i * activate(f_candidate, limit(layer, g))
+    o = activate(f_gate, limit(layer, o + peephole_o * c))
+    h = o * activate(f_cell, c)
+    return {"h": h if layer.projection is None else wide(layer, "projection") @ h, "c": c}
+
+
+def gru_step(layer: Any, x: Vector, states: States) -> States:
+    """One step of ONNX GRU-22: linear_before_reset=1 where form is "reset-after", =0 where it is "reset-before"."""
+    h = states["h"]
+    f_gate, f_candidate = layer.activations
+    recurrent_r, recurrent_z, recurrent_n = wide(layer, "recurrent_weights")
+    r, z, n = wide(layer, "input_weights") @ x + wide(layer, "bias")
+
+    r = activate(f_gate, limit(layer, r + recurrent_r @ h))
+    z = activate(f_gate, limit(layer, z + recurrent_z @ h))
+    after = layer.form == "reset-after"
+    inner = r * (recurrent_n @ h + wide(layer, "recurrent_bias")) if after else recurrent_n @ (r * h)
+    n = activate(f_candidate, limit(layer, n + inner))
+    return {"h": (1 - z) * n + z * h}
+
+
+def rnn_step(layer: Any, x: Vector, states: States) -> States:
+    """One step of ONNX RNN-22."""
+    (function,) = layer.activations
+    (total,) = wide(layer, "input_weights") @ x + wide(layer, "recurrent_weights") @ states["h"] + wide(layer, "bias")
+    return {"h": activate(function, limit(layer, total))}
+
+
+def dense_step(layer: Any, x: Vector) -> Vector:
+    """activation(W x + b): ONNX Gemm-13 with transB=1, or torch.nn.Linear, and an activation behind."""
+    return activate(layer.activation, wide(layer, "weights") @ x + wide(layer, "bias"))
+
+
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+
+
+def initial_states(layer: Any) -> States:
+    """The states before the first step, {} for a dense layer."""
+    if layer.kind == "dense":
+        return {}
+    recurrent = np.asarray(layer.recurrent_weights)
+    states = {"h": wide(layer, "initial_hidden") + np.zeros(recurrent.shape[2])}
+    if layer.kind == "lstm":
+        states["c"] = wide(layer, "initial_cell") + np.zeros(recurrent.shape[1])
+    return states
+
+
+def run_layer(layer: Any, signal: ArrayLike, states: States | None = None) -> tuple[NDArray[np.float64], States]:
+    """Outputs, (n_steps, output_size), of one layer over a signal, (n_steps, input_size), and the states it ends in."""
+    signal = np.asarray(signal, np.float64)
+    states = initial_states(layer) if states is None else states
+    if layer.kind == "dense":
+        return np.array([dense_step(layer, x) for x in signal]), {}
+    outputs = []
+    for x in signal:
+        states = STEPS[layer.kind](layer, x, states)
+        outputs.append(states["h"])
+    return np.array(outputs), states
+
+
+def run(model: Any, signal: ArrayLike) -> tuple[NDArray[np.float64], tuple[States, ...]]:
+    """Outputs of a whole model, anything with `layers`, from its initial states, and the states it ends in by layer."""
+    outputs, ends = np.asarray(signal, np.float64), []
+    for layer in model.layers:
+        outputs, states = run_layer(layer, outputs)
+        ends.append(states)
+    return outputs, tuple(ends)
