@@ -1,8 +1,8 @@
 """streamrnn: LSTM, GRU and RNN models, one step at a time, compiled by Numba.
 
-    model = streamrnn.load("vad.safetensors")   # immutable, shareable
-    stream = streamrnn.Stream(model)            # compiles here, never in step
-    y = stream.step(x)                          # (input_size,) float32 -> (output_size,) float32
+model = streamrnn.load("vad.safetensors")   # immutable, shareable
+stream = streamrnn.Stream(model)            # compiles here, never in step
+y = stream.step(x)                          # (input_size,) float32 -> (output_size,) float32
 """
 
 from streamrnn.activation import Activation
@@ -21,8 +21,8 @@ from streamrnn.errors import (
 )
 from streamrnn.layers import GRU, LSTM, RNN, Dense, Layer
 from streamrnn.model import Model, load
+from streamrnn.stream import Stream
 from streamrnn.version import __version__
-
 
 
 __all__ = [

@@ -7,8 +7,10 @@ through every function: a clamp has its constant as the first operand.
 
 import numpy as np
 
+from streamrnn.activation import Activation
 from streamrnn.kernels.inline import inline
 from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
+from streamrnn.simd.memory import load_scalar
 
 _f = np.float32
 _i = np.int32
@@ -24,6 +26,25 @@ _SATURATED = _f(30)  # 2**30 is so large that tanh is 1 in float32
 # (2**r - 1) / r on [-1/2, 1/2], relative error 1.1e-8
 _P0, _P1, _P2 = _f(0.6931471824645996), _f(0.24022649228572845), _f(0.05550357326865196)
 _P3, _P4, _P5 = _f(0.009618237614631653), _f(0.0013390735257416964), _f(0.00015403512225020677)
+
+# 2 artanh(s) / s in s**2 on [0, 1/9], relative error 1e-10; the first coefficient is 2
+_A1, _A2, _A3 = _f(0.6666668057441711), _f(0.3999869227409363), _f(0.2862072288990021)
+_A4, _A5 = _f(0.21393249928951263), _f(0.2441306859254837)
+
+(
+    _,
+    _AFFINE,
+    _RELU,
+    _LEAKY_RELU,
+    _THRESHOLDED_RELU,
+    _TANH,
+    _SCALED_TANH,
+    _SIGMOID,
+    _HARD_SIGMOID,
+    _ELU,
+    _SOFTSIGN,
+    _SOFTPLUS,
+) = (_f(code) for code, name in enumerate(Activation.DEFAULTS) if name != "softmax")
 
 
 @inline
@@ -74,3 +95,80 @@ def tanh(x):
 def flush(x):
     """x, or 0 where |x| < 1e-30: a state that decays to nothing must not become subnormal (the silence law)."""
     return select(absolute(x) < _f(1e-30), ZERO, x)
+
+
+@inline
+def exp2(t):
+    """2**t for t <= 0; 0 from -126 down."""
+    s, p = _split_exponential(above(-_LARGEST_EXPONENT, t))
+    return select(t > -_LARGEST_EXPONENT, fma(s, p, s), ZERO)
+
+
+@inline
+def expm1(x):
+    """exp(x) - 1 for x <= 88."""
+    s, p = _split_exponential(above(-_LARGEST_EXPONENT, below(_LARGEST_EXPONENT, x * LOG2E)))
+    return fma(s, p, s - ONE)
+
+
+@inline
+def log1p(u):
+    """log(1 + u) for 0 <= u <= 1, as 2 artanh(u / (2 + u))."""
+    s = u / (TWO + u)
+    s2 = s * s
+    return s * fma(s2, fma(s2, fma(s2, fma(s2, fma(s2, _A5, _A4), _A3), _A2), _A1), TWO)
+
+
+@inline
+def relu(x):
+    """max(0, x)."""
+    return above(ZERO, x)
+
+
+@inline
+def sigmoid(x):
+    """1 / (1 + exp(-x))."""
+    return sigmoid2(x * -LOG2E)
+
+
+@inline
+def softplus(x):
+    """log(1 + exp(x)), as max(0, x) + log(1 + exp(-|x|))."""
+    return relu(x) + log1p(exp2(-absolute(x) * LOG2E))
+
+
+@inline
+def clipped(clip, x):
+    """x limited to [-clip, clip]; x where clip is 0."""
+    return above(-clip, below(clip, x)) if clip > ZERO else x
+
+
+@inline
+def activate(options, x):
+    """The function of `streamrnn.Activation` whose code, alpha and beta lie at an address."""
+    code = load_scalar(options)
+    alpha = load_scalar(options + 4)
+    beta = load_scalar(options + 8)
+    if code == _AFFINE:
+        x = fma(alpha, x, beta)
+    elif code == _RELU:
+        x = relu(x)
+    elif code == _LEAKY_RELU:
+        x = select(x < ZERO, alpha * x, x)
+    elif code == _THRESHOLDED_RELU:
+        x = select(x < alpha, ZERO, x)
+    elif code == _TANH:
+        x = tanh(x)
+    elif code == _SCALED_TANH:
+        x = alpha * tanh(beta * x)
+    elif code == _SIGMOID:
+        x = sigmoid(x)
+    elif code == _HARD_SIGMOID:
+        x = above(ZERO, below(ONE, fma(alpha, x, beta)))
+    elif code == _ELU:
+        x = select(x < ZERO, alpha * expm1(x), x)
+    elif code == _SOFTSIGN:
+        x = x / (ONE + absolute(x))
+    elif code == _SOFTPLUS:
+        x = softplus(x)
+    return x

@@ -29,6 +29,7 @@ class Dense(Layer):
     activation: Activation | str = LINEAR
 
     kind: ClassVar[str] = "dense"
+    n_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape

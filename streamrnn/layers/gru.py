@@ -49,6 +49,7 @@ class GRU(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "gru"
+    n_gates: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:

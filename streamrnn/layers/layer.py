@@ -42,6 +42,7 @@ class Layer(ABC):
     """A layer of a model. Its dataclass fields are its canonical form: arrays (or None) and options."""
 
     kind: ClassVar[str]
+    n_gates: ClassVar[int]
 
     @property
     @abstractmethod
@@ -52,6 +53,11 @@ class Layer(ABC):
     @abstractmethod
     def output_size(self) -> int:
         """Values that one step gives."""
+
+    @property
+    def n_units(self) -> int:
+        """Units that share the layer's gates: the rows of its weights."""
+        return self.output_size
 
     @property
     def states(self) -> Mapping[str, Tensor]:
@@ -71,9 +77,7 @@ class Layer(ABC):
         """The other fields, as JSON values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {
-            name: _to_json(value)
-            for name, value in values.items()
-            if value is not None and not isinstance(value, np.ndarray)
+            name: _to_json(value) for name, value in values.items() if value is not None and not isinstance(value, np.ndarray)
         }
 
     @property

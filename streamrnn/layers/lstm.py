@@ -51,6 +51,7 @@ class LSTM(Layer):
     coupled: bool = False
 
     kind: ClassVar[str] = "lstm"
+    n_gates: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
@@ -76,6 +77,10 @@ class LSTM(Layer):
     def hidden_size(self) -> int:
         """H, the size of the cell state."""
         return self.input_weights.shape[1]
+
+    @property
+    def n_units(self) -> int:
+        return self.hidden_size
 
     @property
     def output_size(self) -> int:

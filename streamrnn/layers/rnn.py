@@ -36,6 +36,7 @@ class RNN(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "rnn"
+    n_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape

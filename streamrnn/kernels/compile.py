@@ -1,0 +1,42 @@
+"""Compiling: a kernel's name and width to the address of its machine code, once per process.
+
+Nothing is cached on disk: Numba's own cache is not safe between processes (docs/decisions/).
+"""
+
+import importlib
+from functools import cache
+from threading import RLock
+from typing import Any
+
+from numba import cfunc, types
+
+from streamrnn.kernels.driver import run
+from streamrnn.packing import Width
+
+_KERNEL = types.void(types.int64, types.int64, types.int64, types.int64)
+_DRIVER = types.int64(types.int64, types.int64, types.int64, types.int64)
+_lock = RLock()
+
+
+def kernel_address(name: str, width: Width) -> int:
+    """Address of the kernel `name`, "room.variant", for vectors of a width: void (record, source, target, n_steps)."""
+    with _lock:
+        return int(_kernel(name, width).address)
+
+
+def driver_address() -> int:
+    """Address of the driver: int64 (plan, x, y, n_steps)."""
+    with _lock:
+        return int(_driver().address)
+
+
+@cache
+def _kernel(name: str, width: Width) -> Any:
+    room, variant = name.split(".")
+    build = getattr(importlib.import_module(f"streamrnn.kernels.{room}"), variant)
+    return cfunc(_KERNEL, nopython=True, error_model="numpy")(build(width))
+
+
+@cache
+def _driver() -> Any:
+    return cfunc(_DRIVER, nopython=True, error_model="numpy")(run)

@@ -1,0 +1,60 @@
+"""What the kernels of all layer kinds share: the fields of a record, the blocks of a panel, the copying of vectors."""
+
+from collections.abc import Callable
+from typing import Any
+
+from streamrnn.kernels.inline import inline
+from streamrnn.packing import Width
+from streamrnn.simd.memory import load, load_int, load_scalar, store
+
+BYTES = 4  # of a float32
+
+
+@inline
+def field(record, index):
+    """The int64 at a position of a record."""
+    return load_int(record + 8 * index)
+
+
+def for_each_block(width: Width, cell: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel part that calls `cell(gates, offset, memory)` for each block of a panel.
+
+    `gates` are the block's vectors, cut out of the panel's sums [gate][block]; `offset` is the address of the block's first
+    unit relative to the first unit of all; `memory` is passed on. Written as a chain because blocks must be constants.
+    """
+    blocks, block_bytes = width.blocks, width.lanes * BYTES
+
+    def chain(block: int) -> Callable[..., Any]:
+        if block == blocks - 1:
+
+            @inline
+            def last(sums, offset, memory):
+                cell(sums[block::blocks], offset, memory)
+
+            return last
+        others = chain(block + 1)
+
+        @inline
+        def first(sums, offset, memory):
+            cell(sums[block::blocks], offset, memory)
+            others(sums, offset + block_bytes, memory)
+
+        return first
+
+    return chain(0)
+
+
+def vector_copy(width: Width) -> Callable[..., Any]:
+    """A kernel part that copies `count` float32 values: whole vectors, then one by one, so that not a byte more is touched."""
+    lanes, vector_bytes = width.lanes, width.lanes * BYTES
+
+    @inline
+    def copy(target, source, count):
+        end = count * BYTES
+        whole = end - end % vector_bytes
+        for at in range(0, whole, vector_bytes):
+            store(target + at, load(source + at, lanes))
+        for at in range(whole, end, BYTES):
+            store(target + at, load_scalar(source + at))
+
+    return copy

@@ -1,0 +1,164 @@
+"""`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
+
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.host import width_for
+from streamrnn.model import Model
+from streamrnn.packing import Op, Width
+from streamrnn.record import (
+    BACKUP,
+    CONSTANTS,
+    HEADER_FIELDS,
+    HIDDEN,
+    INPUT_SLOT,
+    INPUTS,
+    KERNEL,
+    N_OPS,
+    N_STATES,
+    OUTPUT_SLOT,
+    OUTPUTS,
+    PANELS,
+    RECORD_FIELDS,
+    SCRATCH,
+    SLOTS,
+    SOURCE,
+    STATE,
+    STATE_BLOCK,
+    STATE_VALUES,
+    STATES,
+    STRIDE,
+    TARGET,
+    TILE,
+    WEIGHTS,
+)
+
+#: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
+TILE_STEPS = 32
+
+
+def aligned(values: int) -> NDArray[np.float32]:
+    """Zeros, shape (values,) float32, that begin on a cache line."""
+    raw = np.zeros(values * 4 + 64, np.uint8)
+    begin = -raw.ctypes.data % 64
+    return raw[begin : begin + values * 4].view(np.float32)
+
+
+class Plan:
+    """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet."""
+
+    def __init__(self, model: Model) -> None:
+        from streamrnn.kernels.compile import driver_address, kernel_address  # here: reading a model needs no compiler
+
+        self.ops: list[Op] = []
+        self.widths: list[Width] = []
+        self.kernels: list[int] = []
+        self._kept: list[NDArray[np.float32]] = []  # what the records point to
+        for layer in model.layers:
+            width = width_for(layer.n_units, layer.n_gates)
+            op = layer.pack(width)
+            self.ops.append(op)
+            self.widths.append(width)
+            self.kernels.append(kernel_address(op.kernel, width))
+        self.weights = [self._copy(op.weights) for op in self.ops]
+        self.constants = [self._copy(op.constants) for op in self.ops]
+        self.driver = driver_address()
+
+    @cached_property
+    def strides(self) -> list[int]:
+        """Values from one state or scratch vector of an op to the next: whole panels, and whole cache lines."""
+        lines = []
+        for op, width in zip(self.ops, self.widths, strict=True):
+            longest = max(width.padded(op.hidden_size), width.padded(op.output_size))
+            lines.append(-(-longest // 16) * 16)
+        return lines
+
+    def _copy(self, values: NDArray[np.float32]) -> int:
+        kept = aligned(values.size)
+        kept[:] = values
+        self._kept.append(kept)
+        return int(kept.ctypes.data)
+
+
+_plans: WeakKeyDictionary[Model, Plan] = WeakKeyDictionary()
+
+
+def plan_of(model: Model) -> Plan:
+    """The plan of a model, made once and kept as long as the model."""
+    plan = _plans.get(model)
+    if plan is None:
+        plan = _plans.setdefault(model, Plan(model))
+    return plan
+
+
+class Workspace:
+    """The memory of one stream, and the table (streamrnn/record.py) that leads a driver through it.
+
+    `vectors[i][name]` is a view of the state vector `name` of layer i, (size,) float32.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
+        n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
+        self.state = aligned(n_state)
+        self._backup = aligned(n_state)
+        self._scratch = aligned(n_scratch)
+        self._between = [aligned(TILE_STEPS * op.output_size) for op in plan.ops[:-1]]
+        self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
+        self.vectors = self._views(plan)
+        views = [view for views in self.vectors for view in views.values()]
+        self._states = np.array([(view.ctypes.data, view.size) for view in views], np.int64)
+        self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
+        self._fill_header(len(plan.ops), len(views))
+        self._fill_records(plan)
+        self.address = int(self._table.ctypes.data)
+
+    def _views(self, plan: Plan) -> list[dict[str, NDArray[np.float32]]]:
+        views, at = [], 0
+        for op, stride in zip(plan.ops, plan.strides, strict=True):
+            names = {name: at + index * stride for index, name in enumerate(op.state)}
+            views.append({name: self.state[begin : begin + op.state[name].size] for name, begin in names.items()})
+            at += stride * len(op.state)
+        return views
+
+    def _fill_header(self, n_ops: int, n_states: int) -> None:
+        header: dict[int, Any] = {
+            N_OPS: n_ops,
+            TILE: TILE_STEPS,
+            SLOTS: self._slots.ctypes.data,
+            STATES: self._states.ctypes.data,
+            N_STATES: n_states,
+            STATE_BLOCK: self.state.ctypes.data,
+            BACKUP: self._backup.ctypes.data,
+            STATE_VALUES: self.state.size,
+        }
+        for position, value in header.items():
+            self._table[position] = value
+
+    def _fill_records(self, plan: Plan) -> None:
+        records = self._table[HEADER_FIELDS:].reshape(len(plan.ops), RECORD_FIELDS)
+        state, scratch = self.state.ctypes.data, self._scratch.ctypes.data
+        for index, (op, stride) in enumerate(zip(plan.ops, plan.strides, strict=True)):
+            last = index == len(plan.ops) - 1
+            fields = {
+                KERNEL: plan.kernels[index],
+                SOURCE: INPUT_SLOT if index == 0 else index + 1,
+                TARGET: OUTPUT_SLOT if last else index + 2,
+                INPUTS: op.input_size,
+                OUTPUTS: op.output_size,
+                HIDDEN: op.hidden_size,
+                PANELS: plan.widths[index].panels(op.hidden_size),
+                WEIGHTS: plan.weights[index],
+                STATE: state,
+                SCRATCH: scratch,
+                STRIDE: stride * 4,
+                CONSTANTS: plan.constants[index],
+            }
+            for position, value in fields.items():
+                records[index, position] = value
+            state += stride * len(op.state) * 4
+            scratch += stride * op.scratch * 4
