@@ -1,0 +1,197 @@
+"""Random models of every kind and variant, seeded, and the hypothesis strategies that draw them.
+
+Weights are drawn like torch's, from U(-1/sqrt(H), 1/sqrt(H)), times a gain; initial states and every other array that a layer
+may have are drawn too, so that no two numbers are the same and none is zero by chance.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from streamrnn import GRU, LSTM, RNN, Activation, Dense, Layer, Model
+
+Array = NDArray[np.float32]
+Rng = np.random.Generator
+
+#: Few examples, always the same ones.
+quick = settings(derandomize=True, max_examples=15, deadline=None)
+
+#: Hidden sizes around the multiples of every vector width and panel, odd ones and primes.
+SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 41, 47, 48, 49, 63, 64, 65, 97, 128, 131, 257, 300]
+
+#: Element-wise activations with parameters that are not the defaults.
+ACTIVATIONS = [
+    Activation("linear"),
+    Activation("affine", 0.7, -0.1),
+    Activation("relu"),
+    Activation("leaky_relu", 0.2),
+    Activation("thresholded_relu", 0.3),
+    Activation("tanh"),
+    Activation("scaled_tanh", 1.3, 0.6),
+    Activation("sigmoid"),
+    Activation("hard_sigmoid", 0.3, 0.4),
+    Activation("elu", 1.4),
+    Activation("softsign"),
+    Activation("softplus"),
+]
+
+
+def uniform(rng: Rng, bound: float, *shape: int) -> Array:
+    """Numbers from U(-bound, bound)."""
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def lstm(rng: Rng, inputs: int, hidden: int, gain: float = 1.0, *, outputs: int | None = None, **options: Any) -> LSTM:
+    """An LSTM; with `outputs` a projected one; `peepholes=True` draws them."""
+    bound = gain / math.sqrt(hidden)
+    if options.get("peepholes"):
+        options["peepholes"] = uniform(rng, bound, 3, hidden)
+    return LSTM(
+        uniform(rng, bound, 4, hidden, inputs),
+        uniform(rng, bound, 4, hidden, outputs or hidden),
+        uniform(rng, bound, 4, hidden),
+        projection=uniform(rng, bound, outputs, hidden) if outputs else None,
+        initial_hidden=uniform(rng, 0.9, outputs or hidden),
+        initial_cell=uniform(rng, 2.0, hidden),
+        **options,
+    )
+
+
+def gru(rng: Rng, inputs: int, hidden: int, gain: float = 1.0, **options: Any) -> GRU:
+    bound = gain / math.sqrt(hidden)
+    if options.get("form") != "reset-before":
+        options["recurrent_bias"] = uniform(rng, bound, hidden)
+    return GRU(
+        uniform(rng, bound, 3, hidden, inputs),
+        uniform(rng, bound, 3, hidden, hidden),
+        uniform(rng, bound, 3, hidden),
+        initial_hidden=uniform(rng, 0.9, hidden),
+        **options,
+    )
+
+
+def rnn(rng: Rng, inputs: int, hidden: int, gain: float = 1.0, **options: Any) -> RNN:
+    bound = gain / math.sqrt(hidden)
+    return RNN(
+        uniform(rng, bound, 1, hidden, inputs),
+        uniform(rng, bound, 1, hidden, hidden),
+        uniform(rng, bound, 1, hidden),
+        initial_hidden=uniform(rng, 0.9, hidden),
+        **options,
+    )
+
+
+def dense(rng: Rng, inputs: int, outputs: int, gain: float = 1.0, **options: Any) -> Dense:
+    bound = gain / math.sqrt(inputs)
+    return Dense(uniform(rng, bound, outputs, inputs), uniform(rng, bound, outputs), **options)
+
+
+Build = Callable[[Rng, int, int, float], Layer]
+
+
+def _with(build: Callable[..., Layer], **options: Any) -> Build:
+    return lambda rng, inputs, hidden, gain=1.0: build(rng, inputs, hidden, gain, **options)
+
+
+def _projected(**options: Any) -> Build:
+    return lambda rng, inputs, hidden, gain=1.0: lstm(rng, inputs, hidden, gain, outputs=1 + hidden // 2, **options)
+
+
+_EXOTIC = (Activation("hard_sigmoid", 0.3, 0.4), Activation("scaled_tanh", 1.3, 0.6), Activation("softsign"))
+
+#: name -> builder (rng, inputs, hidden, gain) of a layer: every kind with every option, and every kernel at least once.
+VARIANTS: dict[str, Build] = {
+    "lstm": _with(lstm),
+    "lstm-peepholes": _with(lstm, peepholes=True),
+    "lstm-coupled": _with(lstm, coupled=True),
+    "lstm-clipped": _with(lstm, clip=0.3),
+    "lstm-other-activations": _with(lstm, activations=_EXOTIC),
+    "lstm-projected": _projected(),
+    "lstm-with-everything": _projected(peepholes=True, coupled=True, clip=0.5, activations=_EXOTIC),
+    "gru-reset-after": _with(gru),
+    "gru-reset-before": _with(gru, form="reset-before"),
+    "gru-reset-after-with-everything": _with(gru, clip=0.4, activations=_EXOTIC[:2]),
+    "gru-reset-before-with-everything": _with(gru, form="reset-before", clip=0.4, activations=_EXOTIC[:2]),
+    "rnn-tanh": _with(rnn),
+    "rnn-relu": _with(rnn, activations=("relu",)),
+    "rnn-with-everything": _with(rnn, clip=0.4, activations=_EXOTIC[1:2]),
+    "dense-linear": _with(dense),
+    "dense-tanh": _with(dense, activation="tanh"),
+    "dense-sigmoid": _with(dense, activation="sigmoid"),
+    "dense-relu": _with(dense, activation="relu"),
+    "dense-softmax": _with(dense, activation="softmax"),
+    "dense-elu": _with(dense, activation=Activation("elu", 1.4)),
+}
+
+#: Variants that carry a state.
+RECURRENT = [name for name in VARIANTS if not name.startswith("dense")]
+
+
+def model(*variants: str, inputs: int = 3, hidden: int = 9, gain: float = 1.0, seed: int = 0) -> Model:
+    """Layers of the named variants, one behind the other, each of the same hidden size."""
+    rng = np.random.default_rng(seed)
+    layers: list[Layer] = []
+    for variant in variants:
+        layers.append(VARIANTS[variant](rng, layers[-1].output_size if layers else inputs, hidden, gain))
+    return Model(layers)
+
+
+def mixed(inputs: int = 3, seed: int = 0) -> Model:
+    """One of each kind, all of different sizes, a softmax behind."""
+    rng = np.random.default_rng(seed)
+    return Model(
+        [
+            dense(rng, inputs, 6, activation="tanh"),
+            lstm(rng, 6, 17),
+            gru(rng, 17, 9),
+            gru(rng, 9, 5, form="reset-before"),
+            rnn(rng, 5, 33),
+            dense(rng, 33, 4, activation="softmax"),
+        ]
+    )
+
+
+def decaying(variant: str, hidden: int = 9) -> Model:
+    """A model without bias whose state decays to nothing once the input is silent."""
+    layer = VARIANTS[variant](np.random.default_rng(1), 2, hidden, 0.5)
+    zeros: dict[str, Any] = {"bias": None} | ({"recurrent_bias": None} if isinstance(layer, GRU) else {})
+    return Model([rebuilt(layer, **zeros)])
+
+
+def rebuilt(layer: Layer, **changes: Any) -> Layer:
+    """The layer with some of its fields changed."""
+    return type(layer)(**(vars(layer) | changes))
+
+
+def signal(n_steps: int, inputs: int = 3, *, loudness: float = 1.0, seed: int = 0) -> Array:
+    """A chunk of normal noise, (n_steps, inputs)."""
+    return (loudness * np.random.default_rng(seed).normal(size=(n_steps, inputs))).astype(np.float32)
+
+
+@st.composite
+def layers(draw: st.DrawFn, inputs: int) -> Layer:
+    """A layer of any variant, any size to 70, quiet or loud."""
+    build = VARIANTS[draw(st.sampled_from(list(VARIANTS)))]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return build(rng, inputs, draw(st.integers(1, 70)), draw(st.sampled_from([0.5, 1.0, 3.0])))
+
+
+@st.composite
+def models(draw: st.DrawFn, max_layers: int = 3) -> Model:
+    """A stack of layers of any variants."""
+    stack = [draw(layers(draw(st.integers(1, 20))))]
+    for _ in range(draw(st.integers(0, max_layers - 1))):
+        stack.append(draw(layers(stack[-1].output_size)))
+    return Model(stack)
+
+
+@st.composite
+def cuts(draw: st.DrawFn, n_steps: int) -> list[int]:
+    """Lengths of chunks, 0 included, that add up to `n_steps`."""
+    places = sorted(draw(st.lists(st.integers(0, n_steps), max_size=8)))
+    return [end - begin for begin, end in zip([0, *places], [*places, n_steps], strict=True)]
