@@ -24,7 +24,6 @@ from streamrnn.model import Model, load
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
 
-
 __all__ = [
     "GRU",
     "LSTM",

@@ -10,10 +10,10 @@ from typing import Any
 from streamrnn.kernels.activations import ZERO, activate, exp2, sigmoid2, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, INPUTS, OUTPUTS, PANELS, SCRATCH, WEIGHTS
-from streamrnn.simd.memory import load, load_scalar, load_tuple, multiply_panel, store
+from streamrnn.simd.memory import load, load_scalar, store
 
 Kernel = Callable[[int, int, int, int], None]
 
@@ -25,7 +25,8 @@ def _as_they_are(y, n_outputs):
 
 def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any] = _as_they_are) -> Kernel:
     """`function(options, sums)` works on each vector; `finish(y, n_outputs)` then on the row at address y."""
-    lanes, blocks, panel_bytes = width.lanes, width.blocks, width.units * BYTES
+    panel_bytes = width.units * BYTES
+    sums_of_panel = panel_sums(width, 1)
     copy = vector_copy(width)
 
     @inline
@@ -41,10 +42,7 @@ def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any
         for _ in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums = load_tuple(at, lanes, blocks)
-                at += panel_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += panel_bytes * n_inputs
+                sums, at = sums_of_panel(at, source, n_inputs, source, 0)
                 each_block(sums, panel * panel_bytes, (y, options))
             finish(y, n_outputs)
             copy(target, y, n_outputs)

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
@@ -89,9 +89,8 @@ def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
 
 
 def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
-    lanes, blocks = width.lanes, width.blocks
-    panel_bytes = width.units * BYTES
-    two = 2 * blocks
+    lanes, panel_bytes = width.lanes, width.units * BYTES
+    sums_of_gates, sums_of_candidate = panel_sums(width, 2), panel_sums(width, 1)
     copy = vector_copy(width)
 
     @inline
@@ -119,20 +118,10 @@ def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
         for _ in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums = load_tuple(at, lanes, two)
-                at += 2 * panel_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += 2 * panel_bytes * n_inputs
-                sums = multiply_panel(sums, at, h, n_hidden)
-                at += 2 * panel_bytes * n_hidden
+                sums, at = sums_of_gates(at, source, n_inputs, h, n_hidden)
                 each_gate_block(sums, panel * panel_bytes, (h, reset_h, z, options))
             for panel in range(panels):
-                sums = load_tuple(at, lanes, blocks)
-                at += panel_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += panel_bytes * n_inputs
-                sums = multiply_panel(sums, at, reset_h, n_hidden)
-                at += panel_bytes * n_hidden
+                sums, at = sums_of_candidate(at, source, n_inputs, reset_h, n_hidden)
                 each_candidate_block(sums, panel * panel_bytes, (h, z, h_next, options))
             copy(h, h_next, n_hidden)
             copy(target, h_next, n_hidden)

@@ -9,11 +9,11 @@ from typing import Any
 
 from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
-from streamrnn.simd.memory import load, load_scalar, load_tuple, multiply_panel, store
+from streamrnn.simd.memory import load, load_scalar, store
 
 Kernel = Callable[[int, int, int, int], None]
 
@@ -40,10 +40,7 @@ def general_lstm_cell(gates, c, peepholes, options):
         i = fma(p_i, c, i)
         f = fma(p_f, c, f)
     i = activate(options + BYTES, clipped(clip, i))
-    if coupled:
-        f = ONE - i
-    else:
-        f = activate(options + BYTES, clipped(clip, f))
+    f = ONE - i if coupled else activate(options + BYTES, clipped(clip, f))
     g = activate(options + 4 * BYTES, clipped(clip, g))
     c = flush(fma(f, c, i * g))
     if with_peepholes:
@@ -82,9 +79,8 @@ def _general_block(width: Width) -> Callable[..., Any]:
 
 
 def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
-    lanes, blocks = width.lanes, width.blocks
     panel_bytes = width.units * BYTES
-    gate_vectors, row_bytes = 4 * blocks, 4 * panel_bytes
+    sums_of_panel = panel_sums(width, 4)
     each_block = for_each_block(width, block)
     copy = vector_copy(width)
     project = _projection(width)
@@ -99,12 +95,7 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
         for _ in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums = load_tuple(at, lanes, gate_vectors)
-                at += row_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += row_bytes * n_inputs
-                sums = multiply_panel(sums, at, h, n_outputs)
-                at += row_bytes * n_outputs
+                sums, at = sums_of_panel(at, source, n_inputs, h, n_outputs)
                 each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
             if projected:
                 project(at, m_next, h_next, field(record, HIDDEN), n_outputs)
@@ -118,7 +109,8 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
 
 def _projection(width: Width) -> Callable[..., Any]:
     """h' = W m', without a bias: panels of one gate (Sak et al. 2014; torch's proj_size)."""
-    lanes, blocks, panel_bytes = width.lanes, width.blocks, width.units * BYTES
+    panel_bytes = width.units * BYTES
+    sums_of_panel = panel_sums(width, 1)
 
     @inline
     def store_block(sums, offset, memory):
@@ -130,10 +122,7 @@ def _projection(width: Width) -> Callable[..., Any]:
     def project(weights, m, h, n_hidden, n_outputs):
         at = weights
         for offset in range(0, n_outputs * BYTES, panel_bytes):
-            sums = load_tuple(at, lanes, blocks)
-            at += panel_bytes
-            sums = multiply_panel(sums, at, m, n_hidden)
-            at += panel_bytes * n_hidden
+            sums, at = sums_of_panel(at, m, n_hidden, m, 0)
             each_block(sums, offset, h)
 
     return project

@@ -5,7 +5,7 @@ from typing import Any
 
 from streamrnn.kernels.inline import inline
 from streamrnn.packing import Width
-from streamrnn.simd.memory import load, load_int, load_scalar, store
+from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, store
 
 BYTES = 4  # of a float32
 
@@ -14,6 +14,27 @@ BYTES = 4  # of a float32
 def field(record, index):
     """The int64 at a position of a record."""
     return load_int(record + 8 * index)
+
+
+def panel_sums(width: Width, n_gates: int) -> Callable[..., Any]:
+    """A kernel part that computes the pre-activations of one panel: bias + W x + R h, in this order.
+
+    It takes the address of the panel's weights and the two inputs with their sizes (n_h may be 0), and returns the sums
+    [gate][block] with the address behind the weights that it read.
+    """
+    lanes, vectors = width.lanes, n_gates * width.blocks
+    row_bytes = vectors * lanes * BYTES
+
+    @inline
+    def sums_of_panel(at, x, n_x, h, n_h):
+        sums = load_tuple(at, lanes, vectors)
+        at += row_bytes
+        sums = multiply_panel(sums, at, x, n_x)
+        at += row_bytes * n_x
+        sums = multiply_panel(sums, at, h, n_h)
+        return sums, at + row_bytes * n_h
+
+    return sums_of_panel
 
 
 def for_each_block(width: Width, cell: Callable[..., Any]) -> Callable[..., Any]:

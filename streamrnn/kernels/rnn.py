@@ -10,16 +10,17 @@ from typing import Any
 from streamrnn.kernels.activations import activate, clipped, flush, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, WEIGHTS
-from streamrnn.simd.memory import load_scalar, load_tuple, multiply_panel, store
+from streamrnn.simd.memory import load_scalar, store
 
 Kernel = Callable[[int, int, int, int], None]
 
 
 def _build(width: Width, function: Callable[..., Any]) -> Kernel:
-    lanes, blocks, panel_bytes = width.lanes, width.blocks, width.units * BYTES
+    panel_bytes = width.units * BYTES
+    sums_of_panel = panel_sums(width, 1)
     copy = vector_copy(width)
 
     @inline
@@ -36,12 +37,7 @@ def _build(width: Width, function: Callable[..., Any]) -> Kernel:
         for _ in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums = load_tuple(at, lanes, blocks)
-                at += panel_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += panel_bytes * n_inputs
-                sums = multiply_panel(sums, at, h, n_hidden)
-                at += panel_bytes * n_hidden
+                sums, at = sums_of_panel(at, source, n_inputs, h, n_hidden)
                 each_block(sums, panel * panel_bytes, (h_next, options))
             copy(h, h_next, n_hidden)
             copy(target, h_next, n_hidden)

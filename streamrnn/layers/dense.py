@@ -1,13 +1,10 @@
 """The fully connected layer: canonical form and packing. The kernels are in streamrnn/kernels/dense.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from streamrnn.activation import LINEAR, Activation, activation
-from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
 from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
 
 
@@ -25,15 +22,15 @@ class Dense(Layer):
     """
 
     weights: Tensor
-    bias: Tensor | ArrayLike | None = None
-    activation: Activation | str = LINEAR
+    bias: Tensor = field(default_factory=absent)
+    activation: Activation = LINEAR
 
     kind: ClassVar[str] = "dense"
     n_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape
-        self._freeze("bias", (outputs,), default=0)
+        self._freeze("bias", (outputs,), or_zeros=True)
         object.__setattr__(self, "activation", activation(self.activation))
 
     @property
@@ -45,7 +42,7 @@ class Dense(Layer):
         return self.weights.shape[0]
 
     def pack(self, width: Width) -> Op:
-        chosen = activation(self.activation)
+        chosen = self.activation
         variant = chosen.name if chosen.name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
         scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(variant, 1.0)
         return Op(
@@ -53,7 +50,7 @@ class Dense(Layer):
             input_size=self.input_size,
             output_size=self.output_size,
             hidden_size=self.output_size,
-            weights=pack(width, rows(np.asarray(self.bias)[None], scale), rows(self.weights[None], scale)),
+            weights=pack(width, rows(self.bias[None], scale), rows(self.weights[None], scale)),
             scratch=1,
             constants=activation_constants(None, (chosen,)),
         )

@@ -1,15 +1,14 @@
 """GRU in both forms: canonical form and packing. The kernels are in streamrnn/kernels/gru.py."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
 from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
 
 _STANDARD = (SIGMOID, TANH)
@@ -41,11 +40,11 @@ class GRU(Layer):
 
     input_weights: Tensor
     recurrent_weights: Tensor
-    bias: Tensor | ArrayLike | None = None
-    recurrent_bias: Tensor | ArrayLike | None = None
+    bias: Tensor = field(default_factory=absent)
+    recurrent_bias: Tensor | None = None
     form: str = "reset-after"
-    initial_hidden: Tensor | ArrayLike | None = None
-    activations: Sequence[Activation | str] = _STANDARD
+    initial_hidden: Tensor = field(default_factory=absent)
+    activations: tuple[Activation, ...] = _STANDARD
     clip: float | None = None
 
     kind: ClassVar[str] = "gru"
@@ -56,14 +55,14 @@ class GRU(Layer):
             raise ModelError(f"gru layer, form: {self.form!r} is not one of {', '.join(_FORMS)}")
         _, hidden, _ = self._freeze("input_weights", (3, None, None)).shape
         self._freeze("recurrent_weights", (3, hidden, hidden))
-        self._freeze("bias", (3, hidden), default=0)
+        self._freeze("bias", (3, hidden), or_zeros=True)
         if self.form == "reset-after":
-            self._freeze("recurrent_bias", (hidden,), default=0)
+            self._freeze("recurrent_bias", (hidden,), or_zeros=True)
         elif self.recurrent_bias is not None:
             raise ModelError("gru layer, recurrent_bias: the reset-before form has none; add it to the bias of n")
-        self._freeze("initial_hidden", (hidden,), default=0)
-        self._freeze_activations(2)
-        self._check_clip()
+        self._freeze("initial_hidden", (hidden,), or_zeros=True)
+        self._set_activations(self.activations, 2)
+        self._check_clip(self.clip)
 
     @property
     def input_size(self) -> int:
@@ -80,16 +79,16 @@ class GRU(Layer):
 
     @property
     def states(self) -> Mapping[str, Tensor]:
-        return {"h": np.asarray(self.initial_hidden)}
+        return {"h": self.initial_hidden}
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None
         scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE]) if standard else np.ones(3)
-        bias = rows(np.asarray(self.bias), scales)
+        bias = rows(self.bias, scales)
         inputs = rows(self.input_weights, scales)
         recurrent = rows(self.recurrent_weights, scales)
-        if self.form == "reset-after":
-            inner = rows(np.asarray(self.recurrent_bias)[None], scales[2])
+        if self.recurrent_bias is not None:
+            inner = rows(self.recurrent_bias[None], scales[2])
             weights = pack(width, bias, inputs, inner, recurrent)
         else:
             gates = pack(width, bias[:, :2], inputs[:, :2], recurrent[:, :2])
@@ -103,5 +102,5 @@ class GRU(Layer):
             weights=weights,
             state=self.states,
             scratch=3,
-            constants=np.zeros(0, np.float32) if standard else activation_constants(self.clip, tuple(self.activations)),  # type: ignore[arg-type]
+            constants=np.zeros(0, np.float32) if standard else activation_constants(self.clip, self.activations),
         )

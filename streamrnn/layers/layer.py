@@ -1,8 +1,8 @@
 """What every kind of layer has: canonical arrays that nobody can change, sizes, states, and a packed form."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +12,13 @@ from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
 from streamrnn.packing import Op, Width
 
-#: An array as a layer keeps it: float32, C order, read-only.
-Tensor = NDArray[np.float32]
+#: An array as a layer keeps it: float32, C order, read-only. A layer is given anything that converts to it.
+Tensor = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+def absent() -> Tensor:
+    """Stands for zeros of the right shape, in a field that has them by default; so does None."""
+    return np.zeros(0, np.float32)
 
 
 def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tensor:
@@ -26,7 +31,8 @@ def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tenso
             array = np.ascontiguousarray(array, np.float32).reshape(array.shape)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{where}: not an array of numbers ({error})") from None
-    if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
+    sizes: tuple[int, ...] = array.shape
+    if len(sizes) != len(shape) or any(want not in (None, have) for want, have in zip(shape, sizes, strict=True)):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ModelError(f"{where}: shape {array.shape} does not fit, expected ({wanted})")
     if 0 in array.shape:
@@ -70,8 +76,7 @@ class Layer(ABC):
 
     def tensors(self) -> dict[str, Tensor]:
         """The canonical arrays by field name, those that are None left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in self._fields().items() if isinstance(value, np.ndarray)}
 
     def options(self) -> dict[str, Any]:
         """The other fields, as JSON values."""
@@ -85,18 +90,21 @@ class Layer(ABC):
         """How many numbers the layer has learned, initial states that are all zero not counted."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
-    def _freeze(self, name: str, shape: tuple[int | None, ...], *, default: float | None = None) -> Tensor:
-        """Replace the array field `name` by its frozen copy, or by `default` throughout where it is None."""
+    def _fields(self) -> dict[str, Any]:
+        assert is_dataclass(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def _freeze(self, name: str, shape: tuple[int | None, ...], *, or_zeros: bool = False) -> Tensor:
+        """Replace the array field `name` by its frozen copy; with `or_zeros`, by zeros where it is absent."""
         value = getattr(self, name)
-        if value is None and default is not None:
-            value = np.full([size or 0 for size in shape], default, np.float32)
+        if or_zeros and (value is None or np.size(value) == 0):
+            value = np.zeros([size or 0 for size in shape], np.float32)
         array = frozen(f"{self.kind} layer, {name}", value, shape)
         object.__setattr__(self, name, array)
         return array
 
-    def _freeze_activations(self, count: int) -> None:
-        """Replace the field `activations` by a tuple of `count` element-wise `Activation`s."""
-        values = getattr(self, "activations")  # noqa: B009 - a field of those subclasses that call this
+    def _set_activations(self, values: Sequence[Activation | str], count: int) -> None:
+        """Set the field `activations` to `count` element-wise functions."""
         try:
             chosen = tuple(activation(value) for value in values)
         except TypeError:
@@ -107,9 +115,8 @@ class Layer(ABC):
             raise ModelError(f"{self.kind} layer, activations: softmax is not element-wise; it fits a dense layer only")
         object.__setattr__(self, "activations", chosen)
 
-    def _check_clip(self) -> None:
-        """Raise ModelError unless the field `clip` is None or a positive number."""
-        clip = getattr(self, "clip")  # noqa: B009
+    def _check_clip(self, clip: float | None) -> None:
+        """Raise ModelError unless `clip` is None or a positive number."""
         if clip is not None and (isinstance(clip, bool) or not isinstance(clip, int | float) or not 0 < clip < 3e38):
             raise ModelError(f"{self.kind} layer, clip: {clip!r} is not a positive number; None means no clipping")
 

@@ -1,15 +1,14 @@
 """LSTM: canonical form and packing. The kernel is streamrnn/kernels/lstm.py."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
 from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
 
 _STANDARD = (SIGMOID, TANH, TANH)
@@ -41,12 +40,12 @@ class LSTM(Layer):
 
     input_weights: Tensor
     recurrent_weights: Tensor
-    bias: Tensor | ArrayLike | None = None
+    bias: Tensor = field(default_factory=absent)
     peepholes: Tensor | None = None
     projection: Tensor | None = None
-    initial_hidden: Tensor | ArrayLike | None = None
-    initial_cell: Tensor | ArrayLike | None = None
-    activations: Sequence[Activation | str] = _STANDARD
+    initial_hidden: Tensor = field(default_factory=absent)
+    initial_cell: Tensor = field(default_factory=absent)
+    activations: tuple[Activation, ...] = _STANDARD
     clip: float | None = None
     coupled: bool = False
 
@@ -59,13 +58,13 @@ class LSTM(Layer):
         if self.projection is not None:
             outputs = self._freeze("projection", (None, hidden)).shape[0]
         self._freeze("recurrent_weights", (4, hidden, outputs))
-        self._freeze("bias", (4, hidden), default=0)
+        self._freeze("bias", (4, hidden), or_zeros=True)
         if self.peepholes is not None:
             self._freeze("peepholes", (3, hidden))
-        self._freeze("initial_hidden", (outputs,), default=0)
-        self._freeze("initial_cell", (hidden,), default=0)
-        self._freeze_activations(3)
-        self._check_clip()
+        self._freeze("initial_hidden", (outputs,), or_zeros=True)
+        self._freeze("initial_cell", (hidden,), or_zeros=True)
+        self._set_activations(self.activations, 3)
+        self._check_clip(self.clip)
         if not isinstance(self.coupled, bool):
             raise ModelError(f"lstm layer, coupled: {self.coupled!r} is not True or False")
 
@@ -88,17 +87,15 @@ class LSTM(Layer):
 
     @property
     def states(self) -> Mapping[str, Tensor]:
-        return {"h": np.asarray(self.initial_hidden), "c": np.asarray(self.initial_cell)}
+        return {"h": self.initial_hidden, "c": self.initial_cell}
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
-        scales: float | np.ndarray = 1.0
-        if standard:
-            scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE, SIGMOID_SCALE])
+        scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE, SIGMOID_SCALE]) if standard else np.ones(4)
         weights = [
             pack(
                 width,
-                rows(np.asarray(self.bias), scales),
+                rows(self.bias, scales),
                 rows(self.input_weights, scales),
                 rows(self.recurrent_weights, scales),
             )
@@ -119,7 +116,7 @@ class LSTM(Layer):
 
     def _constants(self, width: Width) -> Tensor:
         """Clip and activations, whether coupled, whether with peepholes, and the peepholes, each padded to whole panels."""
-        numbers = activation_constants(self.clip, tuple(self.activations))  # type: ignore[arg-type]
+        numbers = activation_constants(self.clip, self.activations)
         flags = np.array([self.coupled, self.peepholes is not None], np.float32)
         peepholes = np.zeros((3, width.padded(self.hidden_size)), np.float32)
         if self.peepholes is not None:

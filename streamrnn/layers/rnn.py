@@ -1,14 +1,11 @@
 """The plain recurrent layer: canonical form and packing. The kernels are in streamrnn/kernels/rnn.py."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from streamrnn.activation import RELU, TANH, Activation
-from streamrnn.layers.layer import Layer, Tensor, activation_constants
+from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
 from streamrnn.packing import TANH_SCALE, Op, Width, pack, rows
 
 
@@ -30,9 +27,9 @@ class RNN(Layer):
 
     input_weights: Tensor
     recurrent_weights: Tensor
-    bias: Tensor | ArrayLike | None = None
-    initial_hidden: Tensor | ArrayLike | None = None
-    activations: Sequence[Activation | str] = (TANH,)
+    bias: Tensor = field(default_factory=absent)
+    initial_hidden: Tensor = field(default_factory=absent)
+    activations: tuple[Activation, ...] = (TANH,)
     clip: float | None = None
 
     kind: ClassVar[str] = "rnn"
@@ -41,10 +38,10 @@ class RNN(Layer):
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
         self._freeze("recurrent_weights", (1, hidden, hidden))
-        self._freeze("bias", (1, hidden), default=0)
-        self._freeze("initial_hidden", (hidden,), default=0)
-        self._freeze_activations(1)
-        self._check_clip()
+        self._freeze("bias", (1, hidden), or_zeros=True)
+        self._freeze("initial_hidden", (hidden,), or_zeros=True)
+        self._set_activations(self.activations, 1)
+        self._check_clip(self.clip)
 
     @property
     def input_size(self) -> int:
@@ -61,10 +58,10 @@ class RNN(Layer):
 
     @property
     def states(self) -> Mapping[str, Tensor]:
-        return {"h": np.asarray(self.initial_hidden)}
+        return {"h": self.initial_hidden}
 
     def pack(self, width: Width) -> Op:
-        variant = {(TANH,): "tanh", (RELU,): "relu"}.get(tuple(self.activations), "general")  # type: ignore[arg-type]
+        variant = {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
         if self.clip is not None:
             variant = "general"
         scale = TANH_SCALE if variant == "tanh" else 1.0
@@ -75,11 +72,11 @@ class RNN(Layer):
             hidden_size=self.hidden_size,
             weights=pack(
                 width,
-                rows(np.asarray(self.bias), scale),
+                rows(self.bias, scale),
                 rows(self.input_weights, scale),
                 rows(self.recurrent_weights, scale),
             ),
             state=self.states,
             scratch=1,
-            constants=activation_constants(self.clip, tuple(self.activations)),  # type: ignore[arg-type]
+            constants=activation_constants(self.clip, self.activations),
         )
