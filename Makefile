@@ -1,0 +1,48 @@
+# Each target sets up what it needs in .venv; it takes Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --editable
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check bench wheel-test setup clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: $(VENV)/.convert ## import two trained models, prove them, stream recorded host metrics through them
+	@$(BIN)/python examples/host_load/compare.py
+
+test: $(VENV)/.test ## run the tests; what this machine cannot run is named with its reason
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check ## lint, formatting, types, one-way imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench ## time a step and a chunk against onnxruntime
+	$(BIN)/python -m pytest benchmarks
+
+wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
+	$(BIN)/python tests/wheel.py
+
+setup: $(VENV)/.convert $(VENV)/.test $(VENV)/.check ## set up everything that run, test and check need
+
+clean: ## remove the environment and all that was built
+	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each extra of pyproject.toml.
+$(VENV)/.%: pyproject.toml $(VENV)/pyvenv.cfg
+	@echo 'setting up $(VENV) for "$*" ...'
+	@$(INSTALL) '.[$*]'
+	@touch $@
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("streamrnn needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
