@@ -6,14 +6,15 @@ import pytest
 from streamrnn.gates import GATE_ORDERS, reorder
 
 ENTRIES = [(cell, framework) for cell, orders in GATE_ORDERS.items() for framework in orders]
+every_entry = pytest.mark.parametrize(("cell", "framework"), ENTRIES, ids=["-".join(entry) for entry in ENTRIES])
 
 
-@pytest.mark.parametrize(("cell", "framework"), ENTRIES, ids="-".join)
+@every_entry
 def test_every_framework_stacks_the_same_gates(cell: str, framework: str) -> None:
     assert sorted(GATE_ORDERS[cell][framework]) == sorted(GATE_ORDERS[cell]["streamrnn"])
 
 
-@pytest.mark.parametrize(("cell", "framework"), ENTRIES, ids="-".join)
+@every_entry
 def test_reorder_puts_each_gate_where_the_target_has_it(cell: str, framework: str) -> None:
     order = GATE_ORDERS[cell][framework]
     named = np.array([[[ord(gate)]] for gate in order], np.float32)
@@ -21,7 +22,7 @@ def test_reorder_puts_each_gate_where_the_target_has_it(cell: str, framework: st
     assert "".join(chr(int(gate)) for gate in ours.ravel()) == GATE_ORDERS[cell]["streamrnn"]
 
 
-@pytest.mark.parametrize(("cell", "framework"), ENTRIES, ids="-".join)
+@every_entry
 def test_reorder_there_and_back_changes_nothing(cell: str, framework: str) -> None:
     gates = np.random.default_rng(0).normal(size=(len(GATE_ORDERS[cell][framework]), 3, 2)).astype(np.float32)
     there = reorder(gates, cell, framework)
