@@ -1,0 +1,93 @@
+"""The package as a whole: what it promises by name, and what it must not load. Holds for a source tree and for a wheel."""
+
+import builtins
+import importlib.metadata
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+
+import streamrnn
+from streamrnn import errors
+
+PUBLIC = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "ArchiveError",
+    "ConversionError",
+    "Dense",
+    "InputError",
+    "Layer",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "NonFiniteInputError",
+    "NonFiniteStateError",
+    "SnapshotError",
+    "Stream",
+    "StreamBusyError",
+    "StreamRNNError",
+    "VerificationError",
+    "__version__",
+    "load",
+]
+ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
+NOT_FOR_THE_ENGINE = ["onnx", "onnxruntime", "torch", "typer", "rich", "streamrnn_converters"]
+
+
+def test_public_names_are_these() -> None:
+    assert streamrnn.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "__version__"])
+def test_every_public_name_exists_and_is_documented(name: str) -> None:
+    assert getattr(streamrnn, name).__doc__
+
+
+def test_nothing_public_is_left_out_of_all() -> None:
+    assert {name for name in ERRORS if not name.startswith("_")} <= set(streamrnn.__all__)
+
+
+@pytest.mark.parametrize("name", NOT_FOR_THE_ENGINE)
+def test_import_loads_nothing_but_the_engine(name: str, loaded_by_import: set[str]) -> None:
+    assert name not in loaded_by_import
+
+
+def test_import_is_seen_by_the_check_above(loaded_by_import: set[str]) -> None:
+    assert {"streamrnn", "numpy"} <= loaded_by_import
+
+
+@pytest.fixture(scope="module")
+def loaded_by_import() -> set[str]:
+    """The top-level packages that are loaded after `import streamrnn` in a new process."""
+    code = "import streamrnn, sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {module.partition(".")[0] for module in result.stdout.split()}
+
+
+def test_version_is_the_one_of_the_metadata() -> None:
+    assert streamrnn.__version__ == importlib.metadata.version("streamrnn")
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_a_streamrnn_error(name: str) -> None:
+    assert issubclass(ERRORS[name], streamrnn.StreamRNNError)
+
+
+def test_the_drawn_tree_is_the_tree_of_the_errors() -> None:
+    """A line of the tree: an indent, the name, what it says, and the builtin that the class derives from too."""
+    ancestors = ["Exception"]
+    drawn = {}
+    for line in inspect.getdoc(errors).splitlines():
+        match = re.fullmatch(r"((?:[│├└─ ]{4})*)(\w+Error)(?: .*?)?(?:\(also an? (\w+)\))?", line)
+        if match:
+            indent, name, also = match.groups()
+            depth = len(indent) // 4 + 1
+            drawn[name] = (ancestors[depth - 1], *([also] if also else []))
+            ancestors[depth:] = [name]
+    assert drawn == {name: tuple(base.__name__ for base in error.__bases__) for name, error in ERRORS.items()}
+    assert all(hasattr(builtins, also) for _, *bases in drawn.values() for also in bases)
