@@ -81,6 +81,9 @@ class Model:
         }
         archive.write(path, archive.Archive(tensors, self._description(), self.notes))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model, (self._layers, self._notes)
+
     def __repr__(self) -> str:
         kinds = " → ".join(f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers)
         return f"<Model {kinds}, {self.n_parameters} parameters>"

@@ -57,7 +57,7 @@ class Plan:
         self.ops: list[Op] = []
         self.widths: list[Width] = []
         self.kernels: list[int] = []
-        self._kept: list[NDArray[np.float32]] = []  # what the records point to
+        self._kept: list[NDArray[np.float32]] = []  # what the addresses below point to
         for layer in model.layers:
             width = width_for(layer.n_units, layer.n_gates)
             op = layer.pack(width)
@@ -102,6 +102,7 @@ class Workspace:
     """
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan  # the table points into its arrays
         n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
         n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
         self.state = aligned(n_state)

@@ -90,6 +90,10 @@ class Layer(ABC):
         """How many numbers the layer has learned, initial states that are all zero not counted."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew, since a copied array would be writable."""
+        return type(self), tuple(self._fields().values())
+
     def _fields(self) -> dict[str, Any]:
         assert is_dataclass(self)
         return {field.name: getattr(self, field.name) for field in fields(self)}
