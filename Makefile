@@ -26,7 +26,7 @@ check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench ## time a step and a chunk against onnxruntime
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m pytest benchmarks --benchmark-time-unit=us --benchmark-columns=min,median,iqr,max --benchmark-sort=name
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py
