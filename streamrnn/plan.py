@@ -12,6 +12,7 @@ from streamrnn.model import Model
 from streamrnn.packing import Op, Width
 from streamrnn.record import (
     BACKUP,
+    BUSY,
     CONSTANTS,
     HEADER_FIELDS,
     HIDDEN,
@@ -68,6 +69,16 @@ class Plan:
         self.constants = [self._copy(op.constants) for op in self.ops]
         self.driver = driver_address()
 
+    @property
+    def input_size(self) -> int:
+        """Values that one step takes."""
+        return self.ops[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        """Values that one step gives."""
+        return self.ops[-1].output_size
+
     @cached_property
     def strides(self) -> list[int]:
         """Values from one state or scratch vector of an op to the next: whole panels, and whole cache lines."""
@@ -98,11 +109,12 @@ def plan_of(model: Model) -> Plan:
 class Workspace:
     """The memory of one stream, and the table (streamrnn/record.py) that leads a driver through it.
 
+    `plan` is kept, since the table points into its arrays; `address` is the table's.
     `vectors[i][name]` is a view of the state vector `name` of layer i, (size,) float32.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan  # the table points into its arrays
+        self.plan = plan
         n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
         n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
         self.state = aligned(n_state)
@@ -117,6 +129,10 @@ class Workspace:
         self._fill_header(len(plan.ops), len(views))
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
+
+    def mark_busy(self, busy: bool) -> None:
+        """Say in the table whether a caller is in the stream."""
+        self._table[BUSY] = busy
 
     def _views(self, plan: Plan) -> list[dict[str, NDArray[np.float32]]]:
         views, at = [], 0

@@ -30,7 +30,8 @@ N_STATES: Final = 4
 STATE_BLOCK: Final = 5  # address of the block that holds all state vectors
 BACKUP: Final = 6  # address of a block as large, for the state before the call
 STATE_VALUES: Final = 7  # float32 values in that block
-HEADER_FIELDS: Final = 8
+BUSY: Final = 8  # not 0 while a caller is in the stream
+HEADER_FIELDS: Final = 9
 
 INPUT_SLOT: Final = 0
 OUTPUT_SLOT: Final = 1

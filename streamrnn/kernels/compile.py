@@ -1,9 +1,10 @@
-"""Compiling: a kernel's name and width to the address of its machine code, once per process.
+"""Compiling: from a kernel's name and width, or a function, to the address of machine code, once per process.
 
 Nothing is cached on disk: Numba's own cache is not safe between processes (docs/decisions/).
 """
 
 import importlib
+from collections.abc import Callable
 from functools import cache
 from threading import RLock
 from typing import Any
@@ -14,7 +15,7 @@ from streamrnn.kernels.driver import run
 from streamrnn.packing import Width
 
 _KERNEL = types.void(types.int64, types.int64, types.int64, types.int64)
-_DRIVER = types.int64(types.int64, types.int64, types.int64, types.int64)
+_CALLBACK = types.int64(types.int64, types.int64, types.int64, types.int64)
 _lock = RLock()
 
 
@@ -26,8 +27,13 @@ def kernel_address(name: str, width: Width) -> int:
 
 def driver_address() -> int:
     """Address of the driver: int64 (plan, x, y, n_steps)."""
+    return callback_address(run)
+
+
+def callback_address(function: Callable[[int, int, int, int], int]) -> int:
+    """Address of a function of four int64 that returns one, compiled."""
     with _lock:
-        return int(_driver().address)
+        return int(_callback(function).address)
 
 
 @cache
@@ -38,5 +44,5 @@ def _kernel(name: str, width: Width) -> Any:
 
 
 @cache
-def _driver() -> Any:
-    return cfunc(_DRIVER, nopython=True, error_model="numpy")(run)
+def _callback(function: Callable[[int, int, int, int], int]) -> Any:
+    return cfunc(_CALLBACK, nopython=True, error_model="numpy")(function)

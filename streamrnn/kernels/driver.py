@@ -35,7 +35,7 @@ from streamrnn.record import (
     TARGET,
     TILE,
 )
-from streamrnn.simd.memory import load_int, load_scalar, store
+from streamrnn.simd.memory import load_int, load_int32, load_scalar, store
 
 _EXPONENT = 0x7F800000
 
@@ -54,22 +54,12 @@ def call_kernel(
     return signature(types.void, *[types.int64] * 5), codegen
 
 
-@intrinsic
-def _load_bits(typingctx: Any, address: types.Type) -> Any:
-    """The 32 bits at an address."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        return builder.load(builder.inttoptr(args[0], ir.IntType(32).as_pointer()), align=4)
-
-    return signature(types.int32, types.int64), codegen
-
-
 @inline
 def all_finite(address, count):
     """Whether `count` float32 values are all finite. Written so that LLVM makes vectors of it."""
     worst = 0
     for at in range(address, address + count * BYTES, BYTES):
-        worst |= (_load_bits(at) & _EXPONENT) == _EXPONENT
+        worst |= (load_int32(at) & _EXPONENT) == _EXPONENT
     return worst == 0
 
 

@@ -88,6 +88,27 @@ def load_int(typingctx: Any, address: types.Type) -> Any:
 
 
 @intrinsic
+def load_int32(typingctx: Any, address: types.Type) -> Any:
+    """The int32 at an address."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return _load(builder, args[0], ir.IntType(32))
+
+    return signature(types.int32, types.int64), codegen
+
+
+@intrinsic
+def store_int32(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write an int32 to an address."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        builder.store(args[1], _pointer(builder, args[0], ir.IntType(32)))
+        return context.get_dummy_value()
+
+    return signature(types.void, types.int64, types.int32), codegen
+
+
+@intrinsic
 def multiply_panel(typingctx: Any, sums: types.Type, weights: types.Type, inputs: types.Type, count: types.Type) -> Any:
     """Add a matrix-vector product to `sums`, input by input: sums[j] = fma(inputs[k], weights[k, j], sums[j]).
 

@@ -1,0 +1,119 @@
+"""The machine code of the compiled door (compiled.py): from array objects to the driver and back."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.door.layout import (
+    ARRAY_TYPE,
+    DATA,
+    DIMENSIONS,
+    DTYPE,
+    FLAGS,
+    FLOAT32,
+    N_DIMENSIONS,
+    N_INPUTS,
+    N_OUTPUTS,
+    OUT,
+    PLAIN,
+    PLAN,
+    READABLE,
+    RING,
+    RING_SIZE,
+    TUPLE_ITEMS,
+    TUPLE_SIZE,
+    TYPE,
+    VECTORCALL,
+    WRITABLE,
+)
+from streamrnn.kernels.driver import run
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import BYTES, field
+from streamrnn.record import BUSY, DONE
+from streamrnn.simd.memory import load_int, load_int32, store_int32
+
+_NULL = 0
+_run = inline(run)
+
+
+@intrinsic
+def vectorcall(
+    typingctx: Any, function: types.Type, target: types.Type, args: types.Type, n_args: types.Type, names: types.Type
+) -> Any:
+    """PyObject_Vectorcall, at the address `function`."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 4)
+        return builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+
+    return signature(types.int64, *[types.int64] * 5), codegen
+
+
+@inline
+def _is_vector(array, size, flags, table):
+    """Whether an array object is one float32 vector of a size whose flags include `flags`, its type ndarray itself."""
+    return (
+        load_int(array + DTYPE) == field(table, FLOAT32)
+        and load_int32(array + N_DIMENSIONS) == 1
+        and load_int(load_int(array + DIMENSIONS)) == size
+        and (load_int32(array + FLAGS) & flags) == flags
+    )
+
+
+@inline
+def _free_of_ring(table):
+    """An array of the ring that nobody else holds and that is as it was made; NULL if there is none."""
+    for index in range(RING_SIZE):
+        array = field(table, RING + 2 * index)
+        if (
+            load_int32(array) == 1
+            and load_int(array + DATA) == field(table, RING + 2 * index + 1)
+            and _is_vector(array, field(table, N_OUTPUTS), WRITABLE, table)
+        ):
+            return array
+    return _NULL
+
+
+@inline
+def _given_out(table, x, out):
+    """The caller's `out`, if it can be written to as it is and does not overlap x; else NULL."""
+    n_inputs, n_outputs = field(table, N_INPUTS), field(table, N_OUTPUTS)
+    if load_int(out + TYPE) != field(table, ARRAY_TYPE) or not _is_vector(out, n_outputs, WRITABLE, table):
+        return _NULL
+    x, y = load_int(x + DATA), load_int(out + DATA)
+    return out if y + n_outputs * BYTES <= x or x + n_inputs * BYTES <= y else _NULL
+
+
+@inline
+def _result(table, args, n_args, names):
+    """Where the result of a usual call goes; NULL if the call is unusual."""
+    plan, x = field(table, PLAN), load_int(args)
+    if n_args < 1 or load_int(x + TYPE) != field(table, ARRAY_TYPE) or field(plan, BUSY):
+        return _NULL
+    if not _is_vector(x, field(table, N_INPUTS), READABLE, table):
+        return _NULL
+    if names == _NULL:
+        if n_args == 1:
+            return _free_of_ring(table)
+        return _given_out(table, x, load_int(args + 8)) if n_args == 2 else _NULL
+    if n_args == 1 and load_int(names + TUPLE_SIZE) == 1 and load_int(names + TUPLE_ITEMS) == field(table, OUT):
+        return _given_out(table, x, load_int(args + 8))
+    return _NULL
+
+
+def step(self: int, args: int, n_args: int, names: int) -> int:
+    """METH_FASTCALL | METH_KEYWORDS: `self` the table's array object, `args` the objects, `names` a tuple or NULL.
+
+    What the driver refuses goes to the plain door as well, which finds out again and says why.
+    """
+    table = load_int(self + DATA)
+    result = _result(table, args, n_args, names)
+    if result != _NULL:
+        status = _run(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
+        if status == DONE:
+            store_int32(result, load_int32(result) + 1)  # a new reference
+            return result
+    return vectorcall(field(table, VECTORCALL), field(table, PLAIN), args, n_args, names)

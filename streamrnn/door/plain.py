@@ -1,0 +1,116 @@
+"""The plain door: takes whatever a caller may give, converts it or says what is wrong with it, and runs the driver."""
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
+from streamrnn.plan import Workspace
+from streamrnn.record import INPUT_NOT_FINITE, STATE_NOT_FINITE
+
+_ADDRESS = ctypes.c_int64
+_KEEPS_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
+_RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
+
+
+class PlainDoor:
+    """The way into one stream's memory, for one caller at a time.
+
+    workspace  the stream's memory, of a plan with sizes I and O
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._table = workspace.address
+        self._advance = _KEEPS_GIL(workspace.plan.driver)
+        self._advance_without_gil = _RELEASES_GIL(workspace.plan.driver)
+        self._x = np.zeros(workspace.plan.input_size, np.float32)
+        self._y = np.zeros(workspace.plan.output_size, np.float32)
+        self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        """Hold the stream. Raises StreamBusyError where another caller does."""
+        if not self._lock.acquire(blocking=False):
+            raise StreamBusyError("another thread is in this stream; give each thread its own, or take turns with a lock")
+        self._workspace.mark_busy(True)
+
+    def __exit__(self, *_: object) -> None:
+        self._workspace.mark_busy(False)
+        self._lock.release()
+
+    def step(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """One step, as `Stream.step` describes it."""
+        values = _vector(x, self._x.size)
+        if out is not None:
+            _check_out(out, self._y.size)
+        with self:
+            self._x[:] = values
+            _explain(self._advance(self._table, self._x_address, self._y_address, 1), self._x)
+            if out is None:
+                return self._y.copy()
+            out[:] = self._y
+            return out
+
+    def process(self, block: ArrayLike) -> NDArray[np.float32]:
+        """Many steps, as `Stream.process` describes it."""
+        x = np.ascontiguousarray(_numbers("process", block))
+        if x.ndim != 2 or x.shape[1] != self._x.size:
+            raise InputError(f"process: shape {x.shape} does not fit, expected (n_steps, {self._x.size})")
+        y = np.empty((len(x), self._y.size), np.float32)
+        with self:
+            _explain(self._advance_without_gil(self._table, x.ctypes.data, y.ctypes.data, len(x)), x)
+        return y
+
+
+def _vector(x: ArrayLike, size: int) -> NDArray[np.float32]:
+    """`x` as float32 of shape (size,)."""
+    array = _numbers("step", x)
+    if array.shape == (size,):
+        return array
+    if size == 1 and array.shape == ():
+        return array.reshape(1)
+    raise InputError(f"step: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
+
+
+def _numbers(call: str, value: ArrayLike) -> NDArray[np.float32]:
+    """`value` as float32, converted where needed. Raises InputError where that is impossible or would lose something."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError(f"{call}: the array has masked values; fill or drop them first")
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"dtype {array.dtype} is not a real number")
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{call}: not an array of numbers ({error})") from None
+
+
+def _check_out(out: Any, size: int) -> None:
+    fits = type(out) is np.ndarray and out.dtype == np.float32 and out.shape == (size,)
+    if not fits or not out.flags.writeable:
+        raise InputError(f"step: out must be a writable float32 array of shape ({size},), not {_described(out)}")
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    return f"{type(value).__name__} of {value.dtype}, shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
+
+
+def _explain(status: int, x: NDArray[np.float32]) -> None:
+    """Raise what the driver found."""
+    if status == INPUT_NOT_FINITE:
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise NonFiniteInputError(
+            f"input{list(place)} is {x[place]}; the state is as it was; leave the value out, or replace it by a number"
+        )
+    if status == STATE_NOT_FINITE:
+        raise NonFiniteStateError(
+            "the state left the range of float32; the call is undone; the input is too large or the model diverges: "
+            "scale the input, or reset the stream"
+        )
