@@ -1,0 +1,59 @@
+"""What an archive holds, as JSON values: what `inspect` shows."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from streamrnn.activation import Activation
+from streamrnn.archive import FORMAT
+from streamrnn.layers import Layer
+from streamrnn.model import Model
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Sizes, parameters, weights and state in numbers and bytes, the layers one by one, and the notes."""
+    n_states = sum(vector.size for layer in model.layers for vector in layer.states.values())
+    return {
+        "format": FORMAT,
+        "fingerprint": model.fingerprint,
+        "input_size": model.input_size,
+        "output_size": model.output_size,
+        "parameters": model.n_parameters,
+        "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),
+        "state_values": n_states,
+        "state_bytes": n_states * np.dtype(np.float32).itemsize,
+        "layers": [_describe_layer(layer) for layer in model.layers],
+        "notes": model.notes,
+    }
+
+
+def _describe_layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "kind": layer.kind,
+        "input_size": layer.input_size,
+        "units": layer.n_units,
+        "output_size": layer.output_size,
+        "parameters": layer.n_parameters,
+        "state": {name: vector.size for name, vector in layer.states.items()},
+        "options": _unusual(layer),
+    }
+
+
+def _unusual(layer: Layer) -> dict[str, Any]:
+    """The options that are not the default, and the arrays that a layer of this kind can do without, as their shapes."""
+    found: dict[str, Any] = {}
+    for field in fields(layer):  # type: ignore[arg-type]
+        value = getattr(layer, field.name)
+        if isinstance(value, np.ndarray):
+            if field.default is None and not field.name.endswith("bias") and value.any():
+                found[field.name] = list(value.shape)
+        elif value != field.default:
+            found[field.name] = _text(value)
+    return found
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_text(item) for item in value]
+    return str(value) if isinstance(value, Activation) else value

@@ -1,0 +1,92 @@
+"""The two ends of `run` as file descriptors: what arrives is seen at once, and what is written has left."""
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from streamrnn.command.interruption import Interruption, OutputClosed
+from streamrnn.errors import StreamRNNError
+
+#: Bytes that go into a pipe as a whole or not at all.
+ATOMIC = select.PIPE_BUF
+#: Stands for standard input or output.
+STANDARD = Path("-")
+_AT_ONCE = 1 << 16
+
+
+class Descriptor(NamedTuple):
+    """An open file."""
+
+    number: int
+    name: str  # for messages
+
+
+def opened_source(path: Path) -> AbstractContextManager[Descriptor]:
+    """The file at `path`, standard input where it is "-". Raises StreamRNNError where it cannot be opened."""
+    return _standard(sys.stdin, "standard input") if path == STANDARD else _opened(path, os.O_RDONLY)
+
+
+def opened_target(path: Path, *in_use: Path | int) -> AbstractContextManager[Descriptor]:
+    """The file at `path`, emptied, or standard output where it is "-".
+
+    Raises StreamRNNError where it cannot be opened, or is one of the files `in_use`.
+    """
+    if path == STANDARD:
+        return _standard(sys.stdout, "standard output")
+    if path.is_file() and any(os.path.exists(other) and os.path.samefile(path, other) for other in in_use):
+        raise StreamRNNError(f"{path}: the output would replace what this run reads; choose another place")
+    return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+
+def chunks(source: Descriptor, interruption: Interruption) -> Iterator[bytes]:
+    """Bytes as they arrive, to the end. Raises StreamRNNError where they cannot be read, Interrupted, and OutputClosed."""
+    while True:
+        interruption.wait_for_input()
+        try:
+            data = os.read(source.number, _AT_ONCE)
+        except OSError as error:
+            raise StreamRNNError(f"{source.name}: cannot be read ({error.strerror})") from error
+        if not data:
+            return
+        yield data
+
+
+def write(target: Descriptor, data: bytes, interruption: Interruption) -> None:
+    """Write all of `data`, or raise with none of it written.
+
+    Raises OutputClosed where nobody reads any more, Interrupted, and StreamRNNError where it cannot be written.
+    """
+    interruption.wait_for_output()
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(target.number, rest) :]
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        with suppress(OSError):  # a full disk takes part of the data; a pipe has no position
+            os.ftruncate(target.number, os.lseek(target.number, 0, os.SEEK_CUR) - (len(data) - len(rest)))
+        raise StreamRNNError(f"{target.name}: cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[Descriptor]:
+    try:
+        number = os.open(path, flags, 0o666)
+    except OSError as error:
+        raise StreamRNNError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        yield Descriptor(number, str(path))
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def _standard(stream: TextIO | None, name: str) -> Iterator[Descriptor]:
+    if stream is None:
+        raise StreamRNNError(f"{name}: is closed; name a file")
+    yield Descriptor(stream.fileno(), name)
