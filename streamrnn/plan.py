@@ -37,6 +37,7 @@ from streamrnn.record import (
     TILE,
     WEIGHTS,
 )
+from streamrnn.store import address_of
 
 #: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
 TILE_STEPS = 32
@@ -53,8 +54,6 @@ class Plan:
     """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet."""
 
     def __init__(self, model: Model) -> None:
-        from streamrnn.kernels.compile import driver_address, kernel_address  # here: reading a model needs no compiler
-
         self.ops: list[Op] = []
         self.widths: list[Width] = []
         self.kernels: list[int] = []
@@ -64,10 +63,10 @@ class Plan:
             op = layer.pack(width)
             self.ops.append(op)
             self.widths.append(width)
-            self.kernels.append(kernel_address(op.kernel, width))
+            self.kernels.append(address_of(f"kernels.{op.kernel}", width))
         self.weights = [self._copy(op.weights) for op in self.ops]
         self.constants = [self._copy(op.constants) for op in self.ops]
-        self.driver = driver_address()
+        self.driver = address_of("kernels.driver.run")
 
     @property
     def input_size(self) -> int:

@@ -41,6 +41,7 @@ from streamrnn.door.layout import (
 )
 from streamrnn.door.plain import PlainDoor
 from streamrnn.plan import Workspace
+from streamrnn.store import address_of
 
 _FORCED = "STREAMRNN_DOOR"
 
@@ -159,10 +160,7 @@ def _data_of(array: NDArray[Any]) -> int:
 
 @cache
 def _method() -> _Method:
-    from streamrnn.door.machine import step  # here: these two import Numba
-    from streamrnn.kernels.compile import callback_address
-
-    return _Method(b"step", callback_address(step), _FASTCALL_WITH_KEYWORDS, _DOC)
+    return _Method(b"step", address_of("door.machine.step"), _FASTCALL_WITH_KEYWORDS, _DOC)
 
 
 def _builtin(table: _Table) -> Callable[..., NDArray[np.float32]]:

@@ -29,14 +29,13 @@ from streamrnn.door.layout import (
     VECTORCALL,
     WRITABLE,
 )
-from streamrnn.kernels.driver import run
+from streamrnn.kernels.driver import advance
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import BYTES, field
 from streamrnn.record import BUSY, DONE
 from streamrnn.simd.memory import load_int, load_int32, store_int32
 
 _NULL = 0
-_run = inline(run)
 
 
 @intrinsic
@@ -112,7 +111,7 @@ def step(self: int, args: int, n_args: int, names: int) -> int:
     table = load_int(self + DATA)
     result = _result(table, args, n_args, names)
     if result != _NULL:
-        status = _run(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
+        status = advance(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
         if status == DONE:
             store_int32(result, load_int32(result) + 1)  # a new reference
             return result

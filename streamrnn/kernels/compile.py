@@ -1,48 +1,26 @@
-"""Compiling: from a kernel's name and width, or a function, to the address of machine code, once per process.
-
-Nothing is cached on disk: Numba's own cache is not safe between processes (docs/decisions/).
-"""
+"""Compiling: from the name of a kernel to LLVM's text for this CPU."""
 
 import importlib
-from collections.abc import Callable
-from functools import cache
-from threading import RLock
 from typing import Any
 
 from numba import cfunc, types
 
-from streamrnn.kernels.driver import run
 from streamrnn.packing import Width
 
-_KERNEL = types.void(types.int64, types.int64, types.int64, types.int64)
-_CALLBACK = types.int64(types.int64, types.int64, types.int64, types.int64)
-_lock = RLock()
+_ADDRESSES = [types.int64] * 4
+_KERNEL = types.void(*_ADDRESSES)
+_CALLBACK = types.int64(*_ADDRESSES)
 
 
-def kernel_address(name: str, width: Width) -> int:
-    """Address of the kernel `name`, "room.variant", for vectors of a width: void (record, source, target, n_steps)."""
-    with _lock:
-        return int(_kernel(name, width).address)
+def compiled(function: str, width: Width | None) -> tuple[str, str]:
+    """The function at a dotted path below `streamrnn` (four int64 to one), or the kernel that a builder makes for a width.
 
-
-def driver_address() -> int:
-    """Address of the driver: int64 (plan, x, y, n_steps)."""
-    return callback_address(run)
-
-
-def callback_address(function: Callable[[int, int, int, int], int]) -> int:
-    """Address of a function of four int64 that returns one, compiled."""
-    with _lock:
-        return int(_callback(function).address)
-
-
-@cache
-def _kernel(name: str, width: Width) -> Any:
-    room, variant = name.split(".")
-    build = getattr(importlib.import_module(f"streamrnn.kernels.{room}"), variant)
-    return cfunc(_KERNEL, nopython=True, error_model="numpy")(build(width))
-
-
-@cache
-def _callback(function: Callable[[int, int, int, int], int]) -> Any:
-    return cfunc(_CALLBACK, nopython=True, error_model="numpy")(function)
+    Returns the name of its symbol, and the optimised text.
+    """
+    module, _, name = f"streamrnn.{function}".rpartition(".")
+    source: Any = getattr(importlib.import_module(module), name)
+    if width is None:
+        callback = cfunc(_CALLBACK, nopython=True, error_model="numpy")(source)
+    else:
+        callback = cfunc(_KERNEL, nopython=True, error_model="numpy")(source(width))
+    return callback.native_name, callback.inspect_llvm()

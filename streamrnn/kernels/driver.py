@@ -79,7 +79,8 @@ def _copy(target, source, count):
         store(target + at, load_scalar(source + at))
 
 
-def run(plan: int, x: int, y: int, n_steps: int) -> int:
+@inline
+def advance(plan, x, y, n_steps):
     """Take `n_steps` rows from address x to address y. Returns DONE, or why nothing has moved (streamrnn/record.py)."""
     first = plan + 8 * HEADER_FIELDS
     n_ops, tile, slots = field(plan, N_OPS), field(plan, TILE), field(plan, SLOTS)
@@ -89,7 +90,8 @@ def run(plan: int, x: int, y: int, n_steps: int) -> int:
     if not all_finite(x, n_steps * n_inputs):
         return INPUT_NOT_FINITE
     _copy(backup, state, n_state)
-    for begin in range(0, n_steps, tile):
+    begin = 0
+    while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
         n_now = min(tile, n_steps - begin)
         record = first
         for _ in range(n_ops):
@@ -101,4 +103,10 @@ def run(plan: int, x: int, y: int, n_steps: int) -> int:
         if not _states_finite(plan):
             _copy(state, backup, n_state)
             return STATE_NOT_FINITE
+        begin += n_now
     return DONE
+
+
+def run(plan: int, x: int, y: int, n_steps: int) -> int:
+    """`advance` as a function to be called by address."""
+    return advance(plan, x, y, n_steps)
