@@ -1,0 +1,19 @@
+"""What all tests share: compiled kernels of a test run go to a directory of its own, and from there to its subprocesses."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    place = tmp_path_factory.mktemp("store")
+    place.chmod(0o700)
+    before = os.environ.get("STREAMRNN_CACHE_DIR")
+    os.environ["STREAMRNN_CACHE_DIR"] = str(place)
+    yield place
+    os.environ.pop("STREAMRNN_CACHE_DIR")
+    if before is not None:
+        os.environ["STREAMRNN_CACHE_DIR"] = before

@@ -1,0 +1,264 @@
+"""The compiled door: a builtin that answers the usual call itself, and gives every other one to the plain door."""
+
+import gc
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamrnn import LSTM, InputError, Model, NonFiniteInputError, Stream, StreamBusyError
+from streamrnn.door import compiled
+from streamrnn.door.layout import RING_SIZE
+from streamrnn.door.plain import PlainDoor
+
+RNG = np.random.default_rng(0)
+I, H = 3, 8  # noqa: E741 - the field's names
+MODEL = Model([LSTM(RNG.normal(size=(4, H, I)), RNG.normal(size=(4, H, H)) / 4)])
+X = RNG.normal(size=(50, I)).astype(np.float32)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the plain door is asked for."""
+    seen: list[Any] = []
+    plain_step = PlainDoor.step
+
+    def step(self: PlainDoor, *args: Any, **kwargs: Any) -> Any:
+        seen.append((args, kwargs))
+        return plain_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(PlainDoor, "step", step)
+    return seen
+
+
+@pytest.fixture
+def expected() -> np.ndarray:
+    """What X gives, by `process`."""
+    return Stream(MODEL).process(X)
+
+
+def test_this_interpreter_has_the_compiled_door() -> None:
+    assert compiled.layout_is_known()
+    assert isinstance(Stream(MODEL).step, types.BuiltinFunctionType)
+
+
+def test_the_usual_call_does_not_reach_the_plain_door(calls: list[Any], expected: np.ndarray) -> None:
+    stream = Stream(MODEL)
+    for x, y in zip(X, expected, strict=True):
+        assert stream.step(x).tobytes() == y.tobytes()
+    assert calls == []
+
+
+@pytest.mark.parametrize("give", [lambda s, x, y: s.step(x, y), lambda s, x, y: s.step(x, out=y)], ids=["second", "out="])
+def test_out_is_written_and_returned(calls: list[Any], expected: np.ndarray, give: Callable[..., Any]) -> None:
+    stream, out = Stream(MODEL), np.empty(H, np.float32)
+    before = sys.getrefcount(out)
+    for x, y in zip(X, expected, strict=True):
+        assert give(stream, x, out) is out
+        assert out.tobytes() == y.tobytes()
+    assert calls == []
+    assert sys.getrefcount(out) == before
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        lambda x: x.astype(np.float64),
+        lambda x: x.tolist(),
+        lambda x: np.repeat(x, 2)[::2],
+        lambda x: x.astype(">f4"),
+        lambda x: x.view(type("Array", (np.ndarray,), {})),
+        lambda x: memoryview(x),
+    ],
+    ids=["float64", "list", "strided", "big-endian", "subclass", "buffer"],
+)
+def test_an_unusual_input_goes_to_the_plain_door(calls: list[Any], expected: np.ndarray, unusual: Callable[..., Any]) -> None:
+    stream = Stream(MODEL)
+    for x, y in zip(X, expected, strict=True):
+        assert stream.step(unusual(x)).tobytes() == y.tobytes()
+    assert len(calls) == len(X)
+
+
+def test_a_read_only_input_is_as_good_as_any(calls: list[Any], expected: np.ndarray) -> None:
+    x = X[0].copy()
+    x.flags.writeable = False
+    assert Stream(MODEL).step(x).tobytes() == expected[0].tobytes()
+    assert calls == []
+
+
+def test_an_input_that_is_also_the_output_is_read_before_it_is_written() -> None:
+    square = Model([LSTM(RNG.normal(size=(4, H, H)), RNG.normal(size=(4, H, H)) / 4)])
+    one, other = Stream(square), Stream(square)
+    memory = RNG.normal(size=2 * H).astype(np.float32)
+    for shift in (0, 3):
+        x, out = memory[:H], memory[shift : shift + H]
+        y = other.step(x.copy())
+        assert one.step(x, out=out).tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.empty(H + 1, np.float32),
+        np.empty((1, H), np.float32),
+        np.empty(H),
+        [0.0] * H,
+        7,
+        np.broadcast_to(np.float32(0), (H,)),
+        np.frombuffer(bytes(4 * H), np.float32),
+        np.empty(H, np.float32).view(np.matrix if hasattr(np, "matrix") else np.ndarray),
+    ],
+    ids=["longer", "2-d", "float64", "list", "number", "broadcast", "read-only", "matrix"],
+)
+def test_an_out_that_cannot_be_written_to_is_refused(out: Any) -> None:
+    stream = Stream(MODEL)
+    before = stream.snapshot()
+    with pytest.raises(InputError, match="out must be"):
+        stream.step(X[0], out=out)
+    assert stream.snapshot() == before
+
+
+def test_a_strided_out_is_written_through_the_plain_door(expected: np.ndarray) -> None:
+    wide = np.zeros(2 * H, np.float32)
+    assert Stream(MODEL).step(X[0], out=wide[::2]) is not None
+    assert wide[::2].tobytes() == expected[0].tobytes()
+    assert not wide[1::2].any()
+
+
+@pytest.mark.parametrize("args", [(), (X[0], None, None)], ids=["none", "three"])
+def test_a_wrong_number_of_arguments_is_a_type_error(args: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="argument"):
+        Stream(MODEL).step(*args)
+    with pytest.raises(TypeError, match="unexpected"):
+        Stream(MODEL).step(X[0], into=None)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda y: setattr(y, "shape", (2, H // 2)),
+        lambda y: setattr(y, "dtype", np.int32),
+        lambda y: y.setflags(write=False),
+        lambda y: y.resize(3, refcheck=False),
+        lambda y: setattr(y, "strides", (0,)),
+    ],
+    ids=["shape", "dtype", "read-only", "resized", "strides"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # NumPy discourages what a caller may still do
+def test_what_a_caller_made_of_a_result_does_not_come_back(expected: np.ndarray, spoil: Callable[[Any], None]) -> None:
+    stream = Stream(MODEL)
+    for x, y in zip(X, expected, strict=True):
+        result = stream.step(x)
+        assert (result.shape, result.dtype, result.flags.writeable) == ((H,), np.float32, True)
+        assert result.tobytes() == y.tobytes()
+        spoil(result)
+
+
+def test_held_results_are_replaced_by_fresh_ones_and_dropped_ones_come_again(calls: list[Any]) -> None:
+    stream = Stream(MODEL)
+    held = [stream.step(x) for x in X]
+    assert len({id(y) for y in held}) == len(X)
+    assert len(calls) <= len(X) // RING_SIZE
+    del held
+    calls.clear()
+    again = {id(stream.step(x)) for x in X}
+    assert calls == []
+    assert len(again) <= RING_SIZE
+
+
+def test_the_call_leaks_no_reference() -> None:
+    stream, x = Stream(MODEL), X[0].copy()
+    stream.step(x)
+    before = sys.getrefcount(x), sys.getrefcount(stream), sys.getrefcount(stream.step)
+    for _ in range(1000):
+        stream.step(x)
+        stream.step(x.tolist())
+        with pytest.raises(NonFiniteInputError):
+            stream.step(x * np.nan)
+    assert (sys.getrefcount(x), sys.getrefcount(stream), sys.getrefcount(stream.step)) == before
+
+
+def test_a_stream_is_freed_when_its_last_holder_goes() -> None:
+    gc.disable()
+    try:
+        stream = Stream(MODEL)
+        stream.step(X[0])
+        alive = weakref.ref(stream)
+        del stream
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_the_function_outlives_its_stream(expected: np.ndarray) -> None:
+    step = Stream(MODEL).step
+    gc.collect()
+    for x, y in zip(X, expected, strict=True):
+        assert step(x).tobytes() == y.tobytes()
+    assert step(X[0].tolist()).shape == (H,)
+
+
+def test_a_busy_stream_refuses_the_call() -> None:
+    stream = Stream(MODEL)
+    before = stream.snapshot()
+    with stream._door, pytest.raises(StreamBusyError):
+        stream.step(X[0])
+    assert stream.snapshot() == before
+
+
+def test_steps_during_a_long_process_in_another_thread_are_refused_not_mixed_in() -> None:
+    stream = Stream(MODEL)
+    block = RNG.normal(size=(1_000_000, I)).astype(np.float32)
+    expected = Stream(MODEL).process(block)
+    results: list[np.ndarray] = []
+    worker = threading.Thread(target=lambda: results.append(stream.process(block)))
+    worker.start()
+    refused = 0
+    while worker.is_alive():
+        try:
+            stream.snapshot()
+        except StreamBusyError:
+            refused += 1
+            with pytest.raises(StreamBusyError):
+                stream.step(X[0])
+            break
+    worker.join()
+    assert refused
+    assert results[0].tobytes() == expected.tobytes()
+
+
+def test_a_subclass_may_have_a_step_of_its_own() -> None:
+    class Doubled(Stream):
+        def step(self, x: Any, out: Any = None) -> Any:
+            return 2 * super().step(x, out)
+
+    assert np.array_equal(Doubled(MODEL).step(X[0]), 2 * Stream(MODEL).step(X[0]))
+
+
+def test_the_plain_door_can_be_chosen(monkeypatch: pytest.MonkeyPatch, expected: np.ndarray) -> None:
+    monkeypatch.setenv("STREAMRNN_DOOR", "plain")
+    stream = Stream(MODEL)
+    assert not isinstance(stream.step, types.BuiltinFunctionType)
+    assert np.array([stream.step(x) for x in X]).tobytes() == expected.tobytes()
+
+
+def test_an_unknown_layout_means_the_plain_door(monkeypatch: pytest.MonkeyPatch, expected: np.ndarray) -> None:
+    monkeypatch.setattr(compiled, "layout_is_known", lambda: False)
+    stream = Stream(MODEL)
+    assert not isinstance(stream.step, types.BuiltinFunctionType)
+    assert np.array([stream.step(x) for x in X]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", ["TYPE", "DATA", "N_DIMENSIONS", "DTYPE", "FLAGS", "TUPLE_SIZE", "TUPLE_ITEMS"])
+def test_the_layout_test_notices_a_field_elsewhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    compiled.layout_is_known.cache_clear()
+    monkeypatch.setattr(compiled, name, getattr(compiled, name) + (-8 if name == "FLAGS" else 8))
+    try:
+        assert not compiled.layout_is_known()
+    finally:
+        compiled.layout_is_known.cache_clear()

@@ -1,0 +1,79 @@
+"""The key of machine code changes with all that the code depends on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from llvmlite import binding
+
+import streamrnn
+from streamrnn.store import key
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    key._surroundings.cache_clear()
+    yield
+    key._surroundings.cache_clear()
+
+
+def a_key() -> str:
+    key._surroundings.cache_clear()
+    return key.key_of("kernels.lstm.standard", (8, 2))
+
+
+def test_the_same_function_and_width_have_the_same_key() -> None:
+    assert a_key() == a_key()
+
+
+def test_functions_and_widths_differ() -> None:
+    keys = {
+        key.key_of(f, w) for f in ("kernels.lstm.standard", "kernels.gru.reset_after") for w in (None, (8, 1), (8, 2), (16, 1))
+    }
+    assert len(keys) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("version", lambda name: "99.0"), ("read_bytes", lambda self: b"changed")],
+    ids=["an upgraded compiler", "a changed source"],
+)
+def test_what_the_code_is_made_of_changes_the_key(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: Callable[..., object]
+) -> None:
+    before = a_key()
+    monkeypatch.setattr(key if name == "version" else Path, name, value)
+    assert a_key() != before
+
+
+@pytest.mark.parametrize("name", ["get_host_cpu_name", "get_process_triple"])
+def test_another_cpu_changes_the_key(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = a_key()
+    monkeypatch.setattr(binding, name, lambda: "another")
+    assert a_key() != before
+
+
+def test_other_features_of_the_cpu_change_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = a_key()
+    features = binding.get_host_cpu_features()
+    features["fma"] = not features.get("fma", False)
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    assert a_key() != before
+
+
+def test_every_source_of_the_kernels_counts() -> None:
+    package = Path(streamrnn.__file__).parent
+    assert all((package / source).exists() for source in key.SOURCES)
+    compiled = [*(package / "kernels").glob("*.py"), *(package / "simd").glob("*.py"), package / "door" / "machine.py"]
+    imported = {
+        line.split()[1].removeprefix("streamrnn.").replace(".", "/")
+        for file in compiled
+        for line in file.read_text().splitlines()
+        if line.startswith("from streamrnn.")
+    }
+    uncovered = {
+        name
+        for name in imported
+        if not any(name == source.removesuffix(".py") or name.startswith(f"{source}/") for source in key.SOURCES)
+    }
+    assert not uncovered
