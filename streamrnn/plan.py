@@ -1,5 +1,7 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -69,6 +71,11 @@ class Plan:
         self.driver = address_of("kernels.driver.run")
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes that one step reads."""
+        return sum(op.weights.nbytes for op in self.ops)
+
+    @property
     def input_size(self) -> int:
         """Values that one step takes."""
         return self.ops[0].input_size
@@ -128,6 +135,16 @@ class Workspace:
         self._fill_header(len(plan.ops), len(views))
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
+
+    @contextmanager
+    def unchanged_by_errors(self) -> Iterator[None]:
+        """Put the state back where what follows raises, be it Ctrl-C."""
+        before = self.state.copy()
+        try:
+            yield
+        except BaseException:
+            self.state[:] = before
+            raise
 
     def mark_busy(self, busy: bool) -> None:
         """Say in the table whether a caller is in the stream."""

@@ -56,7 +56,7 @@ class Stream:
         return self._door.step(x, out)
 
     def process(self, block: ArrayLike) -> NDArray[np.float32]:
-        """Advance by many steps: the same bits as one `step` after the other. Releases the GIL.
+        """Advance by many steps: the same bits as one `step` after the other. Releases the GIL, and answers Ctrl-C.
 
         block    (n_steps, input_size), float32 or what converts to it; n_steps may be 0
         returns  (n_steps, output_size) float32, the caller's to keep

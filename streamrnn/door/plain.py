@@ -15,6 +15,9 @@ _ADDRESS = ctypes.c_int64
 _KEEPS_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 
+#: Weights that `process` reads before it looks for Ctrl-C: about 10 ms.
+_UNINTERRUPTED_BYTES = 100_000_000
+
 
 class PlainDoor:
     """The way into one stream's memory, for one caller at a time.
@@ -31,6 +34,7 @@ class PlainDoor:
         self._y = np.zeros(workspace.plan.output_size, np.float32)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
         self._lock = threading.Lock()
+        self._n_uninterrupted = max(1, _UNINTERRUPTED_BYTES // workspace.plan.weight_bytes)
 
     def __enter__(self) -> None:
         """Hold the stream. Raises StreamBusyError where another caller does."""
@@ -61,8 +65,12 @@ class PlainDoor:
         if x.ndim != 2 or x.shape[1] != self._x.size:
             raise InputError(f"process: shape {x.shape} does not fit, expected (n_steps, {self._x.size})")
         y = np.empty((len(x), self._y.size), np.float32)
-        with self:
-            _explain(self._advance_without_gil(self._table, x.ctypes.data, y.ctypes.data, len(x)), x)
+        with self, self._workspace.unchanged_by_errors():
+            for begin in range(0, len(x), self._n_uninterrupted):
+                now = slice(begin, begin + self._n_uninterrupted)
+                rows, results = x[now], y[now]
+                status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(rows))
+                _explain(status, x)
         return y
 
 
