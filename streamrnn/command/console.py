@@ -5,6 +5,7 @@ To a terminal rich prints in colour and wraps to its width; anywhere else it is 
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -29,15 +30,21 @@ def show(*results: RenderableType) -> None:
     if sys.stdout is None:
         raise StreamRNNError("standard output: is closed; give the results a place to go")
     try:
-        to = console(sys.stdout)
-        for result in results:
-            to.print(result, soft_wrap=isinstance(result, str))
+        sys.stdout.write(_rendered(console(sys.stdout), results))
         sys.stdout.flush()
     except OSError as error:
         # What is left in the buffer must not fail once more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise StreamRNNError(f"standard output: cannot be written ({error.strerror})") from error
+
+
+def _rendered(to: Console, results: Iterable[RenderableType]) -> str:
+    """What rich makes of the results, without the spaces that fill up the last column."""
+    with to.capture() as captured:
+        for result in results:
+            to.print(result, soft_wrap=isinstance(result, str))
+    return "".join(line.rstrip(" \n") + "\n" for line in captured.get().splitlines(keepends=True))
 
 
 def complain(message: str) -> None:

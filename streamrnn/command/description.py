@@ -1,6 +1,6 @@
 """What an archive holds, as JSON values: what `inspect` shows."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -41,12 +41,13 @@ def _describe_layer(layer: Layer) -> dict[str, Any]:
 
 
 def _unusual(layer: Layer) -> dict[str, Any]:
-    """The options that are not the default, and the arrays that a layer of this kind can do without, as their shapes."""
+    """The options that are not the default, and the arrays, biases aside, that a layer can do without, as their shapes."""
     found: dict[str, Any] = {}
     for field in fields(layer):  # type: ignore[arg-type]
         value = getattr(layer, field.name)
         if isinstance(value, np.ndarray):
-            if field.default is None and not field.name.endswith("bias") and value.any():
+            optional = field.default is not MISSING or field.default_factory is not MISSING
+            if optional and not field.name.endswith("bias") and value.any():
                 found[field.name] = list(value.shape)
         elif value != field.default:
             found[field.name] = _text(value)

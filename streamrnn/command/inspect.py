@@ -62,7 +62,7 @@ def _layers(layers: list[dict[str, Any]]) -> Table:
     for index, layer in enumerate(layers):
         sizes = [layer[name] for name in ("input_size", "units", "output_size", "parameters")]
         state = ", ".join(f"{name} {size}" for name, size in layer["state"].items())
-        options = ", ".join(f"{name} {_short(value)}" for name, value in layer["options"].items())
+        options = "; ".join(_option(name, value) for name, value in layer["options"].items())
         table.add_row(str(index), layer["kind"], *map(str, sizes), state or "-", options or "-")
     return table
 
@@ -78,6 +78,15 @@ def _flat(notes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", _short(value)
+
+
+def _option(name: str, value: Any) -> str:
+    """`coupled`, `clip 0.5`, `peepholes 3x9`, `activations relu tanh tanh`."""
+    if value is True:
+        return name
+    if isinstance(value, list):
+        value = ("x" if isinstance(value[0], int) else " ").join(map(str, value))
+    return f"{name} {value}"
 
 
 def _short(value: Any) -> str:

@@ -70,7 +70,7 @@ def run(
         finally:
             state_file.save(state, session.state)
     if session.n_refused and on_error is OnError.SKIP:
-        complain(f"left out {session.n_refused} that could not be used")
+        complain(f"left out {session.n_refused} rows that could not be used")
     raise typer.Exit(code)
 
 

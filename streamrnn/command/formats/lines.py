@@ -7,7 +7,8 @@ from streamrnn.command.formats.row import Row, checked
 from streamrnn.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LONGEST = 1 << 24
+_MEBIBYTE = 1 << 20
+_ROOM_FOR_A_NUMBER = 64
 
 
 class LineReader(ABC):
@@ -18,6 +19,7 @@ class LineReader(ABC):
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._longest = _MEBIBYTE + _ROOM_FOR_A_NUMBER * size
         self._rest = b""
         self._number = 0
         self._begun = False
@@ -27,8 +29,8 @@ class LineReader(ABC):
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             yield from self._row(line)
-        if len(self._rest) > _LONGEST:
-            raise InputError(f"line {self._number + 1}: {_LONGEST >> 20} MiB without a line break; is this --format f32?")
+        if len(self._rest) > self._longest:
+            raise InputError(f"line {self._number + 1}: {len(self._rest)} bytes without a line break; is this --format f32?")
 
     def finish(self) -> Iterator[Row]:
         """The row of a last line that has no line break."""

@@ -1,0 +1,57 @@
+"""Archives, signals and answers for the tests of the command."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrnn import GRU, Dense, Model, Stream
+from tests.models import dense, gru, signal
+
+
+@pytest.fixture(scope="session")
+def gated() -> Model:
+    """Two values in, two out, with a state in between."""
+    rng = np.random.default_rng(5)
+    return Model([gru(rng, 2, 8), dense(rng, 8, 2)])
+
+
+@pytest.fixture(scope="session")
+def archive(gated: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archive") / "gated.safetensors"
+    gated.with_notes({"source": {"file": "gated.onnx"}}).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def overflowing() -> Model:
+    """One value in, one out: h' = h / 2 + tanh(10 x) / 2 in eight units, whose sum times 1e38 float32 soon cannot hold."""
+    weights = np.zeros((3, 8, 1))
+    weights[2] = 10
+    return Model([GRU(weights, np.zeros((3, 8, 8))), Dense(np.full((1, 8), 1e38))])
+
+
+@pytest.fixture(scope="session")
+def x() -> np.ndarray:
+    return signal(400, 2, seed=11)
+
+
+@pytest.fixture(scope="session")
+def y(gated: Model, x: np.ndarray) -> np.ndarray:
+    return Stream(gated).process(x)
+
+
+@pytest.fixture(scope="session")
+def lines(x: np.ndarray) -> list[bytes]:
+    """The signal as csv."""
+    return csv(x)
+
+
+@pytest.fixture(scope="session")
+def answers(y: np.ndarray) -> list[bytes]:
+    """What the command answers."""
+    return csv(y)
+
+
+def csv(rows: np.ndarray) -> list[bytes]:
+    return [(",".join(str(value) for value in row) + "\n").encode() for row in rows]

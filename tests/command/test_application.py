@@ -1,0 +1,63 @@
+"""The command as a whole: help, version, exit codes, errors."""
+
+from pathlib import Path
+
+import pytest
+
+import streamrnn
+from streamrnn.command import exit_codes
+from streamrnn.command.console import printable
+from tests.command.process import called, finished
+
+SUBCOMMANDS = ["import", "verify", "inspect", "run"]
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_every_subcommand_explains_itself_with_examples(
+    subcommand: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, subcommand, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"Usage: streamrnn {subcommand}" in ended.out
+    assert "Examples:\n    streamrnn " in ended.out
+
+
+def test_the_help_names_every_subcommand_and_exit_code(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, "--help")
+    for subcommand in SUBCOMMANDS:
+        assert f"  {subcommand} " in ended.out
+    codes = [value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)]
+    for code in {*codes, 2, 130} - {exit_codes.INTERRUPTED}:
+        assert f"\n    {code} " in ended.out
+    assert "\x1b" not in ended.out
+
+
+def test_nothing_asked_is_wrong_usage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called(capfd, monkeypatch).code == 2
+
+
+def test_an_unknown_subcommand_is_wrong_usage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = called(capfd, monkeypatch, "trian")
+    assert (ended.code, ended.out) == (2, "")
+
+
+def test_the_module_is_the_command() -> None:
+    result = finished("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"streamrnn {streamrnn.__version__}\n".encode(), b"")
+
+
+def test_an_error_is_one_line_whatever_the_name_of_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, "inspect", tmp_path / "a\nb\x1b[31m\udcff")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert r"a\nb\x1b[31m\udcff: cannot be read" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("λ – 1", "λ – 1"), ("a\tb\r\n", r"a\tb\r\n"), ("\x1b[0m", r"\x1b[0m"), ("\udcff", r"\udcff")]
+)
+def test_printable_text_is_shown_as_it_is_and_the_rest_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown

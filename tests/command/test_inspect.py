@@ -1,0 +1,108 @@
+"""`streamrnn inspect`: what it shows is what the archive holds, and nothing else gets onto standard output."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from streamrnn import Activation, Dense, Model, load
+from streamrnn.command.description import describe
+from tests.command.process import COMMAND, PATIENCE, called, finished
+from tests.models import VARIANTS, model
+
+
+def test_the_json_is_the_description_of_the_model(
+    archive: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, "inspect", archive, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads(ended.out)
+    assert found == describe(load(archive))
+    assert found["parameters"] == 3 * 8 * (2 + 8) + 3 * 8 + 8 + 8 + 2 * 8 + 2
+    assert found["weight_bytes"] == 4 * found["parameters"]
+    assert (found["state_values"], found["state_bytes"]) == (8, 32)
+    assert (found["input_size"], found["output_size"], found["format"]) == (2, 2, 1)
+    assert [layer["kind"] for layer in found["layers"]] == ["gru", "dense"]
+    assert found["layers"][0]["state"] == {"h": 8}
+    assert found["notes"] == {"source": {"file": "gated.onnx"}}
+
+
+def test_the_text_names_all_of_it(archive: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = called(capfd, monkeypatch, "inspect", archive)
+    assert (ended.code, ended.err) == (0, "")
+    for piece in (
+        load(archive).fingerprint,
+        "298, weights 1192 bytes",
+        "8 values, 32 bytes",
+        "gated.onnx",
+        "gru",
+        "dense",
+    ):
+        assert piece in ended.out
+
+
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        ("lstm", {}),
+        ("lstm-coupled", {"coupled": True}),
+        ("lstm-clipped", {"clip": 0.3}),
+        ("lstm-peepholes", {"peepholes": [3, 9]}),
+        ("lstm-projected", {"projection": [5, 9]}),
+        ("gru-reset-after", {}),
+        ("gru-reset-before", {"form": "reset-before"}),
+        ("rnn-tanh", {}),
+        ("rnn-relu", {"activations": ["relu"]}),
+        ("dense-elu", {"activation": "elu(1.4)"}),
+        ("dense-linear", {}),
+    ],
+)
+def test_options_are_those_that_are_not_the_default(variant: str, options: dict[str, object]) -> None:
+    found = describe(model(variant))["layers"][0]["options"]
+    assert {name: value for name, value in found.items() if not name.startswith("initial")} == options
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_learned_initial_states_are_told(variant: str) -> None:
+    (layer,) = describe(model(variant))["layers"]
+    initial = {
+        name.removeprefix("initial_")[0]: shape for name, shape in layer["options"].items() if name.startswith("initial")
+    }
+    assert initial == {name: [size] for name, size in layer["state"].items()}
+
+
+def test_nothing_is_wrapped_coloured_or_cut_off_outside_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    model("lstm-with-everything").with_notes({"source": "x" * 300}).save(path)
+    result = finished("inspect", path, env=os.environ | {"FORCE_COLOR": "1", "COLUMNS": "30", "TERM": "xterm-256color"})
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"\x1b" not in result.stdout
+    assert b"x" * 300 + b"\n" in result.stdout
+    assert b"peepholes 3x9; projection 5x9; " in result.stdout
+    assert b"activations hard_sigmoid(0.3, 0.4) scaled_tanh(1.3, 0.6) softsign; clip 0.5; coupled\n" in result.stdout
+
+
+def test_what_a_stranger_wrote_into_the_notes_is_shown_as_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.safetensors"
+    Model([Dense([[1.0]], activation=Activation("tanh"))], {"[bold]a\nb": "\x1b[2J[red]λ\u202e"}).save(path)
+    ended = called(capfd, monkeypatch, "inspect", path)
+    assert r"\x1b[2J[red]λ\u202e" in ended.out
+    assert r"[bold]a\nb" in ended.out
+
+
+def test_a_reader_that_leaves_is_no_error(archive: Path) -> None:
+    command = " ".join([*COMMAND, "inspect", str(archive), "--json | true; exit ${PIPESTATUS[0]}"])
+    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk without room")
+def test_a_full_disk_is_an_error_of_one_line(archive: Path) -> None:
+    command = " ".join([*COMMAND, "inspect", str(archive), "> /dev/full"])
+    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE, check=False)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr == b"error: standard output: cannot be written (No space left on device)\n"
