@@ -98,14 +98,15 @@ def test_memory_does_not_grow_over_many_calls() -> None:
         "step into out": (lambda: stream.step(row, out), 100_000),
         "step of a list": (lambda: stream.step([1.0, 2.0, 3.0]), 3_000),
         "process": (lambda: stream.process(block), 3_000),
-        "snapshot": (stream.snapshot, 1_000),
-        "restore": (lambda: stream.restore(saved), 1_000),
-        "states": (lambda: stream.states, 1_000),
-        "reset": (stream.reset, 1_000),
-        "refused": (refused, 300),
+        "snapshot": (stream.snapshot, 3_000),
+        "restore": (lambda: stream.restore(saved), 3_000),
+        "states": (lambda: stream.states, 3_000),
+        "reset": (stream.reset, 3_000),
+        "refused": (refused, 3_000),
     }
     for name, (call, n_calls) in calls.items():
-        assert growth(call, n_calls) < 4096, name
+        # less than the smallest object per call; Python's own caches of small objects fill up meanwhile
+        assert growth(call, n_calls) < 64 * 1024 <= 24 * n_calls, name
 
 
 def test_streams_are_freed_when_nobody_holds_them() -> None:
