@@ -61,7 +61,7 @@ class Plan:
         self.kernels: list[int] = []
         self._kept: list[NDArray[np.float32]] = []  # what the addresses below point to
         for layer in model.layers:
-            width = width_for(layer.n_units, layer.n_gates)
+            width = width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes)
             op = layer.pack(width)
             self.ops.append(op)
             self.widths.append(width)

@@ -26,7 +26,6 @@ class Dense(Layer):
     activation: Activation = LINEAR
 
     kind: ClassVar[str] = "dense"
-    n_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape
@@ -40,6 +39,10 @@ class Dense(Layer):
     @property
     def output_size(self) -> int:
         return self.weights.shape[0]
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        return (1,)
 
     def pack(self, width: Width) -> Op:
         chosen = self.activation

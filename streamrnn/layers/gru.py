@@ -48,7 +48,6 @@ class GRU(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "gru"
-    n_gates: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -80,6 +79,10 @@ class GRU(Layer):
     @property
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden}
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        return (3,) if self.form == "reset-after" else (2, 1)
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None

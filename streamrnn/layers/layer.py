@@ -48,7 +48,6 @@ class Layer(ABC):
     """A layer of a model. Its dataclass fields are its canonical form: arrays (or None) and options."""
 
     kind: ClassVar[str]
-    n_gates: ClassVar[int]
 
     @property
     @abstractmethod
@@ -64,6 +63,11 @@ class Layer(ABC):
     def n_units(self) -> int:
         """Units that share the layer's gates: the rows of its weights."""
         return self.output_size
+
+    @property
+    @abstractmethod
+    def passes(self) -> tuple[int, ...]:
+        """For each pass of the kernel over the weights: how many gates of a unit it sums at once."""
 
     @property
     def states(self) -> Mapping[str, Tensor]:

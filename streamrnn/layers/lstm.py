@@ -50,7 +50,6 @@ class LSTM(Layer):
     coupled: bool = False
 
     kind: ClassVar[str] = "lstm"
-    n_gates: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
@@ -88,6 +87,10 @@ class LSTM(Layer):
     @property
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden, "c": self.initial_cell}
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        return (4,)
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled

@@ -33,7 +33,6 @@ class RNN(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "rnn"
-    n_gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
@@ -59,6 +58,10 @@ class RNN(Layer):
     @property
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden}
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        return (1,)
 
     def pack(self, width: Width) -> Op:
         variant = {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
