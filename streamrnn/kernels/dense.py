@@ -10,7 +10,7 @@ from typing import Any
 from streamrnn.kernels.activations import ZERO, activate, exp2, sigmoid2, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, INPUTS, OUTPUTS, PANELS, SCRATCH, WEIGHTS
 from streamrnn.simd.memory import load, load_scalar, store
@@ -27,7 +27,7 @@ def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any
     """`function(options, sums)` works on each vector; `finish(y, n_outputs)` then on the row at address y."""
     panel_bytes = width.units * BYTES
     sums_of_panel = panel_sums(width, 1)
-    copy = vector_copy(width)
+    copy_row = row_copy(width)
 
     @inline
     def block(sums, offset, memory):
@@ -45,7 +45,7 @@ def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any
                 sums, at = sums_of_panel(at, source, n_inputs, source, 0)
                 each_block(sums, panel * panel_bytes, (y, options))
             finish(y, n_outputs)
-            copy(target, y, n_outputs)
+            copy_row(target, y, n_outputs)
             source += BYTES * n_inputs
             target += BYTES * n_outputs
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
@@ -53,7 +53,7 @@ def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
     lanes, blocks = width.lanes, width.blocks
     panel_bytes = width.units * BYTES
     two, three, row_bytes = 2 * blocks, 3 * blocks, 3 * panel_bytes
-    copy = vector_copy(width)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
 
     @inline
     def block(gates, offset, memory):
@@ -80,8 +80,8 @@ def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
                 recurrent = multiply_panel(recurrent, at, h, n_hidden)
                 at += row_bytes * n_hidden
                 each_block(recurrent + sums[two:], panel * panel_bytes, (h, h_next, options))
-            copy(h, h_next, n_hidden)
-            copy(target, h_next, n_hidden)
+            copy_state(h, h_next, panels * panel_bytes)
+            copy_row(target, h_next, n_hidden)
             source += BYTES * n_inputs
             target += BYTES * n_hidden
 
@@ -91,7 +91,7 @@ def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
 def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
     lanes, panel_bytes = width.lanes, width.units * BYTES
     sums_of_gates, sums_of_candidate = panel_sums(width, 2), panel_sums(width, 1)
-    copy = vector_copy(width)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
 
     @inline
     def gate_block(gates, offset, memory):
@@ -123,8 +123,8 @@ def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
             for panel in range(panels):
                 sums, at = sums_of_candidate(at, source, n_inputs, reset_h, n_hidden)
                 each_candidate_block(sums, panel * panel_bytes, (h, z, h_next, options))
-            copy(h, h_next, n_hidden)
-            copy(target, h_next, n_hidden)
+            copy_state(h, h_next, panels * panel_bytes)
+            copy_row(target, h_next, n_hidden)
             source += BYTES * n_inputs
             target += BYTES * n_hidden
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
@@ -82,7 +82,7 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
     panel_bytes = width.units * BYTES
     sums_of_panel = panel_sums(width, 4)
     each_block = for_each_block(width, block)
-    copy = vector_copy(width)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
     project = _projection(width)
 
     def lstm(record, source, target, n_steps):
@@ -99,8 +99,8 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
                 each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
             if projected:
                 project(at, m_next, h_next, field(record, HIDDEN), n_outputs)
-            copy(h, h_next, n_outputs)
-            copy(target, h_next, n_outputs)
+            copy_state(h, h_next, -(-n_outputs * BYTES // panel_bytes) * panel_bytes)
+            copy_row(target, h_next, n_outputs)
             source += BYTES * n_inputs
             target += BYTES * n_outputs
 

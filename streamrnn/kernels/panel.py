@@ -65,17 +65,32 @@ def for_each_block(width: Width, cell: Callable[..., Any]) -> Callable[..., Any]
     return chain(0)
 
 
-def vector_copy(width: Width) -> Callable[..., Any]:
-    """A kernel part that copies `count` float32 values: whole vectors, then one by one, so that not a byte more is touched."""
+def whole_copy(width: Width) -> Callable[..., Any]:
+    """A kernel part that copies `n_bytes`, a multiple of a vector: between vectors that are padded to whole panels."""
+    lanes, vector_bytes = width.lanes, width.lanes * BYTES
+
+    @inline
+    def copy(target, source, n_bytes):
+        for at in range(0, n_bytes, vector_bytes):
+            store(target + at, load(source + at, lanes))
+
+    return copy
+
+
+def row_copy(width: Width) -> Callable[..., Any]:
+    """A kernel part that copies `count` float32 values and touches not a byte more: vectors, then fours, then one by one."""
     lanes, vector_bytes = width.lanes, width.lanes * BYTES
 
     @inline
     def copy(target, source, count):
         end = count * BYTES
-        whole = end - end % vector_bytes
-        for at in range(0, whole, vector_bytes):
+        vectors_end = end - end % vector_bytes
+        fours_end = end - end % 16
+        for at in range(0, vectors_end, vector_bytes):
             store(target + at, load(source + at, lanes))
-        for at in range(whole, end, BYTES):
+        for at in range(vectors_end, fours_end, 16):
+            store(target + at, load(source + at, 4))
+        for at in range(fours_end, end, BYTES):
             store(target + at, load_scalar(source + at))
 
     return copy

@@ -10,7 +10,7 @@ from typing import Any
 from streamrnn.kernels.activations import activate, clipped, flush, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, vector_copy
+from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, WEIGHTS
 from streamrnn.simd.memory import load_scalar, store
@@ -21,7 +21,7 @@ Kernel = Callable[[int, int, int, int], None]
 def _build(width: Width, function: Callable[..., Any]) -> Kernel:
     panel_bytes = width.units * BYTES
     sums_of_panel = panel_sums(width, 1)
-    copy = vector_copy(width)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
 
     @inline
     def block(sums, offset, memory):
@@ -39,8 +39,8 @@ def _build(width: Width, function: Callable[..., Any]) -> Kernel:
             for panel in range(panels):
                 sums, at = sums_of_panel(at, source, n_inputs, h, n_hidden)
                 each_block(sums, panel * panel_bytes, (h_next, options))
-            copy(h, h_next, n_hidden)
-            copy(target, h_next, n_hidden)
+            copy_state(h, h_next, panels * panel_bytes)
+            copy_row(target, h_next, n_hidden)
             source += BYTES * n_inputs
             target += BYTES * n_hidden
 
