@@ -6,6 +6,7 @@ To a terminal rich prints in colour and wraps to its width; anywhere else it is 
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -40,17 +41,19 @@ def show(*results: RenderableType) -> None:
 
 
 def _rendered(to: Console, results: Iterable[RenderableType]) -> str:
-    """What rich makes of the results, without the spaces that fill up the last column."""
+    """What rich makes of the results, in the file's encoding, without the spaces that fill up the last column."""
     with to.capture() as captured:
         for result in results:
             to.print(result, soft_wrap=isinstance(result, str))
-    return "".join(line.rstrip(" \n") + "\n" for line in captured.get().splitlines(keepends=True))
+    text = "\n".join(line.rstrip(" ") for line in captured.get().split("\n"))
+    return text.encode(to.encoding, "backslashreplace").decode(to.encoding)
 
 
 def complain(message: str) -> None:
-    """Print one line on standard error, whatever the message holds."""
+    """Print one line on standard error, whatever the message holds. Where nobody listens, that is no error."""
     if sys.stderr is not None:
-        print(printable(message), file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(printable(message), file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:

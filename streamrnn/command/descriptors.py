@@ -37,8 +37,8 @@ def opened_target(path: Path, *in_use: Path | int) -> AbstractContextManager[Des
     """
     if path == STANDARD:
         return _standard(sys.stdout, "standard output")
-    if path.is_file() and any(os.path.exists(other) and os.path.samefile(path, other) for other in in_use):
-        raise StreamRNNError(f"{path}: the output would replace what this run reads; choose another place")
+    if any(_same_file(path, other) for other in in_use):
+        raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another place")
     return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
 
@@ -71,6 +71,12 @@ def write(target: Descriptor, data: bytes, interruption: Interruption) -> None:
         with suppress(OSError):  # a full disk takes part of the data; a pipe has no position
             os.ftruncate(target.number, os.lseek(target.number, 0, os.SEEK_CUR) - (len(data) - len(rest)))
         raise StreamRNNError(f"{target.name}: cannot be written ({error.strerror})") from error
+
+
+def _same_file(path: Path, other: Path | int) -> bool:
+    if path.is_file() and os.path.exists(other):
+        return os.path.samefile(path, other)
+    return isinstance(other, Path) and path.resolve() == other.resolve()
 
 
 @contextmanager

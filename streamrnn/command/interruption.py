@@ -7,8 +7,9 @@ they do is to put their number into a pipe, which every wait watches too: none i
 import os
 import select
 import signal
-from types import FrameType, TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,28 +30,15 @@ class OutputClosed(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Interruption:
-    """The waits of a program that reads from one descriptor and writes to another. Signals that are ignored stay ignored."""
+    """The waits of a program that reads from one descriptor and writes to another; `interruptible` makes one.
 
-    def __init__(self, source: int, target: int) -> None:
+    woken  becomes readable with a signal, and holds its number
+    """
+
+    def __init__(self, source: int, target: int, woken: int) -> None:
         self._source = source
         self._target = target
-
-    def __enter__(self) -> Self:
-        self._woken, wake = os.pipe()
-        os.set_blocking(self._woken, False)
-        os.set_blocking(wake, False)
-        self._wake = wake
-        self._wakeup_before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        self._handlers_before = {number: signal.signal(number, _do_nothing) for number in heeded}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._wakeup_before)
-        os.close(self._wake)
-        os.close(self._woken)
+        self._woken = woken
 
     def wait_for_input(self) -> None:
         """Block until a read will not. Raises Interrupted, or OutputClosed: then nobody waits for what might still come."""
@@ -65,11 +53,48 @@ class Interruption:
         for descriptor, events in [*watched, (self._woken, select.POLLIN)]:
             poll.register(descriptor, events)
         ready = dict(poll.poll())
-        if self._woken in ready:
-            raise Interrupted(os.read(self._woken, 1)[0])
+        self._heed_signals()  # before all else: Ctrl-C ends what stands before this program in a pipe too
         if ready.keys() == {self._target} and not ready[self._target] & (select.POLLIN | select.POLLOUT):
             raise OutputClosed
 
+    def _heed_signals(self) -> None:
+        with suppress(BlockingIOError):
+            raise Interrupted(os.read(self._woken, 1)[0])
 
-def _do_nothing(number: int, frame: FrameType | None) -> None:
-    """A handler of Python's, so that the number gets into the pipe and nothing else happens."""
+
+@contextmanager
+def interruptible(source: int, target: int) -> Iterator[Interruption]:
+    """Put signals off to the waits of the context's value."""
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        with _handled(lambda number, frame: None):  # a handler of Python's, so that the number gets into the pipe
+            yield Interruption(source, target, woken)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(wake)
+        os.close(woken)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put signals off to the end of the context: a compiler's destructors would swallow the exception that Ctrl-C becomes."""
+    caught: list[int] = []
+    with _handled(lambda number, frame: caught.append(number)):
+        yield
+    if caught:
+        signal.raise_signal(caught[0])
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have signals handled so, for as long as the context lasts. Those that are ignored stay ignored."""
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -9,7 +9,7 @@ from streamrnn.command import exit_codes, state_file
 from streamrnn.command.console import complain
 from streamrnn.command.descriptors import ATOMIC, Descriptor, chunks, opened_source, opened_target, write
 from streamrnn.command.formats import FORMATS, Format, FormatName, format_of, rows_as_they_arrive
-from streamrnn.command.interruption import Interrupted, Interruption, OutputClosed
+from streamrnn.command.interruption import Interrupted, Interruption, OutputClosed, interruptible, undisturbed
 from streamrnn.command.session import OnError, Refused, Session
 from streamrnn.model import load
 from streamrnn.stream import Stream
@@ -55,14 +55,16 @@ def run(
     """
     read_as = input_format or format_of(source, FormatName.CSV)
     write_as = output_format or format_of(target, read_as)
-    stream = Stream(load(archive))
+    model = load(archive)
+    with undisturbed():
+        stream = Stream(model)
     state_file.restore(state, stream)
     # What goes out in one write, which a pipe takes as a whole or not at all, is computed and counted as a whole too.
-    session = Session(stream, on_error, longest=max(1, ATOMIC // (_LONGEST_NUMBER * stream.model.output_size)))
+    session = Session(stream, on_error, longest=max(1, ATOMIC // (_LONGEST_NUMBER * model.output_size)))
     with (
         opened_source(source) as incoming,
         opened_target(target, incoming.number, archive, *filter(None, [state])) as outgoing,
-        Interruption(incoming.number, outgoing.number) as interruption,
+        interruptible(incoming.number, outgoing.number) as interruption,
     ):
         state_file.save(state, session.state)  # a place that cannot be written shows now, not after the last line
         try:

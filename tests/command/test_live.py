@@ -75,6 +75,17 @@ def test_a_signal_ends_a_wait_for_input_quietly_with_the_state_saved(
     assert (tmp_path / "state").read_bytes() == state_after(gated, x[:7])
 
 
+def test_ctrl_c_counts_even_where_it_ends_the_input_too(archive: Path, lines: list[bytes]) -> None:
+    with started("run", archive) as process:
+        process.stdin.write(lines[0])
+        process.stdout.readline()
+        process.stdin.write(lines[1][:4])  # what stands before in the pipe dies within a line
+        process.send_signal(signal.SIGINT)
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read() == b""
+
+
 def test_a_signal_ends_a_wait_for_a_reader_and_the_state_is_that_of_the_whole_lines_in_the_pipe(
     archive: Path, gated: Model, tmp_path: Path
 ) -> None:

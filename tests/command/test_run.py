@@ -160,6 +160,9 @@ def test_the_output_never_replaces_what_is_read(command: Run, archive: Path, lin
         ended = command("run", archive, signal, "-o", target)
         assert (ended.code, ended.out) == (1, "")
         assert "would replace" in ended.err
+    both = tmp_path / "new"
+    assert command("run", archive, signal, "-o", both, "--state", both).code == 1
+    assert not both.exists()
     assert signal.read_bytes() == b"".join(lines)
     assert archive.read_bytes() == before
 
