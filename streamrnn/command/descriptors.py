@@ -68,8 +68,9 @@ def write(target: Descriptor, data: bytes, interruption: Interruption) -> None:
     except BrokenPipeError:
         raise OutputClosed from None
     except OSError as error:
-        with suppress(OSError):  # a full disk takes part of the data; a pipe has no position
-            os.ftruncate(target.number, os.lseek(target.number, 0, os.SEEK_CUR) - (len(data) - len(rest)))
+        if len(rest) < len(data):  # as a full disk does; take the part back
+            with suppress(OSError):
+                os.ftruncate(target.number, os.lseek(target.number, len(rest) - len(data), os.SEEK_CUR))
         raise StreamRNNError(f"{target.name}: cannot be written ({error.strerror})") from error
 
 

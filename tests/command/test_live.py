@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import termios
@@ -131,6 +132,23 @@ def test_a_full_disk_is_an_error_of_one_line_and_nothing_counts(
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr == b"error: /dev/full: cannot be written (No space left on device)\n"
     assert (tmp_path / "state").read_bytes() == state_after(gated, x[:0])
+
+
+def test_a_disk_that_fills_up_holds_whole_lines_and_the_state_behind_them(
+    archive: Path, gated: Model, x: np.ndarray, lines: list[bytes], answers: list[bytes], tmp_path: Path
+) -> None:
+    room = len(b"".join(answers)) * 2 // 3
+    result = finished(
+        *("run", archive, "-o", tmp_path / "out", "--state", tmp_path / "state"),
+        stdin=b"".join(lines),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert result.returncode == 1
+    assert result.stderr == f"error: {tmp_path / 'out'}: cannot be written (File too large)\n".encode()
+    written = (tmp_path / "out").read_bytes().splitlines(keepends=True)
+    assert 0 < len(written) < len(lines)
+    assert written == answers[: len(written)]
+    assert (tmp_path / "state").read_bytes() == state_after(gated, x[: len(written)])
 
 
 def test_a_closed_standard_input_is_an_error_of_one_line(archive: Path) -> None:
