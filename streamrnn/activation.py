@@ -50,7 +50,7 @@ class Activation:
     }
 
     def __post_init__(self) -> None:
-        if self.name not in self.DEFAULTS:
+        if not isinstance(self.name, str) or self.name not in self.DEFAULTS:
             known = ", ".join(self.DEFAULTS)
             raise ModelError(f"activation {self.name!r} is not known; known ones: {known}")
         for parameter, default in zip(("alpha", "beta"), self.DEFAULTS[self.name], strict=True):

@@ -47,6 +47,7 @@ class Op:
     hidden_size: int  # units of the panels
     weights: NDArray[np.float32]  # (any,)
     state: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> initial value, (size,) each
+    recovers: bool = False  # whether a state that overflowed can become finite again, so that it must be looked at every step
     scratch: int = 0  # vectors of working memory, each as long as a padded state vector
     constants: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
 

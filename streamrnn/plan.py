@@ -132,7 +132,7 @@ class Workspace:
         views = [view for views in self.vectors for view in views.values()]
         self._states = np.array([(view.ctypes.data, view.size) for view in views], np.int64)
         self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
-        self._fill_header(len(plan.ops), len(views))
+        self._fill_header(plan, len(views))
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
 
@@ -158,10 +158,10 @@ class Workspace:
             at += stride * len(op.state)
         return views
 
-    def _fill_header(self, n_ops: int, n_states: int) -> None:
+    def _fill_header(self, plan: Plan, n_states: int) -> None:
         header: dict[int, Any] = {
-            N_OPS: n_ops,
-            TILE: TILE_STEPS,
+            N_OPS: len(plan.ops),
+            TILE: 1 if any(op.recovers for op in plan.ops) else TILE_STEPS,
             SLOTS: self._slots.ctypes.data,
             STATES: self._states.ctypes.data,
             N_STATES: n_states,

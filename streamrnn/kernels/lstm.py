@@ -108,7 +108,7 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
 
 
 def _projection(width: Width) -> Callable[..., Any]:
-    """h' = W m', without a bias: panels of one gate (Sak et al. 2014; torch's proj_size)."""
+    """h' = W m', its bias zero: panels of one gate (Sak et al. 2014; torch's proj_size)."""
     panel_bytes = width.units * BYTES
     sums_of_panel = panel_sums(width, 1)
 

@@ -16,9 +16,12 @@ from streamrnn.packing import Op, Width
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
+_ABSENT: Tensor = np.zeros(0, np.float32)
+
+
 def absent() -> Tensor:
     """Stands for zeros of the right shape, in a field that has them by default; so does None."""
-    return np.zeros(0, np.float32)
+    return _ABSENT
 
 
 def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tensor:
@@ -105,7 +108,7 @@ class Layer(ABC):
     def _freeze(self, name: str, shape: tuple[int | None, ...], *, or_zeros: bool = False) -> Tensor:
         """Replace the array field `name` by its frozen copy; with `or_zeros`, by zeros where it is absent."""
         value = getattr(self, name)
-        if or_zeros and (value is None or np.size(value) == 0):
+        if or_zeros and (value is None or value is _ABSENT):
             value = np.zeros([size or 0 for size in shape], np.float32)
         array = frozen(f"{self.kind} layer, {name}", value, shape)
         object.__setattr__(self, name, array)

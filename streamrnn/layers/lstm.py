@@ -104,7 +104,8 @@ class LSTM(Layer):
             )
         ]
         if self.projection is not None:
-            weights.append(pack(width, rows(self.projection[None])))
+            no_bias = np.zeros((1, 1, self.output_size), np.float32)
+            weights.append(pack(width, no_bias, rows(self.projection[None])))
         variant = "standard" if standard else "general"
         return Op(
             kernel=f"lstm.{variant}" if self.projection is None else f"lstm.{variant}_projected",
@@ -113,6 +114,7 @@ class LSTM(Layer):
             hidden_size=self.hidden_size,
             weights=np.concatenate(weights),
             state=self.states,
+            recovers=not standard or self.projection is not None,
             scratch=2,
             constants=np.zeros(0, np.float32) if standard else self._constants(width),
         )
