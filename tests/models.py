@@ -5,10 +5,11 @@ may have are drawn too, so that no two numbers are the same and none is zero by 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -20,6 +21,18 @@ Rng = np.random.Generator
 
 #: Few examples, always the same ones.
 quick = settings(derandomize=True, max_examples=15, deadline=None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_width() -> Iterator[None]:
+    """In a module that imports it, every kernel is compiled for one width only, which saves a minute.
+
+    tests/layers/test_widths.py tries those that this CPU would choose; the machine law says that all give the same bits.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMRNN_LANES", "8")
+        yield
+
 
 #: Hidden sizes around the multiples of every vector width and panel, odd ones and primes.
 SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 41, 47, 48, 49, 63, 64, 65, 97, 128, 131, 257, 300]

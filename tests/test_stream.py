@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Dense, Model, SnapshotError, Stream, StreamRNNError, load
-from tests.models import RECURRENT, VARIANTS, mixed, model, models, quick, rebuilt, signal
+from tests.models import RECURRENT, VARIANTS, mixed, model, models, one_width, quick, rebuilt, signal  # noqa: F401
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.models import one_width  # noqa: F401
+
 
 @pytest.fixture(scope="module", autouse=True, params=["compiled", "plain"])
 def door(request: pytest.FixtureRequest) -> Iterator[str]:

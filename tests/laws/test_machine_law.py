@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,23 +27,21 @@ def bits(whole: Model) -> str:
     return digest.hexdigest()
 
 
-@cache
-def bits_with_4_lanes(variant: str, hidden: int) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STREAMRNN_LANES", "4")
-        return bits(model(variant, hidden=hidden, gain=2))
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_width_gives_the_same_bits(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for hidden in SIZES:
-        expected = bits_with_4_lanes(variant, hidden)
-        for lanes in ["8", "16", None]:
-            if lanes is None:
-                monkeypatch.delenv("STREAMRNN_LANES", raising=False)
-            else:
-                monkeypatch.setenv("STREAMRNN_LANES", lanes)
-            assert bits(model(variant, hidden=hidden, gain=2)) == expected, (hidden, lanes)
+        seen = {}
+        for lanes in LANES:
+            monkeypatch.setenv("STREAMRNN_LANES", lanes)
+            seen[lanes] = bits(model(variant, hidden=hidden, gain=2))
+        assert len(set(seen.values())) == 1, (hidden, seen)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_width_that_this_cpu_chooses_gives_the_same_bits(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced = bits(model(variant, hidden=37, gain=2))
+    monkeypatch.delenv("STREAMRNN_LANES")
+    assert bits(model(variant, hidden=37, gain=2)) == forced
 
 
 def test_every_width_gives_a_mixed_stack_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+from tests.models import one_width  # noqa: F401
