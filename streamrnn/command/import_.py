@@ -52,7 +52,7 @@ def import_(
     if not report.proven:
         complain(f"error: {target}: not written, the model does not do what {source} does")
         raise typer.Exit(exit_codes.NOT_PROVEN)
-    model.with_notes(model.notes | {"proof": report.to_json()}).save(target)
+    model.with_notes(model.notes | {"proof": {"source": source.name} | report.to_json()}).save(target)
     show(f"{target}: written")
 
 

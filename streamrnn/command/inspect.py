@@ -90,4 +90,6 @@ def _option(name: str, value: Any) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return f"{len(value)} entries, which --json shows"
     return value if isinstance(value, str) else json.dumps(value)
