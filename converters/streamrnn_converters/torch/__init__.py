@@ -1,0 +1,41 @@
+"""Imports PyTorch modules and state dicts. PyTorch itself is never imported: a module has it loaded, arrays do not need it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamrnn import Model
+from streamrnn.errors import ConversionError
+from streamrnn_converters.torch.build import build
+from streamrnn_converters.torch.modules import parts_of
+from streamrnn_converters.torch.parts import parse
+from streamrnn_converters.torch.recognise import recognise
+from streamrnn_converters.torch.tensors import Tensors
+
+__all__ = ["from_torch"]
+
+
+def from_torch(source: Any, layers: str | Sequence[str] | None = None) -> Model:
+    """Make a model from a PyTorch module or a state dict. (torch 2; equations as in the docs of torch.nn.)
+
+    source  a module: LSTM, GRU, RNN, a Cell of these, Linear, or a Sequential of them, with activations behind a Linear;
+            or a state dict, name -> tensor or NumPy array of any float type
+    layers  what a state dict, or a module of another type, does with its tensors, in order: "lstm:rnn, dense:head:softmax" or
+            a list of such entries. An entry is lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu] or dense:PREFIX[:ACTIVATION], where
+            the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional. A state
+            dict of one LSTM, GRU or Linear needs none.
+
+    Modules are imported as they work in inference, without dropout. Initial states are zeros, as torch's are.
+
+    Raises ConversionError, naming the module or the tensor, for what cannot be streamed, is not understood or is left over.
+    """
+    is_module = hasattr(source, "named_children") and hasattr(source, "state_dict")
+    if not is_module and not isinstance(source, Mapping):
+        raise ConversionError(
+            f"{type(source).__name__} is neither a torch module nor a state dict; "
+            "torch.load(path, weights_only=True) reads one from a file"
+        )
+    parts = parse(layers) if layers is not None else parts_of(source) if is_module else None
+    tensors = Tensors(source.state_dict() if is_module else source)
+    parts = parts or recognise(tensors)
+    kind = {"module": type(source).__name__} if is_module else {}
+    return Model(build(parts, tensors), {"source": {"format": "torch", **kind, "layers": [str(part) for part in parts]}})

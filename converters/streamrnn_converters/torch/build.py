@@ -1,0 +1,105 @@
+"""From parts and their tensors to layers, in canonical form."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn import GRU, LSTM, RNN, Dense, Layer
+from streamrnn.activation import LINEAR, TANH
+from streamrnn.errors import ConversionError, ModelError
+from streamrnn.gates import GATE_ORDERS, reorder
+from streamrnn_converters.torch.parts import N_GATES, Part
+from streamrnn_converters.torch.tensors import Tensors
+
+_STACKED = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(_reverse)?")
+
+
+def build(parts: Sequence[Part], tensors: Tensors) -> list[Layer]:
+    """The layers of all parts. Raises ConversionError, naming part and tensor, unless every tensor fits and is used."""
+    stacks = []
+    for part in parts:
+        try:
+            stacks.append([_dense(part, tensors)] if part.kind == "dense" else _recurrent(part, tensors))
+        except (ConversionError, ModelError) as error:
+            raise ConversionError(f"{part}: {error}") from error
+    for (before, given), (after, taking) in pairwise(zip(parts, stacks, strict=True)):
+        gives, takes = given[-1].output_size, taking[0].input_size
+        if gives != takes:
+            raise ConversionError(f"{after}: takes {takes} values, but {before} before it gives {gives}")
+    if tensors.unused:
+        names = ", ".join(map(repr, tensors.unused))
+        described = ", ".join(map(str, parts))
+        raise ConversionError(f"not used by {described}: {names}; describe what they belong to, or leave them out")
+    return [layer for stack in stacks for layer in stack]
+
+
+def _dense(part: Part, tensors: Tensors) -> Dense:
+    """torch.nn.Linear."""
+    weight = tensors.take(part.tensor("weight"), None, None)
+    has_bias = part.tensor("bias") in tensors
+    bias = tensors.take(part.tensor("bias"), len(weight)) if has_bias else np.zeros(len(weight))
+    return Dense(_rounded(weight), _rounded(bias), part.activation or LINEAR)
+
+
+def _recurrent(part: Part, tensors: Tensors) -> list[Layer]:
+    """torch.nn.LSTM, GRU or RNN, or a Cell, whose names have no "_l0"."""
+    if part.tensor("weight_ih") in tensors:
+        return [_cell(part, tensors, "", None)]
+    n_layers = 1
+    for name in tensors.shapes:
+        match = _STACKED.fullmatch(name.removeprefix(part.tensor("")))
+        if match and name == part.tensor(match[0]):
+            if match[2]:
+                raise ConversionError(
+                    f"tensor {name!r} belongs to a bidirectional module, which cannot be streamed, "
+                    "the backward pass needs the end of the signal; train it with bidirectional=False"
+                )
+            n_layers = max(n_layers, int(match[1]) + 1)
+    layers: list[Layer] = []
+    for index in range(n_layers):
+        layers.append(_cell(part, tensors, f"_l{index}", layers[-1].output_size if layers else None))
+    return layers
+
+
+def _cell(part: Part, tensors: Tensors, suffix: str, n_inputs: int | None) -> Layer:
+    """One layer, its tensors called "weight_ih" + suffix and so on; n_inputs is what the layer before gives, if one does."""
+    kind, n_gates = part.kind, N_GATES[part.kind]
+
+    def name(of: str) -> str:
+        return part.tensor(of + suffix)
+
+    input_weights = tensors.take(name("weight_ih"), None, n_inputs)
+    n_rows = len(input_weights)
+    hidden, remainder = divmod(n_rows, n_gates)
+    if remainder:
+        raise ConversionError(f"tensor {name('weight_ih')!r}: {n_rows} rows are not {n_gates} gates of one size")
+    projection = tensors.take(name("weight_hr"), None, hidden) if kind == "lstm" and name("weight_hr") in tensors else None
+    outputs = hidden if projection is None else len(projection)
+    recurrent_weights = tensors.take(name("weight_hh"), n_rows, outputs)
+    has_bias = name("bias_ih") in tensors or name("bias_hh") in tensors
+    input_bias, recurrent_bias = (
+        tensors.take(name(bias), n_rows).reshape(n_gates, hidden) if has_bias else np.zeros((n_gates, hidden))
+        for bias in ("bias_ih", "bias_hh")
+    )
+    of_inputs, of_states = (_gates(kind, array.reshape(n_gates, hidden, -1)) for array in (input_weights, recurrent_weights))
+    bias = input_bias + recurrent_bias
+    if kind == "lstm":
+        projected = None if projection is None else _rounded(projection)
+        return LSTM(of_inputs, of_states, _gates(kind, bias), projection=projected)
+    if kind == "gru":
+        candidate = GATE_ORDERS["gru"]["torch"].index("n")
+        bias[candidate] = input_bias[candidate]  # its other bias is added within the reset
+        return GRU(of_inputs, of_states, _gates(kind, bias), _rounded(recurrent_bias[candidate]), form="reset-after")
+    return RNN(of_inputs, of_states, _rounded(bias), activations=(part.activation or TANH,))
+
+
+def _gates(kind: str, gates: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(n_gates, H, …) in torch's order as a layer has them; a plain RNN has one gate."""
+    return reorder(_rounded(gates), kind, "torch") if kind in GATE_ORDERS else _rounded(gates)
+
+
+def _rounded(array: NDArray[np.float64]) -> NDArray[np.float32]:
+    return array.astype(np.float32)

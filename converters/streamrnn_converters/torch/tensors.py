@@ -1,0 +1,76 @@
+"""The tensors of a state dict, each taken by name and expected shape, so that none is forgotten."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.errors import ConversionError
+
+
+class Tensors:
+    """A state dict that knows which of its entries have been used.
+
+    source  name -> torch tensor (any device), NumPy array or nested list, of any float type. Raises ConversionError for
+            anything else.
+    """
+
+    def __init__(self, source: Mapping[Any, Any]) -> None:
+        self._arrays = {_checked(name, value): _array(name, value) for name, value in source.items()}
+        self._used: set[str] = set()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape, in the order of the state dict."""
+        return {name: array.shape for name, array in self._arrays.items()}
+
+    @property
+    def unused(self) -> list[str]:
+        """Names that have not been taken."""
+        return [name for name in self._arrays if name not in self._used]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def take(self, name: str, *shape: int | None) -> NDArray[np.float64]:
+        """The tensor in float64, marked as used. Raises ConversionError where it is missing or not of `shape` (None: any)."""
+        if name not in self._arrays:
+            there = ", ".join(map(repr, self._arrays)) or "none at all"
+            raise ConversionError(f"tensor {name!r} is missing; the tensors are {there}")
+        array = self._arrays[name]
+        sizes: tuple[int, ...] = array.shape
+        if len(sizes) != len(shape) or any(want not in (None, have) for want, have in zip(shape, sizes, strict=True)):
+            wanted = ", ".join("any" if want is None else str(want) for want in shape)
+            raise ConversionError(f"tensor {name!r}: shape {sizes} does not fit, expected ({wanted})")
+        self._used.add(name)
+        return array
+
+
+def _checked(name: Any, value: Any) -> str:
+    if not isinstance(name, str):
+        raise ConversionError(f"a state dict maps names to tensors, but {name!r} is no name")
+    if isinstance(value, Mapping):
+        raise ConversionError(f"entry {name!r} is a mapping, no tensor; if it is the state dict, pass checkpoint[{name!r}]")
+    return name
+
+
+def _array(name: str, value: Any) -> NDArray[np.float64]:
+    """`value` in float64, which holds every smaller float exactly."""
+    try:
+        if hasattr(value, "detach"):
+            floating, dtype = value.is_floating_point(), value.dtype
+            array = value.detach().cpu().double().numpy() if floating else np.empty(0)
+        else:
+            array = np.asarray(value)
+            dtype = array.dtype
+            floating = dtype.kind == "f" or dtype.name == "bfloat16"
+            array = array.astype(np.float64) if floating else array
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConversionError(f"tensor {name!r}: cannot be read as an array ({reason}); pass a dense tensor") from None
+    if not floating:
+        raise ConversionError(f"tensor {name!r}: dtype {dtype} is no float; pass the weights in float32")
+    if not (np.abs(array) <= np.finfo(np.float32).max).all():
+        raise ConversionError(f"tensor {name!r}: holds NaN, infinity, or a number beyond float32; every weight must be finite")
+    return array
