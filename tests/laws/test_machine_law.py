@@ -37,7 +37,7 @@ def test_every_width_gives_the_same_bits(variant: str, monkeypatch: pytest.Monke
         assert len(set(seen.values())) == 1, (hidden, seen)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["lstm", "gru-reset-after", "gru-reset-before", "rnn-tanh", "dense-softmax"])
 def test_the_width_that_this_cpu_chooses_gives_the_same_bits(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     forced = bits(model(variant, hidden=37, gain=2))
     monkeypatch.delenv("STREAMRNN_LANES")

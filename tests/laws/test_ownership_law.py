@@ -17,7 +17,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 @every_variant
 def test_what_step_returned_is_never_overwritten(variant: str) -> None:
     stream = Stream(model(variant))
-    x = signal(300)
+    x = signal(100)
     kept = [stream.step(row) for row in x]
     frozen = [y.copy() for y in kept]
     stream.process(x)
