@@ -5,26 +5,20 @@ Ctrl-C ends it. An existing file is continued. Lines are flushed as they come, s
 
 import argparse
 import csv
-import time
+import sys
 from pathlib import Path
 
-from counters import Counters, read
+from counters import Counters, every
 
 
 def record(path: Path, interval: float, seconds: float) -> None:
-    """Append one line every `interval` seconds, on a fixed beat, for `seconds` seconds."""
-    begin = time.monotonic()
-    fresh = not path.exists() or path.stat().st_size == 0
+    """Append the counters as they are read, on a fixed beat. A new file begins with their names."""
     with path.open("a", newline="", encoding="ascii", buffering=1) as file:
         out = csv.writer(file, lineterminator="\n")
-        if fresh:
+        if file.tell() == 0:
             out.writerow(Counters._fields)
-        tick = 0
-        while tick * interval < seconds:
-            time.sleep(max(0.0, begin + tick * interval - time.monotonic()))
-            now = read()
+        for now in every(interval, seconds):
             out.writerow((f"{now.time:.3f}", *now[1:]))
-            tick += 1
 
 
 def main() -> None:
@@ -38,6 +32,8 @@ def main() -> None:
         record(args.path, args.interval, args.seconds)
     except KeyboardInterrupt:
         pass
+    except OSError as error:
+        sys.exit(f"record.py: {error}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""Train the GRU and the LSTM on a trace and export both: `python train.py [trace.csv]`. Needs torch; takes a few minutes.
+
+Both cells get the same protocol: hidden size, data, seeds, optimiser and stopping rule. The network forecasts the change of
+the load, so an untrained one is the persistence forecast. Of each cell, the run with the least error on the validation part
+is exported; the held-out part takes no part in anything here.
+"""
+
+import argparse
+import copy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from dataset import TRACE, Dataset, dataset, read_trace
+from features import NAMES, forecast
+from torch import Tensor, nn
+
+HERE = Path(__file__).parent
+HIDDEN = 24
+SEEDS = range(3)
+EPOCHS, PATIENCE = 150, 30
+WINDOW, WARM_UP, BATCH = 96, 16, 16  # steps a gradient flows through, those of them without a loss, windows at once
+OPSET = 17
+
+
+class Network(nn.Module):
+    """Features (n_steps, batch, 12) -> change of the load (n_steps, batch, 1), from a zero state."""
+
+    def __init__(self, cell: type[nn.GRU] | type[nn.LSTM]) -> None:
+        super().__init__()
+        self.rnn = cell(len(NAMES), HIDDEN)
+        self.head = nn.Linear(HIDDEN, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Time-major, as ONNX has it."""
+        return self.head(self.rnn(x)[0])
+
+
+def train(cell: type[nn.GRU] | type[nn.LSTM], data: Dataset, seed: int) -> tuple[Network, float]:
+    """One run: the network where its validation error was least, and that error, RMSE in points of CPU."""
+    torch.set_num_threads(1)  # so small a network only loses by more
+    torch.manual_seed(seed)
+    training, validation, _ = data.split()
+    mean, deviation = training.x.mean(0), training.x.std(0) + 0.02  # what hardly moved must not be blown up
+    known = data[: len(training) + len(validation)]
+    x = torch.from_numpy((known.x - mean) / deviation)
+    truth = torch.from_numpy(known.following - known.load)
+    counts = torch.from_numpy(known.counts)
+    network = Network(cell)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    best, best_error, best_epoch = network, float("inf"), 0
+    for epoch in range(EPOCHS):
+        for _ in range(len(training) // (WINDOW * BATCH // 2)):
+            begin = torch.randint(len(training) - WINDOW, (BATCH,))
+            rows = begin + torch.arange(WINDOW)[:, None]
+            scored = rows[WARM_UP:]
+            # Linear where errors are large: a few jumps that nothing announces must not rule the gradient.
+            losses = nn.functional.huber_loss(network(x[rows])[WARM_UP:, :, 0], truth[scored], reduction="none", delta=0.05)
+            optimiser.zero_grad()
+            losses[counts[scored]].mean().backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 0.5)
+            optimiser.step()
+        with torch.no_grad():
+            change = network(x[:, None])[:, 0, 0].numpy()
+        error = rmse(known[len(training) :], change[len(training) :])
+        if error < best_error:
+            best, best_error, best_epoch = copy.deepcopy(network), error, epoch
+        if epoch - best_epoch >= PATIENCE:
+            break
+    fold(best.rnn, mean, deviation)
+    return best, best_error
+
+
+def fold(rnn: nn.RNNBase, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Let the weights take raw features: W (x - mean) / deviation + b = (W / deviation) x + (b - W mean / deviation)."""
+    with torch.no_grad():
+        rnn.weight_ih_l0 /= torch.from_numpy(deviation)
+        rnn.bias_ih_l0 -= rnn.weight_ih_l0 @ torch.from_numpy(mean)
+
+
+def rmse(part: Dataset, change: np.ndarray) -> float:
+    """Root of the mean squared forecast error, in percentage points of CPU."""
+    error = forecast(part.load, change) - part.following
+    return 100 * float(np.sqrt(np.mean(error[part.counts] ** 2)))
+
+
+def export(network: Network, path: Path) -> None:
+    """Write an ONNX file whose time axis is open: features (n_steps, 1, 12) -> change (n_steps, 1, 1)."""
+    with warnings.catch_warnings():
+        # It speaks of its successor, which writes larger graphs, and of other batch sizes than the 1 that is fixed here.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(2, 1, len(NAMES)),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["features"],
+            output_names=["change"],
+            dynamic_axes={"features": {0: "n_steps"}, "change": {0: "n_steps"}},
+        )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trace", type=Path, nargs="?", default=TRACE, help="what record.py wrote (default: the committed one)")
+    args = parser.parse_args()
+    data = dataset(read_trace(args.trace))
+    _, validation, _ = data.split()
+    print(f"{len(data)} seconds; RMSE on the validation part in points of CPU:")
+    print(f"persistence  {rmse(validation, np.zeros_like(validation.load)):6.2f}")
+    for cell in (nn.GRU, nn.LSTM):
+        runs = [train(cell, data, seed) for seed in SEEDS]
+        network, error = min(runs, key=lambda run: run[1])
+        name = cell.__name__
+        print(f"{name:<11}  {error:6.2f}  the best of {', '.join(f'{each:.2f}' for _, each in runs)}", flush=True)
+        export(network, HERE / f"{name.lower()}.onnx")
+
+
+if __name__ == "__main__":
+    main()
