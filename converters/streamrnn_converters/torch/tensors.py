@@ -71,6 +71,8 @@ def _array(name: str, value: Any) -> NDArray[np.float64]:
         raise ConversionError(f"tensor {name!r}: cannot be read as an array ({reason}); pass a dense tensor") from None
     if not floating:
         raise ConversionError(f"tensor {name!r}: dtype {dtype} is no float; pass the weights in float32")
+    if not array.size:
+        raise ConversionError(f"tensor {name!r}: shape {array.shape} is empty; every size is at least 1")
     if not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise ConversionError(f"tensor {name!r}: holds NaN, infinity, or a number beyond float32; every weight must be finite")
     return array
