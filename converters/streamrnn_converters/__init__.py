@@ -1,0 +1,23 @@
+"""Converters: models of other frameworks in, proven. Nothing heavy is imported before it is used.
+
+model = from_onnx("vad.onnx")          # or from_torch(module_or_state_dict)
+print(verify(model, "vad.onnx"))       # against onnxruntime
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamrnn_converters.onnx import from_onnx
+    from streamrnn_converters.torch import from_torch
+    from streamrnn_converters.verification import verify
+
+_HOMES = {"from_onnx": "onnx", "from_torch": "torch", "verify": "verification"}
+
+__all__ = ["from_onnx", "from_torch", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

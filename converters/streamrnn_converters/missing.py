@@ -1,0 +1,17 @@
+"""Optional packages that are not installed: which command installs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamrnn.errors import MissingExtraError
+
+
+@contextmanager
+def naming_the_extra(extra: str) -> Iterator[None]:
+    """Turn the ImportError of an optional package into a MissingExtraError that names its install command."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("streamrnn"):
+            raise
+        raise MissingExtraError(f"{error.name} is not installed; `pip install 'streamrnn[{extra}]'` installs it") from error

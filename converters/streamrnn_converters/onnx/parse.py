@@ -1,0 +1,209 @@
+"""First stage: bytes to a checked graph of named nodes and constants. Nothing here knows what a node means.
+
+onnx.checker accepts nearly every wrong tensor, so that all that later stages rely on is checked here or there, by name.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from streamrnn.errors import ConversionError
+
+OLDEST_OPSET = 7
+
+
+@dataclass
+class Node:
+    """A node; its handler takes the attributes that it understands, and those that are left are refused."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]  # "" where an optional input is left out
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, attribute: str, default: Any = None) -> Any:
+        """The value of an attribute, taken off the list of those not understood."""
+        return self.attributes.pop(attribute, default)
+
+    def refused(self, reason: str) -> ConversionError:
+        """The error for a node that cannot be imported: which, why and what to do."""
+        return ConversionError(f"node {self.name!r} ({self.op}): {reason}")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A graph input that no initializer fills: name and declared sizes, None where they are open or not told."""
+
+    name: str
+    sizes: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked graph: every name that a node reads is a constant, an input, or the output of a node before it."""
+
+    name: str
+    producer: str
+    opset: int
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]  # only those that the outputs depend on
+    constants: dict[str, NDArray[Any]]
+
+
+def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
+    """The content of an ONNX file. Raises ConversionError where it cannot be read."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise ConversionError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def parse(data: bytes) -> Graph:
+    """The graph in the bytes of an ONNX file. Raises ConversionError for anything broken, external or nested."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ConversionError(f"not an ONNX model, or a truncated one ({error})") from None
+    if not model.graph.node:
+        raise ConversionError("not an ONNX model, or an empty one: its graph has no nodes")
+    if model.functions:
+        raise ConversionError(
+            f"function {model.functions[0].name!r}: local functions are not understood; export with them inlined"
+        )
+    graph = model.graph
+    if graph.sparse_initializer:
+        raise ConversionError("sparse initializers are not understood; export dense ones")
+    opset = _opset(model)
+    constants = {tensor.name: _array(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+    inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
+    nodes = _nodes(graph, constants)
+    outputs = tuple(info.name for info in graph.output)
+    _check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return Graph(graph.name, producer, opset, inputs, outputs, _needed(nodes, outputs), constants)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if len(versions) != 1:
+        raise ConversionError("the model does not say, once, which ONNX opset it uses; export it again")
+    if versions[0] < OLDEST_OPSET:
+        raise ConversionError(
+            f"opset {versions[0]} is too old, the oldest understood is {OLDEST_OPSET}; export with a newer one"
+        )
+    return int(versions[0])
+
+
+def _input(info: onnx.ValueInfoProto) -> Input:
+    tensor = info.type.tensor_type
+    if not info.type.HasField("tensor_type") or tensor.elem_type != TensorProto.FLOAT:
+        kind = TensorProto.DataType.Name(tensor.elem_type) if info.type.HasField("tensor_type") else "not a tensor"
+        raise ConversionError(f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT; export the model in float32")
+    sizes = (dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim)
+    return Input(info.name, tuple(sizes))
+
+
+def _array(tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
+    """A tensor as an array; its data must be in the file and as long as its shape says."""
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+        raise ConversionError(f"{where}: its data lies in another file; save the model with its data inside")
+    if tensor.HasField("segment"):
+        raise ConversionError(f"{where}: stored in segments, which are not understood; export it again")
+    try:
+        array = onnx.numpy_helper.to_array(tensor)
+    except Exception as error:  # whatever onnx makes of wrong bytes
+        raise ConversionError(f"{where}: its data does not fit its shape {tuple(tensor.dims)} and type ({error})") from None
+    if array.shape != tuple(tensor.dims):
+        raise ConversionError(f"{where}: its data does not fit its shape {tuple(tensor.dims)}")
+    return np.asarray(array)
+
+
+def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[Node]:
+    """The nodes, Constant nodes put among the constants."""
+    nodes = []
+    for index, proto in enumerate(graph.node):
+        node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output))
+        if proto.domain not in ("", "ai.onnx"):
+            raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
+        for attribute in proto.attribute:
+            node.attributes[attribute.name] = _attribute(node, attribute)
+        if node.op == "Constant":
+            constants[node.outputs[0]] = _constant(node)
+        else:
+            nodes.append(node)
+    return nodes
+
+
+def _attribute(node: Node, attribute: onnx.AttributeProto) -> Any:
+    if attribute.ref_attr_name:
+        raise node.refused(f"attribute {attribute.name!r} refers to a function's; export with functions inlined")
+    if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+        raise node.refused("graphs within nodes (If, Loop, Scan) are not understood; export a graph without control flow")
+    if attribute.type == onnx.AttributeProto.TENSOR:
+        return _array(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
+    try:
+        value = onnx.helper.get_attribute_value(attribute)
+    except ValueError as error:
+        raise node.refused(f"attribute {attribute.name!r} cannot be read ({error})") from None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in value]
+    return value
+
+
+def _constant(node: Node) -> NDArray[Any]:
+    if len(node.outputs) != 1 or len(node.attributes) != 1:
+        raise node.refused("one value and one output are expected")
+    ((name, value),) = node.attributes.items()
+    dtypes = {
+        "value": None,
+        "value_float": np.float32,
+        "value_floats": np.float32,
+        "value_int": np.int64,
+        "value_ints": np.int64,
+    }
+    if name not in dtypes:
+        raise node.refused(f"attribute {name!r} is not understood")
+    return np.asarray(value, dtypes[name])
+
+
+def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:
+    """Every name is given once and before it is read, which excludes cycles too."""
+    produced = Counter(name for node in nodes for name in node.outputs if name)
+    for node in nodes:
+        for name in node.outputs:
+            if name and (produced[name] > 1 or name in given):
+                raise node.refused(f"its output {name!r} is given twice in the graph; export it again")
+    known = set(given)
+    for node in nodes:
+        missing = [name for name in node.inputs if name and name not in known]
+        if missing:
+            raise node.refused(f"reads {missing[0]!r}, which nothing before it gives; export the model again")
+        known.update(node.outputs)
+    for name in outputs:
+        if name not in known:
+            raise ConversionError(f"graph output {name!r}: nothing in the graph gives it; export the model again")
+    if not outputs:
+        raise ConversionError("the graph has no outputs; export the model again")
+
+
+def _needed(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted & set(node.outputs):
+            kept.append(node)
+            wanted.update(node.inputs)
+    return tuple(reversed(kept))

@@ -1,0 +1,249 @@
+"""LSTM, GRU and RNN nodes (opset 7 to 22) as layers: everything of their definition that can be streamed.
+
+What is found of onnxruntime and followed, since it is what imports are compared with: alpha and beta are consumed, in order, by
+those activations that have them; `clip` bounds pre-activations, and not c on its way through h.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn import GRU, LSTM, RNN, Activation, Layer
+from streamrnn.gates import reorder
+from streamrnn_converters.onnx.interpret import Walk, needs_signal, operator
+from streamrnn_converters.onnx.parse import Node
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, Spread, States, Value, describe
+
+Inputs = Sequence[Value | None]
+Array = NDArray[Any]
+
+#: ONNX's names, in lower case, to ours.
+ACTIVATIONS = {
+    "affine": "affine",
+    "elu": "elu",
+    "hardsigmoid": "hard_sigmoid",
+    "leakyrelu": "leaky_relu",
+    "relu": "relu",
+    "scaledtanh": "scaled_tanh",
+    "sigmoid": "sigmoid",
+    "softplus": "softplus",
+    "softsign": "softsign",
+    "tanh": "tanh",
+    "thresholdedrelu": "thresholded_relu",
+}
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    """The constant inputs of a recurrent node, by their names in the ONNX definition, the axis of directions gone."""
+
+    input_weights: Array  # W: (n_gates, H, I), gates in ONNX's order
+    recurrent_weights: Array  # R: (n_gates, H, H)
+    input_bias: Array  # Wb: (n_gates, H)
+    recurrent_bias: Array  # Rb: (n_gates, H)
+    initial: tuple[Array, ...]  # (H,) each: initial_h, and of an LSTM initial_c
+
+
+@operator("LSTM")
+def _lstm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    inputs = [*inputs, *[None] * (8 - len(inputs))]
+    x, layout = _signal(walk, node, inputs)
+    tensors = _tensors(walk, node, inputs, x, layout, n_gates=4, n_states=2)
+    hidden = tensors.input_weights.shape[1]
+    peepholes = None
+    if inputs[7] is not None:
+        peepholes = reorder(_constant(walk, node, inputs[7], "P", (1, 3 * hidden)).reshape(3, hidden), "lstm.peepholes", "onnx")
+    layer = LSTM(
+        input_weights=reorder(tensors.input_weights, "lstm", "onnx"),
+        recurrent_weights=reorder(tensors.recurrent_weights, "lstm", "onnx"),
+        bias=reorder(tensors.input_bias + tensors.recurrent_bias, "lstm", "onnx"),
+        peepholes=peepholes,
+        initial_hidden=tensors.initial[0],
+        initial_cell=tensors.initial[1],
+        activations=_activations(walk, node, ("Sigmoid", "Tanh", "Tanh")),
+        clip=_clip(node),
+        coupled=_flag(node, "input_forget"),
+    )
+    return _outputs(walk, x, layer, layout)
+
+
+@operator("GRU")
+def _gru(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    inputs = [*inputs, *[None] * (6 - len(inputs))]
+    x, layout = _signal(walk, node, inputs)
+    tensors = _tensors(walk, node, inputs, x, layout, n_gates=3, n_states=1)
+    reset_after = _flag(node, "linear_before_reset")
+    bias = reorder(tensors.input_bias + tensors.recurrent_bias, "gru", "onnx")
+    recurrent_bias = None
+    if reset_after:
+        recurrent_bias = reorder(tensors.recurrent_bias, "gru", "onnx")[2]
+        bias[2] = reorder(tensors.input_bias, "gru", "onnx")[2]
+    layer = GRU(
+        input_weights=reorder(tensors.input_weights, "gru", "onnx"),
+        recurrent_weights=reorder(tensors.recurrent_weights, "gru", "onnx"),
+        bias=bias,
+        recurrent_bias=recurrent_bias,
+        form="reset-after" if reset_after else "reset-before",
+        initial_hidden=tensors.initial[0],
+        activations=_activations(walk, node, ("Sigmoid", "Tanh")),
+        clip=_clip(node),
+    )
+    return _outputs(walk, x, layer, layout)
+
+
+@operator("RNN")
+def _rnn(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    inputs = [*inputs, *[None] * (6 - len(inputs))]
+    x, layout = _signal(walk, node, inputs)
+    tensors = _tensors(walk, node, inputs, x, layout, n_gates=1, n_states=1)
+    layer = RNN(
+        input_weights=tensors.input_weights,
+        recurrent_weights=tensors.recurrent_weights,
+        bias=tensors.input_bias + tensors.recurrent_bias,
+        initial_hidden=tensors.initial[0],
+        activations=_activations(walk, node, ("Tanh",)),
+        clip=_clip(node),
+    )
+    return _outputs(walk, x, layer, layout)
+
+
+def _signal(walk: Walk, node: Node, inputs: Inputs) -> tuple[Signal, int]:
+    """X with its axes bound, time first, and the layout. Refuses directions and lengths that cannot be streamed."""
+    direction = node.take("direction", "forward")
+    if direction != "forward":
+        raise node.refused(
+            f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as 'forward'"
+        )
+    if inputs[4] is not None:
+        raise node.refused("sequence_lens is given: a stream has no length that is known beforehand; export without it")
+    layout = node.take("layout", 0)
+    if layout not in (0, 1):
+        raise node.refused(f"layout={layout!r} is neither 0 nor 1")
+    x = needs_signal(node, inputs[0], "X")
+    if len(x.axes) != 3:
+        raise node.refused(f"its input X has {len(x.axes)} axes, expected 3: time, batch and feature")
+    if x.last:
+        raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
+    time, batch, feature = (x.axes[place] for place in ((0, 1, 2) if layout == 0 else (1, 0, 2)))
+    axes = walk.bind(node, time, "time"), walk.bind(node, batch, "batch"), walk.bind(node, feature, "feature")
+    return Signal(x.source, x.layers, axes), layout
+
+
+def _tensors(walk: Walk, node: Node, inputs: Inputs, x: Signal, layout: int, n_gates: int, n_states: int) -> _Tensors:
+    """W, R, B and the initial states, checked against each other."""
+    recurrent = _constant(walk, node, inputs[2], "R", (1, None, None))
+    hidden = recurrent.shape[2]
+    declared = node.take("hidden_size")
+    if declared is not None and declared != hidden:
+        raise node.refused(f"hidden_size={declared}, but R has shape {recurrent.shape}, which makes it {hidden}")
+    _expect(node, "R", recurrent.shape, (1, n_gates * hidden, hidden))
+    n_inputs = x.axes[2].size if isinstance(x.axes[2].size, int) else None
+    weights = _constant(walk, node, inputs[1], "W", (1, n_gates * hidden, n_inputs))
+    bias = np.zeros((1, 2 * n_gates * hidden))
+    if inputs[3] is not None:
+        bias = _constant(walk, node, inputs[3], "B", (1, 2 * n_gates * hidden))
+    halves = bias.reshape(2, n_gates, hidden)
+    return _Tensors(
+        weights.reshape(n_gates, hidden, -1),
+        recurrent.reshape(n_gates, hidden, hidden),
+        halves[0],
+        halves[1],
+        tuple(_initial(walk, node, inputs[5 + index], f"initial_{'hc'[index]}", hidden, layout) for index in range(n_states)),
+    )
+
+
+def _constant(walk: Walk, node: Node, value: Value | None, name: str, shape: tuple[int | None, ...]) -> Array:
+    """A constant input as float64 (its sums are rounded once), of the shape that the operator asks for."""
+    if value is None:
+        raise node.refused(f"its input {name} is missing")
+    if not isinstance(value, Constant):
+        raise node.refused(f"its input {name} is {describe(value)}, not a constant; export the model with its weights inside")
+    if value.array.dtype != np.float32:
+        if value.array.dtype.kind != "f" and value.array.dtype.name != "bfloat16":
+            raise node.refused(f"its input {name} is of type {value.array.dtype}, not of floats")
+        walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {value.array.dtype} to float32")
+    _expect(node, name, value.array.shape, shape)
+    if not np.isfinite(value.array.astype(np.float64)).all():
+        raise node.refused(f"its input {name} has values that are not finite; the model was not trained or saved well")
+    return value.array.astype(np.float64)
+
+
+def _expect(node: Node, name: str, have: tuple[int, ...], want: tuple[int | None, ...]) -> None:
+    if len(have) != len(want) or any(w not in (None, h) for h, w in zip(have, want, strict=True)) or 0 in have:
+        wanted = ", ".join("any" if size is None else str(size) for size in want)
+        raise node.refused(f"its input {name} has shape {have}, expected ({wanted})")
+
+
+def _initial(walk: Walk, node: Node, value: Value | None, name: str, hidden: int, layout: int) -> Array:
+    """The initial state of one signal, (H,): the same for every signal of the batch."""
+    if value is None:
+        return np.zeros(hidden)
+    if isinstance(value, Signal) and not value.layers:
+        raise node.refused(
+            f"its {name} comes from the graph input {value.source!r}: states that the caller carries from run to run are not "
+            "understood; export the model without them, a stream keeps its own"
+        )
+    if not isinstance(value, Constant | Spread):
+        raise node.refused(f"its {name} is {describe(value)}, not a constant")
+    if isinstance(value, Constant):
+        array = _constant(walk, node, value, name, (1, None, hidden) if layout == 0 else (None, 1, hidden))
+    else:
+        array = value.array.astype(np.float64)
+        sizes = value.sizes if layout == 0 else (value.sizes[1], value.sizes[0], *value.sizes[2:])
+        if len(sizes) != 3 or sizes[0] != 1 or sizes[2] != hidden:
+            raise node.refused(f"its {name} has shape {value.sizes}, expected 1 direction, the batch and {hidden}")
+    rows = np.broadcast_to(array, np.broadcast_shapes(array.shape, (1, 1, hidden))).reshape(-1, hidden)
+    if not (rows == rows[0]).all():
+        raise node.refused(f"its {name} differs between the signals of the batch; a model has one initial state")
+    row: Array = rows[0].copy()
+    return row
+
+
+def _activations(walk: Walk, node: Node, default: tuple[str, ...]) -> tuple[Activation, ...]:
+    """The activations, each with what it consumes of alpha and beta."""
+    names = node.take("activations") or list(default)
+    given = {name: list(node.take(f"activation_{name}") or []) for name in ("alpha", "beta")}
+    if len(names) != len(default):
+        raise node.refused(f"activations={names} are {len(names)}, expected {len(default)}")
+    chosen = []
+    for name in names:
+        known = ACTIVATIONS.get(name.lower())
+        if known is None:
+            raise node.refused(f"activation {name!r} is not one of ONNX's: {', '.join(sorted(ACTIVATIONS))}")
+        has = dict(zip(("alpha", "beta"), Activation.DEFAULTS[known], strict=True))
+        taken = {p: given[p].pop(0) for p in ("alpha", "beta") if has[p] is not None and given[p]}
+        chosen.append(Activation(known, **taken))
+    for parameter, left in given.items():
+        if left:
+            walk.remark(
+                f"node {node.name!r} ({node.op}): activation_{parameter} has {len(left)} values more than its activations take"
+            )
+    return tuple(chosen)
+
+
+def _clip(node: Node) -> float | None:
+    clip = node.take("clip")
+    if clip is not None and not clip > 0:
+        raise node.refused(f"clip={clip} is not positive")
+    return clip if clip is None or clip < 3e38 else None
+
+
+def _flag(node: Node, name: str) -> bool:
+    value = node.take(name, 0)
+    if value not in (0, 1):
+        raise node.refused(f"{name}={value!r} is neither 0 nor 1")
+    return bool(value)
+
+
+def _outputs(walk: Walk, x: Signal, layer: Layer, layout: int) -> list[Value]:
+    """Y, Y_h and, of an LSTM, Y_c."""
+    time, batch, _ = x.axes
+    feature, direction = Axis("feature", layer.output_size), walk.one()
+    layers = (*x.layers, layer)
+    y = (time, direction, batch, feature) if layout == 0 else (batch, time, direction, feature)
+    last = (Axis("layer", 1), batch, feature) if layout == 0 else (batch, Axis("layer", 1), feature)
+    states = [States(x.source, ((layers, name),), last) for name in layer.states]
+    return [Signal(x.source, layers, y), *states]

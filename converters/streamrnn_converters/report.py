@@ -1,0 +1,83 @@
+"""What a verification found: errors by output and case, where the largest is, and the verdict."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of the graph in one case.
+
+    A value agrees where |ours - reference| <= tolerance * max(1, |reference|). NaN agrees with nothing.
+    """
+
+    output: str
+    case: str
+    absolute: float  # largest |ours - reference|; NaN where a value is
+    relative: float  # largest |ours - reference| / max(|reference|, 1e-6)
+    place: Mapping[str, int]  # of the largest absolute error: {"time": 17, "batch": 0, "feature": 3}
+    ours: float  # the two values there
+    reference: float
+    first_disagreement: int | None  # first step with a value that does not agree (0 where there is no time axis)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every value agrees."""
+        return self.first_disagreement is None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of `verify`. `proven` is the verdict; `str` gives a table; `to_json` what an archive keeps."""
+
+    source_sha256: str
+    model_fingerprint: str
+    onnxruntime: str
+    streamrnn: str
+    seed: int
+    tolerance: float
+    comparisons: tuple[Comparison, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether every output agrees in every case."""
+        return all(comparison.agrees for comparison in self.comparisons)
+
+    @property
+    def largest_error(self) -> float:
+        """The largest absolute error of all."""
+        return max(comparison.absolute for comparison in self.comparisons)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values; a number that is not finite becomes a string."""
+        return {"proven": self.proven, **_finite(asdict(self))}
+
+    def __str__(self) -> str:
+        rows = [("output", "case", "abs. error", "rel. error", "at", "ours", "onnxruntime")]
+        for c in self.comparisons:
+            place = " ".join(f"{axis} {index}" for axis, index in c.place.items())
+            rows.append(
+                (c.output, c.case, f"{c.absolute:.2e}", f"{c.relative:.2e}", place, f"{c.ours:.7g}", f"{c.reference:.7g}")
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *self.remarks, self._verdict()])
+
+    def _verdict(self) -> str:
+        rule = f"tolerance {self.tolerance:g} · max(1, |reference|), onnxruntime {self.onnxruntime}, seed {self.seed}"
+        failed = next((c for c in self.comparisons if not c.agrees), None)
+        if failed is None:
+            return f"proven: {rule}"
+        return (
+            f"NOT proven: {failed.output!r}, case {failed.case!r}, disagrees from step {failed.first_disagreement} on; {rule}"
+        )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
