@@ -8,7 +8,7 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import complain, show
-from streamrnn.command.proof import prove
+from streamrnn.command.proof import prove, read_source
 from streamrnn.errors import StreamRNNError
 
 
@@ -39,7 +39,8 @@ def import_(
 
     target = target or source.with_suffix(".safetensors")
     _check_place(target, source)
-    imported = read_onnx(source)
+    data = read_source(source)
+    imported = read_onnx(data)
     model = imported.model
     for remark in imported.remarks:
         complain(f"remark: {remark}")
@@ -47,7 +48,7 @@ def import_(
         model.save(target)
         complain(f"{target}: written, but not proven; `streamrnn verify {target} --against {source}` does that")
         raise typer.Exit(exit_codes.UNPROVEN)
-    report = prove(model, source)
+    report = prove(model, data)
     show(str(report))
     if not report.proven:
         complain(f"error: {target}: not written, the model does not do what {source} does")

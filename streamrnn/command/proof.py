@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamrnn.command.console import console
+from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
 
 if TYPE_CHECKING:
-    from streamrnn_converters.verify import Report
+    from streamrnn_converters.report import Report
 
 
-def prove(model: Model, source: Path) -> "Report":
+def read_source(path: Path) -> bytes:
+    """A foreign model, read once: what is proven is what was imported. Raises StreamRNNError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StreamRNNError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def prove(model: Model, source: bytes) -> "Report":
     """Compare, showing progress on standard error where that is a terminal. Raises as `verify` does."""
-    from streamrnn_converters.verify import verify
+    from streamrnn_converters.verification import verify
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     to = console(sys.stderr)

@@ -7,7 +7,7 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import show
-from streamrnn.command.proof import prove
+from streamrnn.command.proof import prove, read_source
 from streamrnn.model import load
 
 
@@ -26,6 +26,6 @@ def verify(
     Examples:
       streamrnn verify vad.safetensors --against vad.onnx
     """
-    report = prove(load(archive), against)
+    report = prove(load(archive), read_source(against))
     show(str(report))
     raise typer.Exit(exit_codes.DONE if report.proven else exit_codes.NOT_PROVEN)

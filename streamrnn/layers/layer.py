@@ -127,8 +127,10 @@ class Layer(ABC):
         object.__setattr__(self, "activations", chosen)
 
     def _check_clip(self, clip: float | None) -> None:
-        """Raise ModelError unless `clip` is None or a positive number."""
-        if clip is not None and (isinstance(clip, bool) or not isinstance(clip, int | float) or not 0 < clip < 3e38):
+        """Raise ModelError unless `clip` is None or a number that is positive in float32."""
+        if clip is None:
+            return
+        if isinstance(clip, bool) or not isinstance(clip, int | float) or not 1e-37 < clip < 3e38:
             raise ModelError(f"{self.kind} layer, clip: {clip!r} is not a positive number; None means no clipping")
 
 
