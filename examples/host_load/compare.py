@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from streamrnn_converters import from_onnx, verify
-from streamrnn_converters.report import Report
 
 from streamrnn import Model, Stream, StreamRNNError
+from streamrnn_converters import from_onnx, verify
+from streamrnn_converters.report import Report
 
 HERE = Path(__file__).parent
 MODELS = ("gru", "lstm")

@@ -17,9 +17,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from streamrnn_converters import from_onnx
 
 from streamrnn import Stream, StreamRNNError
+from streamrnn_converters import from_onnx
 
 HERE = Path(__file__).parent
 

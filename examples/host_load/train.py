@@ -7,14 +7,19 @@ is exported; the held-out part takes no part in anything here.
 
 import argparse
 import copy
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
 from dataset import TRACE, Dataset, dataset, read_trace
 from features import NAMES, forecast
-from torch import Tensor, nn
+
+try:
+    import torch
+    from torch import Tensor, nn
+except ModuleNotFoundError:
+    sys.exit("train.py: needs torch, to train with; pip install 'streamrnn[torch]' brings it")
 
 HERE = Path(__file__).parent
 HIDDEN = 24
