@@ -12,6 +12,7 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -106,14 +107,24 @@ class _Ring:
     def __init__(self, words: NDArray[np.int64], size: int) -> None:
         self._words, self._size = words, size
         self._arrays: list[NDArray[np.float32]] = []
+        self._renewing = threading.Lock()
         self.renew()
 
     def renew(self) -> None:
-        """Put fresh arrays in, unless one of those that are in can still be handed out."""
-        if not any(self._free(index) for index in range(len(self._arrays))):
-            self._arrays = [np.zeros(self._size, np.float32) for _ in range(RING_SIZE)]
-            self._words[0::2] = [id(array) for array in self._arrays]
-            self._words[1::2] = [_data_of(array) for array in self._arrays]
+        """Put fresh arrays in, unless one of those that are in can still be handed out, or another thread is at it."""
+        if self._renewing.acquire(blocking=False):
+            try:
+                if not self._words[0] or not any(self._free(index) for index in range(RING_SIZE)):
+                    self._replace()
+            finally:
+                self._renewing.release()
+
+    def _replace(self) -> None:
+        """Between any two lines another thread may step, or Ctrl-C come: what `words` point to must be alive all the time."""
+        self._words[0::2] = 0
+        self._arrays = [np.zeros(self._size, np.float32) for _ in range(RING_SIZE)]
+        self._words[1::2] = [_data_of(array) for array in self._arrays]
+        self._words[0::2] = [id(array) for array in self._arrays]
 
     def _free(self, index: int) -> bool:
         """Whether nobody else holds an array (the list and the call count), nor has given it another shape."""

@@ -26,5 +26,5 @@ N_OUTPUTS: Final = 4
 OUT: Final = 5  # the interned string "out"
 PLAIN: Final = 6  # what is called for everything unusual
 VECTORCALL: Final = 7  # PyObject_Vectorcall
-RING: Final = 8  # (array object, its data) for each array of the ring
+RING: Final = 8  # (array object or NULL, its data) for each array of the ring
 RING_SIZE: Final = 3

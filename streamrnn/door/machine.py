@@ -68,7 +68,8 @@ def _free_of_ring(table):
     for index in range(RING_SIZE):
         array = field(table, RING + 2 * index)
         if (
-            load_int32(array) == 1
+            array != _NULL
+            and load_int32(array) == 1
             and load_int(array + DATA) == field(table, RING + 2 * index + 1)
             and _is_vector(array, field(table, N_OUTPUTS), WRITABLE, table)
         ):

@@ -48,7 +48,7 @@ class PlainDoor:
 
     def step(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """One step, as `Stream.step` describes it."""
-        values = _vector(x, self._x.size)
+        values = _row(x, self._x.size)
         if out is not None:
             _check_out(out, self._y.size)
         with self:
@@ -61,10 +61,13 @@ class PlainDoor:
 
     def process(self, block: ArrayLike) -> NDArray[np.float32]:
         """Many steps, as `Stream.process` describes it."""
-        x = np.ascontiguousarray(_numbers("process", block))
-        if x.ndim != 2 or x.shape[1] != self._x.size:
-            raise InputError(f"process: shape {x.shape} does not fit, expected (n_steps, {self._x.size})")
-        y = np.empty((len(x), self._y.size), np.float32)
+        array = _numbers("process", block)
+        if array.ndim != 2 or array.shape[1] != self._x.size:
+            raise InputError(f"process: shape {array.shape} does not fit, expected (n_steps, {self._x.size})")
+        try:
+            x, y = np.ascontiguousarray(_float32(array)), np.empty((len(array), self._y.size), np.float32)
+        except MemoryError:
+            raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
         with self, self._workspace.unchanged_by_errors():
             for begin in range(0, len(x), self._n_uninterrupted):
                 now = slice(begin, begin + self._n_uninterrupted)
@@ -74,28 +77,31 @@ class PlainDoor:
         return y
 
 
-def _vector(x: ArrayLike, size: int) -> NDArray[np.float32]:
+def _row(x: ArrayLike, size: int) -> NDArray[np.float32]:
     """`x` as float32 of shape (size,)."""
     array = _numbers("step", x)
-    if array.shape == (size,):
-        return array
-    if size == 1 and array.shape == ():
-        return array.reshape(1)
-    raise InputError(f"step: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
+    if array.shape != (size,) and not (size == 1 and array.shape == ()):
+        raise InputError(f"step: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
+    return _float32(array).reshape(size)
 
 
-def _numbers(call: str, value: ArrayLike) -> NDArray[np.float32]:
-    """`value` as float32, converted where needed. Raises InputError where that is impossible or would lose something."""
+def _numbers(call: str, value: ArrayLike) -> NDArray[Any]:
+    """`value` as an array of real numbers, not converted yet. Raises InputError where it is something else."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise InputError(f"{call}: the array has masked values; fill or drop them first")
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"dtype {array.dtype} is not a real number")
-        with np.errstate(over="ignore"):
-            return array.astype(np.float32, copy=False)
+        return array
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{call}: not an array of numbers ({error})") from None
+
+
+def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """The numbers in float32; those that it cannot hold become infinite, which the driver finds."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def _check_out(out: Any, size: int) -> None:
