@@ -50,8 +50,9 @@ def write(path: str | os.PathLike[str], archive: Archive) -> None:
 
 def read(path: str | os.PathLike[str]) -> Archive:
     """Read and check an archive. Raises ArchiveError for a file that is missing, truncated, altered or of a later version."""
+    source = _as_path(path)
     try:
-        data = Path(path).read_bytes()
+        data = source.read_bytes()
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
     begin, end = _place_of_hash(data, str(path))
@@ -76,7 +77,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises ArchiveError where the place cannot be written.
     """
-    target = Path(path)
+    target = _as_path(path)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
@@ -91,6 +92,16 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
             raise
     except OSError as error:
         raise ArchiveError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _as_path(path: str | os.PathLike[str]) -> Path:
+    """`path` as a path that a file may have. Raises ArchiveError."""
+    try:
+        if "\0" in (place := Path(path)).name:
+            raise ValueError("it holds a zero byte")
+        return place
+    except (TypeError, ValueError) as error:
+        raise ArchiveError(f"{path!r}: not the path of a file ({error})") from None
 
 
 def _header_size(data: bytes) -> int:

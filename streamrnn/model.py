@@ -4,7 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn import archive
 from streamrnn.errors import ArchiveError, ModelError
@@ -18,12 +22,15 @@ class Model:
     layers  at least one `LSTM`, `GRU`, `RNN` or `Dense`, in the order in which a step passes through them
     notes   free JSON about the model, kept in its archive: where it came from, how it was proven
 
-    Raises ModelError where the sizes of two neighbours do not meet.
+    Raises ModelError where the sizes of two neighbours do not meet, or the notes are not JSON.
     """
 
     def __init__(self, layers: Sequence[Layer], notes: Mapping[str, Any] | None = None) -> None:
-        self._layers = tuple(layers)
-        self._notes = dict(notes or {})
+        try:
+            self._layers = tuple(layers)
+        except TypeError:
+            raise ModelError(f"{layers!r} is not a sequence of layers") from None
+        self._notes = _as_json(notes or {})
         if not self._layers:
             raise ModelError("a model needs at least one layer")
         for index, layer in enumerate(self._layers):
@@ -45,7 +52,7 @@ class Model:
     @property
     def notes(self) -> dict[str, Any]:
         """A copy of what is known about the model; not part of its fingerprint."""
-        return json.loads(json.dumps(self._notes))  # type: ignore[no-any-return]
+        return deepcopy(self._notes)
 
     @property
     def input_size(self) -> int:
@@ -103,17 +110,37 @@ class Model:
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in an archive. Raises ArchiveError, naming the tensor where it is one, for anything that is not right."""
     tensors, descriptions, notes = archive.read(path)
-    parts: list[dict[str, Any]] = [{} for _ in descriptions]
-    layers = []
+    left = dict(tensors)
+    layers: list[Layer] = []
     try:
-        for name, tensor in tensors.items():
-            index, _, field = name.partition(".")
-            parts[int(index)][field] = tensor
-        for description, arrays in zip(descriptions, parts, strict=True):
-            options = {name: from_json(value) for name, value in description["options"].items()}
-            layers.append(KINDS[description["kind"]](**arrays, **options))
+        for index, description in enumerate(descriptions):
+            layers.append(_layer(description, f"{index}.", left))
+        if left:
+            raise ModelError(f"tensor {next(iter(left))!r} belongs to no layer")
         return Model(layers, notes)
     except ModelError as error:
         raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
+
+
+def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
+    """The layer of a description, its arrays taken out of `tensors`, where they are called `prefix` and their field."""
+    kind = KINDS[description["kind"]]
+    names = kind.tensor_names()
+    arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but float32 is expected")
+    options = {name: from_json(value) for name, value in description["options"].items()}
+    if not options.keys().isdisjoint(names):
+        raise ModelError(f"{kind.kind} layer: a tensor stands among the options")
+    return kind(**arrays, **options)
+
+
+def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the notes, as JSON can hold them. Raises ModelError where it cannot."""
+    try:
+        return dict(json.loads(json.dumps(dict(notes), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"notes: {error}; they must be what JSON can hold, by name") from None

@@ -30,7 +30,7 @@ def decode(fingerprint: str, n_values: int, data: bytes | bytearray | memoryview
     """The state in a snapshot, (n_values,) float32. Raises SnapshotError for any other bytes."""
     try:
         data = bytes(memoryview(data))
-    except TypeError:
+    except (TypeError, ValueError):
         raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give the bytes of Stream.snapshot") from None
     body, digest = data[:-_HASH], data[-_HASH:]
     if len(body) < _HEAD + _HASH or not body.startswith(_MAGIC):

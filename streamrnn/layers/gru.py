@@ -61,7 +61,7 @@ class GRU(Layer):
             raise ModelError("gru layer, recurrent_bias: the reset-before form has none; add it to the bias of n")
         self._freeze("initial_hidden", (hidden,), or_zeros=True)
         self._set_activations(self.activations, 2)
-        self._check_clip(self.clip)
+        self._set_clip(self.clip)
 
     @property
     def input_size(self) -> int:

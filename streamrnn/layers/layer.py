@@ -81,6 +81,11 @@ class Layer(ABC):
     def pack(self, width: Width) -> Op:
         """The layer as a kernel of this width reads it."""
 
+    @classmethod
+    def tensor_names(cls) -> list[str]:
+        """The fields that hold arrays."""
+        return [field.name for field in fields(cls) if field.type in (Tensor, Tensor | None)]  # type: ignore[arg-type]
+
     def tensors(self) -> dict[str, Tensor]:
         """The canonical arrays by field name, those that are None left out."""
         return {name: value for name, value in self._fields().items() if isinstance(value, np.ndarray)}
@@ -126,12 +131,13 @@ class Layer(ABC):
             raise ModelError(f"{self.kind} layer, activations: softmax is not element-wise; it fits a dense layer only")
         object.__setattr__(self, "activations", chosen)
 
-    def _check_clip(self, clip: float | None) -> None:
-        """Raise ModelError unless `clip` is None or a number that is positive in float32."""
+    def _set_clip(self, clip: float | None) -> None:
+        """Set the field `clip` to None or a number that is positive in float32. Raises ModelError for anything else."""
         if clip is None:
             return
         if isinstance(clip, bool) or not isinstance(clip, int | float) or not 1e-37 < clip < 3e38:
             raise ModelError(f"{self.kind} layer, clip: {clip!r} is not a positive number; None means no clipping")
+        object.__setattr__(self, "clip", float(clip))
 
 
 def activation_constants(clip: float | None, activations: tuple[Activation, ...]) -> NDArray[np.float32]:

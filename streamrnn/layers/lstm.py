@@ -63,7 +63,7 @@ class LSTM(Layer):
         self._freeze("initial_hidden", (outputs,), or_zeros=True)
         self._freeze("initial_cell", (hidden,), or_zeros=True)
         self._set_activations(self.activations, 3)
-        self._check_clip(self.clip)
+        self._set_clip(self.clip)
         if not isinstance(self.coupled, bool):
             raise ModelError(f"lstm layer, coupled: {self.coupled!r} is not True or False")
 

@@ -40,7 +40,7 @@ class RNN(Layer):
         self._freeze("bias", (1, hidden), or_zeros=True)
         self._freeze("initial_hidden", (hidden,), or_zeros=True)
         self._set_activations(self.activations, 1)
-        self._check_clip(self.clip)
+        self._set_clip(self.clip)
 
     @property
     def input_size(self) -> int:
