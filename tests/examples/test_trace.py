@@ -40,7 +40,7 @@ def test_every_part_of_the_trace_has_real_variation(data):
     for part in (data, *data.split()):
         assert 0.05 < part.load.mean() < 0.95
         assert part.load.std() > 0.1
-        assert len(np.unique(part.load)) > 50
+        assert len(np.unique(part.load)) > 30  # of some 200 that the clock ticks of two CPUs can tell apart
 
 
 def test_the_parts_follow_each_other_in_time_and_share_no_second(data):
