@@ -86,6 +86,11 @@ def parse(data: bytes) -> Graph:
     if graph.sparse_initializer:
         raise ConversionError("sparse initializers are not understood; export dense ones")
     opset = _opset(model)
+    _check_text(model)
+    for what, entries in (("initializer", graph.initializer), ("graph input", graph.input)):
+        for name, count in Counter(entry.name for entry in entries).items():
+            if count > 1:
+                raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
     constants = {tensor.name: _array(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
     nodes = _nodes(graph, constants)
@@ -93,6 +98,18 @@ def parse(data: bytes) -> Graph:
     _check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return Graph(graph.name, producer, opset, inputs, outputs, _needed(nodes, outputs), constants)
+
+
+def _check_text(model: onnx.ModelProto) -> None:
+    """Every name is UTF-8; protobuf gives bytes where one is not."""
+    graph = model.graph
+    names = [model.producer_name, model.producer_version, graph.name]
+    names += [entry.name for entries in (graph.node, graph.initializer, graph.input, graph.output) for entry in entries]
+    names += [name for node in graph.node for name in (node.op_type, node.domain, *node.input, *node.output)]
+    names += [attribute.name for node in graph.node for attribute in node.attribute]
+    for name in names:
+        if not isinstance(name, str):
+            raise ConversionError(f"name {name!r}: is not UTF-8; export the model again")
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -109,7 +126,8 @@ def _opset(model: onnx.ModelProto) -> int:
 def _input(info: onnx.ValueInfoProto) -> Input:
     tensor = info.type.tensor_type
     if not info.type.HasField("tensor_type") or tensor.elem_type != TensorProto.FLOAT:
-        kind = TensorProto.DataType.Name(tensor.elem_type) if info.type.HasField("tensor_type") else "not a tensor"
+        known = {number: name for name, number in TensorProto.DataType.items()}
+        kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
         raise ConversionError(f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT; export the model in float32")
     sizes = (dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim)
     return Input(info.name, tuple(sizes))
@@ -133,14 +151,21 @@ def _array(tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
 def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[Node]:
     """The nodes, Constant nodes put among the constants."""
     nodes = []
+    given = {*constants, *(info.name for info in graph.input)}
     for index, proto in enumerate(graph.node):
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output))
         if proto.domain not in ("", "ai.onnx"):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
         for attribute in proto.attribute:
+            if attribute.name in node.attributes:
+                raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
             node.attributes[attribute.name] = _attribute(node, attribute)
         if node.op == "Constant":
-            constants[node.outputs[0]] = _constant(node)
+            value = _constant(node)
+            if node.outputs[0] in given:
+                raise node.refused(f"its output {node.outputs[0]!r} is given twice in the graph; export it again")
+            given.add(node.outputs[0])
+            constants[node.outputs[0]] = value
         else:
             nodes.append(node)
     return nodes
@@ -168,16 +193,22 @@ def _constant(node: Node) -> NDArray[Any]:
     if len(node.outputs) != 1 or len(node.attributes) != 1:
         raise node.refused("one value and one output are expected")
     ((name, value),) = node.attributes.items()
-    dtypes = {
-        "value": None,
-        "value_float": np.float32,
-        "value_floats": np.float32,
-        "value_int": np.int64,
-        "value_ints": np.int64,
+    kinds: dict[str, tuple[type, Any]] = {
+        "value": (np.ndarray, None),
+        "value_float": (float, np.float32),
+        "value_floats": (list, np.float32),
+        "value_int": (int, np.int64),
+        "value_ints": (list, np.int64),
     }
-    if name not in dtypes:
+    if name not in kinds:
         raise node.refused(f"attribute {name!r} is not understood")
-    return np.asarray(value, dtypes[name])
+    kind, dtype = kinds[name]
+    try:
+        if isinstance(value, kind):
+            return np.asarray(value, dtype)
+    except ValueError:
+        pass
+    raise node.refused(f"attribute {name!r} is of a wrong type; export the model again")
 
 
 def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:
@@ -205,5 +236,5 @@ def _needed(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
     for node in reversed(nodes):
         if wanted & set(node.outputs):
             kept.append(node)
-            wanted.update(node.inputs)
+            wanted.update(filter(None, node.inputs))
     return tuple(reversed(kept))

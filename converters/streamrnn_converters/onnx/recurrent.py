@@ -1,7 +1,8 @@
 """LSTM, GRU and RNN nodes (opset 7 to 22) as layers: everything of their definition that can be streamed.
 
 What is found of onnxruntime and followed, since it is what imports are compared with: alpha and beta are consumed, in order, by
-those activations that have them; `clip` bounds pre-activations, and not c on its way through h.
+those activations that have them; `clip` bounds pre-activations, and not c on its way through h. Not followed: it takes alpha
+and beta that are left out for 0 where Affine and ThresholdedRelu have other defaults.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from streamrnn import GRU, LSTM, RNN, Activation, Layer
 from streamrnn.gates import reorder
 from streamrnn_converters.onnx.interpret import Walk, needs_signal, operator
 from streamrnn_converters.onnx.parse import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Signal, Spread, States, Value, describe
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size, Spread, States, Value, describe
 
 Inputs = Sequence[Value | None]
 Array = NDArray[Any]
@@ -36,6 +37,20 @@ ACTIVATIONS = {
 }
 
 
+#: The attributes of all three operators, and what their values must be.
+_ATTRIBUTES: dict[str, tuple[type, bool]] = {
+    "activation_alpha": (float, True),
+    "activation_beta": (float, True),
+    "activations": (str, True),
+    "clip": (float, False),
+    "direction": (str, False),
+    "hidden_size": (int, False),
+    "input_forget": (int, False),
+    "layout": (int, False),
+    "linear_before_reset": (int, False),
+}
+
+
 @dataclass(frozen=True)
 class _Tensors:
     """The constant inputs of a recurrent node, by their names in the ONNX definition, the axis of directions gone."""
@@ -49,7 +64,7 @@ class _Tensors:
 
 @operator("LSTM")
 def _lstm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    inputs = [*inputs, *[None] * (8 - len(inputs))]
+    inputs = _arguments(node, inputs, 8, 3)
     x, layout = _signal(walk, node, inputs)
     tensors = _tensors(walk, node, inputs, x, layout, n_gates=4, n_states=2)
     hidden = tensors.input_weights.shape[1]
@@ -72,7 +87,7 @@ def _lstm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator("GRU")
 def _gru(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    inputs = [*inputs, *[None] * (6 - len(inputs))]
+    inputs = _arguments(node, inputs, 6, 2)
     x, layout = _signal(walk, node, inputs)
     tensors = _tensors(walk, node, inputs, x, layout, n_gates=3, n_states=1)
     reset_after = _flag(node, "linear_before_reset")
@@ -96,7 +111,7 @@ def _gru(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator("RNN")
 def _rnn(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    inputs = [*inputs, *[None] * (6 - len(inputs))]
+    inputs = _arguments(node, inputs, 6, 2)
     x, layout = _signal(walk, node, inputs)
     tensors = _tensors(walk, node, inputs, x, layout, n_gates=1, n_states=1)
     layer = RNN(
@@ -108,6 +123,21 @@ def _rnn(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         clip=_clip(node),
     )
     return _outputs(walk, x, layer, layout)
+
+
+def _arguments(node: Node, inputs: Inputs, most_inputs: int, most_outputs: int) -> Inputs:
+    """All inputs of the operator, None where one is left out. Refuses more of them, and attributes of a wrong type."""
+    for what, have, most in (("inputs", len(inputs), most_inputs), ("outputs", len(node.outputs), most_outputs)):
+        if have > most:
+            raise node.refused(f"it has {have} {what}, but the operator has {most}")
+    for name, value in node.attributes.items():
+        kind, repeated = _ATTRIBUTES.get(name, (object, False))
+        if isinstance(value, list) != repeated and kind is not object:
+            raise node.refused(f"{name}={value!r} is {'not a list' if repeated else 'a list'}; export the model again")
+        for item in value if repeated else [value]:
+            if not isinstance(item, kind):
+                raise node.refused(f"{name}={value!r} is not of type {kind.__name__}; export the model again")
+    return [*inputs, *[None] * (most_inputs - len(inputs))]
 
 
 def _signal(walk: Walk, node: Node, inputs: Inputs) -> tuple[Signal, int]:
@@ -146,12 +176,14 @@ def _tensors(walk: Walk, node: Node, inputs: Inputs, x: Signal, layout: int, n_g
     if inputs[3] is not None:
         bias = _constant(walk, node, inputs[3], "B", (1, 2 * n_gates * hidden))
     halves = bias.reshape(2, n_gates, hidden)
+    batch = x.axes[1].size if isinstance(x.axes[1].size, int) else None
+    states = (1, batch, hidden) if layout == 0 else (batch, 1, hidden)
     return _Tensors(
         weights.reshape(n_gates, hidden, -1),
         recurrent.reshape(n_gates, hidden, hidden),
         halves[0],
         halves[1],
-        tuple(_initial(walk, node, inputs[5 + index], f"initial_{'hc'[index]}", hidden, layout) for index in range(n_states)),
+        tuple(_initial(walk, node, inputs[5 + index], f"initial_{'hc'[index]}", states) for index in range(n_states)),
     )
 
 
@@ -161,24 +193,35 @@ def _constant(walk: Walk, node: Node, value: Value | None, name: str, shape: tup
         raise node.refused(f"its input {name} is missing")
     if not isinstance(value, Constant):
         raise node.refused(f"its input {name} is {describe(value)}, not a constant; export the model with its weights inside")
-    if value.array.dtype != np.float32:
-        if value.array.dtype.kind != "f" and value.array.dtype.name != "bfloat16":
-            raise node.refused(f"its input {name} is of type {value.array.dtype}, not of floats")
-        walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {value.array.dtype} to float32")
     _expect(node, name, value.array.shape, shape)
-    if not np.isfinite(value.array.astype(np.float64)).all():
-        raise node.refused(f"its input {name} has values that are not finite; the model was not trained or saved well")
-    return value.array.astype(np.float64)
+    return _floats(walk, node, value.array, name)
 
 
-def _expect(node: Node, name: str, have: tuple[int, ...], want: tuple[int | None, ...]) -> None:
+def _floats(walk: Walk, node: Node, array: Array, name: str) -> Array:
+    """An array of any type of floats as float64; its values must be finite in float32, in which the engine computes."""
+    if array.dtype != np.float32:
+        if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+            raise node.refused(f"its input {name} is of type {array.dtype}, not of floats")
+        walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {array.dtype} to float32")
+    with np.errstate(invalid="ignore"):  # a signalling NaN, refused below like any other
+        wide: Array = array.astype(np.float64)
+    if not (np.abs(wide) <= np.finfo(np.float32).max).all():
+        raise node.refused(
+            f"its input {name} has values that are not finite in float32; the model was not trained or saved well"
+        )
+    return wide
+
+
+def _expect(node: Node, name: str, have: tuple[int | Size, ...], want: tuple[int | None, ...]) -> None:
     if len(have) != len(want) or any(w not in (None, h) for h, w in zip(have, want, strict=True)) or 0 in have:
         wanted = ", ".join("any" if size is None else str(size) for size in want)
         raise node.refused(f"its input {name} has shape {have}, expected ({wanted})")
 
 
-def _initial(walk: Walk, node: Node, value: Value | None, name: str, hidden: int, layout: int) -> Array:
-    """The initial state of one signal, (H,): the same for every signal of the batch."""
+def _initial(walk: Walk, node: Node, value: Value | None, name: str, shape: tuple[int | None, ...]) -> Array:
+    """The initial state of one signal, (H,), from that of all signals of the batch, which must be the same."""
+    hidden = shape[2]
+    assert hidden is not None
     if value is None:
         return np.zeros(hidden)
     if isinstance(value, Signal) and not value.layers:
@@ -189,12 +232,10 @@ def _initial(walk: Walk, node: Node, value: Value | None, name: str, hidden: int
     if not isinstance(value, Constant | Spread):
         raise node.refused(f"its {name} is {describe(value)}, not a constant")
     if isinstance(value, Constant):
-        array = _constant(walk, node, value, name, (1, None, hidden) if layout == 0 else (None, 1, hidden))
+        array = _constant(walk, node, value, name, shape)
     else:
-        array = value.array.astype(np.float64)
-        sizes = value.sizes if layout == 0 else (value.sizes[1], value.sizes[0], *value.sizes[2:])
-        if len(sizes) != 3 or sizes[0] != 1 or sizes[2] != hidden:
-            raise node.refused(f"its {name} has shape {value.sizes}, expected 1 direction, the batch and {hidden}")
+        _expect(node, name, value.sizes, shape)
+        array = _floats(walk, node, value.array, name)
     rows = np.broadcast_to(array, np.broadcast_shapes(array.shape, (1, 1, hidden))).reshape(-1, hidden)
     if not (rows == rows[0]).all():
         raise node.refused(f"its {name} differs between the signals of the batch; a model has one initial state")
@@ -215,11 +256,20 @@ def _activations(walk: Walk, node: Node, default: tuple[str, ...]) -> tuple[Acti
             raise node.refused(f"activation {name!r} is not one of ONNX's: {', '.join(sorted(ACTIVATIONS))}")
         has = dict(zip(("alpha", "beta"), Activation.DEFAULTS[known], strict=True))
         taken = {p: given[p].pop(0) for p in ("alpha", "beta") if has[p] is not None and given[p]}
+        missing = [p for p in ("alpha", "beta") if has[p] is not None and p not in taken]
+        if missing and known == "scaled_tanh":
+            raise node.refused(f"activation {name!r} has no {missing[0]}, and ONNX gives it no default; export it with one")
+        if missing and known in ("affine", "thresholded_relu"):
+            walk.remark(
+                f"node {node.name!r} ({node.op}): {name} has no {' and '.join(missing)}: ONNX's default holds, but onnxruntime "
+                "takes 0"
+            )
         chosen.append(Activation(known, **taken))
     for parameter, left in given.items():
         if left:
-            walk.remark(
-                f"node {node.name!r} ({node.op}): activation_{parameter} has {len(left)} values more than its activations take"
+            raise node.refused(
+                f"activation_{parameter} has {len(left)} values more than {', '.join(names)} take, so that it is not sure "
+                "which belongs to which; export one for each activation that has it, in their order"
             )
     return tuple(chosen)
 
