@@ -30,13 +30,18 @@ def width_for(units: int, rows: int, passes: tuple[int, ...]) -> Width:
     The environment variable STREAMRNN_LANES (4, 8 or 16) takes the lanes out of this choice. The bits of a result never
     depend on it. Raises StreamRNNError for another value.
     """
+    widest = widest_vector()
+    return min(widths(passes), key=lambda width: _cycles(width, widest, units, rows, passes))
+
+
+def widths(passes: tuple[int, ...]) -> list[Width]:
+    """Every width that `width_for` can choose for layers with these passes. Raises as it does."""
     forced = os.environ.get(_FORCED)
     if forced:
         if forced not in ("4", "8", "16"):
             raise StreamRNNError(f"{_FORCED}={forced!r} is not a vector width; set it to 4, 8 or 16, or unset it")
-        return Width(int(forced), 2)
-    widest = widest_vector()
-    return min(_candidates(widest, max(passes)), key=lambda width: _cycles(width, widest, units, rows, passes))
+        return [Width(int(forced), 2)]
+    return _candidates(widest_vector(), max(passes))
 
 
 # What the choice of a width rests on; benchmarks/tune.py prints the times to compare it with.

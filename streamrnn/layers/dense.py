@@ -26,6 +26,7 @@ class Dense(Layer):
     activation: Activation = LINEAR
 
     kind: ClassVar[str] = "dense"
+    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape
@@ -39,10 +40,6 @@ class Dense(Layer):
     @property
     def output_size(self) -> int:
         return self.weights.shape[0]
-
-    @property
-    def passes(self) -> tuple[int, ...]:
-        return (1,)
 
     def pack(self, width: Width) -> Op:
         chosen = self.activation

@@ -48,6 +48,7 @@ class GRU(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "gru"
+    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((3,), (2, 1))
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -82,7 +83,7 @@ class GRU(Layer):
 
     @property
     def passes(self) -> tuple[int, ...]:
-        return (3,) if self.form == "reset-after" else (2, 1)
+        return self.all_passes[_FORMS.index(self.form)]
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None

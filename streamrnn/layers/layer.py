@@ -51,6 +51,7 @@ class Layer(ABC):
     """A layer of a model. Its dataclass fields are its canonical form: arrays (or None) and options."""
 
     kind: ClassVar[str]
+    all_passes: ClassVar[tuple[tuple[int, ...], ...]]  # what `passes` can be
 
     @property
     @abstractmethod
@@ -68,9 +69,9 @@ class Layer(ABC):
         return self.output_size
 
     @property
-    @abstractmethod
     def passes(self) -> tuple[int, ...]:
         """For each pass of the kernel over the weights: how many gates of a unit it sums at once."""
+        return self.all_passes[0]
 
     @property
     def states(self) -> Mapping[str, Tensor]:

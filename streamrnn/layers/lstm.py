@@ -50,6 +50,7 @@ class LSTM(Layer):
     coupled: bool = False
 
     kind: ClassVar[str] = "lstm"
+    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((4,),)
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
@@ -87,10 +88,6 @@ class LSTM(Layer):
     @property
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden, "c": self.initial_cell}
-
-    @property
-    def passes(self) -> tuple[int, ...]:
-        return (4,)
 
     def pack(self, width: Width) -> Op:
         standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled

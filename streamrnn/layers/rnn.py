@@ -33,6 +33,7 @@ class RNN(Layer):
     clip: float | None = None
 
     kind: ClassVar[str] = "rnn"
+    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
@@ -58,10 +59,6 @@ class RNN(Layer):
     @property
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden}
-
-    @property
-    def passes(self) -> tuple[int, ...]:
-        return (1,)
 
     def pack(self, width: Width) -> Op:
         variant = {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
