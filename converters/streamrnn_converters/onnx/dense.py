@@ -11,8 +11,8 @@ from streamrnn import Activation, Dense
 from streamrnn.activation import LINEAR
 from streamrnn_converters.onnx.interpret import Walk, needs_signal, operator
 from streamrnn_converters.onnx.parse import Node
-from streamrnn_converters.onnx.plumbing import fold_add
-from streamrnn_converters.onnx.values import Axis, Constant, Signal, States, Value, describe
+from streamrnn_converters.onnx.plumbing import fold_add, places
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, States, Value, describe, rank
 
 Inputs = Sequence[Value | None]
 
@@ -40,7 +40,9 @@ def _gemm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     weights = weights if node.take("transB", 0) else weights.T
     bias: NDArray[Any] = np.zeros(len(weights))
     if len(inputs) > 2 and inputs[2] is not None:
-        bias = beta * _bias(node, inputs[2], "C", len(weights))
+        bias = beta * _bias(node, inputs[2], "C", len(weights), most_axes=2)
+    if isinstance(inputs[0], Signal | States) and rank(inputs[0]) != 2:
+        raise node.refused(f"its input A has {rank(inputs[0])} axes, expected 2")
     return [_behind(walk, node, inputs[0], "A", Dense(alpha * weights, bias))]
 
 
@@ -60,9 +62,10 @@ def _add(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         return folded
     signal, constant = (inputs[0], inputs[1]) if isinstance(inputs[1], Constant) else (inputs[1], inputs[0])
     if not isinstance(signal, Signal) or not isinstance(constant, Constant):
-        raise node.refused("adds two signals, which is not understood; only the bias of a dense layer can be added")
+        given = " to ".join(describe(value) for value in (signal, constant) if value is not None)
+        raise node.refused(f"adds {given}, which is not understood; only the bias of a dense layer can be added")
     layer = _open_dense(node, signal, "adds to")
-    bias = layer.bias.astype(np.float64) + _bias(node, constant, "the bias", layer.output_size)
+    bias = layer.bias.astype(np.float64) + _bias(node, constant, "the bias", layer.output_size, most_axes=rank(signal))
     return [replace(signal, layers=(*signal.layers[:-1], replace(layer, bias=bias)))]
 
 
@@ -79,7 +82,7 @@ def _softmax(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     signal = needs_signal(node, inputs[0], "input")
     n_axes = len(signal.axes)
     axis = node.take("axis", -1 if walk.opset >= 13 else 1)
-    if axis % n_axes != n_axes - 1 or walk.role(signal.axes[-1]) != "feature":
+    if places(node, [axis], n_axes) != [n_axes - 1] or walk.role(signal.axes[-1]) != "feature":
         raise node.refused(
             f"axis={axis} is not the feature axis alone; only a softmax over the features of a step can be streamed"
         )
@@ -95,9 +98,10 @@ def _activated(node: Node, value: Value | None, activation: Activation) -> Signa
 def _open_dense(node: Node, signal: Signal, does: str) -> Dense:
     """The dense layer right before a node, its activation still to come."""
     layer = signal.layers[-1] if signal.layers else None
-    if not isinstance(layer, Dense) or layer.activation != LINEAR:
-        raise node.refused(f"{does} {describe(signal)}; this operator is understood only right behind a dense layer")
-    return layer
+    if isinstance(layer, Dense) and layer.activation == LINEAR:
+        return layer
+    after = "" if not isinstance(layer, Dense) else f" and its activation, {layer.activation.name}"
+    raise node.refused(f"{does} {describe(signal)}{after}; this operator is understood only right behind a dense layer")
 
 
 def _behind(walk: Walk, node: Node, value: Value | None, name: str, layer: Dense) -> Signal:
@@ -130,10 +134,11 @@ def _weights(node: Node, value: Value | None, name: str) -> NDArray[Any]:
     return value.array.astype(np.float64)
 
 
-def _bias(node: Node, value: Value, name: str, size: int) -> NDArray[Any]:
-    """A constant that adds the same to every step, as (size,)."""
+def _bias(node: Node, value: Value, name: str, size: int, most_axes: int) -> NDArray[Any]:
+    """A constant that adds the same to every step, as (size,). One of more axes than the signal has would add some to it."""
     if not isinstance(value, Constant) or value.array.dtype.kind != "f":
         raise node.refused(f"{name} is {describe(value)}, not a constant of floats")
-    if value.array.size not in (1, size) or (value.array.size > 1 and value.array.shape[-1] != size):
+    fits = value.array.size == 1 or value.array.shape[-1:] == (size,) == (value.array.size,)
+    if not fits or value.array.ndim > most_axes:
         raise node.refused(f"{name} has shape {value.array.shape}, expected ({size},)")
     return np.broadcast_to(value.array.reshape(-1).astype(np.float64), (size,))

@@ -53,12 +53,14 @@ class Walk:
                 raise node.refused(f"its input {name!r} is an output that cannot be streamed")
         try:
             outputs = handler(self, node, inputs)
+        except ConversionError:
+            raise
         except ModelError as error:
             raise node.refused(str(error)) from error
-        except (ValueError, IndexError, TypeError) as error:
-            if isinstance(error, ConversionError):
-                raise
-            raise node.refused(f"its inputs do not fit the operator ({error})") from error
+        except Exception as error:  # handlers trust the graph to be well-formed: whatever comes of one that is not
+            raise node.refused(
+                f"its inputs and attributes do not fit the operator ({error or type(error).__name__})"
+            ) from error
         if node.attributes:
             raise node.refused(f"attribute {next(iter(node.attributes))!r} is not understood; export the model without it")
         self.values.update((name, value) for name, value in zip(node.outputs, outputs, strict=False) if name)

@@ -4,6 +4,7 @@ Each handler works on constants (shapes among them, which may hold sizes not yet
 states by following their axes.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,12 @@ from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size, Sprea
 
 Inputs = Sequence[Value | None]
 LARGEST = 1 << 27  # values that a folded constant may have
+MOST_AXES = 8  # of a signal after a Reshape
 _FLOAT = 1  # TensorProto.FLOAT
+_ONLY_THE_LAST = (
+    "only its last step can be picked, or the state of one layer; if this is a loop over the steps, export the model with its "
+    "recurrent node kept (torch: dynamo=False)"
+)
 
 
 def _integers(node: Node, value: Value | None, what: str) -> list[Any]:
@@ -32,8 +38,11 @@ def _axes(node: Node, inputs: Inputs, n_axes: int) -> list[int] | None:
     axes = node.take("axes")
     if axes is None and len(inputs) > 1 and inputs[1] is not None:
         axes = _integers(node, inputs[1], "axes")
-    if axes is None:
-        return None
+    return None if axes is None else places(node, axes, n_axes)
+
+
+def places(node: Node, axes: list[int], n_axes: int) -> list[int]:
+    """Axes counted from 0 on; each must exist, and be named once."""
     if any(not -n_axes <= axis < n_axes for axis in axes) or len({axis % n_axes for axis in axes}) != len(axes):
         raise node.refused(f"axes {axes} do not fit {n_axes} axes")
     return [axis % n_axes for axis in axes]
@@ -118,18 +127,18 @@ def _unsqueeze(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     axes = node.attributes.get("axes")
     if axes is None and len(inputs) > 1:
         axes = _integers(node, inputs[1], "axes")
-    places = _axes(node, inputs, rank(value) + len(axes or []))
-    if places is None:
+    added = _axes(node, inputs, rank(value) + len(axes or []))
+    if added is None:
         raise node.refused("does not say which axes it adds")
     if isinstance(value, Constant):
-        return [Constant(np.expand_dims(value.array, tuple(places)))]
+        return [Constant(np.expand_dims(value.array, tuple(added)))]
     if isinstance(value, Spread):
         sizes = list(value.sizes)
-        for place in sorted(places):
+        for place in sorted(added):
             sizes.insert(place, 1)
-        return [Spread(np.expand_dims(_full_rank(value), tuple(places)), tuple(sizes))]
+        return [Spread(np.expand_dims(_full_rank(value), tuple(added)), tuple(sizes))]
     kept = list(value.axes)
-    for place in sorted(places):
+    for place in sorted(added):
         kept.insert(place, walk.one())
     return [replace(value, axes=tuple(kept))]
 
@@ -145,9 +154,12 @@ def _reshape(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         return [Constant(value.array.reshape(target))]
     if isinstance(value, Spread):
         raise node.refused(f"reshapes {describe(value)}, which is not understood")
-    axes = _aligned(walk, value.axes, target)
+    axes = _aligned(walk, value.axes, target) if len(target) <= MOST_AXES and target.count(-1) <= 1 else None
     if axes is None:
-        raise node.refused(f"shape {target} merges or splits axes of {describe(value)}; only axes of size 1 may come and go")
+        raise node.refused(
+            f"shape {target} does not keep the axes of {describe(value)}; only axes of size 1 may come and go, "
+            "export the model so that no other is merged, split or given a fixed size"
+        )
     return [replace(value, axes=axes)]
 
 
@@ -157,7 +169,7 @@ def _aligned(walk: Walk, axes: tuple[Axis, ...], target: list[Any]) -> tuple[Axi
         rest = _aligned(walk, axes[1:], target[1:])
         if rest is not None:
             return (axes[0], *rest)
-    if axes and axes[0].is_one:
+    if axes and axes[0].size == 1 and walk.role(axes[0]) not in ("time", "feature"):
         return _aligned(walk, axes[1:], target)
     if target and target[0] == 1:
         rest = _aligned(walk, axes, target[1:])
@@ -173,7 +185,8 @@ def _concat(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         return [_checked(node, np.concatenate(arrays, axis))]
     if all(isinstance(value, States) for value in inputs):
         states = [value for value in inputs if isinstance(value, States)]
-        if all(walk.role(value.axes[axis]) == "layer" for value in states):
+        roles = [[walk.role(axis) for axis in value.axes] for value in states]
+        if roles[0][axis] == "layer" and all(own == roles[0] for own in roles):
             entries = tuple(entry for value in states for entry in value.entries)
             axes = list(states[0].axes)
             axes[axis] = Axis("layer", len(entries))
@@ -195,8 +208,11 @@ def _gather(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
             f"picks several places of {describe(value)}; only the last step, or the state of a layer, can be picked"
         )
     index = int(indices.array.ravel()[0])
-    picked = _picked(walk, node, value, axis % rank(value), index)
-    return [picked if indices.array.ndim == 0 else _with_one(walk, picked, axis % rank(value))]
+    (place,) = places(node, [axis], rank(value))
+    picked = _picked(walk, node, value, place, index)
+    for _ in range(indices.array.ndim):
+        picked = _with_one(walk, picked, place)
+    return [picked]
 
 
 @operator("Slice")
@@ -209,7 +225,7 @@ def _slice(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     axes, steps = given[2] or node.take("axes"), given[3]
     if starts is None or ends is None:
         raise node.refused("does not say where it begins and ends")
-    axes = [axis % rank(value) for axis in axes or range(len(starts))]
+    axes = places(node, axes or list(range(len(starts))), rank(value))
     for axis, start, end, step in zip(axes, starts, ends, steps or [1] * len(starts), strict=True):
         value = _cut(walk, node, value, axis, start, end, step)
     return [value]
@@ -221,6 +237,10 @@ def _cut(walk: Walk, node: Node, value: Value, axis: int, start: Any, end: Any, 
         return value
     if not all(isinstance(number, int) for number in (start, end, step)):
         raise node.refused("begins or ends at a place that depends on the input")
+    if isinstance(size, int) and not isinstance(value, Constant):
+        start, end, step = slice(start, end, step).indices(size)
+        if (start, end, step) == (0, size, 1):
+            return value
     if isinstance(value, Constant):
         return Constant(value.array[(slice(None),) * axis + (slice(start, end, step),)])
     if isinstance(value, Spread) and isinstance(size, int):
@@ -228,14 +248,14 @@ def _cut(walk: Walk, node: Node, value: Value, axis: int, start: Any, end: Any, 
         if array.shape[axis] != 1:
             array = array[(slice(None),) * axis + (slice(start, end, step),)]
         sizes = list(value.sizes)
-        sizes[axis] = len(range(*slice(start, end, step).indices(size)))
+        sizes[axis] = len(range(start, end, step))
         return Spread(array, tuple(sizes))
-    is_last = start == -1 and step == 1 and end >= 2**31 - 1
-    if isinstance(value, Signal | States) and (is_last or (isinstance(size, int) and (start % size, end) == (size - 1, size))):
-        return _with_one(walk, _picked(walk, node, value, axis, -1), axis)
-    if isinstance(value, States) and start >= 0 and end == start + 1:
-        return _with_one(walk, _picked(walk, node, value, axis, start), axis)
-    raise node.refused(f"cuts {describe(value)}; only the last step of the signal can be cut out")
+    if isinstance(value, Signal | States) and step == 1:
+        if isinstance(size, int) and end == start + 1:
+            return _with_one(walk, _picked(walk, node, value, axis, start), axis)
+        if start == -1 and end >= 2**31 - 1:
+            return _with_one(walk, _picked(walk, node, value, axis, -1), axis)
+    raise node.refused(f"cuts {describe(value)}; {_ONLY_THE_LAST}")
 
 
 def _picked(walk: Walk, node: Node, value: Signal | States, axis: int, index: int) -> Value:
@@ -246,14 +266,11 @@ def _picked(walk: Walk, node: Node, value: Signal | States, axis: int, index: in
     rest = tuple(other for place, other in enumerate(value.axes) if place != axis)
     if role == "layer" and isinstance(value, States) and -len(value.entries) <= index < len(value.entries):
         return States(value.source, (value.entries[index],), rest)
-    if (
-        isinstance(value, Signal)
-        and role == "time"
-        and (index == -1 or (picked.size != 1 and index == _minus_one(picked.size)))
-    ):
+    if isinstance(value, Signal) and role == "time" and index in (-1, _minus_one(picked.size)):
         walk.remark("the graph gives the answer after the last step only; the stream gives that answer after every step")
         return replace(value, axes=rest, last=True)
-    raise node.refused(f"picks place {index} of the {role} axis of {describe(value)}; only the last step can be picked")
+    place = f"the {role} axis" if role in ("time", "batch", "feature", "layer") else f"axis {axis}"
+    raise node.refused(f"picks place {index} of {place} of {describe(value)}; {_ONLY_THE_LAST}")
 
 
 def _minus_one(size: int | Size) -> int | None:
@@ -307,7 +324,7 @@ def _spread(node: Node, array: NDArray[Any], sizes: list[Any]) -> Value:
     if any(isinstance(size, int) and size < 0 for size in sizes):
         raise node.refused(f"shape {sizes} has a negative size")
     known = all(isinstance(size, int) for size in sizes)
-    if known and int(np.prod([float(size) for size in sizes])) <= 1 << 16:
+    if known and math.prod(sizes) <= 1 << 16:
         return Constant(np.broadcast_to(array, sizes).copy())
     return Spread(array, tuple(sizes))
 
@@ -324,7 +341,7 @@ def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[...,
         a, b = inputs
         if not isinstance(a, Constant) or not isinstance(b, Constant):
             return None
-        if np.prod([float(size) for size in np.broadcast_shapes(a.array.shape, b.array.shape)]) > LARGEST:
+        if math.prod(np.broadcast_shapes(a.array.shape, b.array.shape)) > LARGEST:
             raise node.refused(f"gives a constant of more than {LARGEST} values")
         return [Constant(np.asarray(function(a.array, b.array)))]
 
@@ -333,6 +350,7 @@ def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[...,
 
 fold_add = _arithmetic("Add", np.add)
 fold_multiply = _arithmetic("Mul", np.multiply)
+fold_equal = _arithmetic("Equal", np.equal)
 
 
 @operator("Mul")
@@ -341,3 +359,17 @@ def _multiply(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     if folded is None:
         raise node.refused("multiplies the signal, which is not understood; a dense layer can scale it")
     return folded
+
+
+@operator("Equal")
+def _equal(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    folded = fold_equal(node, inputs)
+    if folded is None:
+        raise node.refused("compares what is not constant, which is not understood")
+    return folded
+
+
+@operator("Where")
+def _where(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    condition, yes, no = (value.array for value in inputs if isinstance(value, Constant))
+    return [_checked(node, np.where(condition.astype(bool), yes, no))]

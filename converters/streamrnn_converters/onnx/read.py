@@ -48,6 +48,8 @@ def _main_signal(graph: Graph, walk: Walk) -> tuple[Signal, dict[str, Flowing]]:
     flowing: dict[str, Flowing] = {}
     for name in graph.outputs:
         value = walk.values.get(name)
+        if value is None:
+            raise ConversionError(f"graph output {name!r}: cannot be streamed; export the model without it")
         if not isinstance(value, Signal | States):
             raise ConversionError(f"graph output {name!r}: does not depend on the signal; export the model without it")
         flowing[name] = value
