@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from streamrnn.errors import VerificationError
+from streamrnn.errors import MissingExtraError, VerificationError
 
 Arrays = Mapping[str, NDArray[Any]]
 _WORKER = Path(__file__).with_name("onnxruntime_worker.py")
@@ -40,17 +41,19 @@ def run_reference(model: bytes, feeds: Sequence[Arrays], timeout: float = 600.0)
 
 
 def _work(place: Path, timeout: float) -> None:
-    command = [sys.executable, str(_WORKER), str(place)]
+    if find_spec("onnxruntime") is None:
+        raise MissingExtraError("onnxruntime is not installed; `pip install 'streamrnn[convert]'` installs it")
+    command = [sys.executable, "-P", str(_WORKER), str(place)]  # -P: what lies beside the worker must not pass for a package
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     try:
         ended = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         raise VerificationError(f"onnxruntime did not answer within {timeout:g} s; try fewer steps") from None
     if ended.returncode < 0:
-        name = signal.Signals(-ended.returncode).name
+        name = {s.value: s.name for s in signal.Signals}.get(-ended.returncode, f"signal {-ended.returncode}")
         raise VerificationError(f"onnxruntime crashed ({name}) while it ran the model; it cannot serve as the reference")
     if ended.returncode:
-        lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {ended.returncode}"]
         raise VerificationError(f"onnxruntime cannot run the model: {lines[-1]}")

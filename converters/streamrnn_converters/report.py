@@ -1,5 +1,6 @@
 """What a verification found: errors by output and case, where the largest is, and the verdict."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -42,13 +43,13 @@ class Report:
 
     @property
     def proven(self) -> bool:
-        """Whether every output agrees in every case."""
-        return all(comparison.agrees for comparison in self.comparisons)
+        """Whether every output agrees in every case. Where nothing was compared nothing is proven."""
+        return bool(self.comparisons) and all(comparison.agrees for comparison in self.comparisons)
 
     @property
     def largest_error(self) -> float:
-        """The largest absolute error of all."""
-        return max(comparison.absolute for comparison in self.comparisons)
+        """The largest absolute error of all; NaN where one is."""
+        return max((comparison.absolute for comparison in self.comparisons), key=lambda error: (math.isnan(error), error))
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values; a number that is not finite becomes a string."""

@@ -4,15 +4,15 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Model, NonFiniteStateError, Stream, VerificationError, __version__
+from streamrnn import ConversionError, Model, NonFiniteStateError, Stream, VerificationError, __version__
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.layout import time_first
+from streamrnn_converters.onnx.parse import read_bytes
 from streamrnn_converters.reference import run_reference
 from streamrnn_converters.report import Comparison, Report
 
@@ -60,10 +60,14 @@ def verify(
     timeout    seconds that onnxruntime may take
     progress   called with (done, total) as the work goes on
 
-    Raises VerificationError where the comparison cannot be made: the sizes differ, onnxruntime refuses or crashes.
+    Raises VerificationError where the comparison cannot be made: the source is not understood, its sizes are others, the model
+    overflows at once, onnxruntime refuses, crashes or is late. MissingExtraError without onnx and onnxruntime.
     """
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    imported = read_onnx(source)
+    try:
+        data = read_bytes(source)
+        imported = read_onnx(data)
+    except ConversionError as error:
+        raise VerificationError(f"the source cannot be imported: {error}") from error
     _check_sizes(model, imported)
     runnable, remarks = time_first(data)
     signals = [
@@ -84,6 +88,11 @@ def verify(
             if found is not None:
                 key = output.name, case.name
                 comparisons[key] = max(comparisons.get(key, found), found, key=_badness)
+    for output in imported.outputs:
+        if not any(name == output.name for name, _ in comparisons):
+            raise VerificationError(
+                f"output {output.name!r}: the model overflows float32 in every case, before there is anything to compare"
+            )
     if progress is not None:
         progress(total, total)
     return Report(
@@ -164,7 +173,8 @@ def _compared(output: GraphOutput, case: Case, ours: _Answers, reference: Array,
         raise VerificationError(
             f"output {output.name!r}: onnxruntime gives shape {reference.shape}, the import expects {mine.shape}"
         )
-    error = np.abs(mine.astype(np.float64) - reference)
+    with np.errstate(invalid="ignore"):  # two infinities: NaN, which agrees with nothing
+        error = np.abs(mine.astype(np.float64) - reference)
     wrong = ~(error <= tolerance * np.maximum(1, np.abs(reference)))
     worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
     steps = np.nonzero(wrong)[output.axes.index("time")] if has_time else np.zeros(np.count_nonzero(wrong), int)
