@@ -1,0 +1,274 @@
+"""Files that torch's two exporters wrote: which import, as what; which do not, and why; and that all that import are right.
+
+"<case>.script" is written by the older exporter (dynamo=False), "<case>.dynamo" by the newer one. How the files came about, and
+the answers that torch itself gives, stand in fixtures/make_torch_exports.py.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamrnn import ConversionError, Model, Stream
+from tests.models import one_width  # noqa: F401  (a fixture)
+
+pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+
+from streamrnn_converters import from_onnx, verify
+from streamrnn_converters.onnx import read_onnx
+from streamrnn_converters.verification import Case
+
+FIXTURES = Path(__file__).with_name("fixtures")
+TOLERANCE = 5e-6
+
+#: What becomes of a file: the layers of its model, and the activations of its dense layers.
+IMPORTED = {
+    "dense-lstm-dense-dense.dynamo": "dense(relu) lstm dense(tanh) dense(linear)",
+    "dense-lstm-dense-dense.script": "dense(relu) lstm dense(tanh) dense(linear)",
+    "gru-2-layers-hidden.dynamo": "gru gru dense(tanh)",
+    "gru-2-layers-hidden.script": "gru gru dense(tanh)",
+    "gru-2-layers-no-bias-last-open.dynamo": "gru gru dense(tanh)",
+    "gru-2-layers-no-bias-last-open.script": "gru gru dense(tanh)",
+    "gru-2-layers-time-first-states-open.dynamo": "gru gru",
+    "gru-2-layers-time-first-states-open.script": "gru gru",
+    "gru-all-open.dynamo": "gru dense(tanh)",
+    "gru-all-open.script": "gru dense(tanh)",
+    "gru-elu.script": "gru dense(elu)",
+    "gru-hardsigmoid.dynamo": "gru dense(hard_sigmoid)",
+    "gru-hardsigmoid.script": "gru dense(hard_sigmoid)",
+    "gru-leaky-relu.script": "gru dense(leaky_relu)",
+    "gru-no-bias-states.dynamo": "gru",
+    "gru-no-bias-states.script": "gru",
+    "gru-relu.script": "gru dense(relu)",
+    "gru-sigmoid.script": "gru dense(sigmoid)",
+    "gru-softmax.dynamo": "gru dense(softmax)",
+    "gru-softmax.script": "gru dense(softmax)",
+    "gru-softplus.script": "gru dense(softplus)",
+    "gru-time-first-hidden-open.dynamo": "gru dense(tanh)",
+    "gru-time-first-hidden-open.script": "gru dense(tanh)",
+    "gru-time-first-no-bias-last.dynamo": "gru dense(tanh)",
+    "gru-time-first-no-bias-last.script": "gru dense(tanh)",
+    "gru-unbatched-open.dynamo": "gru gru",
+    "gru-unbatched-open.script": "gru gru",
+    "lstm-2-layers-hidden-open.dynamo": "lstm lstm dense(tanh)",
+    "lstm-2-layers-hidden-open.script": "lstm lstm dense(tanh)",
+    "lstm-2-layers-no-bias-last.dynamo": "lstm lstm dense(tanh)",
+    "lstm-2-layers-no-bias-last.script": "lstm lstm dense(tanh)",
+    "lstm-2-layers-time-first-states.dynamo": "lstm lstm",
+    "lstm-2-layers-time-first-states.script": "lstm lstm",
+    "lstm-all.dynamo": "lstm dense(tanh)",
+    "lstm-all.script": "lstm dense(tanh)",
+    "lstm-bare.dynamo": "lstm",
+    "lstm-bare.script": "lstm",
+    "lstm-gru-mixed-open.script": "lstm gru dense(linear)",
+    "lstm-learned-initial-states-open.dynamo": "lstm",
+    "lstm-learned-initial-states-open.script": "lstm",
+    "lstm-learned-initial-states.dynamo": "lstm",
+    "lstm-learned-initial-states.script": "lstm",
+    "lstm-no-bias-states-open.dynamo": "lstm",
+    "lstm-no-bias-states-open.script": "lstm",
+    "lstm-time-first-hidden.dynamo": "lstm dense(tanh)",
+    "lstm-time-first-hidden.script": "lstm dense(tanh)",
+    "lstm-time-first-no-bias-last-open.dynamo": "lstm dense(tanh)",
+    "lstm-time-first-no-bias-last-open.script": "lstm dense(tanh)",
+    "lstm-unbatched.dynamo": "lstm dense(linear)",
+    "lstm-unbatched.script": "lstm dense(linear)",
+    "rnn-2-layers-time-first-last.script": "rnn rnn dense(tanh)",
+    "rnn-2-layers-time-first-no-bias-all-open.script": "rnn rnn dense(tanh)",
+    "rnn-no-bias-hidden-open.script": "rnn dense(tanh)",
+    "rnn-relu.script": "rnn",
+    "rnn-time-first-no-bias-states.script": "rnn",
+}
+
+UNKNOWN = "this operator is not understood as part of a stream"
+HALF = "casts to another type than FLOAT, which the engine computes in"
+BOTH_WAYS = "direction='bidirectional' cannot be streamed, the backward pass needs the end of the signal"
+STATES = "its initial_h comes from the graph input 'h': states that the caller carries from run to run are not understood"
+BARE = "understood only right behind a dense layer"
+LOOP = "if this is a loop over the steps, export the model with its recurrent node kept (torch: dynamo=False)"
+
+#: Who refuses, by name, and why. The newer exporter unrolls torch.nn.RNN.
+REFUSED = {
+    "gru-cells-unrolled.dynamo": ("node 'node_select' (Gather)", LOOP),
+    "gru-cells-unrolled.script": ("node '/Gather' (Gather)", LOOP),
+    "gru-convolution.dynamo": ("node 'node_conv1d' (Conv)", UNKNOWN),
+    "gru-convolution.script": ("node '/Pad' (Pad)", UNKNOWN),
+    "gru-double.script": ("graph input 'x'", "DOUBLE cannot be streamed"),
+    "gru-half-within.dynamo": ("node 'node__to_copy' (Cast)", HALF),
+    "gru-half-within.script": ("node '/Cast' (Cast)", HALF),
+    "gru-half.dynamo": ("graph input 'x'", "FLOAT16 cannot be streamed"),
+    "gru-half.script": ("graph input 'x'", "FLOAT16 cannot be streamed"),
+    "gru-softplus.dynamo": ("node 'n9' (Greater)", UNKNOWN),
+    "gru-softsign.dynamo": ("node 'node_abs_1' (Abs)", UNKNOWN),
+    "gru-softsign.script": ("node '/activation/Abs' (Abs)", UNKNOWN),
+    "lstm-bidirectional.dynamo": ("node 'node_lstm__2' (LSTM)", BOTH_WAYS),
+    "lstm-bidirectional.script": ("node '/module/LSTM' (LSTM)", BOTH_WAYS),
+    "lstm-carries-states.dynamo": ("node 'node_lstm__2' (LSTM)", STATES),
+    "lstm-carries-states.script": ("node '/rnn/LSTM' (LSTM)", STATES),
+    "lstm-embedding.dynamo": ("graph input 'x'", "INT64 cannot be streamed"),
+    "lstm-embedding.script": ("graph input 'x'", "INT64 cannot be streamed"),
+    # The exporter has fixed the number of steps that it was told to leave open.
+    "lstm-gru-mixed-open.dynamo": (
+        "node 'node_Reshape_143' (Reshape)",
+        "shape [4, -1, 5] does not keep the axes of the",
+    ),
+    "lstm-layer-norm.dynamo": ("node 'node_layer_norm' (LayerNormalization)", UNKNOWN),
+    "lstm-layer-norm.script": ("node '/1/LayerNormalization' (LayerNormalization)", UNKNOWN),
+    # The exporter writes what is no LSTM of ONNX: its states are of two sizes.
+    "lstm-projected.dynamo": ("node 'node_lstm__2' (LSTM)", "its input initial_c has shape (1, 2, 5), expected (1, 2, 2)"),
+    "lstm-relu-gru.dynamo": ("node 'node_relu' (Relu)", BARE),
+    "lstm-relu-gru.script": ("node '/1/Relu' (Relu)", BARE),
+    "lstm-residual.dynamo": ("node 'node_add' (Add)", "only the bias of a dense layer can be added"),
+    "lstm-residual.script": ("node '/Add' (Add)", "only the bias of a dense layer can be added"),
+    "lstm-softmax-over-time.dynamo": ("node 'node_softmax' (Softmax)", "axis=1 is not the feature axis alone"),
+    "lstm-softmax-over-time.script": ("node '/2/Softmax' (Softmax)", "axis=1 is not the feature axis alone"),
+    "rnn-2-layers-time-first-last.dynamo": ("node 'node_Slice_20' (Slice)", LOOP),
+    "rnn-2-layers-time-first-no-bias-all-open.dynamo": ("node 'node_Slice_22' (Slice)", LOOP),
+    "rnn-no-bias-hidden-open.dynamo": ("node 'node_Slice_17' (Slice)", LOOP),
+    "rnn-relu.dynamo": ("node 'node_Slice_16' (Slice)", LOOP),
+    "rnn-time-first-no-bias-states.dynamo": ("node 'node_Slice_15' (Slice)", LOOP),
+}
+
+BRIEF = (Case("quiet", 0.01, 20), Case("normal", 1.0, 20), Case("loud", 10.0, 20))
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, NDArray[Any]]:
+    """x, and what torch gives: "<case>/y", (n_steps, n_signals, n_outputs), and final states, (n_layers, n_signals, H)."""
+    with np.load(FIXTURES / "exports.npz") as archive:
+        return dict(archive)
+
+
+def path(name: str) -> Path:
+    return FIXTURES / "exports" / f"{name}.onnx"
+
+
+def layers(model: Model) -> str:
+    """The layers in words."""
+    return " ".join(layer.kind + (f"({layer.activation.name})" if layer.kind == "dense" else "") for layer in model.layers)
+
+
+def largest_error(model: Model, x: NDArray[Any], y: NDArray[Any], ends: dict[str, NDArray[Any]]) -> float:
+    """Of streams over x, half of it step by step, against the answers after every step and the states in the end."""
+    errors = []
+    for signal in range(y.shape[1]):
+        mine = x[: len(y), signal]
+        half = len(mine) // 2
+        stream = Stream(model)
+        ours = np.concatenate([[stream.step(row) for row in mine[:half]], stream.process(mine[half:])])
+        assert ours.shape == y[:, signal].shape
+        errors.append(np.abs(ours - y[:, signal]).max())
+        for name, end in ends.items():
+            errors += [np.abs(stream.states[layer][name] - end[layer, signal]).max() for layer in range(len(end))]
+    return float(max(errors))
+
+
+def test_the_tables_tell_of_every_file() -> None:
+    assert sorted(IMPORTED | REFUSED) == sorted(file.stem for file in (FIXTURES / "exports").iterdir())
+    assert not set(IMPORTED) & set(REFUSED)
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_an_export_streams_what_torch_computes(name: str, answers: dict[str, NDArray[Any]]) -> None:
+    model = from_onnx(path(name))
+    assert layers(model) == IMPORTED[name]
+    case = name.rpartition(".")[0]
+    ends = {key: answers[f"{case}/{key}"] for key in "hc" if f"{case}/{key}" in answers}
+    assert largest_error(model, answers["x"], answers[f"{case}/y"], ends) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_an_export_is_proven_by_onnxruntime(name: str) -> None:
+    imported = read_onnx(path(name))
+    report = verify(imported.model, path(name), cases=BRIEF)
+    assert report.proven, str(report)
+    assert report.largest_error <= TOLERANCE, str(report)
+    assert {comparison.output for comparison in report.comparisons} == {output.name for output in imported.outputs}
+    assert len(report.comparisons) == len(BRIEF) * len(imported.outputs)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_streamed_is_refused_by_node_and_reason(name: str) -> None:
+    who, why = REFUSED[name]
+    with pytest.raises(ConversionError) as refusal:
+        from_onnx(path(name))
+    assert str(refusal.value).startswith(f"{who}: ")
+    assert why in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["gru-time-first-no-bias-last.script", "lstm-2-layers-hidden-open.dynamo"])
+def test_that_a_stream_answers_more_often_than_the_graph_is_said(name: str) -> None:
+    (remark,) = read_onnx(path(name)).remarks
+    assert remark == "the graph gives the answer after the last step only; the stream gives that answer after every step"
+
+
+def test_where_a_model_comes_from_is_kept() -> None:
+    source = from_onnx(path("lstm-all.dynamo")).notes["source"]
+    assert source["format"] == "onnx"
+    assert source["producer"].startswith("pytorch 2.")
+    assert source["opset"] >= 18
+
+
+# What the installed torch writes, which may be newer or older than the one that wrote the files.
+
+HAS_TORCH = find_spec("torch") is not None
+HAS_ONNXSCRIPT = find_spec("onnxscript") is not None
+KINDS = ["lstm", "gru", "rnn"]
+HEADS = ["all", "last", "hidden", "states"]
+
+
+@pytest.fixture(scope="module")
+def torch_exports() -> Iterator[Any]:
+    """The script that makes the files; no word from torch on what it will not do one day."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tests.converters.fixtures import make_torch_exports
+
+        yield make_torch_exports
+
+
+def assert_exports_stream(exports: Any, case: Any, seed: int) -> None:
+    module, x = exports.built(case, seed), exports.signal(case)
+    model = from_onnx(exports.exported(case, module))
+    y, ends = exports.answers(case, module, x)
+    assert largest_error(model, x, y, dict(zip("hc", ends, strict=False))) <= TOLERANCE
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="exports with torch, which is not installed")
+@pytest.mark.parametrize("open_axes", [False, True], ids=["fixed", "open"])
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_older_exporter_writes_streams_in_every_combination(
+    kind: str, head: str, open_axes: bool, torch_exports: Any
+) -> None:
+    cases = {
+        name: case
+        for name, case in torch_exports.every_combination().items()
+        if name.startswith(kind) and head in name.split("-") and case.open_axes == open_axes
+    }
+    assert len(cases) == 8
+    for seed, case in enumerate(cases.values()):
+        assert_exports_stream(torch_exports, case, seed)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="exports with torch, which is not installed")
+@pytest.mark.skipif(not HAS_ONNXSCRIPT, reason="torch's newer exporter needs onnxscript, which is not installed")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gru-2-layers-time-first-no-bias-all",
+        "gru-last",
+        "gru-no-bias-hidden",
+        "lstm-2-layers-all-open",
+        "lstm-2-layers-time-first-no-bias-states-open",
+        "lstm-hidden-open",
+    ],
+)
+def test_what_the_newer_exporter_writes_streams(name: str, torch_exports: Any) -> None:
+    assert_exports_stream(torch_exports, replace(torch_exports.every_combination()[name], dynamo=True), seed=5)
