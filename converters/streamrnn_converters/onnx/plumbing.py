@@ -180,6 +180,8 @@ def _aligned(walk: Walk, axes: tuple[Axis, ...], target: list[Any]) -> tuple[Axi
 @operator("Concat")
 def _concat(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     axis = node.take("axis")
+    if axis is None:
+        raise node.refused("does not say along which axis")
     if all(isinstance(value, Constant) for value in inputs):
         arrays = [value.array for value in inputs if isinstance(value, Constant)]
         return [_checked(node, np.concatenate(arrays, axis))]
@@ -226,7 +228,7 @@ def _slice(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     if starts is None or ends is None:
         raise node.refused("does not say where it begins and ends")
     axes = places(node, axes or list(range(len(starts))), rank(value))
-    for axis, start, end, step in zip(axes, starts, ends, steps or [1] * len(starts), strict=True):
+    for axis, start, end, step in list(zip(axes, starts, ends, steps or [1] * len(starts), strict=True)):
         value = _cut(walk, node, value, axis, start, end, step)
     return [value]
 
