@@ -3,45 +3,64 @@
 import os
 from functools import cache
 
+import numpy as np
 from llvmlite import binding
 
 from streamrnn.errors import StreamRNNError
-from streamrnn.packing import Width
+from streamrnn.packing import DType, Width
 
 _FORCED = "STREAMRNN_LANES"
+_SINGLE = np.dtype(np.float32).itemsize
 
 
 @cache
 def widest_vector() -> int:
-    """Lanes of float32 in the widest vector: 16 (AVX-512), 8 (AVX2), 4 (SSE, NEON)."""
+    """Bytes of the widest vector: 64 (AVX-512), 32 (AVX2), 16 (SSE, NEON)."""
     features = binding.get_host_cpu_features()
     if features.get("avx512f") and features.get("avx512vl"):
-        return 16
-    return 8 if features.get("avx2") and features.get("fma") else 4
+        return 64
+    return 32 if features.get("avx2") and features.get("fma") else 16
 
 
-def width_for(units: int, rows: int, passes: tuple[int, ...]) -> Width:
-    """The width for a layer on this CPU: the one that should take the fewest cycles.
+@cache
+def _full_rate_vector() -> int:
+    """Bytes of the widest vector of which two can be multiplied in a cycle: Zen 4 takes two cycles for one of AVX-512."""
+    return 32 if binding.get_host_cpu_name() == "znver4" else widest_vector()
+
+
+def n_registers(width: Width) -> int:
+    """How many vectors of a width the registers of this CPU hold."""
+    has_32 = widest_vector() == 64 or binding.get_process_triple().startswith(("aarch64", "arm64"))
+    return (32 if has_32 else 16) // -(-width.vector_bytes // widest_vector())
+
+
+def driver_width(dtype: DType) -> Width:
+    """The vectors in which a driver copies and checks: whole cache lines."""
+    return Width(64 // np.dtype(dtype).itemsize, 1, dtype)
+
+
+def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
+    """The width for a layer on this CPU: the one that should take the fewest cycles, and of those about equal the narrowest.
 
     units   of the layer
     rows    of its weights: inputs and hidden units
     passes  gates that are summed at once, for each pass over the weights
+    dtype   of the layer
 
-    The environment variable STREAMRNN_LANES (4, 8 or 16) takes the lanes out of this choice. The bits of a result never
-    depend on it. Raises StreamRNNError for another value.
+    The environment variable STREAMRNN_LANES (4, 8 or 16; half of it for float64) takes the lanes out of this choice. The bits
+    of a result never depend on it. Raises StreamRNNError for another value.
     """
-    widest = widest_vector()
-    return min(widths(passes), key=lambda width: _cycles(width, widest, units, rows, passes))
+    candidates = [width for width in widths(passes, dtype) if not width.ahead]
+    cycles = {width: _cycles(width, units, rows, passes) for width in candidates}
+    about_best = [width for width in candidates if cycles[width] <= _ABOUT * min(cycles.values())]
+    chosen = min(about_best, key=lambda width: width.units)
+    return chosen._replace(ahead=_AHEAD if _weight_bytes(chosen, units, rows, passes) > _SECOND_CACHE else 0)
 
 
-def widths(passes: tuple[int, ...]) -> list[Width]:
+def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
     """Every width that `width_for` can choose for layers with these passes. Raises as it does."""
-    forced = os.environ.get(_FORCED)
-    if forced:
-        if forced not in ("4", "8", "16"):
-            raise StreamRNNError(f"{_FORCED}={forced!r} is not a vector width; set it to 4, 8 or 16, or unset it")
-        return [Width(int(forced), 2)]
-    return _candidates(widest_vector(), max(passes))
+    near = _forced(dtype) or _candidates(max(passes), dtype)
+    return [width._replace(ahead=ahead) for ahead in (0, _AHEAD) for width in near]
 
 
 # What the choice of a width rests on; benchmarks/tune.py prints the times to compare it with.
@@ -49,26 +68,43 @@ _LATENCY = 4.0  # cycles from one fma of a sum to the next
 _PER_VECTOR = 0.5  # cycles per fma where weights come from the first cache
 _PER_VECTOR_AFAR = 1.0  # and where they come from the second
 _FIRST_CACHE = 24 << 10  # bytes of weights that stay in the first cache
+_SECOND_CACHE = 3 << 20  # and in the second, or nearly so; from there on it pays to fetch them ahead
+_AHEAD = 2048  # bytes
 _PER_PANEL = 30.0  # cycles to begin a panel
 _PER_CELL = 12.0  # cycles of the activations of one vector of units
+_ABOUT = 1.01  # what differs by less is equal
 
 
-def _candidates(widest: int, gates: int) -> list[Width]:
-    """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512. The widest vectors come first."""
-    native = min(widest, 8)
-    registers = 28 if widest == 16 else 12
+def _forced(dtype: DType) -> list[Width]:
+    lanes = os.environ.get(_FORCED)
+    if not lanes:
+        return []
+    if lanes not in ("4", "8", "16"):
+        raise StreamRNNError(f"{_FORCED}={lanes!r} is not a vector width; set it to 4, 8 or 16, or unset it")
+    return [Width(int(lanes) * _SINGLE // np.dtype(dtype).itemsize, 2, dtype)]
+
+
+def _candidates(gates: int, dtype: DType) -> list[Width]:
+    """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512."""
+    base = min(widest_vector(), 32)
+    lanes = base // np.dtype(dtype).itemsize
+    room = n_registers(Width(lanes, 1, dtype)) - 4
     found = []
-    for vectors in range(8, 0, -1):
-        if gates * vectors <= registers:
-            paired = native == 8 and vectors % 2 == 0  # vectors of 16 lanes, which LLVM splits in two where there are none
-            found.append(Width(16, vectors // 2) if paired else Width(native, vectors))
+    for vectors in range(1, 9):
+        if gates * vectors <= room:
+            paired = base == 32 and vectors % 2 == 0  # into vectors of AVX-512; LLVM splits them where there are none
+            found.append(Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype))
     return found
 
 
-def _cycles(width: Width, widest: int, units: int, rows: int, passes: tuple[int, ...]) -> float:
-    """An estimate of what a step takes. On a tie, the first candidate is taken."""
-    vectors = width.units // min(widest, 8)
-    near = 4 * sum(passes) * width.padded(units) * rows <= _FIRST_CACHE
+def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> float:
+    """An estimate of what a step takes."""
+    vectors = width.blocks * -(-width.vector_bytes // _full_rate_vector())
+    near = _weight_bytes(width, units, rows, passes) <= _FIRST_CACHE
     per_vector = _PER_VECTOR if near else _PER_VECTOR_AFAR
     per_row = sum(max(_LATENCY, gates * vectors * per_vector) for gates in passes)
     return width.panels(units) * (_PER_PANEL + _PER_CELL * vectors + rows * per_row)
+
+
+def _weight_bytes(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> int:
+    return width.itemsize * sum(passes) * width.padded(units) * rows

@@ -7,10 +7,13 @@ there, and weights are read once, front to back.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: A type of numbers that a model computes in: np.float32 or np.float64.
+DType = type[np.floating[Any]]
 
 #: Factors that are multiplied into the rows of a gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
@@ -22,11 +25,28 @@ class Width(NamedTuple):
 
     lanes: int
     blocks: int
+    dtype: DType = np.float32
+    ahead: int = 0  # bytes by which weights are fetched before they are used; 0: not
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of a vector."""
+        return self.lanes * self.itemsize
 
     @property
     def units(self) -> int:
         """Units in a panel."""
         return self.lanes * self.blocks
+
+    @property
+    def panel_bytes(self) -> int:
+        """Bytes of one number for each unit of a panel."""
+        return self.units * self.itemsize
 
     def panels(self, units: int) -> int:
         """Panels that hold so many units."""
@@ -47,7 +67,7 @@ class Op:
     hidden_size: int  # units of the panels
     weights: NDArray[np.float32]  # (any,)
     state: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> initial value, (size,) each
-    recovers: bool = False  # whether a state that overflowed can become finite again, so that it must be looked at every step
+    gates: int = 1  # of a unit, over all passes
     scratch: int = 0  # vectors of working memory, each as long as a padded state vector
     constants: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.host import width_for
+from streamrnn.host import driver_width, width_for
 from streamrnn.model import Model
 from streamrnn.packing import Op, Width
 from streamrnn.record import (
@@ -22,18 +22,17 @@ from streamrnn.record import (
     INPUTS,
     KERNEL,
     N_OPS,
-    N_STATES,
     OUTPUT_SLOT,
     OUTPUTS,
     PANELS,
+    READY,
     RECORD_FIELDS,
     SCRATCH,
     SLOTS,
     SOURCE,
     STATE,
     STATE_BLOCK,
-    STATE_VALUES,
-    STATES,
+    STATE_BYTES,
     STRIDE,
     TARGET,
     TILE,
@@ -42,7 +41,10 @@ from streamrnn.record import (
 from streamrnn.store import address_of
 
 #: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
-TILE_STEPS = 32
+TILE_STEPS = 24
+
+#: Inputs from which the sums of a chunk's inputs are made ahead, several steps at once (benchmarks/tune.py).
+READY_FROM = 8
 
 
 def aligned(values: int) -> NDArray[np.float32]:
@@ -68,7 +70,7 @@ class Plan:
             self.kernels.append(address_of(f"kernels.{op.kernel}", width))
         self.weights = [self._copy(op.weights) for op in self.ops]
         self.constants = [self._copy(op.constants) for op in self.ops]
-        self.driver = address_of("kernels.driver.run")
+        self.driver = address_of("kernels.driver.run", driver_width(np.float32))
 
     @property
     def weight_bytes(self) -> int:
@@ -93,6 +95,14 @@ class Plan:
             longest = max(width.padded(op.hidden_size), width.padded(op.output_size))
             lines.append(-(-longest // 16) * 16)
         return lines
+
+    @cached_property
+    def ready_sizes(self) -> list[int]:
+        """Values of room that each op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
+        return [
+            TILE_STEPS * op.gates * width.padded(op.hidden_size) if op.input_size >= READY_FROM else 0
+            for op, width in zip(self.ops, self.widths, strict=True)
+        ]
 
     def _copy(self, values: NDArray[np.float32]) -> int:
         kept = aligned(values.size)
@@ -127,12 +137,11 @@ class Workspace:
         self._backup = aligned(n_state)
         self._scratch = aligned(n_scratch)
         self._between = [aligned(TILE_STEPS * op.output_size) for op in plan.ops[:-1]]
+        self._ready = [aligned(size) for size in plan.ready_sizes]
         self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
         self.vectors = self._views(plan)
-        views = [view for views in self.vectors for view in views.values()]
-        self._states = np.array([(view.ctypes.data, view.size) for view in views], np.int64)
         self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
-        self._fill_header(plan, len(views))
+        self._fill_header(plan)
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
 
@@ -158,16 +167,14 @@ class Workspace:
             at += stride * len(op.state)
         return views
 
-    def _fill_header(self, plan: Plan, n_states: int) -> None:
+    def _fill_header(self, plan: Plan) -> None:
         header: dict[int, Any] = {
             N_OPS: len(plan.ops),
-            TILE: 1 if any(op.recovers for op in plan.ops) else TILE_STEPS,
+            TILE: TILE_STEPS,
             SLOTS: self._slots.ctypes.data,
-            STATES: self._states.ctypes.data,
-            N_STATES: n_states,
             STATE_BLOCK: self.state.ctypes.data,
             BACKUP: self._backup.ctypes.data,
-            STATE_VALUES: self.state.size,
+            STATE_BYTES: self.state.nbytes,
         }
         for position, value in header.items():
             self._table[position] = value
@@ -190,6 +197,7 @@ class Workspace:
                 SCRATCH: scratch,
                 STRIDE: stride * 4,
                 CONSTANTS: plan.constants[index],
+                READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
             }
             for position, value in fields.items():
                 records[index, position] = value

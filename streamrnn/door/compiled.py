@@ -41,6 +41,7 @@ from streamrnn.door.layout import (
     VECTORCALL,
 )
 from streamrnn.door.plain import PlainDoor
+from streamrnn.host import driver_width
 from streamrnn.plan import Workspace
 from streamrnn.store import address_of
 
@@ -171,7 +172,7 @@ def _data_of(array: NDArray[Any]) -> int:
 
 @cache
 def _method() -> _Method:
-    return _Method(b"step", address_of("door.machine.step"), _FASTCALL_WITH_KEYWORDS, _DOC)
+    return _Method(b"step", address_of("door.machine.step", driver_width(np.float32)), _FASTCALL_WITH_KEYWORDS, _DOC)
 
 
 def _builtin(table: _Table) -> Callable[..., NDArray[np.float32]]:

@@ -31,7 +31,8 @@ from streamrnn.door.layout import (
 )
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field
+from streamrnn.kernels.panel import Kernel, Part, field
+from streamrnn.packing import Width
 from streamrnn.record import BUSY, DONE
 from streamrnn.simd.memory import load_int, load_int32, store_int32
 
@@ -77,43 +78,59 @@ def _free_of_ring(table):
     return _NULL
 
 
-@inline
-def _given_out(table, x, out):
-    """The caller's `out`, if it can be written to as it is and does not overlap x; else NULL."""
-    n_inputs, n_outputs = field(table, N_INPUTS), field(table, N_OUTPUTS)
-    if load_int(out + TYPE) != field(table, ARRAY_TYPE) or not _is_vector(out, n_outputs, WRITABLE, table):
+def _given_out(width: Width) -> Part:
+    itemsize = width.itemsize
+
+    @inline
+    def given_out(table, x, out):
+        """The caller's `out`, if it can be written to as it is and does not overlap x; else NULL."""
+        n_inputs, n_outputs = field(table, N_INPUTS), field(table, N_OUTPUTS)
+        if load_int(out + TYPE) != field(table, ARRAY_TYPE) or not _is_vector(out, n_outputs, WRITABLE, table):
+            return _NULL
+        x, y = load_int(x + DATA), load_int(out + DATA)
+        return out if y + n_outputs * itemsize <= x or x + n_inputs * itemsize <= y else _NULL
+
+    return given_out
+
+
+def _result(width: Width) -> Part:
+    given_out = _given_out(width)
+
+    @inline
+    def place_of_result(table, args, n_args, names):
+        """Where the result of a usual call goes; NULL if the call is unusual."""
+        plan, x = field(table, PLAN), load_int(args)
+        if n_args < 1 or load_int(x + TYPE) != field(table, ARRAY_TYPE) or field(plan, BUSY):
+            return _NULL
+        if not _is_vector(x, field(table, N_INPUTS), READABLE, table):
+            return _NULL
+        if names == _NULL:
+            if n_args == 1:
+                return _free_of_ring(table)
+            return given_out(table, x, load_int(args + 8)) if n_args == 2 else _NULL
+        if n_args == 1 and load_int(names + TUPLE_SIZE) == 1 and load_int(names + TUPLE_ITEMS) == field(table, OUT):
+            return given_out(table, x, load_int(args + 8))
         return _NULL
-    x, y = load_int(x + DATA), load_int(out + DATA)
-    return out if y + n_outputs * BYTES <= x or x + n_inputs * BYTES <= y else _NULL
+
+    return place_of_result
 
 
-@inline
-def _result(table, args, n_args, names):
-    """Where the result of a usual call goes; NULL if the call is unusual."""
-    plan, x = field(table, PLAN), load_int(args)
-    if n_args < 1 or load_int(x + TYPE) != field(table, ARRAY_TYPE) or field(plan, BUSY):
-        return _NULL
-    if not _is_vector(x, field(table, N_INPUTS), READABLE, table):
-        return _NULL
-    if names == _NULL:
-        if n_args == 1:
-            return _free_of_ring(table)
-        return _given_out(table, x, load_int(args + 8)) if n_args == 2 else _NULL
-    if n_args == 1 and load_int(names + TUPLE_SIZE) == 1 and load_int(names + TUPLE_ITEMS) == field(table, OUT):
-        return _given_out(table, x, load_int(args + 8))
-    return _NULL
+def step(width: Width) -> Kernel:
+    """METH_FASTCALL | METH_KEYWORDS for numbers of the width's type: (self, args, n_args, names).
 
-
-def step(self: int, args: int, n_args: int, names: int) -> int:
-    """METH_FASTCALL | METH_KEYWORDS: `self` the table's array object, `args` the objects, `names` a tuple or NULL.
-
-    What the driver refuses goes to the plain door as well, which finds out again and says why.
+    `self` is the table's array object, `args` the address of the objects, `names` a tuple or NULL. What the driver refuses
+    goes to the plain door as well, which finds out again and says why.
     """
-    table = load_int(self + DATA)
-    result = _result(table, args, n_args, names)
-    if result != _NULL:
-        status = advance(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
-        if status == DONE:
-            store_int32(result, load_int32(result) + 1)  # a new reference
-            return result
-    return vectorcall(field(table, VECTORCALL), field(table, PLAIN), args, n_args, names)
+    place_of_result, advance_plan = _result(width), advance(width)
+
+    def step(self, args, n_args, names):
+        table = load_int(self + DATA)
+        result = place_of_result(table, args, n_args, names)
+        if result != _NULL:
+            status = advance_plan(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
+            if status == DONE:
+                store_int32(result, load_int32(result) + 1)  # a new reference
+                return result
+        return vectorcall(field(table, VECTORCALL), field(table, PLAIN), args, n_args, names)
+
+    return step

@@ -10,7 +10,7 @@ import numpy as np
 from streamrnn.activation import Activation
 from streamrnn.kernels.inline import inline
 from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
-from streamrnn.simd.memory import load_scalar
+from streamrnn.simd.memory import load_like
 
 _f = np.float32
 _i = np.int32
@@ -144,11 +144,11 @@ def clipped(clip, x):
 
 
 @inline
-def activate(options, x):
-    """The function of `streamrnn.Activation` whose code, alpha and beta lie at an address."""
-    code = load_scalar(options)
-    alpha = load_scalar(options + 4)
-    beta = load_scalar(options + 8)
+def activate(options, place, x):
+    """The function of `streamrnn.Activation` whose code, alpha and beta lie at a place of the numbers at an address."""
+    code = load_like(options, place, x)
+    alpha = load_like(options, place + 1, x)
+    beta = load_like(options, place + 2, x)
     if code == _AFFINE:
         x = fma(alpha, x, beta)
     elif code == _RELU:

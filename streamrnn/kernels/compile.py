@@ -7,20 +7,15 @@ from numba import cfunc, types
 
 from streamrnn.packing import Width
 
-_ADDRESSES = [types.int64] * 4
-_KERNEL = types.void(*_ADDRESSES)
-_CALLBACK = types.int64(*_ADDRESSES)
+_SIGNATURE = types.int64(*[types.int64] * 4)
 
 
-def compiled(function: str, width: Width | None) -> tuple[str, str]:
-    """The function at a dotted path below `streamrnn` (four int64 to one), or the kernel that a builder makes for a width.
+def compiled(builder: str, width: Width) -> tuple[str, str]:
+    """What the builder at a dotted path below `streamrnn` makes for a width: a function of four int64 to one.
 
     Returns the name of its symbol, and the optimised text.
     """
-    module, _, name = f"streamrnn.{function}".rpartition(".")
-    source: Any = getattr(importlib.import_module(module), name)
-    if width is None:
-        callback = cfunc(_CALLBACK, nopython=True, error_model="numpy")(source)
-    else:
-        callback = cfunc(_KERNEL, nopython=True, error_model="numpy")(source(width))
+    module, _, name = f"streamrnn.{builder}".rpartition(".")
+    build: Any = getattr(importlib.import_module(module), name)
+    callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(build(width))
     return callback.native_name, callback.inspect_llvm()

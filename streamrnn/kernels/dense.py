@@ -1,21 +1,16 @@
 """Kernels of the fully connected layer, y = f(W x + b). Form and packing are in streamrnn/layers/dense.py.
 
-Each builder makes a kernel for one width: void (record, source, target, n_steps), which reads `n_steps` rows of I float32 at
-`source` and writes `n_steps` rows of O at `target`. Nothing may alias. ONNX Gemm-13; torch.nn.Linear.
+Each builder makes a kernel for one width: int64 (record, source, target, n_steps), which reads `n_steps` rows of I numbers at
+`source`, writes `n_steps` rows of O at `target`, and answers DONE. Nothing may alias. ONNX Gemm-13; torch.nn.Linear.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-from streamrnn.kernels.activations import ZERO, activate, exp2, sigmoid2, tanh2
+from streamrnn.kernels.activations import activate, exp2, sigmoid2, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy
+from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, input_sums, ready_sums, row_copy
 from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, INPUTS, OUTPUTS, PANELS, SCRATCH, WEIGHTS
+from streamrnn.record import CONSTANTS, DONE, INPUTS, OUTPUTS, PANELS, READY, SCRATCH, WEIGHTS
 from streamrnn.simd.memory import load, load_scalar, store
-
-Kernel = Callable[[int, int, int, int], None]
 
 
 @inline
@@ -23,11 +18,10 @@ def _as_they_are(y, n_outputs):
     pass
 
 
-def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any] = _as_they_are) -> Kernel:
+def _build(width: Width, function: Part, finish: Part = _as_they_are) -> Kernel:
     """`function(options, sums)` works on each vector; `finish(y, n_outputs)` then on the row at address y."""
-    panel_bytes = width.units * BYTES
-    sums_of_panel = panel_sums(width, 1)
-    copy_row = row_copy(width)
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    make_ready, sums_of_panel, copy_row = ready_sums(width, 1), input_sums(width, 1), row_copy(width)
 
     @inline
     def block(sums, offset, memory):
@@ -39,15 +33,19 @@ def _build(width: Width, function: Callable[..., Any], finish: Callable[..., Any
     def dense(record, source, target, n_steps):
         n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
         weights, options, y = field(record, WEIGHTS), field(record, CONSTANTS), field(record, SCRATCH)
+        ready = field(record, READY) if n_steps > 1 else 0
+        if ready:
+            make_ready(weights, panel_bytes * (1 + n_inputs), panels, source, n_inputs, n_steps, ready)
         for _ in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums, at = sums_of_panel(at, source, n_inputs, source, 0)
+                sums, at, ready = sums_of_panel(at, ready, source, n_inputs)
                 each_block(sums, panel * panel_bytes, (y, options))
             finish(y, n_outputs)
             copy_row(target, y, n_outputs)
-            source += BYTES * n_inputs
-            target += BYTES * n_outputs
+            source += itemsize * n_inputs
+            target += itemsize * n_outputs
+        return DONE
 
     return dense
 
@@ -74,27 +72,28 @@ def _relu(options, x):
 
 @inline
 def _general(options, x):
-    return activate(options + BYTES, x)
+    return activate(options, 1, x)
 
 
-def _normalize(width: Width) -> Callable[..., Any]:
+def _normalize(width: Width) -> Part:
     """Softmax of a row of logits in base 2: 2**(t - max) / sum, summed one after the other so that no width shows."""
-    lanes, vector_bytes = width.lanes, width.lanes * BYTES
+    lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
+    zero = dtype(0)
 
     @inline
     def normalize(y, n_outputs):
-        largest = load_scalar(y)
-        for at in range(BYTES, n_outputs * BYTES, BYTES):
-            value = load_scalar(y + at)
+        largest = load_scalar(y, dtype)
+        for at in range(itemsize, n_outputs * itemsize, itemsize):
+            value = load_scalar(y + at, dtype)
             if value > largest:
                 largest = value
-        for at in range(0, n_outputs * BYTES, vector_bytes):
-            store(y + at, exp2(load(y + at, lanes) - largest))
-        total = ZERO
-        for at in range(0, n_outputs * BYTES, BYTES):
-            total += load_scalar(y + at)
-        for at in range(0, n_outputs * BYTES, vector_bytes):
-            store(y + at, load(y + at, lanes) / total)
+        for at in range(0, n_outputs * itemsize, vector_bytes):
+            store(y + at, exp2(load(y + at, dtype, lanes) - largest))
+        total = zero
+        for at in range(0, n_outputs * itemsize, itemsize):
+            total += load_scalar(y + at, dtype)
+        for at in range(0, n_outputs * itemsize, vector_bytes):
+            store(y + at, load(y + at, dtype, lanes) / total)
 
     return normalize
 

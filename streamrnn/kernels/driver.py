@@ -1,7 +1,7 @@
 """The driver: one compiled function that takes a plan through any number of steps, wholly or not at all.
 
 It refuses non-finite input before anything moves, walks the op records tile by tile, and puts the state back where a step
-drove it out of the range of float32 (the poison law). It knows no layer kind: kernels are called by address.
+drove it out of the range of its type (the poison law). It knows no layer kind: kernels are called by address.
 """
 
 from typing import Any
@@ -12,7 +12,8 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field
+from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
+from streamrnn.packing import Width
 from streamrnn.record import (
     BACKUP,
     DONE,
@@ -22,22 +23,17 @@ from streamrnn.record import (
     INPUTS,
     KERNEL,
     N_OPS,
-    N_STATES,
     OUTPUT_SLOT,
     OUTPUTS,
     RECORD_FIELDS,
     SLOTS,
     SOURCE,
     STATE_BLOCK,
-    STATE_NOT_FINITE,
-    STATE_VALUES,
-    STATES,
+    STATE_BYTES,
     TARGET,
     TILE,
 )
-from streamrnn.simd.memory import load_int, load_int32, load_scalar, store
-
-_EXPONENT = 0x7F800000
+from streamrnn.simd.memory import load_int
 
 
 @intrinsic
@@ -47,66 +43,53 @@ def call_kernel(
     """Call the kernel at an address."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 4)
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-        return context.get_dummy_value()
+        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 4)
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
 
-    return signature(types.void, *[types.int64] * 5), codegen
-
-
-@inline
-def all_finite(address, count):
-    """Whether `count` float32 values are all finite. Written so that LLVM makes vectors of it."""
-    worst = 0
-    for at in range(address, address + count * BYTES, BYTES):
-        worst |= (load_int32(at) & _EXPONENT) == _EXPONENT
-    return worst == 0
+    return signature(types.int64, *[types.int64] * 5), codegen
 
 
-@inline
-def _states_finite(plan):
-    states = load_int(plan + 8 * STATES)
-    for _ in range(field(plan, N_STATES)):
-        if not all_finite(load_int(states), load_int(states + 8)):
-            return False
-        states += 16
-    return True
+def advance(width: Width) -> Part:
+    """The driver as a part, for numbers of the width's type.
+
+    It takes `n_steps` rows from address x to address y, and returns DONE, or why nothing has moved (streamrnn/record.py).
+    """
+    itemsize, all_finite, copy = width.itemsize, finite_check(width), whole_copy(width)
+
+    @inline
+    def advance_plan(plan, x, y, n_steps):
+        first = plan + 8 * HEADER_FIELDS
+        n_ops, tile, slots = field(plan, N_OPS), field(plan, TILE), field(plan, SLOTS)
+        x_stride = field(first, INPUTS) * itemsize
+        y_stride = field(first + 8 * RECORD_FIELDS * (n_ops - 1), OUTPUTS) * itemsize
+        state, backup, state_bytes = field(plan, STATE_BLOCK), field(plan, BACKUP), field(plan, STATE_BYTES)
+        if not all_finite(x, n_steps * field(first, INPUTS)):
+            return INPUT_NOT_FINITE
+        copy(backup, state, state_bytes)
+        begin = 0
+        while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
+            n_now = min(tile, n_steps - begin)
+            record = first
+            for _ in range(n_ops):
+                source, target = field(record, SOURCE), field(record, TARGET)
+                source = x + begin * x_stride if source == INPUT_SLOT else load_int(slots + 8 * source)
+                target = y + begin * y_stride if target == OUTPUT_SLOT else load_int(slots + 8 * target)
+                status = call_kernel(field(record, KERNEL), record, source, target, n_now)
+                if status != DONE:
+                    copy(state, backup, state_bytes)
+                    return status
+                record += 8 * RECORD_FIELDS
+            begin += n_now
+        return DONE
+
+    return advance_plan
 
 
-@inline
-def _copy(target, source, count):
-    for at in range(0, count * BYTES, BYTES):
-        store(target + at, load_scalar(source + at))
-
-
-@inline
-def advance(plan, x, y, n_steps):
-    """Take `n_steps` rows from address x to address y. Returns DONE, or why nothing has moved (streamrnn/record.py)."""
-    first = plan + 8 * HEADER_FIELDS
-    n_ops, tile, slots = field(plan, N_OPS), field(plan, TILE), field(plan, SLOTS)
-    n_inputs = field(first, INPUTS)
-    n_outputs = field(first + 8 * RECORD_FIELDS * (n_ops - 1), OUTPUTS)
-    state, backup, n_state = field(plan, STATE_BLOCK), field(plan, BACKUP), field(plan, STATE_VALUES)
-    if not all_finite(x, n_steps * n_inputs):
-        return INPUT_NOT_FINITE
-    _copy(backup, state, n_state)
-    begin = 0
-    while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
-        n_now = min(tile, n_steps - begin)
-        record = first
-        for _ in range(n_ops):
-            source, target = field(record, SOURCE), field(record, TARGET)
-            source = x + begin * n_inputs * BYTES if source == INPUT_SLOT else load_int(slots + 8 * source)
-            target = y + begin * n_outputs * BYTES if target == OUTPUT_SLOT else load_int(slots + 8 * target)
-            call_kernel(field(record, KERNEL), record, source, target, n_now)
-            record += 8 * RECORD_FIELDS
-        if not _states_finite(plan):
-            _copy(state, backup, n_state)
-            return STATE_NOT_FINITE
-        begin += n_now
-    return DONE
-
-
-def run(plan: int, x: int, y: int, n_steps: int) -> int:
+def run(width: Width) -> Kernel:
     """`advance` as a function to be called by address."""
-    return advance(plan, x, y, n_steps)
+    advance_plan = advance(width)
+
+    def driver(plan, x, y, n_steps):
+        return advance_plan(plan, x, y, n_steps)
+
+    return driver

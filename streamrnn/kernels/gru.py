@@ -1,22 +1,28 @@
 """GRU kernels, both forms. Form and packing are in streamrnn/layers/gru.py.
 
-Each builder makes a kernel for one width: void (record, source, target, n_steps), which reads `n_steps` rows of I float32 at
-`source`, advances h, and writes `n_steps` rows of h at `target`. Nothing may alias. ONNX GRU-22; torch.nn.GRU; Cho et al. 2014.
+Each builder makes a kernel for one width: int64 (record, source, target, n_steps), which reads `n_steps` rows of I numbers at
+`source`, advances h, writes `n_steps` rows of h at `target`, and answers DONE, or STATE_NOT_FINITE where h is not.
+Nothing may alias. ONNX GRU-22; torch.nn.GRU; Cho et al. 2014.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
+from streamrnn.kernels.panel import (
+    Kernel,
+    Part,
+    field,
+    finite_check,
+    for_each_block,
+    input_sums,
+    panel_sums,
+    ready_sums,
+    row_copy,
+    whole_copy,
+)
 from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
+from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
-from streamrnn.simd.memory import load, load_scalar, load_tuple, multiply_panel, store
-
-Kernel = Callable[[int, int, int, int], None]
-Function = Callable[..., Any]
+from streamrnn.simd.memory import load, load_like, load_tuple, multiply_panel, store
 
 
 @inline
@@ -40,27 +46,29 @@ def standard_candidate(options, x):
 @inline
 def general_gate(options, x):
     """ONNX's activation f, behind the clip."""
-    return activate(options + BYTES, clipped(load_scalar(options), x))
+    return activate(options, 1, clipped(load_like(options, 0, x), x))
 
 
 @inline
 def general_candidate(options, x):
     """ONNX's activation g, behind the clip."""
-    return activate(options + 4 * BYTES, clipped(load_scalar(options), x))
+    return activate(options, 4, clipped(load_like(options, 0, x), x))
 
 
-def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
-    lanes, blocks = width.lanes, width.blocks
-    panel_bytes = width.units * BYTES
-    two, three, row_bytes = 2 * blocks, 3 * blocks, 3 * panel_bytes
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    lanes, blocks, dtype, ahead = width.lanes, width.blocks, width.dtype, width.ahead
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    two = 2 * blocks
+    make_ready, sums_of_inputs = ready_sums(width, 3), input_sums(width, 3)
+    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
 
     @inline
     def block(gates, offset, memory):
         h_now, h_next, options = memory
         r, z, recurrent_n, n = gates
         n = candidate(options, fma(gate(options, r), recurrent_n, n))
-        store(h_next + offset, mixed(gate(options, z), n, load(h_now + offset, lanes)))
+        store(h_next + offset, mixed(gate(options, z), n, load(h_now + offset, dtype, lanes)))
 
     each_block = for_each_block(width, block)
 
@@ -68,43 +76,48 @@ def _reset_after(width: Width, gate: Function, candidate: Function) -> Kernel:
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options = field(record, WEIGHTS), field(record, CONSTANTS)
         h, h_next = field(record, STATE), field(record, SCRATCH)
-        for _ in range(n_steps):
+        ready = field(record, READY) if n_steps > 1 else 0
+        if ready:
+            make_ready(weights, panel_bytes * (4 + 3 * n_inputs + 3 * n_hidden), panels, source, n_inputs, n_steps, ready)
+        for step in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums = load_tuple(at, lanes, three)
-                at += row_bytes
-                sums = multiply_panel(sums, at, source, n_inputs)
-                at += row_bytes * n_inputs
-                recurrent = sums[:two] + load_tuple(at, lanes, blocks)
+                sums, at, ready = sums_of_inputs(at, ready, source, n_inputs)
+                recurrent = sums[:two] + load_tuple(at, dtype, lanes, blocks)
                 at += panel_bytes
-                recurrent = multiply_panel(recurrent, at, h, n_hidden)
-                at += row_bytes * n_hidden
+                recurrent = multiply_panel(recurrent, at, h, n_hidden, ahead)
+                at += 3 * panel_bytes * n_hidden
                 each_block(recurrent + sums[two:], panel * panel_bytes, (h, h_next, options))
             copy_state(h, h_next, panels * panel_bytes)
             copy_row(target, h_next, n_hidden)
-            source += BYTES * n_inputs
-            target += BYTES * n_hidden
+            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+                return STATE_NOT_FINITE
+            source += itemsize * n_inputs
+            target += itemsize * n_hidden
+        return DONE
 
     return gru
 
 
-def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
-    lanes, panel_bytes = width.lanes, width.units * BYTES
+def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    lanes, dtype, itemsize, panel_bytes = width.lanes, width.dtype, width.itemsize, width.panel_bytes
+    gates_ready, candidates_ready = ready_sums(width, 2), ready_sums(width, 1)
     sums_of_gates, sums_of_candidate = panel_sums(width, 2), panel_sums(width, 1)
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
 
     @inline
     def gate_block(gates, offset, memory):
         h_now, reset_h, z_now, options = memory
         r, z = gates
-        store(reset_h + offset, gate(options, r) * load(h_now + offset, lanes))
+        store(reset_h + offset, gate(options, r) * load(h_now + offset, dtype, lanes))
         store(z_now + offset, gate(options, z))
 
     @inline
     def candidate_block(gates, offset, memory):
         h_now, z_now, h_next, options = memory
         n = candidate(options, gates[0])
-        store(h_next + offset, mixed(load(z_now + offset, lanes), n, load(h_now + offset, lanes)))
+        store(h_next + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h_now + offset, dtype, lanes)))
 
     each_gate_block = for_each_block(width, gate_block)
     each_candidate_block = for_each_block(width, candidate_block)
@@ -115,37 +128,49 @@ def _reset_before(width: Width, gate: Function, candidate: Function) -> Kernel:
         h, h_next = field(record, STATE), field(record, SCRATCH)
         reset_h = h_next + stride
         z = reset_h + stride
-        for _ in range(n_steps):
+        gates_of, candidate_of = 0, 0
+        if n_steps > 1 and field(record, READY):
+            gates_of = field(record, READY)
+            candidate_of = gates_of + 2 * panels * panel_bytes * n_steps
+            panel_of_candidate = panel_bytes * (1 + n_inputs + n_hidden)
+            panel_of_gates = 2 * panel_of_candidate
+            candidates = weights + panels * panel_of_gates
+            gates_ready(weights, panel_of_gates, panels, source, n_inputs, n_steps, gates_of)
+            candidates_ready(candidates, panel_of_candidate, panels, source, n_inputs, n_steps, candidate_of)
+        for step in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums, at = sums_of_gates(at, source, n_inputs, h, n_hidden)
+                sums, at, gates_of = sums_of_gates(at, gates_of, source, n_inputs, h, n_hidden)
                 each_gate_block(sums, panel * panel_bytes, (h, reset_h, z, options))
             for panel in range(panels):
-                sums, at = sums_of_candidate(at, source, n_inputs, reset_h, n_hidden)
+                sums, at, candidate_of = sums_of_candidate(at, candidate_of, source, n_inputs, reset_h, n_hidden)
                 each_candidate_block(sums, panel * panel_bytes, (h, z, h_next, options))
             copy_state(h, h_next, panels * panel_bytes)
             copy_row(target, h_next, n_hidden)
-            source += BYTES * n_inputs
-            target += BYTES * n_hidden
+            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+                return STATE_NOT_FINITE
+            source += itemsize * n_inputs
+            target += itemsize * n_hidden
+        return DONE
 
     return gru
 
 
 def reset_after(width: Width) -> Kernel:
     """n = tanh(W_n x + b_n + r (R_n h + c_n)): torch, cuDNN, ONNX linear_before_reset=1. σ and tanh, rows scaled."""
-    return _reset_after(width, standard_gate, standard_candidate)
+    return _reset_after(width, standard_gate, standard_candidate, recovers=False)
 
 
 def reset_after_general(width: Width) -> Kernel:
     """The same with any activations and clip; rows unscaled."""
-    return _reset_after(width, general_gate, general_candidate)
+    return _reset_after(width, general_gate, general_candidate, recovers=True)
 
 
 def reset_before(width: Width) -> Kernel:
     """n = tanh(W_n x + b_n + R_n (r h)): Cho et al. 2014 v3, ONNX default. σ and tanh, rows scaled."""
-    return _reset_before(width, standard_gate, standard_candidate)
+    return _reset_before(width, standard_gate, standard_candidate, recovers=False)
 
 
 def reset_before_general(width: Width) -> Kernel:
     """The same with any activations and clip; rows unscaled."""
-    return _reset_before(width, general_gate, general_candidate)
+    return _reset_before(width, general_gate, general_candidate, recovers=True)

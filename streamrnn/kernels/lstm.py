@@ -1,21 +1,41 @@
 """LSTM kernels. Form and packing are in streamrnn/layers/lstm.py.
 
-Each builder makes a kernel for one width: void (record, source, target, n_steps), which reads `n_steps` rows of I float32 at
-`source`, advances h and c, and writes `n_steps` rows of h at `target`. Nothing may alias. ONNX LSTM-22; torch.nn.LSTM.
+Each builder makes a kernel for one width: int64 (record, source, target, n_steps), which reads `n_steps` rows of I numbers at
+`source`, advances h and c, writes `n_steps` rows of h at `target`, and answers DONE, or STATE_NOT_FINITE where h or c is not.
+Nothing may alias. ONNX LSTM-22; torch.nn.LSTM.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh, tanh2
+from streamrnn.kernels.activations import ONE, ZERO, activate, clipped, flush, sigmoid2, tanh, tanh2
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
+from streamrnn.kernels.panel import (
+    Kernel,
+    Part,
+    field,
+    finite_check,
+    for_each_block,
+    input_sums,
+    panel_sums,
+    ready_sums,
+    row_copy,
+    whole_copy,
+)
 from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STRIDE, WEIGHTS
+from streamrnn.record import (
+    CONSTANTS,
+    DONE,
+    HIDDEN,
+    INPUTS,
+    OUTPUTS,
+    PANELS,
+    READY,
+    SCRATCH,
+    STATE,
+    STATE_NOT_FINITE,
+    STRIDE,
+    WEIGHTS,
+)
 from streamrnn.simd.arithmetic import fma
-from streamrnn.simd.memory import load, load_scalar, store
-
-Kernel = Callable[[int, int, int, int], None]
+from streamrnn.simd.memory import load, load_like, store
 
 
 @inline
@@ -33,56 +53,57 @@ def general_lstm_cell(gates, c, peepholes, options):
     """
     i, f, g, o = gates
     p_i, p_f, p_o = peepholes
-    clip = load_scalar(options)
-    coupled = load_scalar(options + 10 * BYTES) != 0
-    with_peepholes = load_scalar(options + 11 * BYTES) != 0
+    clip = load_like(options, 0, c)
+    coupled = load_like(options, 10, c) != ZERO
+    with_peepholes = load_like(options, 11, c) != ZERO
     if with_peepholes:
         i = fma(p_i, c, i)
         f = fma(p_f, c, f)
-    i = activate(options + BYTES, clipped(clip, i))
-    f = ONE - i if coupled else activate(options + BYTES, clipped(clip, f))
-    g = activate(options + 4 * BYTES, clipped(clip, g))
+    i = activate(options, 1, clipped(clip, i))
+    f = ONE - i if coupled else activate(options, 1, clipped(clip, f))
+    g = activate(options, 4, clipped(clip, g))
     c = flush(fma(f, c, i * g))
     if with_peepholes:
         o = fma(p_o, c, o)
-    o = activate(options + BYTES, clipped(clip, o))
-    return flush(o * activate(options + 7 * BYTES, c)), c
+    o = activate(options, 1, clipped(clip, o))
+    return flush(o * activate(options, 7, c)), c
 
 
-def _standard_block(width: Width) -> Callable[..., Any]:
-    lanes = width.lanes
+def _standard_block(width: Width) -> Part:
+    lanes, dtype = width.lanes, width.dtype
 
     @inline
     def block(gates, offset, memory):
         m_next, c_now, _, _ = memory
         i, f, g, o = gates
-        m, c = lstm_cell(i, f, g, o, load(c_now + offset, lanes))
+        m, c = lstm_cell(i, f, g, o, load(c_now + offset, dtype, lanes))
         store(m_next + offset, m)
         store(c_now + offset, c)
 
     return block
 
 
-def _general_block(width: Width) -> Callable[..., Any]:
-    lanes = width.lanes
+def _general_block(width: Width) -> Part:
+    lanes, dtype, peepholes_at = width.lanes, width.dtype, 12 * width.itemsize
 
     @inline
     def block(gates, offset, memory):
         m_next, c_now, options, stride = memory
-        at = options + 12 * BYTES + offset
-        peepholes = load(at, lanes), load(at + stride, lanes), load(at + 2 * stride, lanes)
-        m, c = general_lstm_cell(gates, load(c_now + offset, lanes), peepholes, options)
+        at = options + peepholes_at + offset
+        peepholes = load(at, dtype, lanes), load(at + stride, dtype, lanes), load(at + 2 * stride, dtype, lanes)
+        m, c = general_lstm_cell(gates, load(c_now + offset, dtype, lanes), peepholes, options)
         store(m_next + offset, m)
         store(c_now + offset, c)
 
     return block
 
 
-def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
-    panel_bytes = width.units * BYTES
-    sums_of_panel = panel_sums(width, 4)
+def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    make_ready, sums_of_panel = ready_sums(width, 4), panel_sums(width, 4)
     each_block = for_each_block(width, block)
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
     project = _projection(width)
 
     def lstm(record, source, target, n_steps):
@@ -92,25 +113,32 @@ def _build(width: Width, block: Callable[..., Any], projected: bool) -> Kernel:
         c = h + stride
         m_next = field(record, SCRATCH)
         h_next = m_next + stride if projected else m_next
-        for _ in range(n_steps):
+        n_hidden = field(record, HIDDEN)
+        ready = field(record, READY) if n_steps > 1 else 0
+        if ready:
+            make_ready(weights, 4 * panel_bytes * (1 + n_inputs + n_outputs), panels, source, n_inputs, n_steps, ready)
+        for step in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums, at = sums_of_panel(at, source, n_inputs, h, n_outputs)
+                sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_outputs)
                 each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
             if projected:
-                project(at, m_next, h_next, field(record, HIDDEN), n_outputs)
-            copy_state(h, h_next, -(-n_outputs * BYTES // panel_bytes) * panel_bytes)
+                project(at, m_next, h_next, n_hidden, n_outputs)
+            copy_state(h, h_next, -(-n_outputs * itemsize // panel_bytes) * panel_bytes)
             copy_row(target, h_next, n_outputs)
-            source += BYTES * n_inputs
-            target += BYTES * n_outputs
+            if (recovers or step == n_steps - 1) and not (all_finite(h, n_outputs) and all_finite(c, n_hidden)):
+                return STATE_NOT_FINITE
+            source += itemsize * n_inputs
+            target += itemsize * n_outputs
+        return DONE
 
     return lstm
 
 
-def _projection(width: Width) -> Callable[..., Any]:
+def _projection(width: Width) -> Part:
     """h' = W m', its bias zero: panels of one gate (Sak et al. 2014; torch's proj_size)."""
-    panel_bytes = width.units * BYTES
-    sums_of_panel = panel_sums(width, 1)
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    sums_of_panel = input_sums(width, 1)
 
     @inline
     def store_block(sums, offset, memory):
@@ -121,8 +149,8 @@ def _projection(width: Width) -> Callable[..., Any]:
     @inline
     def project(weights, m, h, n_hidden, n_outputs):
         at = weights
-        for offset in range(0, n_outputs * BYTES, panel_bytes):
-            sums, at = sums_of_panel(at, m, n_hidden, m, 0)
+        for offset in range(0, n_outputs * itemsize, panel_bytes):
+            sums, at, _ = sums_of_panel(at, 0, m, n_hidden)
             each_block(sums, offset, h)
 
     return project
@@ -130,19 +158,19 @@ def _projection(width: Width) -> Callable[..., Any]:
 
 def standard(width: Width) -> Kernel:
     """σ, tanh, tanh; rows scaled for base-2 exponentials."""
-    return _build(width, _standard_block(width), projected=False)
+    return _build(width, _standard_block(width), projected=False, recovers=False)
 
 
 def standard_projected(width: Width) -> Kernel:
     """The standard cell with a projection behind it."""
-    return _build(width, _standard_block(width), projected=True)
+    return _build(width, _standard_block(width), projected=True, recovers=True)
 
 
 def general(width: Width) -> Kernel:
     """Any activations, clip, peepholes, coupled gates; rows unscaled."""
-    return _build(width, _general_block(width), projected=False)
+    return _build(width, _general_block(width), projected=False, recovers=True)
 
 
 def general_projected(width: Width) -> Kernel:
     """The general cell with a projection behind it."""
-    return _build(width, _general_block(width), projected=True)
+    return _build(width, _general_block(width), projected=True, recovers=True)

@@ -1,13 +1,19 @@
-"""What the kernels of all layer kinds share: the fields of a record, the blocks of a panel, the copying of vectors."""
+"""What the kernels of all layer kinds share: the fields of a record, sums of panels and their blocks, copies and checks."""
 
 from collections.abc import Callable
 from typing import Any
 
+from streamrnn.host import n_registers
 from streamrnn.kernels.inline import inline
 from streamrnn.packing import Width
-from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, store
+from streamrnn.simd.arithmetic import any_lane
+from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, multiply_steps, store
 
-BYTES = 4  # of a float32
+Part = Callable[..., Any]
+Kernel = Callable[[int, int, int, int], int]
+
+#: Rows of a panel that are multiplied with all steps of a tile before the next rows: few enough to stay in the first cache.
+ROWS_AT_ONCE = 64
 
 
 @inline
@@ -16,36 +22,117 @@ def field(record, index):
     return load_int(record + 8 * index)
 
 
-def panel_sums(width: Width, n_gates: int) -> Callable[..., Any]:
-    """A kernel part that computes the pre-activations of one panel: bias + W x + R h, in this order.
+def input_sums(width: Width, n_gates: int) -> Part:
+    """A kernel part that begins the pre-activations of one panel: bias + W x.
 
-    It takes the address of the panel's weights and the two inputs with their sizes (n_h may be 0), and returns the sums
-    [gate][block] with the address behind the weights that it read.
+    It takes the address of the panel's weights, that of sums that `ready_sums` has made (0: none), and the input with its size.
+    It returns the sums [gate][block], and the two addresses behind what belongs to this panel.
     """
-    lanes, vectors = width.lanes, n_gates * width.blocks
-    row_bytes = vectors * lanes * BYTES
+    lanes, dtype, ahead, vectors = width.lanes, width.dtype, width.ahead, n_gates * width.blocks
+    row_bytes = vectors * width.vector_bytes
 
     @inline
-    def sums_of_panel(at, x, n_x, h, n_h):
-        sums = load_tuple(at, lanes, vectors)
-        at += row_bytes
-        sums = multiply_panel(sums, at, x, n_x)
-        at += row_bytes * n_x
-        sums = multiply_panel(sums, at, h, n_h)
-        return sums, at + row_bytes * n_h
+    def sums_of_inputs(at, ready, x, n_x):
+        if ready:
+            return load_tuple(ready, dtype, lanes, vectors), at + row_bytes * (1 + n_x), ready + row_bytes
+        sums = load_tuple(at, dtype, lanes, vectors)
+        return multiply_panel(sums, at + row_bytes, x, n_x, ahead), at + row_bytes * (1 + n_x), ready
+
+    return sums_of_inputs
+
+
+def panel_sums(width: Width, n_gates: int) -> Part:
+    """A kernel part that computes the pre-activations of one panel: bias + W x + R h, in this order.
+
+    As `input_sums`, with the second input and its size behind the first's.
+    """
+    ahead, row_bytes = width.ahead, n_gates * width.panel_bytes
+    sums_of_inputs = input_sums(width, n_gates)
+
+    @inline
+    def sums_of_panel(at, ready, x, n_x, h, n_h):
+        sums, at, ready = sums_of_inputs(at, ready, x, n_x)
+        return multiply_panel(sums, at, h, n_h, ahead), at + row_bytes * n_h, ready
 
     return sums_of_panel
 
 
-def for_each_block(width: Width, cell: Callable[..., Any]) -> Callable[..., Any]:
+def ready_sums(width: Width, n_gates: int) -> Part:
+    """A kernel part that computes bias + W x of all panels for many steps at once, so that weights are loaded once for several.
+
+    It takes the address of the first panel's weights, the bytes from one panel's to the next, the number of panels, the inputs
+    with their size, the number of steps, and the address for the sums, [step][panel][gate][block][lane]. The bits are those
+    of `input_sums`.
+    """
+    vectors, itemsize, row_bytes = n_gates * width.blocks, width.itemsize, n_gates * width.panel_bytes
+    n_groups = -(-vectors // 4)
+    sums_of_groups = [
+        _sums_of_group(width, range(vectors * i // n_groups, vectors * (i + 1) // n_groups), vectors) for i in range(n_groups)
+    ]
+    sums_of_rows = _one_after_another(sums_of_groups)
+
+    @inline
+    def make_ready(weights, panel_stride, panels, x, n_x, n_steps, ready):
+        x_stride, ready_stride = n_x * itemsize, panels * row_bytes
+        for _ in range(panels):
+            rows, inputs, left, begin, begin_stride = weights + row_bytes, x, n_x, weights, 0
+            while left > 0:
+                count = min(left, ROWS_AT_ONCE)
+                sums_of_rows((rows, count, inputs, x_stride, begin, begin_stride, ready, ready_stride), n_steps)
+                rows += count * row_bytes
+                inputs += count * itemsize
+                left -= count
+                begin, begin_stride = ready, ready_stride
+            weights += panel_stride
+            ready += row_bytes
+
+    return make_ready
+
+
+def _sums_of_group(width: Width, group: range, vectors: int) -> Part:
+    """A kernel part that takes any number of steps through `multiply_steps`, as many at once as registers hold."""
+    at_once = min(8, max(1, (n_registers(width) - len(group) - 1) // len(group)))
+    several = multiply_steps(group, vectors, at_once, width.dtype, width.lanes)
+    single = multiply_steps(group, vectors, 1, width.dtype, width.lanes)
+
+    @inline
+    def sums_of_group(places, n_steps):
+        rows, count, x, x_stride, begin, begin_stride, end, end_stride = places
+        whole = n_steps - n_steps % at_once
+        for step in range(0, whole, at_once):
+            at_x, at_begin, at_end = x + step * x_stride, begin + step * begin_stride, end + step * end_stride
+            several(rows, count, at_x, x_stride, at_begin, begin_stride, at_end, end_stride)
+        for step in range(whole, n_steps):
+            at_x, at_begin, at_end = x + step * x_stride, begin + step * begin_stride, end + step * end_stride
+            single(rows, count, at_x, x_stride, at_begin, begin_stride, at_end, end_stride)
+
+    return sums_of_group
+
+
+def _one_after_another(parts: list[Part]) -> Part:
+    """A kernel part that calls each of the parts with the same two arguments."""
+    first, *rest = parts
+    if not rest:
+        return first
+    others = _one_after_another(rest)
+
+    @inline
+    def both(one, other):
+        first(one, other)
+        others(one, other)
+
+    return both
+
+
+def for_each_block(width: Width, cell: Part) -> Part:
     """A kernel part that calls `cell(gates, offset, memory)` for each block of a panel.
 
     `gates` are the block's vectors, cut out of the panel's sums [gate][block]; `offset` is the address of the block's first
     unit relative to the first unit of all; `memory` is passed on. Written as a chain because blocks must be constants.
     """
-    blocks, block_bytes = width.blocks, width.lanes * BYTES
+    blocks, block_bytes = width.blocks, width.vector_bytes
 
-    def chain(block: int) -> Callable[..., Any]:
+    def chain(block: int) -> Part:
         if block == blocks - 1:
 
             @inline
@@ -65,32 +152,65 @@ def for_each_block(width: Width, cell: Callable[..., Any]) -> Callable[..., Any]
     return chain(0)
 
 
-def whole_copy(width: Width) -> Callable[..., Any]:
+def whole_copy(width: Width) -> Part:
     """A kernel part that copies `n_bytes`, a multiple of a vector: between vectors that are padded to whole panels."""
-    lanes, vector_bytes = width.lanes, width.lanes * BYTES
+    lanes, dtype, vector_bytes = width.lanes, width.dtype, width.vector_bytes
 
     @inline
     def copy(target, source, n_bytes):
         for at in range(0, n_bytes, vector_bytes):
-            store(target + at, load(source + at, lanes))
+            store(target + at, load(source + at, dtype, lanes))
 
     return copy
 
 
-def row_copy(width: Width) -> Callable[..., Any]:
-    """A kernel part that copies `count` float32 values and touches not a byte more: vectors, then fours, then one by one."""
-    lanes, vector_bytes = width.lanes, width.lanes * BYTES
+def row_copy(width: Width) -> Part:
+    """A kernel part that copies `count` values and touches not a byte more.
+
+    By vectors, the last of which overlaps the one before; what is shorter than a vector, by fours; or one by one.
+    """
+    lanes, dtype, itemsize = width.lanes, width.dtype, width.itemsize
+    vector_bytes, four_bytes = width.vector_bytes, 4 * itemsize
 
     @inline
     def copy(target, source, count):
-        end = count * BYTES
-        vectors_end = end - end % vector_bytes
-        fours_end = end - end % 16
-        for at in range(0, vectors_end, vector_bytes):
-            store(target + at, load(source + at, lanes))
-        for at in range(vectors_end, fours_end, 16):
-            store(target + at, load(source + at, 4))
-        for at in range(fours_end, end, BYTES):
-            store(target + at, load_scalar(source + at))
+        end = count * itemsize
+        if count >= lanes:
+            for at in range(0, end - vector_bytes, vector_bytes):
+                store(target + at, load(source + at, dtype, lanes))
+            at = end - vector_bytes
+            store(target + at, load(source + at, dtype, lanes))
+        elif count >= 4:
+            for at in range(0, end - four_bytes, four_bytes):
+                store(target + at, load(source + at, dtype, 4))
+            at = end - four_bytes
+            store(target + at, load(source + at, dtype, 4))
+        else:
+            for at in range(0, end, itemsize):
+                store(target + at, load_scalar(source + at, dtype))
 
     return copy
+
+
+def finite_check(width: Width) -> Part:
+    """A kernel part that tells whether `count` values are all finite: v - v is 0 for a finite v, else NaN."""
+    lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
+    zero = dtype(0)
+
+    @inline
+    def all_finite(at, count):
+        end = at + count * itemsize
+        if count >= lanes:
+            value = load(end - vector_bytes, dtype, lanes)
+            worst = value - value
+            for place in range(at, end - vector_bytes, vector_bytes):
+                value = load(place, dtype, lanes)
+                worst = worst + (value - value)
+            return not any_lane(worst != zero)
+        total = zero
+        for place in range(at, end, itemsize):
+            one = load_scalar(place, dtype)
+            total += one - one
+        return total == zero
+
+    return all_finite

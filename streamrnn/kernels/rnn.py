@@ -1,27 +1,34 @@
 """Kernels of the plain recurrent layer, h' = f(W x + R h + b). Form and packing are in streamrnn/layers/rnn.py.
 
-Each builder makes a kernel for one width: void (record, source, target, n_steps), which reads `n_steps` rows of I float32 at
-`source`, advances h, and writes `n_steps` rows of h at `target`. Nothing may alias. ONNX RNN-22; torch.nn.RNN.
+Each builder makes a kernel for one width: int64 (record, source, target, n_steps), which reads `n_steps` rows of I numbers at
+`source`, advances h, writes `n_steps` rows of h at `target`, and answers DONE, or STATE_NOT_FINITE where h is not.
+Nothing may alias. ONNX RNN-22; torch.nn.RNN.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from streamrnn.kernels.activations import activate, clipped, flush, tanh2
 from streamrnn.kernels.activations import relu as positive
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import BYTES, field, for_each_block, panel_sums, row_copy, whole_copy
+from streamrnn.kernels.panel import (
+    Kernel,
+    Part,
+    field,
+    finite_check,
+    for_each_block,
+    panel_sums,
+    ready_sums,
+    row_copy,
+    whole_copy,
+)
 from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, HIDDEN, INPUTS, PANELS, SCRATCH, STATE, WEIGHTS
-from streamrnn.simd.memory import load_scalar, store
-
-Kernel = Callable[[int, int, int, int], None]
+from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, WEIGHTS
+from streamrnn.simd.memory import load_like, store
 
 
-def _build(width: Width, function: Callable[..., Any]) -> Kernel:
-    panel_bytes = width.units * BYTES
-    sums_of_panel = panel_sums(width, 1)
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    make_ready, sums_of_panel = ready_sums(width, 1), panel_sums(width, 1)
+    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
 
     @inline
     def block(sums, offset, memory):
@@ -34,15 +41,21 @@ def _build(width: Width, function: Callable[..., Any]) -> Kernel:
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options = field(record, WEIGHTS), field(record, CONSTANTS)
         h, h_next = field(record, STATE), field(record, SCRATCH)
-        for _ in range(n_steps):
+        ready = field(record, READY) if n_steps > 1 else 0
+        if ready:
+            make_ready(weights, panel_bytes * (1 + n_inputs + n_hidden), panels, source, n_inputs, n_steps, ready)
+        for step in range(n_steps):
             at = weights
             for panel in range(panels):
-                sums, at = sums_of_panel(at, source, n_inputs, h, n_hidden)
+                sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_hidden)
                 each_block(sums, panel * panel_bytes, (h_next, options))
             copy_state(h, h_next, panels * panel_bytes)
             copy_row(target, h_next, n_hidden)
-            source += BYTES * n_inputs
-            target += BYTES * n_hidden
+            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+                return STATE_NOT_FINITE
+            source += itemsize * n_inputs
+            target += itemsize * n_hidden
+        return DONE
 
     return rnn
 
@@ -59,19 +72,19 @@ def _relu(options, x):
 
 @inline
 def _general(options, x):
-    return activate(options + BYTES, clipped(load_scalar(options), x))
+    return activate(options, 1, clipped(load_like(options, 0, x), x))
 
 
 def tanh(width: Width) -> Kernel:
     """Tanh; rows scaled for base-2 exponentials."""
-    return _build(width, _tanh)
+    return _build(width, _tanh, recovers=False)
 
 
 def relu(width: Width) -> Kernel:
     """Relu."""
-    return _build(width, _relu)
+    return _build(width, _relu, recovers=True)
 
 
 def general(width: Width) -> Kernel:
     """Any activation, clip; rows unscaled."""
-    return _build(width, _general)
+    return _build(width, _general, recovers=True)

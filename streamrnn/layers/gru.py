@@ -105,7 +105,7 @@ class GRU(Layer):
             hidden_size=self.hidden_size,
             weights=weights,
             state=self.states,
-            recovers=not standard,
+            gates=3,
             scratch=3,
             constants=np.zeros(0, np.float32) if standard else activation_constants(self.clip, self.activations),
         )

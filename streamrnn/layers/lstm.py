@@ -111,7 +111,7 @@ class LSTM(Layer):
             hidden_size=self.hidden_size,
             weights=np.concatenate(weights),
             state=self.states,
-            recovers=not standard or self.projection is not None,
+            gates=4,
             scratch=2,
             constants=np.zeros(0, np.float32) if standard else self._constants(width),
         )

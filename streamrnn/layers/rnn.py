@@ -77,7 +77,6 @@ class RNN(Layer):
                 rows(self.recurrent_weights, scale),
             ),
             state=self.states,
-            recovers=variant != "tanh",
             scratch=1,
             constants=activation_constants(self.clip, self.activations),
         )

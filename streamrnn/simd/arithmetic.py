@@ -76,6 +76,21 @@ def absolute(typingctx: Any, a: types.Type) -> Any:
 
 
 @intrinsic
+def any_lane(typingctx: Any, mask: types.Type) -> Any:
+    """Whether the mask holds in any lane."""
+    if not isinstance(mask, Vec):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        kind = llvm_type(mask)
+        function = ir.FunctionType(ir.IntType(1), [kind])
+        name = f"llvm.vector.reduce.or.v{mask.lanes}i1"
+        return builder.call(builder.module.declare_intrinsic(name, (), function), args)
+
+    return signature(types.boolean, mask), codegen
+
+
+@intrinsic
 def to_bits(typingctx: Any, a: types.Type) -> Any:
     """The bits of floats, as integers of the same width."""
     bits = _BITS[scalar_of(a)]

@@ -8,12 +8,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.extending import models, register_model
 from numba.core.imputils import lower_cast
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
+from numba.np.numpy_support import from_dtype
 
 
 class Vec(types.Type):
@@ -27,6 +29,11 @@ class Vec(types.Type):
     def with_dtype(self, dtype: types.Type) -> "Vec":
         """The vector type of as many lanes of another scalar."""
         return Vec(dtype, self.lanes)
+
+
+def numba_type(dtype: type) -> types.Type:
+    """Numba's type of a NumPy type."""
+    return from_dtype(np.dtype(dtype))
 
 
 def lane_type(dtype: types.Type) -> ir.Type:
@@ -98,7 +105,7 @@ def _binary(op: Callable[..., Any], emit: dict[bool, Callable[..., Any]], result
 
 def _compare(symbol: str) -> dict[bool, Callable[..., Any]]:
     return {
-        True: lambda builder, a, b: builder.fcmp_ordered(symbol, a, b),
+        True: lambda builder, a, b: (builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered)(symbol, a, b),
         False: lambda builder, a, b: builder.icmp_signed(symbol, a, b),
     }
 
@@ -110,6 +117,7 @@ _binary(operator.truediv, {True: ir.IRBuilder.fdiv})
 _binary(operator.and_, {False: ir.IRBuilder.and_})
 _binary(operator.or_, {False: ir.IRBuilder.or_})
 _binary(operator.lshift, {False: ir.IRBuilder.shl})
+_binary(operator.ne, _compare("!="), types.boolean)
 for _op, _symbol in (operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="):
     _binary(_op, _compare(_symbol), types.boolean)
 

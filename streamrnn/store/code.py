@@ -6,15 +6,15 @@ from streamrnn.packing import Width
 from streamrnn.store import files, loader
 from streamrnn.store.key import key_of
 
-_addresses: dict[tuple[str, Width | None], int] = {}
+_addresses: dict[tuple[str, Width], int] = {}
 _lock = RLock()
 
 
-def address_of(function: str, width: Width | None = None) -> int:
+def address_of(function: str, width: Width) -> int:
     """Address of a compiled function.
 
-    function  dotted path below `streamrnn`, such as "kernels.lstm.standard"
-    width     for a kernel: what the function at that path, a builder, is called with
+    function  dotted path below `streamrnn` of its builder, such as "kernels.lstm.standard"
+    width     what the builder is called with
     """
     with _lock:
         address = _addresses.get((function, width))
@@ -23,7 +23,7 @@ def address_of(function: str, width: Width | None = None) -> int:
         return address
 
 
-def _load(function: str, width: Width | None) -> int:
+def _load(function: str, width: Width) -> int:
     key = key_of(function, width)
     code = files.read(key)
     if code is None:

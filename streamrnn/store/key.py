@@ -7,8 +7,20 @@ from pathlib import Path
 
 from llvmlite import binding
 
+from streamrnn.packing import Width
+
 #: What a kernel is built from, relative to the package: a change in any of these files makes all code new.
-SOURCES = ("kernels", "simd", "door/machine.py", "door/layout.py", "record.py", "packing.py", "activation.py", "store")
+SOURCES = (
+    "kernels",
+    "simd",
+    "door/machine.py",
+    "door/layout.py",
+    "record.py",
+    "packing.py",
+    "host.py",
+    "activation.py",
+    "store",
+)
 
 
 @cache
@@ -28,6 +40,6 @@ def _surroundings() -> bytes:
     return digest.digest()
 
 
-def key_of(function: str, width: tuple[int, int] | None) -> str:
+def key_of(function: str, width: Width) -> str:
     """The name under which the code of a function for a width is kept, in hexadecimal."""
     return hashlib.sha256(_surroundings() + f"{function} {width}".encode()).hexdigest()

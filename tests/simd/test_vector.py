@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
-from streamrnn.simd.memory import load, load_scalar, load_tuple, multiply_panel, store
+from streamrnn.simd.arithmetic import absolute, any_lane, fma, from_bits, select, to_bits
+from streamrnn.simd.memory import load, load_like, load_scalar, load_tuple, multiply_panel, multiply_steps, store
 
+F32 = np.float32
 LANES = [4, 8, 16]
 ZERO, TWO = np.float32(0), np.float32(2)
 SHIFT, ONE_BITS = np.int32(1), np.int32(0x00800000)
@@ -33,6 +34,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "less or equal": (lambda a, b, c: select(a <= b, a, c), lambda a, b, c: np.where(a <= b, a, c)),
     "greater": (lambda a, b, c: select(a > b, a, c), lambda a, b, c: np.where(a > b, a, c)),
     "greater or equal": (lambda a, b, c: select(a >= b, a, c), lambda a, b, c: np.where(a >= b, a, c)),
+    "not equal": (lambda a, b, c: select(a != b, a, c), lambda a, b, c: np.where(a != b, a, c)),
     "select a number": (lambda a, b, c: select(a < ZERO, ZERO, a), lambda a, b, c: np.where(a < 0, ZERO, a)),
     "bits there and back": (lambda a, b, c: from_bits(to_bits(a)), lambda a, b, c: a),
     "bits shifted": (
@@ -56,7 +58,7 @@ def vector_kernel(name: str, lanes: int) -> Any:
 
     @compiled
     def kernel(a, b, c, result):  # type: ignore[no-untyped-def]
-        store(result, operation(load(a, lanes), load(b, lanes), load(c, lanes)))
+        store(result, operation(load(a, F32, lanes), load(b, F32, lanes), load(c, F32, lanes)))
 
     return kernel
 
@@ -67,7 +69,7 @@ def scalar_kernel(name: str) -> Any:
 
     @compiled
     def kernel(a, b, c, result):  # type: ignore[no-untyped-def]
-        store(result, operation(load_scalar(a), load_scalar(b), load_scalar(c)))
+        store(result, operation(load_scalar(a, F32), load_scalar(b, F32), load_scalar(c, F32)))
 
     return kernel
 
@@ -135,19 +137,19 @@ def test_fma_rounds_once(lanes: int | None) -> None:
 
 
 @cache
-def panel_kernel(lanes: int, blocks: int) -> Any:
+def panel_kernel(lanes: int, blocks: int, ahead: int) -> Any:
     if blocks == 1:
 
         @compiled
         def one(start, weights, x, count, result):  # type: ignore[no-untyped-def]
-            (first,) = multiply_panel(load_tuple(start, lanes, 1), weights, x, count)
+            (first,) = multiply_panel(load_tuple(start, F32, lanes, 1), weights, x, count, ahead)
             store(result, first)
 
         return one
 
     @compiled
     def two(start, weights, x, count, result):  # type: ignore[no-untyped-def]
-        first, second = multiply_panel(load_tuple(start, lanes, 2), weights, x, count)
+        first, second = multiply_panel(load_tuple(start, F32, lanes, 2), weights, x, count, ahead)
         store(result, first)
         store(result + 4 * lanes, second)
 
@@ -156,17 +158,92 @@ def panel_kernel(lanes: int, blocks: int) -> Any:
 
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_a_panel_is_a_matrix_vector_product_summed_in_order(lanes: int, blocks: int) -> None:
+@pytest.mark.parametrize("ahead", [0, 2048])
+def test_a_panel_is_a_matrix_vector_product_summed_in_order(lanes: int, blocks: int, ahead: int) -> None:
     rng = np.random.default_rng(1)
     for count in 0, 1, 2, 7, 50:
         start = rng.normal(size=lanes * blocks).astype(np.float32)
         weights = rng.normal(size=(count, lanes * blocks)).astype(np.float32)
         x = rng.normal(size=count).astype(np.float32)
         result = np.full(lanes * blocks + 1, 7, np.float32)
-        panel_kernel(lanes, blocks)(address(start), address(weights), address(x), count, address(result))
+        panel_kernel(lanes, blocks, ahead)(address(start), address(weights), address(x), count, address(result))
         sums = start.copy()
         for value, row in zip(x, weights, strict=True):
             exact = [Fraction(float(value)) * Fraction(float(w)) + Fraction(float(s)) for w, s in zip(row, sums, strict=True)]
             sums = np.array([rounded(each) for each in exact], np.float32)
         assert result[:-1].tobytes() == sums.tobytes()
         assert result[-1] == 7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_steps", [1, 3, 6])
+@pytest.mark.parametrize("group", [range(0, 1), range(1, 3)], ids=str)
+def test_several_steps_at_once_have_the_bits_of_one_after_the_other(dtype: Any, n_steps: int, group: range) -> None:
+    lanes, vectors, rng = 4, 3, np.random.default_rng(2)
+    several = multiply_steps(group, vectors, n_steps, dtype, lanes)
+    single = multiply_steps(group, vectors, 1, dtype, lanes)
+
+    @compiled
+    def kernel(rows, count, x, x_stride, begin, begin_stride, end, end_stride, at_once):  # type: ignore[no-untyped-def]
+        if at_once:
+            several(rows, count, x, x_stride, begin, begin_stride, end, end_stride)
+        else:
+            for step in range(n_steps):
+                single(rows, count, x + step * x_stride, x_stride, begin + step * begin_stride, 0, end + step * end_stride, 0)
+
+    size = np.dtype(dtype).itemsize
+    for count in 1, 2, 17:
+        rows = rng.normal(size=(count, vectors, lanes)).astype(dtype)
+        x, begin = rng.normal(size=(n_steps, count)).astype(dtype), rng.normal(size=(n_steps, vectors, lanes)).astype(dtype)
+        for begin_stride in 0, vectors * lanes * size:
+            ends = []
+            for at_once in False, True:
+                end = np.full((n_steps, vectors, lanes), 7, dtype)
+                kernel(
+                    address(rows),
+                    count,
+                    address(x),
+                    count * size,
+                    address(begin),
+                    begin_stride,
+                    address(end),
+                    vectors * lanes * size,
+                    at_once,
+                )
+                ends.append(end)
+            assert ends[0].tobytes() == ends[1].tobytes()
+            first = begin if begin_stride else begin[:1]
+            np.testing.assert_allclose(
+                ends[0][:, group], (first + np.einsum("sk,kvl->svl", x, rows))[:, group], rtol=1e-4, atol=1e-5
+            )
+            others = [place for place in range(vectors) if place not in group]
+            assert (ends[0][:, others] == 7).all()
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_any_lane_looks_at_every_lane(lanes: int) -> None:
+    @compiled
+    def kernel(a):  # type: ignore[no-untyped-def]
+        value = load(a, F32, lanes)
+        return any_lane(value != value)
+
+    values = np.ones(16, np.float32)
+    assert not kernel(address(values))
+    for lane in range(lanes):
+        values[:] = 1
+        values[lane] = np.nan
+        assert kernel(address(values))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_number_like_a_vector_has_the_type_of_its_lanes(dtype: Any) -> None:
+    @compiled
+    def kernel(numbers, index, result):  # type: ignore[no-untyped-def]
+        like = load(numbers, dtype, 2)
+        store(result, load_like(numbers, index, like) * like)
+
+    numbers = np.array([1.5, 2.25, 1 / 3], dtype)
+    for index in range(3):
+        result = np.zeros(2, dtype)
+        kernel(address(numbers), index, address(result))
+        assert result.tobytes() == (numbers[index] * numbers[:2]).tobytes()

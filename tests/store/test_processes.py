@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from streamrnn.host import driver_width
 from streamrnn.store.key import key_of
 
 # Prints a hash of what a small model answers, and whether Numba was imported.
@@ -71,7 +73,7 @@ def test_many_processes_at_once_fill_one_store(warm: tuple[Path, str], tmp_path:
     place, digest = warm
     crowded = tmp_path / "store"
     shutil.copytree(place, crowded)
-    (crowded / f"{key_of('kernels.driver.run', None)}.o").unlink()
+    (crowded / f"{key_of('kernels.driver.run', driver_width(np.float32))}.o").unlink()
     processes = [start(crowded) for _ in range(32)]
     assert {answer(process)[0] for process in processes} == {digest}
     assert answer(start(crowded)) == (digest, False)
