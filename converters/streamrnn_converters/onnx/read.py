@@ -32,11 +32,12 @@ def read_onnx(source: str | os.PathLike[str] | bytes) -> Imported:
     walk = Walk(graph)
     signal, flowing = _main_signal(graph, walk)
     model = Model(signal.layers, notes={"source": _origin(graph)})
+    given = _input(graph, walk, signal)
     outputs = tuple(_output(walk, name, value, signal) for name, value in flowing.items())
     for output in outputs:
         if output.states:
             walk.remark(f"graph output {output.name!r} is a final state; a stream keeps it, see Stream.states")
-    return Imported(model, _input(graph, walk, signal), outputs, tuple(walk.remarks))
+    return Imported(model, given, outputs, tuple(walk.remarks))
 
 
 def _origin(graph: Graph) -> dict[str, object]:
@@ -81,6 +82,7 @@ def _input(graph: Graph, walk: Walk, signal: Signal) -> GraphInput:
     entry = next(entry for entry in graph.inputs if entry.name == signal.source)
     names = [f"{entry.name}.{index}" for index in range(len(entry.sizes))]
     axes = _roles([walk.roles.get(name, name) for name in names], f"graph input {entry.name!r}")
+    walk.roles |= zip(names, axes, strict=True)
     return GraphInput(entry.name, axes, entry.sizes)
 
 
