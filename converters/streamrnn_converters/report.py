@@ -56,24 +56,25 @@ class Report:
         return {"proven": self.proven, **_finite(asdict(self))}
 
     def __str__(self) -> str:
-        rows = [("output", "case", "abs. error", "rel. error", "at", "ours", "onnxruntime")]
+        rows = [("output", "case", "abs. error", "rel. error", "at", "ours", "onnxruntime", "")]
         for c in self.comparisons:
             place = " ".join(f"{axis} {index}" for axis, index in c.place.items())
-            rows.append(
-                (c.output, c.case, f"{c.absolute:.2e}", f"{c.relative:.2e}", place, f"{c.ours:.7g}", f"{c.reference:.7g}")
-            )
+            errors = f"{c.absolute:.2e}", f"{c.relative:.2e}"
+            since = f" from step {c.first_disagreement} on" if "time" in c.place else ""
+            verdict = "" if c.agrees else f"differs{since}"
+            rows.append((c.output, c.case, *errors, place, f"{c.ours:.7g}", f"{c.reference:.7g}", verdict))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([*lines, *self.remarks, self._verdict()])
 
     def _verdict(self) -> str:
         rule = f"tolerance {self.tolerance:g} · max(1, |reference|), onnxruntime {self.onnxruntime}, seed {self.seed}"
-        failed = next((c for c in self.comparisons if not c.agrees), None)
-        if failed is None:
+        wrong = [c for c in self.comparisons if not c.agrees]
+        if self.proven:
             return f"proven: {rule}"
-        return (
-            f"NOT proven: {failed.output!r}, case {failed.case!r}, disagrees from step {failed.first_disagreement} on; {rule}"
-        )
+        if not wrong:
+            return f"NOT proven: nothing was compared; {rule}"
+        return f"NOT proven: {len(wrong)} of {len(self.comparisons)} comparisons differ, first {wrong[0].output!r}; {rule}"
 
 
 def _finite(value: Any) -> Any:
