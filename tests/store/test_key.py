@@ -1,6 +1,8 @@
 """The key of machine code changes with all that the code depends on."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +37,37 @@ def test_functions_and_widths_differ() -> None:
     assert len(keys) == 8
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("version", lambda name: "99.0"), ("read_bytes", lambda self: b"changed")],
-    ids=["an upgraded compiler", "a changed source"],
-)
-def test_what_the_code_is_made_of_changes_the_key(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: Callable[..., object]
-) -> None:
+@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_another_version_of_a_compiler_changes_the_key(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, usual = a_key(), key._version
+    monkeypatch.setattr(key, "_version", lambda name: b"99.0" if name == package else usual(name))
+    assert a_key() != before
+
+
+@pytest.mark.parametrize("package", ["numba", "llvmlite"])
+def test_the_version_is_known_with_and_without_the_package_saying_so(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = version(package).encode()
+    assert number in key._version(package)
+    monkeypatch.setattr(Path, "read_bytes", Path("/nowhere").read_bytes)
+    assert key._version(package) == number
+
+
+def test_a_changed_source_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = a_key()
-    monkeypatch.setattr(key if name == "version" else Path, name, value)
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"changed")
+    assert a_key() != before
+
+
+def test_another_python_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = a_key()
+    monkeypatch.setattr(sys.implementation, "cache_tag", "cpython-99")
+    assert a_key() != before
+
+
+@pytest.mark.parametrize("setting", key.SETTINGS)
+def test_a_setting_of_numba_that_makes_other_code_changes_the_key(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = a_key()
+    monkeypatch.setenv(f"NUMBA_{setting}", "another")
     assert a_key() != before
 
 
