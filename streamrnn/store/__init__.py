@@ -1,9 +1,10 @@
 """Machine code kept between processes: a kernel is compiled once per machine, and then loaded without importing Numba.
 
-`key` says what a kernel's code depends on, `files` keeps it on disk, `loader` puts it into memory, `code` joins the three.
-docs/decisions/object-store.md tells why Numba's own cache is not used.
+`key` says what a kernel's code depends on, `files` keeps it on disk, `turn` lets one process compile and others wait, `loader`
+puts code into memory, `code` joins them. docs/decisions/object-store.md tells why Numba's own cache is not used.
 """
 
-from streamrnn.store.code import address_of
+from streamrnn.store.code import Function, address_of, asked_for, keep
+from streamrnn.store.files import directory
 
-__all__ = ["address_of"]
+__all__ = ["Function", "address_of", "asked_for", "directory", "keep"]

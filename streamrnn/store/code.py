@@ -1,37 +1,73 @@
 """The way to a kernel's machine code: from memory, else from disk, else from the compiler."""
 
+from contextlib import suppress
 from threading import RLock
+from typing import NamedTuple
 
 from streamrnn.packing import Width
 from streamrnn.store import files, loader
+from streamrnn.store.files import Code
 from streamrnn.store.key import key_of
 
-_addresses: dict[tuple[str, Width], int] = {}
+
+class Function(NamedTuple):
+    """What is compiled as one piece.
+
+    path   of its builder, dotted, below `streamrnn`, such as "kernels.lstm.standard"
+    width  what the builder is called with
+    """
+
+    path: str
+    width: Width
+
+
+_addresses: dict[Function, int] = {}
+_compiled: set[Function] = set()  # by this process
 _lock = RLock()
 
 
-def address_of(function: str, width: Width) -> int:
-    """Address of a compiled function.
-
-    function  dotted path below `streamrnn` of its builder, such as "kernels.lstm.standard"
-    width     what the builder is called with
-    """
+def address_of(path: str, width: Width) -> int:
+    """Address of a compiled function; see `Function` for what names it."""
+    function = Function(path, width)
     with _lock:
-        address = _addresses.get((function, width))
+        address = _addresses.get(function)
         if address is None:
-            address = _addresses[function, width] = _load(function, width)
+            address = _addresses[function] = loader.load(_code_of(function))
         return address
 
 
-def _load(function: str, width: Width) -> int:
-    key = key_of(function, width)
-    code = files.read(key)
-    if code is None:
-        from streamrnn.kernels.compile import compiled  # here: it imports Numba
+def asked_for() -> list[Function]:
+    """The functions whose address this process has asked for."""
+    return list(_addresses)
 
-        code = loader.emit(*compiled(function, width))
-        files.write(key, code)
-    address = loader.load(code)
-    if address == 0:
-        raise RuntimeError(f"the object file of {function} has no symbol {code.symbol}")
-    return address
+
+def keep(function: Function) -> tuple[int, bool]:
+    """Have a function's code on disk. Returns its bytes, and whether this process compiled it.
+
+    Raises OSError where it cannot be kept.
+    """
+    with _lock:
+        code = _code_of(function)
+        if files.read(key_of(*function)) is None:
+            files.write(key_of(*function), code)
+        return len(code.object), function in _compiled
+
+
+def _code_of(function: Function) -> Code:
+    key = key_of(*function)
+    return files.read(key) or _made(function, key)
+
+
+def _made(function: Function, key: str) -> Code:
+    from streamrnn.store.turn import turn
+
+    with turn(key):
+        code = files.read(key)  # another process may have made it meanwhile
+        if code is None:
+            from streamrnn.kernels.compile import compiled  # here: it imports Numba
+
+            code = loader.emit(*compiled(*function))
+            _compiled.add(function)
+            with suppress(OSError):  # compiled again next time
+                files.write(key, code)
+    return code

@@ -39,4 +39,7 @@ def load(code: Code) -> int:
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()
     _engines.append(engine)
-    return int(engine.get_function_address(code.symbol))
+    address = int(engine.get_function_address(code.symbol))
+    if address == 0:
+        raise RuntimeError(f"the object file has no symbol {code.symbol}")
+    return address
