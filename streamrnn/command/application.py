@@ -11,6 +11,7 @@ from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
 from streamrnn.command.run import run
 from streamrnn.command.verify import verify
+from streamrnn.command.warmup import warmup
 from streamrnn.errors import StreamRNNError
 from streamrnn.version import __version__
 
@@ -26,6 +27,7 @@ application.command("import")(import_)
 application.command("verify")(verify)
 application.command("inspect")(inspect)
 application.command("run")(run)
+application.command("warmup")(warmup)
 
 
 def _version(wanted: bool) -> None:
@@ -46,6 +48,7 @@ def streamrnn(
     streamrnn import vad.onnx                    convert, prove against onnxruntime, write vad.safetensors
     streamrnn inspect vad.safetensors            layers, sizes, provenance
     streamrnn run vad.safetensors < in.csv       one output line for each input line, as it arrives
+    streamrnn warmup vad.safetensors             compile now what it will need, so that no stream waits
     """
 
 

@@ -1,0 +1,167 @@
+"""`streamrnn warmup`: what a stream will need is there, or the exit code says that it is not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import streamrnn.plan
+from streamrnn import Model, Stream, store
+from streamrnn.command import warmup
+from streamrnn.command.inventory import kernels
+from streamrnn.plan import Plan
+from streamrnn.store import Function, files
+from streamrnn.store.key import key_of
+from tests.command.process import PATIENCE, called, finished, started
+from tests.models import SIZES, VARIANTS, model
+
+# Prints whether a stream of the archive needs Numba.
+PROGRAM = "import sys, streamrnn; streamrnn.Stream(streamrnn.load(sys.argv[1])); print('numba' in sys.modules)"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store."""
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
+    """Two functions, which are now all there is."""
+    Stream(gated)
+    functions = store.asked_for()[:2]
+    monkeypatch.setattr(store, "asked_for", lambda: functions)
+    monkeypatch.setattr(warmup, "kernels", lambda: functions)
+    return functions
+
+
+@pytest.mark.parametrize("lanes", ["", "4", "8", "16"])
+def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(lanes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMRNN_LANES", lanes)
+    asked: dict[str, set[Function]] = {}
+    monkeypatch.setattr(streamrnn.plan, "address_of", lambda *function: asked[variant].add(Function(*function)) or 0)
+    for variant in VARIANTS:
+        asked[variant] = set()
+        for size in SIZES if not lanes else SIZES[:1]:
+            Plan(model(variant, inputs=size % 7 + 1, hidden=size))
+    of_every_model = set.intersection(*asked.values())
+    assert set.union(*asked.values()) - of_every_model <= set(kernels())
+
+
+def test_every_variant_of_a_layer_keeps_to_the_passes_of_its_kind() -> None:
+    for variant in VARIANTS:
+        for layer in model(variant).layers:
+            assert layer.passes in layer.all_passes
+
+
+def test_all_that_a_model_needs_is_there_afterwards(place: Path, archive: Path) -> None:
+    first, second = finished("warmup", archive), finished("warmup", archive)
+    n_files = len(list(place.iterdir()))
+    assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, b"")
+    assert first.stdout.startswith(f"{n_files} kernels compiled, 0 were there: ".encode())
+    assert second.stdout.startswith(f"0 kernels compiled, {n_files} were there: ".encode())
+    assert first.stdout.endswith(f" KiB in {place}\n".encode())
+    needs_numba = subprocess.run([sys.executable, "-c", PROGRAM, archive], capture_output=True, timeout=PATIENCE, check=True)
+    assert needs_numba.stdout == b"False\n"
+
+
+def test_without_a_model_it_is_what_there_is(
+    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, "warmup")
+    assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
+    assert all(files.read(key_of(*function)) for function in known)
+
+
+def test_damaged_code_is_mended(
+    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called(capfd, monkeypatch, "warmup")
+    damaged = next(place.iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert called(capfd, monkeypatch, "warmup").code == 0
+    assert files.read(damaged.stem)
+
+
+def test_what_cannot_be_kept_is_an_error_that_says_where_and_what_to_do(
+    known: list[Function], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "file" / "store"))
+    ended = called(capfd, monkeypatch, "warmup")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith(f"error: {tmp_path / 'file' / 'store'}: compiled code cannot be kept (Not a directory); let ")
+    assert "STREAMRNN_CACHE_DIR" in ended.err
+
+
+def test_a_directory_that_is_not_trusted_is_an_error(
+    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called(capfd, monkeypatch, "warmup")
+    place.chmod(0o777)
+    ended = called(capfd, monkeypatch, "warmup")
+    assert (ended.code, ended.out) == (1, "")
+    assert "others can write to it" in ended.err
+
+
+def test_a_user_without_a_home_is_told_what_to_set(
+    known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise FileNotFoundError("no home directory")
+
+    monkeypatch.setattr(files, "directory", homeless)
+    monkeypatch.setattr(store, "directory", homeless)
+    ended = called(capfd, monkeypatch, "warmup")
+    assert (ended.code, ended.out) == (1, "")
+    assert "no home directory" in ended.err
+
+
+def test_a_full_store_that_is_read_only_is_as_good(
+    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called(capfd, monkeypatch, "warmup")
+
+    def refused(*_: object) -> None:
+        raise AssertionError("nothing is to be written")
+
+    monkeypatch.setattr(files, "write", refused)
+    assert called(capfd, monkeypatch, "warmup").code == 0
+
+
+def test_what_is_no_archive_is_an_error_before_anything_is_compiled(
+    place: Path, archive: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = called(capfd, monkeypatch, "warmup", archive, "missing.safetensors")
+    assert (ended.code, ended.out) == (1, "")
+    assert "missing.safetensors: cannot be read" in ended.err
+    assert not place.exists()
+
+
+def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(place: Path) -> None:
+    with started("warmup") as process:
+        deadline = time.monotonic() + PATIENCE
+        while not (place.exists() and any(path.suffix == ".o" for path in place.iterdir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 128 + signal.SIGINT
+        assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
+    assert {path.suffix for path in place.iterdir()} == {".o"}
+
+
+def test_progress_is_shown_where_there_is_a_terminal(archive: Path, gated: Model) -> None:
+    Stream(gated)
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "streamrnn", "warmup", archive]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE, check=True)
+    shown = os.read(ours, 1 << 16)
+    os.close(theirs)
+    os.close(ours)
+    assert b"compiling what a stream needs" in shown
+    assert ended.stdout.count(b"\n") == 1
