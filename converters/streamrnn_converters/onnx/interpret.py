@@ -7,6 +7,8 @@ A handler takes the walk, the node and its inputs (None where one is left out), 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.onnx.parse import Graph, Input, Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flowing, Signal, Size, Value
@@ -52,7 +54,8 @@ class Walk:
             if name and value is None:
                 raise node.refused(f"its input {name!r} is an output that cannot be streamed")
         try:
-            outputs = handler(self, node, inputs)
+            with np.errstate(all="ignore"):  # what is not finite is refused where it becomes a weight
+                outputs = handler(self, node, inputs)
         except ConversionError:
             raise
         except ModelError as error:

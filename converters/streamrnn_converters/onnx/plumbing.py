@@ -20,6 +20,7 @@ Inputs = Sequence[Value | None]
 LARGEST = 1 << 27  # values that a folded constant may have
 MOST_AXES = 8  # of a signal after a Reshape
 _FLOAT = 1  # TensorProto.FLOAT
+_INTEGERS = "iuO"  # kinds of NumPy types; sizes not yet known are objects
 _ONLY_THE_LAST = (
     "only its last step can be picked, or the state of one layer; if this is a loop over the steps, export the model with its "
     "recurrent node kept (torch: dynamo=False)"
@@ -28,7 +29,7 @@ _ONLY_THE_LAST = (
 
 def _integers(node: Node, value: Value | None, what: str) -> list[Any]:
     """A constant list of integers, some of them perhaps sizes not yet known."""
-    if not isinstance(value, Constant) or value.array.ndim > 1:
+    if not isinstance(value, Constant) or value.array.ndim > 1 or value.array.dtype.kind not in _INTEGERS:
         raise node.refused(f"its {what} must be a constant list of integers")
     return [item if isinstance(item, Size) else int(item) for item in value.array.ravel()]
 
@@ -48,10 +49,9 @@ def places(node: Node, axes: list[int], n_axes: int) -> list[int]:
     return [axis % n_axes for axis in axes]
 
 
-def _checked(node: Node, array: NDArray[Any]) -> Constant:
-    if array.size > LARGEST:
-        raise node.refused(f"gives a constant of {array.size} values, more than {LARGEST} that are allowed")
-    return Constant(array)
+def _limit(node: Node, n_values: int) -> None:
+    if n_values > LARGEST:
+        raise node.refused(f"gives a constant of {n_values} values, more than {LARGEST} that are allowed")
 
 
 @operator("Identity", "Dropout")
@@ -73,6 +73,8 @@ def _cast(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     if isinstance(value, Constant):
         if value.array.dtype == object:
             return [value]
+        if value.array.dtype.kind == "c":
+            raise node.refused("casts complex numbers, which are not understood")
         from onnx.helper import tensor_dtype_to_np_dtype
 
         return [Constant(value.array.astype(tensor_dtype_to_np_dtype(to)))]
@@ -184,7 +186,8 @@ def _concat(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         raise node.refused("does not say along which axis")
     if all(isinstance(value, Constant) for value in inputs):
         arrays = [value.array for value in inputs if isinstance(value, Constant)]
-        return [_checked(node, np.concatenate(arrays, axis))]
+        _limit(node, sum(array.size for array in arrays))
+        return [Constant(np.concatenate(arrays, axis))]
     if all(isinstance(value, States) for value in inputs):
         states = [value for value in inputs if isinstance(value, States)]
         roles = [[walk.role(axis) for axis in value.axes] for value in states]
@@ -201,10 +204,11 @@ def _gather(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     value, indices = inputs
     axis = node.take("axis", 0)
     assert value is not None
-    if not isinstance(indices, Constant):
-        raise node.refused("its indices are not constant")
+    if not isinstance(indices, Constant) or indices.array.dtype.kind not in _INTEGERS:
+        raise node.refused("its indices are not constant integers")
     if isinstance(value, Constant):
-        return [_checked(node, np.asarray(np.take(value.array, indices.array.astype(int), axis)))]
+        _limit(node, value.array.size // max(1, value.array.shape[axis]) * indices.array.size)
+        return [Constant(np.asarray(np.take(value.array, indices.array.astype(int), axis)))]
     if indices.array.size != 1 or isinstance(value, Spread):
         raise node.refused(
             f"picks several places of {describe(value)}; only the last step, or the state of a layer, can be picked"
@@ -343,8 +347,7 @@ def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[...,
         a, b = inputs
         if not isinstance(a, Constant) or not isinstance(b, Constant):
             return None
-        if math.prod(np.broadcast_shapes(a.array.shape, b.array.shape)) > LARGEST:
-            raise node.refused(f"gives a constant of more than {LARGEST} values")
+        _limit(node, math.prod(np.broadcast_shapes(a.array.shape, b.array.shape)))
         return [Constant(np.asarray(function(a.array, b.array)))]
 
     return fold
@@ -374,4 +377,5 @@ def _equal(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 @operator("Where")
 def _where(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     condition, yes, no = (value.array for value in inputs if isinstance(value, Constant))
-    return [_checked(node, np.where(condition.astype(bool), yes, no))]
+    _limit(node, math.prod(np.broadcast_shapes(condition.shape, yes.shape, no.shape)))
+    return [Constant(np.where(condition.astype(bool), yes, no))]
