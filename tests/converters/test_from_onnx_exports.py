@@ -228,9 +228,14 @@ def torch_exports() -> Iterator[Any]:
     """The script that makes the files; no word from torch on what it will not do one day."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import torch
+
         from tests.converters.fixtures import make_torch_exports
 
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # such small models gain nothing by more, and lose much on a busy machine
         yield make_torch_exports
+        torch.set_num_threads(n_threads)
 
 
 def assert_exports_stream(exports: Any, case: Any, seed: int) -> None:

@@ -295,7 +295,7 @@ def test_an_initial_state_is_seen_where_only_the_last_of_many_steps_is_given() -
 
 
 @pytest.mark.parametrize(("op", "kind"), [("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN)], ids=["lstm", "gru", "rnn"])
-def test_every_number_of_a_model_counts(op: str, kind: type) -> None:
+def test_every_tensor_of_a_model_counts(op: str, kind: type) -> None:
     data = graph(node(op))
     model = from_onnx(data)
     assert isinstance(model.layers[0], kind)
