@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from streamrnn.command import exit_codes
+from streamrnn.command.bench import bench
 from streamrnn.command.console import complain
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
@@ -28,6 +29,7 @@ application.command("verify")(verify)
 application.command("inspect")(inspect)
 application.command("run")(run)
 application.command("warmup")(warmup)
+application.command("bench")(bench)
 
 
 def _version(wanted: bool) -> None:
@@ -49,6 +51,7 @@ def streamrnn(
     streamrnn inspect vad.safetensors            layers, sizes, provenance
     streamrnn run vad.safetensors < in.csv       one output line for each input line, as it arrives
     streamrnn warmup vad.safetensors             compile now what it will need, so that no stream waits
+    streamrnn bench vad.safetensors              latency of its steps on this machine
     """
 
 

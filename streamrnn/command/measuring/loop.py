@@ -1,0 +1,69 @@
+"""A step without Python around it: the driver in a compiled loop, one step at a time, as the compiled door calls it.
+
+It is compiled anew in every process that measures, since the store keeps only what the engine itself needs.
+"""
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.errors import NonFiniteStateError
+from streamrnn.host import driver_width
+from streamrnn.kernels.compile import compiled
+from streamrnn.kernels.driver import advance
+from streamrnn.kernels.panel import Kernel, field
+from streamrnn.model import Model
+from streamrnn.packing import Width
+from streamrnn.plan import Workspace, plan_of
+from streamrnn.record import DONE, HEADER_FIELDS, INPUTS
+from streamrnn.store import loader
+
+Array = NDArray[np.floating[Any]]
+
+#: Inputs that are taken in turn.
+N_ROWS = 16
+
+
+def single_steps(width: Width) -> Kernel:
+    """`n_steps` calls of the driver with one of N_ROWS inputs at x each, all to the same place y."""
+    advance_plan, itemsize = advance(width), width.itemsize
+
+    def steps(plan, x, y, n_steps):
+        stride = field(plan + 8 * HEADER_FIELDS, INPUTS) * itemsize
+        for step in range(n_steps):
+            status = advance_plan(plan, x + (step & (N_ROWS - 1)) * stride, y, 1)
+            if status != DONE:
+                return status
+        return DONE
+
+    return steps
+
+
+@cache
+def _address(dtype: str) -> int:
+    width = driver_width(np.dtype(dtype).type)
+    return loader.load(loader.emit(*compiled("command.measuring.loop.single_steps", width)))
+
+
+def steps_in_a_loop(model: Model, rows: Array, n_steps: int) -> Callable[[], Array]:
+    """What takes a stream of the model through `n_steps` single steps from state zero; it returns the last output.
+
+    rows  (N_ROWS, I) of the model's type, in C order: the inputs, again and again
+    """
+    workspace = Workspace(plan_of(model))
+    y = np.zeros(model.output_size, rows.dtype)
+    run = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(_address(rows.dtype.name))
+    arguments = workspace.address, rows.ctypes.data, y.ctypes.data, n_steps
+
+    def steps() -> Array:
+        workspace.state[:] = 0
+        if run(*arguments) != DONE:
+            raise NonFiniteStateError("the model overflows on numbers between -1 and 1; there is nothing to measure")
+        return y
+
+    vars(steps)["held"] = workspace, rows  # what the addresses lead to
+    return steps
