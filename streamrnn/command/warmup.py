@@ -1,9 +1,13 @@
 """`streamrnn warmup`: the machine code that will be needed, compiled ahead."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +26,7 @@ from streamrnn.model import Model, load
 from streamrnn.store import Function
 from streamrnn.stream import Stream
 
-_Advance = Callable[[str], None]
+_PER_PROCESS = 8  # functions; the compiler keeps some 30 MB of each
 
 
 def warmup(
@@ -34,7 +38,7 @@ def warmup(
 
     Compiled code is kept in the user's cache directory, or in the one that STREAMRNN_CACHE_DIR names, for this CPU and these
     versions of streamrnn and Numba; what is there already is checked and stays. Without a MODEL every kernel of every kind of
-    layer is compiled, which takes minutes. Ctrl-C ends it; what has been compiled is kept.
+    layer is compiled, which takes every core for minutes. Ctrl-C ends it; what has been compiled is kept.
 
     A directory in which nothing can be kept is an error here, while a stream would compile in memory.
 
@@ -45,13 +49,17 @@ def warmup(
       STREAMRNN_CACHE_DIR=/opt/app/kernels streamrnn warmup models/*.safetensors
     """
     try:
-        kept = _kept(_needed_by([load(archive) for archive in archives]) if archives else _all())
+        functions = _needed_by([load(archive) for archive in archives]) if archives else _all()
+        sizes = {function: store.size_kept(function) for function in functions}
+        missing = [function for function, size in sizes.items() if size is None]
+        with _explained():
+            sizes.update(_kept(missing))
     except KeyboardInterrupt:
         raise typer.Exit(exit_codes.INTERRUPTED + signal.SIGINT) from None
-    n_compiled = sum(compiled for _, compiled in kept)
-    kibibytes = sum(size for size, _ in kept) / 1024
+    n_compiled = len(store.compiled_here().intersection(functions).union(missing))
+    kibibytes = sum(size or 0 for size in sizes.values()) / 1024
     show(
-        f"{n_compiled} kernels compiled, {len(kept) - n_compiled} were there: "
+        f"{n_compiled} kernels compiled, {len(sizes) - n_compiled} were there: "
         f"{kibibytes:.0f} KiB in {printable(str(store.directory()))}"
     )
 
@@ -63,23 +71,41 @@ def _all() -> list[Function]:
 
 def _needed_by(models: Sequence[Model]) -> list[Function]:
     """What streams of the models ask for: found out by making them."""
-    with _progress(len(models)) as advance:
+    with _progress("models", len(models)) as advance:
         for model in models:
-            advance("compiling what a stream needs")
             with undisturbed():
                 Stream(model)
+            advance()
     return store.asked_for()
 
 
-def _kept(functions: Sequence[Function]) -> list[tuple[int, bool]]:
-    """Bytes and whether it had to be compiled, for each function. Raises StreamRNNError where one cannot be kept."""
-    kept = []
-    with _progress(len(functions)) as advance:
-        for function in functions:
-            advance(function.path)
-            with undisturbed(), _explained():
-                kept.append(store.keep(function))
-    return kept
+def _kept(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
+    """Compile and keep functions, on all cores. Yields each with its bytes. Raises OSError where one cannot be kept."""
+    if not functions:
+        return
+    store.trusted_directory()  # or an error, before the long work
+    n_workers = min(os.cpu_count() or 1, len(functions))
+    # Not forked, which other threads would not survive, and renewed, since the compiler gives no memory back.
+    pool = ProcessPoolExecutor(n_workers, get_context("spawn"), max_tasks_per_child=_PER_PROCESS)
+    try:
+        with _progress("kernels", len(functions)) as advance:
+            with _deaf_children():
+                started = {pool.submit(store.keep, function): function for function in functions}
+            for done in as_completed(started):
+                yield started[done], done.result()
+                advance()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Have the processes that begin here, and the thread that replaces them, never see Ctrl-C: they finish what they are at."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -87,6 +113,8 @@ def _explained() -> Iterator[None]:
     """Say where code could not be kept, and what to do."""
     try:
         yield
+    except BrokenProcessPool as error:
+        raise StreamRNNError("a process that compiled was killed, perhaps for its memory; start again for the rest") from error
     except OSError as error:
         try:
             place = str(store.directory())
@@ -100,10 +128,10 @@ def _explained() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[_Advance]:
-    """Progress on standard error where that is a terminal. The value is called with the name of each part that begins."""
+def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Progress on standard error where that is a terminal. The value is called when one more is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     to = console(sys.stderr)
     with Progress(*columns, console=to, transient=True, disable=not to.is_terminal) as progress:
-        task = progress.add_task("", total=total, completed=-1)
-        yield lambda name: progress.update(task, description=name, advance=1)
+        task = progress.add_task(f"compiling: {what}", total=total)
+        yield lambda: progress.advance(task)

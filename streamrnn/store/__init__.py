@@ -4,7 +4,7 @@
 puts code into memory, `code` joins them. docs/decisions/object-store.md tells why Numba's own cache is not used.
 """
 
-from streamrnn.store.code import Function, address_of, asked_for, keep
-from streamrnn.store.files import directory
+from streamrnn.store.code import Function, address_of, asked_for, compiled_here, keep, size_kept
+from streamrnn.store.files import directory, trusted_directory
 
-__all__ = ["Function", "address_of", "asked_for", "directory", "keep"]
+__all__ = ["Function", "address_of", "asked_for", "compiled_here", "directory", "keep", "size_kept", "trusted_directory"]

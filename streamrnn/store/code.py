@@ -41,16 +41,24 @@ def asked_for() -> list[Function]:
     return list(_addresses)
 
 
-def keep(function: Function) -> tuple[int, bool]:
-    """Have a function's code on disk. Returns its bytes, and whether this process compiled it.
+def compiled_here() -> set[Function]:
+    """The functions that this process has compiled."""
+    return set(_compiled)
 
-    Raises OSError where it cannot be kept.
-    """
+
+def size_kept(function: Function) -> int | None:
+    """Bytes of a function's code on disk; None if there is none that can be trusted."""
+    code = files.read(key_of(*function))
+    return None if code is None else len(code.object)
+
+
+def keep(function: Function) -> int:
+    """Have a function's code on disk, without loading it. Returns its bytes. Raises OSError where it cannot be kept."""
     with _lock:
         code = _code_of(function)
-        if files.read(key_of(*function)) is None:
+        if size_kept(function) is None:
             files.write(key_of(*function), code)
-        return len(code.object), function in _compiled
+        return len(code.object)
 
 
 def _code_of(function: Function) -> Code:
