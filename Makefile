@@ -25,8 +25,8 @@ check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench ## time a step and a chunk against onnxruntime
-	$(BIN)/python -m pytest benchmarks --benchmark-time-unit=us --benchmark-columns=min,median,iqr,max --benchmark-sort=name
+bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm CALLS=… for more or less
+	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS))
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py

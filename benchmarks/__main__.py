@@ -1,0 +1,36 @@
+"""`python -m benchmarks`: measure, then one table on standard output, and a JSON file and pictures in benchmarks/results.
+
+Takes the options of benchmarks/conftest.py, such as --rounds 200 or --sizes 1x8,64x64, and any of pytest's.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.picture import draw
+from benchmarks.results import Results
+from benchmarks.table import table
+from streamrnn.command.console import show
+
+HERE = Path(__file__).parent
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def main(folder: Path = HERE / "results") -> None:
+    """Run the benchmarks, and show what they found."""
+    folder = Path(os.environ.get("RESULTS", folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "bench.json"
+    command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--benchmark-quiet", f"--benchmark-json={path}"]
+    ended = subprocess.run([*command, *sys.argv[1:]], stdout=sys.stderr, env=os.environ | ONE_THREAD, check=False)
+    if ended.returncode:
+        sys.exit(ended.returncode)
+    results = Results(path)
+    draw(results, folder / "bench.png", folder / "bench.svg")
+    show(table(results))
+    print(f"{path}, bench.png and bench.svg beside it", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

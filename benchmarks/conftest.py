@@ -1,0 +1,40 @@
+"""How long is measured, on what, and where that is written down."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.case import KINDS, SIZES, cases
+from streamrnn.command.measuring.machine import surroundings
+
+OPTIONS = ("rounds", "sizes", "kinds", "calls")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("streamrnn")
+    group.addoption("--rounds", type=int, default=20, help="turns of each contender [20]")
+    group.addoption("--sizes", default=SIZES, help=f"inputs x hidden units [{SIZES}]")
+    group.addoption("--kinds", default=KINDS, help=f"kinds of layers [{KINDS}]")
+    group.addoption("--calls", type=int, default=1_000_000, help="single calls, for the tail [1000000]")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        chosen = cases(metafunc.config.getoption("--kinds"), metafunc.config.getoption("--sizes"))
+        metafunc.parametrize("case", chosen, ids=str, scope="module")
+
+
+@pytest.fixture(scope="session")
+def n_rounds(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--rounds"))
+
+
+@pytest.fixture(scope="session")
+def n_calls(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--calls"))
+
+
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    output_json["environment"] = surroundings() | {
+        "command": " ".join(["make bench", *(f"{name.upper()}={config.getoption(f'--{name}')}" for name in OPTIONS)]),
+    }

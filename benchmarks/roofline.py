@@ -1,0 +1,92 @@
+"""The load roofline: how fast this core can read as many bytes as a step must, at the moment of the measurement.
+
+Which way of reading is the fastest depends on the cache that holds the bytes, so there are several; the best of them counts.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from benchmarks.case import Case
+from benchmarks.contender import Contender
+from streamrnn.simd.memory import load, load_tuple, multiply_panel, store
+
+_BLOCK = 512  # bytes that a reader takes at a time
+_SAMPLE = 2_000_000  # bytes that a sample reads, about
+
+
+def readers() -> dict[str, Callable[[Case], Contender]]:
+    """By name, what reads the bytes of a case."""
+    return {f"read: {name}": _contender(name) for name in _WAYS}
+
+
+def _contender(name: str) -> Callable[[Case], Contender]:
+    def contender(case: Case) -> Contender:
+        blocks = -(-case.weight_bytes // _BLOCK)
+        kept = np.full(blocks * _BLOCK // 4 + 16, 1e-3, np.float32)  # written: pages that never were are all one page of zeros
+        at = kept.ctypes.data + -kept.ctypes.data % 64
+        place = np.zeros(1024, np.float32)
+        n_times = max(4, _SAMPLE // (blocks * _BLOCK))
+        read = _WAYS[name]()
+
+        def run() -> None:
+            read(at, blocks, n_times, place.ctypes.data)
+
+        vars(run)["held"] = kept
+        return Contender(run, n_times * blocks * _BLOCK / case.weight_bytes)
+
+    return contender
+
+
+@cache
+def _sums(lanes: int) -> Any:
+    """Eight sums: as many loads are on their way as there can be, and none waits for another's addition."""
+    step = lanes * 4
+
+    @njit(error_model="numpy")
+    def read(at, blocks, n_times, place):
+        a = b = c = d = e = f = g = h = load(at, np.float32, lanes)
+        for _ in range(n_times):
+            row, end = at, at + blocks * _BLOCK
+            while row < end:
+                a, b = a + load(row, np.float32, lanes), b + load(row + step, np.float32, lanes)
+                c, d = c + load(row + 2 * step, np.float32, lanes), d + load(row + 3 * step, np.float32, lanes)
+                e, f = e + load(row + 4 * step, np.float32, lanes), f + load(row + 5 * step, np.float32, lanes)
+                g, h = g + load(row + 6 * step, np.float32, lanes), h + load(row + 7 * step, np.float32, lanes)
+                row += 8 * step
+        store(place, a + b + c + d + e + f + g + h)
+
+    return read
+
+
+@cache
+def _panel(ahead: int) -> Any:
+    """The kernels' own way, a panel's rows times an input each, on one long panel."""
+
+    @njit(error_model="numpy")
+    def read(at, blocks, n_times, place):
+        sums = load_tuple(at, np.float32, 16, 8)
+        for _ in range(n_times):
+            row, left = at, blocks
+            while left > 0:
+                count = min(left, 256)
+                sums = multiply_panel(sums, row, place + 64, count, ahead)
+                row += count * _BLOCK
+                left -= count
+        total = sums[0]
+        for index in range(1, 8):
+            total = total + sums[index]
+        store(place, total)
+
+    return read
+
+
+_WAYS: dict[str, Callable[[], Any]] = {
+    "16 lanes": lambda: _sums(16),
+    "8 lanes": lambda: _sums(8),
+    "as a panel": lambda: _panel(0),
+    "as a panel, ahead": lambda: _panel(2048),
+}

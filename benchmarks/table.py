@@ -1,0 +1,123 @@
+"""The results as one table."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from benchmarks.case import Case
+from benchmarks.results import Found, Results
+
+#: Columns: a header, and the contender of each kind of measurement that stands there.
+_OURS = {
+    "streamrnn": {
+        "step": "streamrnn step",
+        "process": "streamrnn process",
+        "tail": "streamrnn step",
+        "start-up": "streamrnn",
+    },
+}
+_THEIRS = {
+    "onnxruntime": {
+        "step": "onnxruntime run",
+        "process": "onnxruntime one call",
+        "tail": "onnxruntime run",
+        "start-up": "onnxruntime",
+    },
+    "IO binding": {"step": "onnxruntime IO binding"},
+    "torch": {"step": "torch cell", "process": "torch layer"},
+}
+_TAIL = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns", "max": "max_ns"}
+
+
+def table(results: Results) -> Table:
+    """Minima and medians per step; each × is how many times as long as streamrnn, by minima."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=_caption(results), caption_justify="left")
+    shown.add_column("layer")
+    shown.add_column("measured")
+    for header in ("streamrnn", "in a loop", "call adds", "roofline", "loop at"):
+        shown.add_column(header, justify="right")
+    for header in _THEIRS:
+        shown.add_column(header, justify="right")
+        shown.add_column("×", justify="right")
+    for row in (*_steps(results), *_chunks(results), *_tails(results), *_start_up(results), *_memory(results)):
+        shown.add_row(*row)
+    return shown
+
+
+def _steps(results: Results) -> Iterator[list[str]]:
+    for case in results.cases("step"):
+        step, loop = (results.get("step", name, case) for name in ("streamrnn step", "streamrnn loop"))
+        roof = results.roofline(case)
+        call = "" if not step or not loop else _time(step.least - loop.least)
+        at = "" if not roof or not loop else f"{roof.least / loop.least:.0%}"
+        yield [str(case), "step", _both(step), _both(loop), call, _both(roof), at, *_others(results, "step", case)]
+
+
+def _chunks(results: Results) -> Iterator[list[str]]:
+    for case in results.cases("process"):
+        ours = results.get("process", "streamrnn process", case)
+        n_steps = ours.info["n_steps"] if ours else ""
+        yield [str(case), f"process of {n_steps}", _both(ours), "", "", "", "", *_others(results, "process", case)]
+
+
+def _tails(results: Results) -> Iterator[list[str]]:
+    for case in results.cases("tail"):
+        ours, other = (results.get("tail", column["tail"], case) for column in (_OURS["streamrnn"], _THEIRS["onnxruntime"]))
+        for label, name in _TAIL.items():
+            values = [found.info[name] if found else None for found in (ours, other)]
+            cells = ["" if value is None else _time(value / 1e9) for value in values]
+            ratio = f"{values[1] / values[0]:.1f}" if values[0] and values[1] else ""
+            yield [str(case), f"single call {label}", cells[0], "", "", "", "", cells[1], ratio]
+        of_median = [f"{found.info['p99_9_ns'] / found.info['p50_ns']:.2f}" if found else "" for found in (ours, other)]
+        yield [str(case), "p99.9 ÷ p50", of_median[0], "", "", "", "", of_median[1]]
+
+
+def _start_up(results: Results) -> Iterator[list[str]]:
+    for case in results.cases("start-up"):
+        ours, alone = (results.get("start-up", name, case) for name in ("streamrnn", "Python alone"))
+        yield [str(case), "start to first step", _both(ours), "", "", "", "", *_others(results, "start-up", case)]
+        yield [str(case), "of which Python", _both(alone)]
+
+
+def _memory(results: Results) -> Iterator[list[str]]:
+    found = results.get("memory", "streamrnn step", None)
+    if found:
+        for label, name in {
+            "bytes taken": "traced_bytes",
+            "bytes that stay": "resident_bytes",
+            "allocations (NRT)": "nrt_allocations",
+            "references left": "references",
+        }.items():
+            yield ["memory", f"{label}, {found.info['n_steps']} steps", str(found.info[name])]
+
+
+def _others(results: Results, what: str, case: Case) -> Iterator[str]:
+    ours = results.get(what, _OURS["streamrnn"][what], case)
+    for contenders in _THEIRS.values():
+        other = results.get(what, contenders.get(what, ""), case)
+        yield _both(other)
+        yield f"{other.least / ours.least:.1f}" if other and ours else ""
+
+
+def _both(found: Found | None) -> str:
+    """The least and the median."""
+    return "" if found is None else f"{_time(found.least)} ({_time(found.median, unit=False, like=found.least)})"
+
+
+def _time(seconds: float, unit: bool = True, like: float | None = None) -> str:
+    """In the unit that suits it, or `like`."""
+    name, factor = next(
+        (pair for pair in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if (like or seconds) * pair[1] >= 1), ("ns", 1e9)
+    )
+    value = seconds * factor
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f}{' ' + name if unit else ''}"
+
+
+def _caption(results: Results) -> str:
+    found = results.environment
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return (
+        f"Per step: minimum (median); ratios by minima; batch 1, float32, one thread.\n{found['cpu']}, {found['cores']} cores, "
+        f"{found['system']}; Python {found['python']}, {versions}; {found['date']}\n{found['command']}"
+    )

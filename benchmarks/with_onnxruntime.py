@@ -1,0 +1,75 @@
+"""onnxruntime, one thread that does not spin: `run` with the state through its feeds, IO binding, one call for all steps."""
+
+from itertools import cycle
+
+import numpy as np
+
+from benchmarks.case import Case
+from benchmarks.contender import Contender
+from benchmarks.graph import onnx_bytes
+from streamrnn import Model
+from streamrnn.command.measuring.loop import N_ROWS
+
+
+def run(case: Case, model: Model) -> Contender:
+    """One `run` for each step."""
+    return _runs(case, model, list(case.signal(N_ROWS)[:, None, None]) * (case.n_calls // N_ROWS))
+
+
+def one_call(case: Case, model: Model, n_steps: int) -> Contender:
+    """One `run` for all steps."""
+    return _runs(case, model, [case.signal(n_steps)[:, None]])
+
+
+def _runs(case: Case, model: Model, pieces: list[np.ndarray]) -> Contender:
+    from streamrnn_converters.onnxruntime_session import session_of
+
+    ask = session_of(onnx_bytes(model)).run
+    names = list(model.layers[0].states)
+    states = [np.zeros((1, 1, case.hidden), np.float32) for _ in names]
+
+    def lstm() -> object:
+        h, c = states
+        for x in pieces:
+            _, h, c = ask(None, {"X": x, "h": h, "c": c})
+        states[:] = h, c
+        return h[0, 0]
+
+    def gru() -> object:
+        (h,) = states
+        for x in pieces:
+            _, h = ask(None, {"X": x, "h": h})
+        states[:] = [h]
+        return h[0, 0]
+
+    return Contender(lstm if case.kind == "lstm" else gru, sum(map(len, pieces)))
+
+
+def io_binding(case: Case, model: Model) -> Contender:
+    """One `run_with_iobinding` for each step, on arrays that stay: two bindings take turns, one's states go into the other."""
+    from streamrnn_converters.onnxruntime_session import session_of
+
+    session = session_of(onnx_bytes(model))
+    x, y = np.zeros((1, 1, case.inputs), np.float32), np.zeros((1, 1, 1, case.hidden), np.float32)
+    states = [{name: np.zeros((1, 1, case.hidden), np.float32) for name in model.layers[0].states} for _ in range(2)]
+
+    def bind(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> object:
+        binding = session.io_binding()
+        for name, array in {"X": x, **before}.items():
+            binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        for name, array in {"Y": y, **{f"{name}_next": array for name, array in after.items()}}.items():
+            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        return binding
+
+    bindings = bind(states[0], states[1]), bind(states[1], states[0])
+    rows = list(case.signal(N_ROWS)) * (case.n_calls // N_ROWS)  # an even number: the next run begins where this one ends
+    ask, place = session.run_with_iobinding, x[0, 0]
+
+    def run() -> object:
+        for row, binding in zip(rows, cycle(bindings), strict=False):
+            place[:] = row
+            ask(binding)
+        return y[0, 0, 0]
+
+    vars(run)["held"] = states  # the bindings have their addresses only
+    return Contender(run, case.n_calls)
