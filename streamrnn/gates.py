@@ -4,8 +4,12 @@ Letters: LSTM i input, f forget, g cell candidate, o output; GRU r reset, z upda
 "h". Peepholes (P) have no g.
 """
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", bound=np.floating[Any])
 
 #: {cell: {framework: order}}. "streamrnn" is the order of the canonical arrays of a layer.
 GATE_ORDERS: dict[str, dict[str, str]] = {
@@ -30,7 +34,7 @@ GATE_ORDERS: dict[str, dict[str, str]] = {
 }
 
 
-def reorder(gates: NDArray[np.float32], cell: str, source: str, target: str = "streamrnn") -> NDArray[np.float32]:
+def reorder(gates: NDArray[_Number], cell: str, source: str, target: str = "streamrnn") -> NDArray[_Number]:
     """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in the order of `target`."""
     orders = GATE_ORDERS[cell]
     return gates[[orders[source].index(gate) for gate in orders[target]]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamrnn import archive
 from streamrnn.errors import ArchiveError, ModelError
 from streamrnn.layers import KINDS, Layer
-from streamrnn.layers.layer import from_json
+from streamrnn.layers.layer import DTYPES, from_json
 
 
 class Model:
@@ -22,7 +22,7 @@ class Model:
     layers  at least one `LSTM`, `GRU`, `RNN` or `Dense`, in the order in which a step passes through them
     notes   free JSON about the model, kept in its archive: where it came from, how it was proven
 
-    Raises ModelError where the sizes of two neighbours do not meet, or the notes are not JSON.
+    Raises ModelError where the sizes or types of two layers do not meet, or the notes are not JSON.
     """
 
     def __init__(self, layers: Sequence[Layer], notes: Mapping[str, Any] | None = None) -> None:
@@ -41,6 +41,12 @@ class Model:
                 raise ModelError(
                     f"layer {index} ({after.kind}): takes {after.input_size} values, "
                     f"but layer {index - 1} ({before.kind}) gives {before.output_size}"
+                )
+        for index, layer in enumerate(self._layers):
+            if layer.dtype != self._layers[0].dtype:
+                raise ModelError(
+                    f"layer {index} ({layer.kind}): computes in {layer.dtype}, but layer 0 in {self._layers[0].dtype}; "
+                    "Layer.astype converts"
                 )
         self._fingerprint = self._hash()
 
@@ -65,6 +71,11 @@ class Model:
         return self._layers[-1].output_size
 
     @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """What the model computes in, and what its streams give: float32 or float64."""
+        return np.dtype(DTYPES[self._layers[0].dtype])
+
+    @property
     def n_parameters(self) -> int:
         """How many numbers the model has learned."""
         return sum(layer.n_parameters for layer in self._layers)
@@ -77,6 +88,10 @@ class Model:
     def with_notes(self, notes: Mapping[str, Any]) -> "Model":
         """The same model with other notes."""
         return Model(self._layers, notes)
+
+    def astype(self, dtype: str) -> "Model":
+        """The same model in float32 or float64. Raises ModelError for another type, or a weight that is not finite in it."""
+        return Model([layer.astype(dtype) for layer in self._layers], self._notes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to an archive (streamrnn/archive.py), whole or not at all.
@@ -129,13 +144,14 @@ def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[
     kind = KINDS[description["kind"]]
     names = kind.tensor_names()
     arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
-    for name, array in arrays.items():
-        if array.dtype != np.float32:
-            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but float32 is expected")
     options = {name: from_json(value) for name, value in description["options"].items()}
     if not options.keys().isdisjoint(names):
         raise ModelError(f"{kind.kind} layer: a tensor stands among the options")
-    return kind(**arrays, **options)
+    layer = kind(**arrays, **options)
+    for name, array in arrays.items():
+        if array.dtype != layer.dtype:
+            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but {layer.dtype} is expected")
+    return layer
 
 
 def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:

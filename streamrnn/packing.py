@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 #: A type of numbers that a model computes in: np.float32 or np.float64.
 DType = type[np.floating[Any]]
+Array = NDArray[np.floating[Any]]
 
 #: Factors that are multiplied into the rows of a gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
@@ -65,22 +66,22 @@ class Op:
     input_size: int
     output_size: int
     hidden_size: int  # units of the panels
-    weights: NDArray[np.float32]  # (any,)
-    state: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # name -> initial value, (size,) each
+    weights: Array  # (any,)
+    state: Mapping[str, Array] = field(default_factory=dict)  # name -> initial value, (size,) each
     gates: int = 1  # of a unit, over all passes
     scratch: int = 0  # vectors of working memory, each as long as a padded state vector
-    constants: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
+    constants: Array = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
 
 
-def rows(gates: NDArray[np.float32], scales: NDArray[np.float64] | float = 1.0) -> NDArray[np.float32]:
+def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:
     """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), scaled by gate."""
     if gates.ndim == 2:
         gates = gates[:, :, None]
     scaled = gates.astype(np.float64) * np.broadcast_to(scales, len(gates))[:, None, None]
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), gates.dtype)
 
 
-def pack(width: Width, *sections: NDArray[np.float32]) -> NDArray[np.float32]:
+def pack(width: Width, *sections: Array) -> Array:
     """Sections of rows, (n_rows, n_gates, units) each, as one flat array [panel][section][row][gate][block][lane].
 
     Units beyond the last are zero: they compute, but nothing reads them.
@@ -90,7 +91,7 @@ def pack(width: Width, *sections: NDArray[np.float32]) -> NDArray[np.float32]:
     parts = []
     for section in sections:
         n_rows, n_gates, _ = section.shape
-        padded = np.zeros((n_rows, n_gates, panels * width.units), np.float32)
+        padded = np.zeros((n_rows, n_gates, panels * width.units), width.dtype)
         padded[:, :, :units] = section
         by_panel = padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3)
         parts.append(by_panel.reshape(panels, -1))

@@ -7,11 +7,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.host import driver_width, width_for
 from streamrnn.model import Model
-from streamrnn.packing import Op, Width
+from streamrnn.packing import Array, DType, Op, Width
 from streamrnn.record import (
     BACKUP,
     BUSY,
@@ -43,15 +42,18 @@ from streamrnn.store import address_of
 #: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
 TILE_STEPS = 24
 
+CACHE_LINE = 64  # bytes
+
 #: Inputs from which the sums of a chunk's inputs are made ahead, several steps at once (benchmarks/tune.py).
 READY_FROM = 8
 
 
-def aligned(values: int) -> NDArray[np.float32]:
-    """Zeros, shape (values,) float32, that begin on a cache line."""
-    raw = np.zeros(values * 4 + 64, np.uint8)
-    begin = -raw.ctypes.data % 64
-    return raw[begin : begin + values * 4].view(np.float32)
+def aligned(values: int, dtype: DType) -> Array:
+    """Zeros, shape (values,), that begin on a cache line."""
+    n_bytes = values * np.dtype(dtype).itemsize
+    raw = np.zeros(n_bytes + CACHE_LINE, np.uint8)
+    begin = -raw.ctypes.data % CACHE_LINE
+    return raw[begin : begin + n_bytes].view(dtype)
 
 
 class Plan:
@@ -61,16 +63,17 @@ class Plan:
         self.ops: list[Op] = []
         self.widths: list[Width] = []
         self.kernels: list[int] = []
-        self._kept: list[NDArray[np.float32]] = []  # what the addresses below point to
+        self.dtype: DType = model.dtype.type
+        self._kept: list[Array] = []  # what the addresses below point to
         for layer in model.layers:
-            width = width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes)
+            width = width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
             op = layer.pack(width)
             self.ops.append(op)
             self.widths.append(width)
             self.kernels.append(address_of(f"kernels.{op.kernel}", width))
         self.weights = [self._copy(op.weights) for op in self.ops]
         self.constants = [self._copy(op.constants) for op in self.ops]
-        self.driver = address_of("kernels.driver.run", driver_width(np.float32))
+        self.driver = address_of("kernels.driver.run", driver_width(self.dtype))
 
     @property
     def weight_bytes(self) -> int:
@@ -90,11 +93,11 @@ class Plan:
     @cached_property
     def strides(self) -> list[int]:
         """Values from one state or scratch vector of an op to the next: whole panels, and whole cache lines."""
-        lines = []
+        strides, line = [], driver_width(self.dtype).lanes
         for op, width in zip(self.ops, self.widths, strict=True):
             longest = max(width.padded(op.hidden_size), width.padded(op.output_size))
-            lines.append(-(-longest // 16) * 16)
-        return lines
+            strides.append(-(-longest // line) * line)
+        return strides
 
     @cached_property
     def ready_sizes(self) -> list[int]:
@@ -104,8 +107,8 @@ class Plan:
             for op, width in zip(self.ops, self.widths, strict=True)
         ]
 
-    def _copy(self, values: NDArray[np.float32]) -> int:
-        kept = aligned(values.size)
+    def _copy(self, values: Array) -> int:
+        kept = aligned(values.size, self.dtype)
         kept[:] = values
         self._kept.append(kept)
         return int(kept.ctypes.data)
@@ -126,18 +129,18 @@ class Workspace:
     """The memory of one stream, and the table (streamrnn/record.py) that leads a driver through it.
 
     `plan` is kept, since the table points into its arrays; `address` is the table's.
-    `vectors[i][name]` is a view of the state vector `name` of layer i, (size,) float32.
+    `vectors[i][name]` is a view of the state vector `name` of layer i, (size,).
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
         n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
-        self.state = aligned(n_state)
-        self._backup = aligned(n_state)
-        self._scratch = aligned(n_scratch)
-        self._between = [aligned(TILE_STEPS * op.output_size) for op in plan.ops[:-1]]
-        self._ready = [aligned(size) for size in plan.ready_sizes]
+        self.state = aligned(n_state, plan.dtype)
+        self._backup = aligned(n_state, plan.dtype)
+        self._scratch = aligned(n_scratch, plan.dtype)
+        self._between = [aligned(TILE_STEPS * op.output_size, plan.dtype) for op in plan.ops[:-1]]
+        self._ready = [aligned(size, plan.dtype) for size in plan.ready_sizes]
         self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
         self.vectors = self._views(plan)
         self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
@@ -159,7 +162,7 @@ class Workspace:
         """Say in the table whether a caller is in the stream."""
         self._table[BUSY] = busy
 
-    def _views(self, plan: Plan) -> list[dict[str, NDArray[np.float32]]]:
+    def _views(self, plan: Plan) -> list[dict[str, Array]]:
         views, at = [], 0
         for op, stride in zip(plan.ops, plan.strides, strict=True):
             names = {name: at + index * stride for index, name in enumerate(op.state)}
@@ -181,7 +184,7 @@ class Workspace:
 
     def _fill_records(self, plan: Plan) -> None:
         records = self._table[HEADER_FIELDS:].reshape(len(plan.ops), RECORD_FIELDS)
-        state, scratch = self.state.ctypes.data, self._scratch.ctypes.data
+        state, scratch, itemsize = self.state.ctypes.data, self._scratch.ctypes.data, self.state.itemsize
         for index, (op, stride) in enumerate(zip(plan.ops, plan.strides, strict=True)):
             last = index == len(plan.ops) - 1
             fields = {
@@ -195,11 +198,11 @@ class Workspace:
                 WEIGHTS: plan.weights[index],
                 STATE: state,
                 SCRATCH: scratch,
-                STRIDE: stride * 4,
+                STRIDE: stride * itemsize,
                 CONSTANTS: plan.constants[index],
                 READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
             }
             for position, value in fields.items():
                 records[index, position] = value
-            state += stride * len(op.state) * 4
-            scratch += stride * op.scratch * 4
+            state += stride * len(op.state) * itemsize
+            scratch += stride * op.scratch * itemsize

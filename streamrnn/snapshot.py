@@ -3,16 +3,17 @@
 8 bytes   b"SRNNSTAT"
 2 bytes   version, little-endian: 1
 32 bytes  SHA-256 of the model (`Model.fingerprint`)
-4 n bytes state vectors, float32 little-endian, layer by layer in the order of `Layer.states`
+the rest  state vectors, little-endian in the model's type, layer by layer in the order of `Layer.states`
 32 bytes  SHA-256 of all that
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.errors import SnapshotError
+from streamrnn.packing import Array
 
 _MAGIC = b"SRNNSTAT"
 _VERSION = 1
@@ -20,14 +21,15 @@ _HEAD = len(_MAGIC) + 2
 _HASH = 32
 
 
-def encode(fingerprint: str, values: NDArray[np.float32]) -> bytes:
-    """A snapshot of the state `values`, (n,) float32."""
-    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + values.astype("<f4").tobytes()
+def encode(fingerprint: str, values: Array) -> bytes:
+    """A snapshot of the state `values`, (n,)."""
+    little_endian = values.astype(values.dtype.newbyteorder("<"))
+    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + little_endian.tobytes()
     return body + hashlib.sha256(body).digest()
 
 
-def decode(fingerprint: str, n_values: int, data: bytes | bytearray | memoryview) -> NDArray[np.float32]:
-    """The state in a snapshot, (n_values,) float32. Raises SnapshotError for any other bytes."""
+def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
+    """The state in a snapshot, (n_values,) of a type. Raises SnapshotError for any other bytes."""
     try:
         data = bytes(memoryview(data))
     except (TypeError, ValueError):
@@ -43,7 +45,8 @@ def decode(fingerprint: str, n_values: int, data: bytes | bytearray | memoryview
     owner = body[_HEAD : _HEAD + _HASH].hex()
     if owner != fingerprint:
         raise SnapshotError(f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…")
-    values = np.frombuffer(body[_HEAD + _HASH :], "<f4") if (len(body) - _HEAD - _HASH) % 4 == 0 else np.zeros(0, "<f4")
-    if values.size != n_values or not np.isfinite(values).all():
+    state = body[_HEAD + _HASH :]
+    values = np.frombuffer(state, dtype.newbyteorder("<")) if len(state) == n_values * dtype.itemsize else None
+    if values is None or not np.isfinite(values).all():
         raise SnapshotError("restore: the snapshot's state does not fit the model; take a new one")
-    return values.astype(np.float32)
+    return values.astype(dtype)

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from streamrnn import snapshot
 from streamrnn.door import PlainDoor, open_compiled
 from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
+from streamrnn.packing import Array
 from streamrnn.plan import Workspace, plan_of
 
 
@@ -38,28 +39,28 @@ class Stream:
         return self._model
 
     @property
-    def states(self) -> tuple[dict[str, NDArray[np.float32]], ...]:
-        """A copy of the state: for each layer the name and the (size,) float32 values of its state vectors."""
+    def states(self) -> tuple[dict[str, Array], ...]:
+        """A copy of the state: for each layer the name and the (size,) values of its state vectors."""
         with self._door:
             return tuple({name: view.copy() for name, view in views.items()} for views in self._workspace.vectors)
 
-    def step(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """Advance by one step.
 
-        x        (input_size,), float32 or what converts to it; a number, where input_size is 1
-        out      (output_size,) float32, C order, to write the result to; None: an array of its own
-        returns  (output_size,) float32, the caller's to keep; or `out`
+        x        (input_size,), of the model's dtype or what converts to it; a number, where input_size is 1
+        out      (output_size,), of the model's dtype, to write the result to; None: an array of its own
+        returns  (output_size,), of the model's dtype, the caller's to keep; or `out`
 
         Raises InputError for another shape or type, NonFiniteInputError for NaN or infinity, NonFiniteStateError where a
         finite input overflows the state, StreamBusyError where another thread is in the stream.
         """
         return self._door.step(x, out)
 
-    def process(self, block: ArrayLike) -> NDArray[np.float32]:
+    def process(self, block: ArrayLike) -> Array:
         """Advance by many steps: the same bits as one `step` after the other. Releases the GIL, and answers Ctrl-C.
 
-        block    (n_steps, input_size), float32 or what converts to it; n_steps may be 0
-        returns  (n_steps, output_size) float32, the caller's to keep
+        block    (n_steps, input_size), of the model's dtype or what converts to it; n_steps may be 0
+        returns  (n_steps, output_size), of the model's dtype, the caller's to keep
 
         Raises as `step` does; then no step of the block has been taken.
         """
@@ -79,7 +80,7 @@ class Stream:
 
     def restore(self, saved: bytes) -> None:
         """Put a snapshot's state in place of this one. Raises SnapshotError for bytes that are not one of this model."""
-        values = snapshot.decode(self._model.fingerprint, self._flat().size, saved)
+        values = snapshot.decode(self._model.fingerprint, self._flat().size, self._model.dtype, saved)
         with self._door:
             at = 0
             for views in self._workspace.vectors:
@@ -93,6 +94,6 @@ class Stream:
     def __reduce__(self) -> Any:
         raise StreamRNNError("a Stream cannot be pickled or copied; save its model, and its state with snapshot()")
 
-    def _flat(self) -> NDArray[np.float32]:
+    def _flat(self) -> Array:
         vectors = [view for views in self._workspace.vectors for view in views.values()]
-        return np.concatenate(vectors) if vectors else np.zeros(0, np.float32)
+        return np.concatenate(vectors) if vectors else np.zeros(0, self._model.dtype)

@@ -17,12 +17,13 @@ def describe(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "fingerprint": model.fingerprint,
+        "dtype": str(model.dtype),
         "input_size": model.input_size,
         "output_size": model.output_size,
         "parameters": model.n_parameters,
         "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),
         "state_values": n_states,
-        "state_bytes": n_states * np.dtype(np.float32).itemsize,
+        "state_bytes": n_states * model.dtype.itemsize,
         "layers": [_describe_layer(layer) for layer in model.layers],
         "notes": model.notes,
     }

@@ -41,8 +41,8 @@ def _summary(path: Path, found: dict[str, Any]) -> Table:
     for name, value in [
         ("archive", f"{path}, format {found['format']}"),
         ("fingerprint", found["fingerprint"]),
-        ("input", f"{found['input_size']} float32"),
-        ("output", f"{found['output_size']} float32"),
+        ("input", f"{found['input_size']} {found['dtype']}"),
+        ("output", f"{found['output_size']} {found['dtype']}"),
         ("parameters", f"{found['parameters']}, weights {found['weight_bytes']} bytes"),
         ("state", f"{found['state_values']} values, {found['state_bytes']} bytes"),
         *_flat(found["notes"]),

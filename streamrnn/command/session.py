@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.command.console import complain
 from streamrnn.command.formats import Row
 from streamrnn.errors import NonFiniteStateError
+from streamrnn.packing import Array
 from streamrnn.stream import Stream
 
 
@@ -46,8 +46,8 @@ class Session:
         """Values that a row holds."""
         return self._stream.model.input_size
 
-    def answers(self, rows: Iterable[Row]) -> Iterator[NDArray[np.float32]]:
-        """The outputs, (n_steps, O) float32, of all rows that there are, block by block.
+    def answers(self, rows: Iterable[Row]) -> Iterator[Array]:
+        """The outputs, (n_steps, O), of all rows that there are, block by block.
 
         A block counts once the next is asked for: a caller who fails to write it leaves. A row that cannot be used is reported
         in its turn and leaves the state as it was; where `on_error` says so, Refused follows.
@@ -63,7 +63,7 @@ class Session:
                 block.append(row)
         yield from self._answer(block)
 
-    def _answer(self, block: list[Row]) -> Iterator[NDArray[np.float32]]:
+    def _answer(self, block: list[Row]) -> Iterator[Array]:
         if not block:
             return
         try:
@@ -78,12 +78,12 @@ class Session:
             yield outputs
             self.state = self._stream.snapshot()
 
-    def _outputs(self, block: list[Row]) -> NDArray[np.float32]:
-        """What the stream answers. Raises NonFiniteStateError, the stream as it was, where float32 cannot hold it."""
-        outputs = self._stream.process(np.array([row.values for row in block], np.float32))
+    def _outputs(self, block: list[Row]) -> Array:
+        """What the stream answers. Raises NonFiniteStateError, the stream as it was, where its type cannot hold it."""
+        outputs = self._stream.process(np.array([row.values for row in block], self._stream.model.dtype))
         if not np.isfinite(outputs).all():
             self._stream.restore(self.state)
-            raise NonFiniteStateError("the output left the range of float32; the step is undone; scale the input")
+            raise NonFiniteStateError(f"the output left the range of {outputs.dtype}; the step is undone; scale the input")
         return outputs
 
     def _refuse(self, place: str, error: str) -> None:

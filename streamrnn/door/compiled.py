@@ -1,8 +1,8 @@
 """The compiled door: `step` as a builtin function that reads the array object itself.
 
 A function of type METH_FASTCALL, compiled by Numba, is bound to a table of addresses. It looks at the header of the array that
-it is given (PyArrayObject in numpy/ndarraytypes.h), and where that is what nearly every call brings - one float32 vector of the
-right length - runs the driver and returns an array. Everything else it passes on to the plain door as it came.
+it is given (PyArrayObject in numpy/ndarraytypes.h), and where that is what nearly every call brings - one vector of the model's
+type and size - runs the driver and returns an array. Everything else it passes on to the plain door as it came.
 
 The result comes from a ring of arrays; one is reused only while nobody but the ring holds it and nobody has changed its header,
 so that what `step` returned is its caller's for good (the ownership law). A ring that is held altogether is replaced.
@@ -26,10 +26,10 @@ from streamrnn.door.layout import (
     DIMENSIONS,
     DTYPE,
     FLAGS,
-    FLOAT32,
     N_DIMENSIONS,
     N_INPUTS,
     N_OUTPUTS,
+    NUMBERS,
     OUT,
     PLAIN,
     PLAN,
@@ -42,6 +42,7 @@ from streamrnn.door.layout import (
 )
 from streamrnn.door.plain import PlainDoor
 from streamrnn.host import driver_width
+from streamrnn.packing import Array, DType
 from streamrnn.plan import Workspace
 from streamrnn.store import address_of
 
@@ -69,7 +70,7 @@ class _Table(np.ndarray[tuple[int], np.dtype[np.int64]]):
     held: Any
 
 
-def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., NDArray[np.float32]] | None:
+def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array] | None:
     """The compiled `step` of a stream; None where this interpreter's objects are not laid out as it expects.
 
     The environment variable STREAMRNN_DOOR=plain turns it off.
@@ -77,9 +78,9 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., NDArr
     if os.environ.get(_FORCED) == "plain" or not layout_is_known():
         return None
     words = np.zeros(RING + 2 * RING_SIZE, np.int64)
-    ring = _Ring(words[RING:], workspace.plan.output_size)
+    ring = _Ring(words[RING:], workspace.plan.output_size, workspace.plan.dtype)
 
-    def unusual(*args: Any, **kwargs: Any) -> NDArray[np.float32]:
+    def unusual(*args: Any, **kwargs: Any) -> Array:
         result = plain.step(*args, **kwargs)
         ring.renew()
         return result
@@ -87,7 +88,7 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., NDArr
     entries = {
         PLAN: workspace.address,
         ARRAY_TYPE: id(np.ndarray),
-        FLOAT32: id(np.dtype(np.float32)),
+        NUMBERS: id(np.dtype(workspace.plan.dtype)),
         N_INPUTS: workspace.plan.input_size,
         N_OUTPUTS: workspace.plan.output_size,
         OUT: id(sys.intern("out")),
@@ -99,15 +100,15 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., NDArr
     table = words.view(_Table)
     table.flags.writeable = False
     table.held = workspace, unusual
-    return _builtin(table)
+    return _builtin(table, workspace.plan.dtype)
 
 
 class _Ring:
     """The arrays that `step` returns in turn. `words`: their (object, data), where the compiled code finds them."""
 
-    def __init__(self, words: NDArray[np.int64], size: int) -> None:
-        self._words, self._size = words, size
-        self._arrays: list[NDArray[np.float32]] = []
+    def __init__(self, words: NDArray[np.int64], size: int, dtype: DType) -> None:
+        self._words, self._size, self._dtype = words, size, dtype
+        self._arrays: list[Array] = []
         self._renewing = threading.Lock()
         self.renew()
 
@@ -123,7 +124,7 @@ class _Ring:
     def _replace(self) -> None:
         """Between any two lines another thread may step, or Ctrl-C come: what `words` point to must be alive all the time."""
         self._words[0::2] = 0
-        self._arrays = [np.zeros(self._size, np.float32) for _ in range(RING_SIZE)]
+        self._arrays = [np.zeros(self._size, self._dtype) for _ in range(RING_SIZE)]
         self._words[1::2] = [_data_of(array) for array in self._arrays]
         self._words[0::2] = [id(array) for array in self._arrays]
 
@@ -171,11 +172,11 @@ def _data_of(array: NDArray[Any]) -> int:
 
 
 @cache
-def _method() -> _Method:
-    return _Method(b"step", address_of("door.machine.step", driver_width(np.float32)), _FASTCALL_WITH_KEYWORDS, _DOC)
+def _method(dtype: np.dtype[np.floating[Any]]) -> _Method:
+    return _Method(b"step", address_of("door.machine.step", driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, _DOC)
 
 
-def _builtin(table: _Table) -> Callable[..., NDArray[np.float32]]:
+def _builtin(table: _Table, dtype: DType) -> Callable[..., Array]:
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-    return create(ctypes.addressof(_method()), table, None)  # type: ignore[no-any-return]
+    return create(ctypes.addressof(_method(np.dtype(dtype))), table, None)  # type: ignore[no-any-return]

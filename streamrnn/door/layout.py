@@ -20,7 +20,7 @@ TUPLE_ITEMS: Final = 24
 # The table to which the function is bound, in int64.
 PLAN: Final = 0  # the workspace's table
 ARRAY_TYPE: Final = 1
-FLOAT32: Final = 2  # the dtype object
+NUMBERS: Final = 2  # the dtype object of the model's numbers
 N_INPUTS: Final = 3
 N_OUTPUTS: Final = 4
 OUT: Final = 5  # the interned string "out"

@@ -13,10 +13,10 @@ from streamrnn.door.layout import (
     DIMENSIONS,
     DTYPE,
     FLAGS,
-    FLOAT32,
     N_DIMENSIONS,
     N_INPUTS,
     N_OUTPUTS,
+    NUMBERS,
     OUT,
     PLAIN,
     PLAN,
@@ -54,9 +54,9 @@ def vectorcall(
 
 @inline
 def _is_vector(array, size, flags, table):
-    """Whether an array object is one float32 vector of a size whose flags include `flags`, its type ndarray itself."""
+    """Whether an ndarray is one vector of the model's numbers, `size` of them, whose flags include `flags`."""
     return (
-        load_int(array + DTYPE) == field(table, FLOAT32)
+        load_int(array + DTYPE) == field(table, NUMBERS)
         and load_int32(array + N_DIMENSIONS) == 1
         and load_int(load_int(array + DIMENSIONS)) == size
         and (load_int32(array + FLAGS) & flags) == flags

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
+from streamrnn.packing import Array
 from streamrnn.plan import Workspace
 from streamrnn.record import INPUT_NOT_FINITE, STATE_NOT_FINITE
 
@@ -30,8 +31,9 @@ class PlainDoor:
         self._table = workspace.address
         self._advance = _KEEPS_GIL(workspace.plan.driver)
         self._advance_without_gil = _RELEASES_GIL(workspace.plan.driver)
-        self._x = np.zeros(workspace.plan.input_size, np.float32)
-        self._y = np.zeros(workspace.plan.output_size, np.float32)
+        self._dtype = np.dtype(workspace.plan.dtype)
+        self._x = np.zeros(workspace.plan.input_size, self._dtype)
+        self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
         self._lock = threading.Lock()
         self._n_uninterrupted = max(1, _UNINTERRUPTED_BYTES // workspace.plan.weight_bytes)
@@ -46,11 +48,11 @@ class PlainDoor:
         self._workspace.mark_busy(False)
         self._lock.release()
 
-    def step(self, x: ArrayLike, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `Stream.step` describes it."""
-        values = _row(x, self._x.size)
+        values = self._converted(_row(x, self._x.size))
         if out is not None:
-            _check_out(out, self._y.size)
+            self._check_out(out)
         with self:
             self._x[:] = values
             _explain(self._advance(self._table, self._x_address, self._y_address, 1), self._x)
@@ -59,13 +61,13 @@ class PlainDoor:
             out[:] = self._y
             return out
 
-    def process(self, block: ArrayLike) -> NDArray[np.float32]:
+    def process(self, block: ArrayLike) -> Array:
         """Many steps, as `Stream.process` describes it."""
         array = _numbers("process", block)
         if array.ndim != 2 or array.shape[1] != self._x.size:
             raise InputError(f"process: shape {array.shape} does not fit, expected (n_steps, {self._x.size})")
         try:
-            x, y = np.ascontiguousarray(_float32(array)), np.empty((len(array), self._y.size), np.float32)
+            x, y = np.ascontiguousarray(self._converted(array)), np.empty((len(array), self._y.size), self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
         with self, self._workspace.unchanged_by_errors():
@@ -76,13 +78,24 @@ class PlainDoor:
                 _explain(status, x)
         return y
 
+    def _converted(self, array: NDArray[Any]) -> Array:
+        """The numbers in the model's type; those that it cannot hold become infinite, which the driver finds."""
+        with np.errstate(over="ignore"):
+            return array.astype(self._dtype, copy=False)
 
-def _row(x: ArrayLike, size: int) -> NDArray[np.float32]:
-    """`x` as float32 of shape (size,)."""
+    def _check_out(self, out: Any) -> None:
+        size = self._y.size
+        fits = type(out) is np.ndarray and out.dtype == self._dtype and out.shape == (size,)
+        if not fits or not out.flags.writeable:
+            raise InputError(f"step: out must be a writable {self._dtype} array of shape ({size},), not {_described(out)}")
+
+
+def _row(x: ArrayLike, size: int) -> NDArray[Any]:
+    """`x` as an array of shape (size,)."""
     array = _numbers("step", x)
     if array.shape != (size,) and not (size == 1 and array.shape == ()):
         raise InputError(f"step: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
-    return _float32(array).reshape(size)
+    return array.reshape(size)
 
 
 def _numbers(call: str, value: ArrayLike) -> NDArray[Any]:
@@ -98,25 +111,13 @@ def _numbers(call: str, value: ArrayLike) -> NDArray[Any]:
         raise InputError(f"{call}: not an array of numbers ({error})") from None
 
 
-def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    """The numbers in float32; those that it cannot hold become infinite, which the driver finds."""
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False)
-
-
-def _check_out(out: Any, size: int) -> None:
-    fits = type(out) is np.ndarray and out.dtype == np.float32 and out.shape == (size,)
-    if not fits or not out.flags.writeable:
-        raise InputError(f"step: out must be a writable float32 array of shape ({size},), not {_described(out)}")
-
-
 def _described(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return type(value).__name__
     return f"{type(value).__name__} of {value.dtype}, shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
 
 
-def _explain(status: int, x: NDArray[np.float32]) -> None:
+def _explain(status: int, x: Array) -> None:
     """Raise what the driver found."""
     if status == INPUT_NOT_FINITE:
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
@@ -125,6 +126,6 @@ def _explain(status: int, x: NDArray[np.float32]) -> None:
         )
     if status == STATE_NOT_FINITE:
         raise NonFiniteStateError(
-            "the state left the range of float32; the call is undone; the input is too large or the model diverges: "
+            f"the state left the range of {x.dtype}; the call is undone; the input is too large or the model diverges: "
             "scale the input, or reset the stream"
         )

@@ -4,8 +4,9 @@ Each builder makes a kernel for one width: int64 (record, source, target, n_step
 `source`, writes `n_steps` rows of O at `target`, and answers DONE. Nothing may alias. ONNX Gemm-13; torch.nn.Linear.
 """
 
-from streamrnn.kernels.activations import activate, exp2, sigmoid2, tanh2
+from streamrnn.kernels.activations import activate, sigmoid2, tanh2
 from streamrnn.kernels.activations import relu as positive
+from streamrnn.kernels.exponential import exp2
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, input_sums, ready_sums, row_copy
 from streamrnn.packing import Width

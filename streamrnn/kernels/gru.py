@@ -5,7 +5,8 @@ Each builder makes a kernel for one width: int64 (record, source, target, n_step
 Nothing may alias. ONNX GRU-22; torch.nn.GRU; Cho et al. 2014.
 """
 
-from streamrnn.kernels.activations import ONE, activate, clipped, flush, sigmoid2, tanh2
+from streamrnn.kernels.activations import ONE, activate, clipped, sigmoid2, tanh2
+from streamrnn.kernels.exponential import flush
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import (
     Kernel,

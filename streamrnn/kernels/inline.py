@@ -2,6 +2,8 @@
 
 from numba import njit
 
-#: A function that disappears into its caller. Division follows IEEE 754, and there is no fast-math anywhere:
-#: the bits of a result depend on the shapes alone (the machine law).
-inline = njit(forceinline=True, error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+#: Division follows IEEE 754, and there is no fast-math: the bits of a result depend on the shapes alone (the machine law).
+OPTIONS = {"forceinline": True, "error_model": "numpy", "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+#: A function that disappears into its caller.
+inline = njit(**OPTIONS)

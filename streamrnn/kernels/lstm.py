@@ -5,7 +5,8 @@ Each builder makes a kernel for one width: int64 (record, source, target, n_step
 Nothing may alias. ONNX LSTM-22; torch.nn.LSTM.
 """
 
-from streamrnn.kernels.activations import ONE, ZERO, activate, clipped, flush, sigmoid2, tanh, tanh2
+from streamrnn.kernels.activations import ONE, ZERO, activate, clipped, sigmoid2, tanh, tanh2
+from streamrnn.kernels.exponential import flush
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import (
     Kernel,

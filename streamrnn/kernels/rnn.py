@@ -5,8 +5,9 @@ Each builder makes a kernel for one width: int64 (record, source, target, n_step
 Nothing may alias. ONNX RNN-22; torch.nn.RNN.
 """
 
-from streamrnn.kernels.activations import activate, clipped, flush, tanh2
+from streamrnn.kernels.activations import activate, clipped, tanh2
 from streamrnn.kernels.activations import relu as positive
+from streamrnn.kernels.exponential import flush
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import (
     Kernel,

@@ -17,6 +17,7 @@ class Dense(Layer):
     weights     (O, I)
     bias        (O,); None: zeros
     activation  any of `Activation`, softmax included
+    dtype       "float32" or "float64": what it computes in
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -24,6 +25,7 @@ class Dense(Layer):
     weights: Tensor
     bias: Tensor = field(default_factory=absent)
     activation: Activation = LINEAR
+    dtype: str = "float32"
 
     kind: ClassVar[str] = "dense"
     all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
@@ -52,5 +54,5 @@ class Dense(Layer):
             hidden_size=self.output_size,
             weights=pack(width, rows(self.bias[None], scale), rows(self.weights[None], scale)),
             scratch=1,
-            constants=activation_constants(None, (chosen,)),
+            constants=activation_constants(None, (chosen,), width.dtype),
         )

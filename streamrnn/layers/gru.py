@@ -34,6 +34,7 @@ class GRU(Layer):
     initial_hidden     (H,); None: zeros
     activations        of the gates, of the candidate (ONNX f, g)
     clip               pre-activations are limited to [-clip, clip]; None: not
+    dtype              "float32" or "float64": what it computes in
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -46,6 +47,7 @@ class GRU(Layer):
     initial_hidden: Tensor = field(default_factory=absent)
     activations: tuple[Activation, ...] = _STANDARD
     clip: float | None = None
+    dtype: str = "float32"
 
     kind: ClassVar[str] = "gru"
     all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((3,), (2, 1))
@@ -107,5 +109,5 @@ class GRU(Layer):
             state=self.states,
             gates=3,
             scratch=3,
-            constants=np.zeros(0, np.float32) if standard else activation_constants(self.clip, self.activations),
+            constants=activation_constants(self.clip, self.activations, width.dtype),
         )

@@ -3,18 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
-from streamrnn.packing import Op, Width
+from streamrnn.packing import Array, DType, Op, Width
 
-#: An array as a layer keeps it: float32, C order, read-only. A layer is given anything that converts to it.
-Tensor = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+#: An array as a layer keeps it: of the layer's dtype, C order, read-only. A layer is given anything that converts to it.
+Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
+#: The types in which a layer can compute, by name.
+DTYPES: dict[str, DType] = {"float32": np.float32, "float64": np.float64}
 
 _ABSENT: Tensor = np.zeros(0, np.float32)
 
@@ -24,14 +26,14 @@ def absent() -> Tensor:
     return _ABSENT
 
 
-def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tensor:
-    """`value` as a read-only float32 copy. Raises ModelError where it is not finite or not of `shape` (None: any size)."""
+def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...], dtype: DType = np.float32) -> Tensor:
+    """`value` as a read-only copy of a type. Raises ModelError where it is not finite or not of `shape` (None: any size)."""
     try:
         array = np.array(value)
         if array.dtype.kind not in "fiu":
             raise TypeError(f"dtype {array.dtype} is not a real number")
         with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+            array = np.ascontiguousarray(array, dtype).reshape(array.shape)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{where}: not an array of numbers ({error})") from None
     sizes: tuple[int, ...] = array.shape
@@ -42,7 +44,7 @@ def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...]) -> Tenso
         raise ModelError(f"{where}: shape {array.shape} is empty; every size is at least 1")
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ModelError(f"{where}: {array[place]} at {place}; every weight must be finite in float32")
+        raise ModelError(f"{where}: {array[place]} at {place}; every weight must be finite in {array.dtype}")
     array.flags.writeable = False
     return array
 
@@ -51,6 +53,7 @@ class Layer(ABC):
     """A layer of a model. Its dataclass fields are its canonical form: arrays (or None) and options."""
 
     kind: ClassVar[str]
+    dtype: str
     all_passes: ClassVar[tuple[tuple[int, ...], ...]]  # what `passes` can be
 
     @property
@@ -103,6 +106,10 @@ class Layer(ABC):
         """How many numbers the layer has learned, initial states that are all zero not counted."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
+    def astype(self, dtype: str) -> Self:
+        """The layer in float32 or float64. Raises ModelError for another type, or a number that is not finite in it."""
+        return type(self)(**(self._fields() | {"dtype": dtype}))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are made anew, since a copied array would be writable."""
         return type(self), tuple(self._fields().values())
@@ -115,8 +122,10 @@ class Layer(ABC):
         """Replace the array field `name` by its frozen copy; with `or_zeros`, by zeros where it is absent."""
         value = getattr(self, name)
         if or_zeros and (value is None or value is _ABSENT):
-            value = np.zeros([size or 0 for size in shape], np.float32)
-        array = frozen(f"{self.kind} layer, {name}", value, shape)
+            value = np.zeros([size or 0 for size in shape])
+        if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
+            raise ModelError(f"{self.kind} layer, dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        array = frozen(f"{self.kind} layer, {name}", value, shape, DTYPES[self.dtype])
         object.__setattr__(self, name, array)
         return array
 
@@ -141,12 +150,12 @@ class Layer(ABC):
         object.__setattr__(self, "clip", float(clip))
 
 
-def activation_constants(clip: float | None, activations: tuple[Activation, ...]) -> NDArray[np.float32]:
+def activation_constants(clip: float | None, activations: tuple[Activation, ...], dtype: DType) -> Array:
     """What a general kernel reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
     numbers = [clip or 0.0]
     for chosen in activations:
         numbers += [chosen.code, chosen.alpha or 0.0, chosen.beta or 0.0]
-    return np.array(numbers, np.float32)
+    return np.array(numbers, dtype)
 
 
 def _to_json(value: Any) -> Any:

@@ -34,6 +34,7 @@ class LSTM(Layer):
     activations        of the gates, of the candidate, of c' (ONNX f, g, h)
     clip               pre-activations are limited to [-clip, clip]; None: not
     coupled            f = 1 - i (ONNX input_forget; Greff et al. 2015)
+    dtype              "float32" or "float64": what it computes in
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -48,6 +49,7 @@ class LSTM(Layer):
     activations: tuple[Activation, ...] = _STANDARD
     clip: float | None = None
     coupled: bool = False
+    dtype: str = "float32"
 
     kind: ClassVar[str] = "lstm"
     all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((4,),)
@@ -101,7 +103,7 @@ class LSTM(Layer):
             )
         ]
         if self.projection is not None:
-            no_bias = np.zeros((1, 1, self.output_size), np.float32)
+            no_bias = np.zeros((1, 1, self.output_size), width.dtype)
             weights.append(pack(width, no_bias, rows(self.projection[None])))
         variant = "standard" if standard else "general"
         return Op(
@@ -113,14 +115,14 @@ class LSTM(Layer):
             state=self.states,
             gates=4,
             scratch=2,
-            constants=np.zeros(0, np.float32) if standard else self._constants(width),
+            constants=np.zeros(0, width.dtype) if standard else self._constants(width),
         )
 
     def _constants(self, width: Width) -> Tensor:
         """Clip and activations, whether coupled, whether with peepholes, and the peepholes, each padded to whole panels."""
-        numbers = activation_constants(self.clip, self.activations)
-        flags = np.array([self.coupled, self.peepholes is not None], np.float32)
-        peepholes = np.zeros((3, width.padded(self.hidden_size)), np.float32)
+        numbers = activation_constants(self.clip, self.activations, width.dtype)
+        flags = np.array([self.coupled, self.peepholes is not None], width.dtype)
+        peepholes = np.zeros((3, width.padded(self.hidden_size)), width.dtype)
         if self.peepholes is not None:
             peepholes[:, : self.hidden_size] = self.peepholes
         return np.concatenate([numbers, flags, peepholes.ravel()])

@@ -21,6 +21,7 @@ class RNN(Layer):
     initial_hidden     (H,); None: zeros
     activations        one, in place of tanh: "relu" for torch's nonlinearity="relu"
     clip               pre-activations are limited to [-clip, clip]; None: not
+    dtype              "float32" or "float64": what it computes in
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -31,6 +32,7 @@ class RNN(Layer):
     initial_hidden: Tensor = field(default_factory=absent)
     activations: tuple[Activation, ...] = (TANH,)
     clip: float | None = None
+    dtype: str = "float32"
 
     kind: ClassVar[str] = "rnn"
     all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
@@ -78,5 +80,5 @@ class RNN(Layer):
             ),
             state=self.states,
             scratch=1,
-            constants=activation_constants(self.clip, self.activations),
+            constants=activation_constants(self.clip, self.activations, width.dtype),
         )

@@ -109,6 +109,16 @@ def test_a_stream_gives_what_torch_gives(name: str) -> None:
     assert largest_error(MODULES[name](), 3) <= TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["lstm-projected", "gru-stacked", "rnn-relu", "sequential"])
+def test_in_float64_a_stream_gives_sixteen_digits(name: str) -> None:
+    module, x = MODULES[name]().double().eval(), torch.randn(N_STEPS, 3, dtype=torch.float64)
+    with torch.no_grad():
+        expected = answers(module, x).numpy()
+    y = Stream(from_torch(module, dtype="float64")).process(x.numpy())
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_is_fused_into_the_linear_before_it(name: str) -> None:
     module = nn.Sequential(nn.Linear(3, 20), nn.Dropout(), ACTIVATIONS[name]())

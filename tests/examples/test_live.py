@@ -26,9 +26,11 @@ def test_without_a_terminal_it_prints_a_plain_line_a_second_and_sums_up(host_loa
 
 @on_linux
 def test_ctrl_c_ends_it_quietly_with_a_summary(host_load):
-    with subprocess.Popen(
-        [sys.executable, host_load / "live.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as live:
+    def heed_ctrl_c():  # which a run of the tests in the background would have its children ignore
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [sys.executable, host_load / "live.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as live:
         live.stdout.readline()
         live.send_signal(signal.SIGINT)
         out, err = live.communicate(timeout=30)

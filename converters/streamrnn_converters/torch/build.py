@@ -17,12 +17,12 @@ from streamrnn_converters.torch.tensors import Tensors
 _STACKED = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(_reverse)?")
 
 
-def build(parts: Sequence[Part], tensors: Tensors) -> list[Layer]:
+def build(parts: Sequence[Part], tensors: Tensors, dtype: str) -> list[Layer]:
     """The layers of all parts. Raises ConversionError, naming part and tensor, unless every tensor fits and is used."""
     stacks = []
     for part in parts:
         try:
-            stacks.append([_dense(part, tensors)] if part.kind == "dense" else _recurrent(part, tensors))
+            stacks.append([_dense(part, tensors, dtype)] if part.kind == "dense" else _recurrent(part, tensors, dtype))
         except (ConversionError, ModelError) as error:
             raise ConversionError(f"{part}: {error}") from error
     for (before, given), (after, taking) in pairwise(zip(parts, stacks, strict=True)):
@@ -36,18 +36,18 @@ def build(parts: Sequence[Part], tensors: Tensors) -> list[Layer]:
     return [layer for stack in stacks for layer in stack]
 
 
-def _dense(part: Part, tensors: Tensors) -> Dense:
+def _dense(part: Part, tensors: Tensors, dtype: str) -> Dense:
     """torch.nn.Linear."""
     weight = tensors.take(part.tensor("weight"), None, None)
     has_bias = part.tensor("bias") in tensors
     bias = tensors.take(part.tensor("bias"), len(weight)) if has_bias else np.zeros(len(weight))
-    return Dense(_rounded(weight), _rounded(bias), part.activation or LINEAR)
+    return Dense(weight, bias, part.activation or LINEAR, dtype)
 
 
-def _recurrent(part: Part, tensors: Tensors) -> list[Layer]:
+def _recurrent(part: Part, tensors: Tensors, dtype: str) -> list[Layer]:
     """torch.nn.LSTM, GRU or RNN, or a Cell, whose names have no "_l0"."""
     if part.tensor("weight_ih") in tensors:
-        return [_cell(part, tensors, "", None)]
+        return [_cell(part, tensors, dtype, "", None)]
     n_layers = 1
     for name in tensors.shapes:
         match = _STACKED.fullmatch(name.removeprefix(part.tensor("")))
@@ -60,11 +60,11 @@ def _recurrent(part: Part, tensors: Tensors) -> list[Layer]:
             n_layers = max(n_layers, int(match[1]) + 1)
     layers: list[Layer] = []
     for index in range(n_layers):
-        layers.append(_cell(part, tensors, f"_l{index}", layers[-1].output_size if layers else None))
+        layers.append(_cell(part, tensors, dtype, f"_l{index}", layers[-1].output_size if layers else None))
     return layers
 
 
-def _cell(part: Part, tensors: Tensors, suffix: str, n_inputs: int | None) -> Layer:
+def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int | None) -> Layer:
     """One layer, its tensors called "weight_ih" + suffix and so on; n_inputs is what the layer before gives, if one does."""
     kind, n_gates = part.kind, N_GATES[part.kind]
 
@@ -87,19 +87,14 @@ def _cell(part: Part, tensors: Tensors, suffix: str, n_inputs: int | None) -> La
     of_inputs, of_states = (_gates(kind, array.reshape(n_gates, hidden, -1)) for array in (input_weights, recurrent_weights))
     bias = input_bias + recurrent_bias
     if kind == "lstm":
-        projected = None if projection is None else _rounded(projection)
-        return LSTM(of_inputs, of_states, _gates(kind, bias), projection=projected)
+        return LSTM(of_inputs, of_states, _gates(kind, bias), projection=projection, dtype=dtype)
     if kind == "gru":
         candidate = GATE_ORDERS["gru"]["torch"].index("n")
         bias[candidate] = input_bias[candidate]  # its other bias is added within the reset
-        return GRU(of_inputs, of_states, _gates(kind, bias), _rounded(recurrent_bias[candidate]), form="reset-after")
-    return RNN(of_inputs, of_states, _rounded(bias), activations=(part.activation or TANH,))
+        return GRU(of_inputs, of_states, _gates(kind, bias), recurrent_bias[candidate], form="reset-after", dtype=dtype)
+    return RNN(of_inputs, of_states, bias, activations=(part.activation or TANH,), dtype=dtype)
 
 
-def _gates(kind: str, gates: NDArray[np.float64]) -> NDArray[np.float32]:
+def _gates(kind: str, gates: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n_gates, H, …) in torch's order as a layer has them; a plain RNN has one gate."""
-    return reorder(_rounded(gates), kind, "torch") if kind in GATE_ORDERS else _rounded(gates)
-
-
-def _rounded(array: NDArray[np.float64]) -> NDArray[np.float32]:
-    return array.astype(np.float32)
+    return reorder(gates, kind, "torch") if kind in GATE_ORDERS else gates

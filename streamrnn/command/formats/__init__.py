@@ -5,11 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamrnn.command.formats import csv, f32, jsonl
 from streamrnn.command.formats.row import Row
+from streamrnn.packing import Array
 
 __all__ = ["FORMATS", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
 
@@ -28,7 +26,7 @@ class Format(NamedTuple):
     """How a signal is read and written."""
 
     reader: Callable[[int], Reader]  # of rows with so many values
-    encode: Callable[[NDArray[np.float32]], bytes]  # of (n_steps, O) float32
+    encode: Callable[[Array], bytes]  # of (n_steps, O)
 
 
 class FormatName(StrEnum):

@@ -6,11 +6,9 @@ are fine. A first line without a single number is a header.
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamrnn.command.formats.lines import LineReader, quoted
 from streamrnn.errors import InputError
+from streamrnn.packing import Array
 
 
 class CsvReader(LineReader):
@@ -30,8 +28,8 @@ class CsvReader(LineReader):
         raise InputError(f"value {index} is {quoted(field.strip())}, which is not a number")
 
 
-def encode(outputs: NDArray[np.float32]) -> bytes:
-    """(n_steps, O) float32 as lines; each number the shortest text that gives the same float32 back."""
+def encode(outputs: Array) -> bytes:
+    """(n_steps, O) as lines; each number the shortest text that gives the same number back."""
     return "".join(",".join(map(str, row)) + "\n" for row in outputs).encode()
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.command.formats.row import Row, checked
 from streamrnn.errors import InputError
+from streamrnn.packing import Array
 
 _BYTES = 4
 
@@ -44,6 +44,6 @@ class F32Reader:
         return f"record {self._number + 1} at byte {self._number * self._size * _BYTES}"
 
 
-def encode(outputs: NDArray[np.float32]) -> bytes:
-    """(n_steps, O) float32 as n_steps records."""
+def encode(outputs: Array) -> bytes:
+    """(n_steps, O) as n_steps records."""
     return outputs.astype("<f4").tobytes()

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamrnn.command.formats.lines import LineReader, quoted
 from streamrnn.errors import InputError
+from streamrnn.packing import Array
 
 
 class JsonlReader(LineReader):
@@ -27,8 +25,8 @@ class JsonlReader(LineReader):
         return values
 
 
-def encode(outputs: NDArray[np.float32]) -> bytes:
-    """(n_steps, O) float32 as arrays; each number the shortest text that gives the same float32 back."""
+def encode(outputs: Array) -> bytes:
+    """(n_steps, O) as arrays; each number the shortest text that gives the same number back."""
     return "".join(f"[{', '.join(map(str, row))}]\n" for row in outputs).encode()
 
 

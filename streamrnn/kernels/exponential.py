@@ -1,0 +1,211 @@
+"""What the activations are made of, each for float32 and for float64: 2**t, log(1 + u), and where a number is next to nothing.
+
+The polynomials are minimax fits of our own. Numba chooses by the lane type of the argument, a vector's or a scalar's, so that
+what is built on these is written once.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core import types
+from numba.extending import overload
+
+from streamrnn.kernels.inline import OPTIONS
+from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
+from streamrnn.simd.vector import scalar_of
+
+Function = Callable[..., Any]
+
+
+class Format(NamedTuple):
+    """A floating-point format, and the numbers of it that the functions below need."""
+
+    number: type[np.floating[Any]]
+    bits: type[np.signedinteger[Any]]
+    mantissa_bits: int
+    bias: int  # of the exponent
+    saturated: int  # tanh is 1 from 2**saturated = exp(2 x) on
+    silent: float  # what is smaller is next to nothing
+
+    @property
+    def largest_exponent(self) -> int:
+        """2**x is normal for |x| up to here."""
+        return self.bias - 1
+
+
+SINGLE = Format(np.float32, np.int32, 23, 127, 30, 1e-30)
+DOUBLE = Format(np.float64, np.int64, 52, 1023, 60, 1e-200)
+
+
+def _chosen(single: Function, double: Function) -> Function:
+    """A function that Numba takes for `single` where its argument, called x in all three, is float32, and else for `double`."""
+
+    def function(x):
+        raise TypeError("this function exists compiled only")
+
+    @overload(function, jit_options=OPTIONS)
+    def choose(x):
+        return {types.float32: single, types.float64: double}[scalar_of(x)]
+
+    return function
+
+
+def _for_both(build: Callable[[Format], Function]) -> Function:
+    return _chosen(build(SINGLE), build(DOUBLE))
+
+
+# (2**r - 1) / r on [-1/2, 1/2]: relative errors 1.1e-8 and 4.9e-17
+_SINGLE_POWERS = [
+    0.6931471824645996,
+    0.24022649228572845,
+    0.05550357326865196,
+    0.009618237614631653,
+    0.0013390735257416964,
+    0.00015403512225020677,
+]
+_DOUBLE_POWERS = [
+    0.6931471805599453,
+    0.24022650695910072,
+    0.055504108664821625,
+    0.00961812910762848,
+    0.001333355814640647,
+    0.00015403530393370734,
+    1.5252733841556773e-05,
+    1.3215486808705563e-06,
+    1.0178057087733941e-07,
+    7.0548973041554995e-09,
+    4.4558179083360645e-10,
+    2.5729324177362305e-11,
+]
+
+# (2 artanh(s) / s - 2) / s**2 in s**2 on [0, 1/9]: relative errors of log(1 + u) 1e-10 and 2e-18
+_SINGLE_LOGARITHM = [0.6666668057441711, 0.3999869227409363, 0.2862072288990021, 0.21393249928951263, 0.2441306859254837]
+_DOUBLE_LOGARITHM = [
+    0.6666666666666666,
+    0.39999999999999525,
+    0.285714285716001,
+    0.2222222219823677,
+    0.18181819897962714,
+    0.1538454396486055,
+    0.13335178631449257,
+    0.11734279061303197,
+    0.10845178394880015,
+    0.07492143795550767,
+    0.1563057780092285,
+]
+
+
+def _single_remainder() -> Function:
+    p0, p1, p2, p3, p4, p5 = map(np.float32, _SINGLE_POWERS)
+
+    def remainder(x):
+        x2 = x * x
+        return x * fma(x2, fma(x2, fma(x, p5, p4), fma(x, p3, p2)), fma(x, p1, p0))
+
+    return remainder
+
+
+def _double_remainder() -> Function:
+    p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11 = map(np.float64, _DOUBLE_POWERS)
+
+    def remainder(x):
+        x2 = x * x
+        low = fma(x2, fma(x, p3, p2), fma(x, p1, p0))
+        middle = fma(x2, fma(x, p7, p6), fma(x, p5, p4))
+        high = fma(x2, fma(x, p11, p10), fma(x, p9, p8))
+        x4 = x2 * x2
+        return x * fma(x4, fma(x4, high, middle), low)
+
+    return remainder
+
+
+#: 2**r - 1 for |r| <= 1/2.
+_remainder = _chosen(_single_remainder(), _double_remainder())
+
+
+def _split(form: Format) -> Function:
+    rounding = form.number(1.5 * 2.0**form.mantissa_bits)  # adding and subtracting it rounds to the nearest integer
+    one, shift = form.bits(form.bias << form.mantissa_bits), form.bits(form.mantissa_bits)
+
+    def split_exponential(x):
+        shifted = x + rounding
+        scale = from_bits((to_bits(shifted) << shift) + one)
+        return scale, _remainder(x - (shifted - rounding))
+
+    return split_exponential
+
+
+def _logarithm(form: Format, coefficients: list[float]) -> Function:
+    two, highest = form.number(2), form.number(coefficients[-1])
+    rest = tuple(map(form.number, reversed(coefficients[:-1])))
+
+    def log1p(x):
+        s = x / (two + x)
+        s2 = s * s
+        total = fma(s2, highest, rest[0])
+        for place in range(1, len(rest)):
+            total = fma(s2, total, rest[place])
+        return s * fma(s2, total, two)
+
+    return log1p
+
+
+def _within(limit_of: Callable[[Format], int]) -> Function:
+    def build(form: Format) -> Function:
+        limit = form.number(limit_of(form))
+
+        def within(x):
+            below = select(limit < x, limit, x)  # the constant first, so that NaN passes
+            return select(-limit > below, -limit, below)
+
+        return within
+
+    return _for_both(build)
+
+
+def _scaled(factor: float) -> Function:
+    def build(form: Format) -> Function:
+        rounded = form.number(factor)
+
+        def scaled(x):
+            return x * rounded
+
+        return scaled
+
+    return _for_both(build)
+
+
+def _flush(form: Format) -> Function:
+    silent, zero = form.number(form.silent), form.number(0)
+
+    def flush(x):
+        return select(absolute(x) < silent, zero, x)
+
+    return flush
+
+
+def _exp2(form: Format) -> Function:
+    lowest, zero = form.number(-form.largest_exponent), form.number(0)
+
+    def exp2(x):
+        s, p = split_exponential(select(lowest > x, lowest, x))
+        return select(x > lowest, fma(s, p, s), zero)
+
+    return exp2
+
+
+#: 2**x as (s, p): 2**x = s * (1 + p), s a power of two, for x within the exponents of normal numbers.
+split_exponential = _for_both(_split)
+#: log(1 + x) for 0 <= x <= 1, as 2 artanh(x / (2 + x)).
+log1p = _chosen(_logarithm(SINGLE, _SINGLE_LOGARITHM), _logarithm(DOUBLE, _DOUBLE_LOGARITHM))
+#: x, limited to the exponents of normal numbers.
+within_exponents = _within(lambda form: form.largest_exponent)
+#: x, limited to where (2**x - 1) / (2**x + 1) has not reached 1 yet.
+within_tanh = _within(lambda form: form.saturated)
+#: log2(e) x and 2 log2(e) x.
+times_log2e, times_two_log2e = _scaled(float(np.log2(np.e))), _scaled(float(2 * np.log2(np.e)))
+#: x, or 0 where |x| is next to nothing: a state that decays must not become subnormal (the silence law).
+flush = _for_both(_flush)
+#: 2**x for x <= 0; 0 where that is no normal number.
+exp2 = _for_both(_exp2)
