@@ -26,7 +26,7 @@ from streamrnn.model import Model, load
 from streamrnn.store import Function
 from streamrnn.stream import Stream
 
-_PER_PROCESS = 8  # functions; the compiler keeps some 30 MB of each
+_PER_PROCESS = 8  # functions; the compiler keeps some 30 MB for each
 
 
 def warmup(
@@ -84,23 +84,25 @@ def _kept(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
     if not functions:
         return
     store.trusted_directory()  # or an error, before the long work
-    n_workers = min(os.cpu_count() or 1, len(functions))
-    # Not forked, which other threads would not survive, and renewed, since the compiler gives no memory back.
-    pool = ProcessPoolExecutor(n_workers, get_context("spawn"), max_tasks_per_child=_PER_PROCESS)
-    try:
-        with _progress("kernels", len(functions)) as advance:
-            with _deaf_children():
-                started = {pool.submit(store.keep, function): function for function in functions}
-            for done in as_completed(started):
-                yield started[done], done.result()
-                advance()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    n_workers = os.cpu_count() or 1
+    at_once = n_workers * _PER_PROCESS
+    with _progress("kernels", len(functions)) as advance:
+        for begin in range(0, len(functions), at_once):  # each time by new processes: the compiler gives no memory back
+            batch = functions[begin : begin + at_once]
+            pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"))
+            try:
+                with _deaf_children():
+                    started = {pool.submit(store.keep, function): function for function in batch}
+                for done in as_completed(started):
+                    yield started[done], done.result()
+                    advance()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Have the processes that begin here, and the thread that replaces them, never see Ctrl-C: they finish what they are at."""
+    """Have the processes that begin here never see Ctrl-C: they finish what they are at."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

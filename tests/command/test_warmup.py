@@ -73,6 +73,8 @@ def test_all_that_a_model_needs_is_there_afterwards(place: Path, archive: Path) 
 def test_without_a_model_it_is_what_there_is(
     place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(warmup, "_PER_PROCESS", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
     assert all(files.read(key_of(*function)) for function in known)
