@@ -7,15 +7,18 @@ from typing import get_args, get_type_hints
 
 from streamrnn.host import widths
 from streamrnn.layers import KINDS
+from streamrnn.layers.layer import DTYPES
 from streamrnn.packing import Width
 from streamrnn.store import Function
 
 
 def kernels() -> list[Function]:
-    """Every kernel that a layer of any kind, variant and size may ask for on this CPU."""
+    """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU."""
     found = []
     for kind, layer in KINDS.items():
-        chosen = dict.fromkeys(width for passes in layer.all_passes for width in widths(passes))
+        chosen = dict.fromkeys(
+            width for dtype in DTYPES.values() for passes in layer.all_passes for width in widths(passes, dtype)
+        )
         for builder in _builders(import_module(f"streamrnn.kernels.{kind}")):
             found += [Function(f"kernels.{kind}.{builder}", width) for width in chosen]
     return found

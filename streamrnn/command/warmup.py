@@ -22,6 +22,7 @@ from streamrnn.command.interruption import undisturbed
 from streamrnn.command.inventory import kernels
 from streamrnn.errors import StreamRNNError
 from streamrnn.layers import Dense
+from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model, load
 from streamrnn.store import Function
 from streamrnn.stream import Stream
@@ -38,7 +39,7 @@ def warmup(
 
     Compiled code is kept in the user's cache directory, or in the one that STREAMRNN_CACHE_DIR names, for this CPU and these
     versions of streamrnn and Numba; what is there already is checked and stays. Without a MODEL every kernel of every kind of
-    layer is compiled, which takes every core for minutes. Ctrl-C ends it; what has been compiled is kept.
+    layer is compiled, which takes every core for many minutes. Ctrl-C ends it; what has been compiled is kept.
 
     A directory in which nothing can be kept is an error here, while a stream would compile in memory.
 
@@ -65,8 +66,9 @@ def warmup(
 
 
 def _all() -> list[Function]:
-    """What every stream needs, as the smallest shows, and the kernels of all layers."""
-    return list(dict.fromkeys(_needed_by([Model([Dense(np.zeros((1, 1), np.float32))])]) + kernels()))
+    """What every stream needs, as the smallest of each type shows, and the kernels of all layers."""
+    smallest = [Model([Dense(np.zeros((1, 1), dtype), dtype=name)]) for name, dtype in DTYPES.items()]
+    return list(dict.fromkeys(_needed_by(smallest) + kernels()))
 
 
 def _needed_by(models: Sequence[Model]) -> list[Function]:

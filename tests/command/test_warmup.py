@@ -13,6 +13,7 @@ import streamrnn.plan
 from streamrnn import Model, Stream, store
 from streamrnn.command import warmup
 from streamrnn.command.inventory import kernels
+from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan
 from streamrnn.store import Function, files
 from streamrnn.store.key import key_of
@@ -40,15 +41,18 @@ def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     return functions
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lanes", ["", "4", "8", "16"])
-def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(lanes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
+    lanes: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STREAMRNN_LANES", lanes)
     asked: dict[str, set[Function]] = {}
     monkeypatch.setattr(streamrnn.plan, "address_of", lambda *function: asked[variant].add(Function(*function)) or 0)
     for variant in VARIANTS:
         asked[variant] = set()
         for size in SIZES if not lanes else SIZES[:1]:
-            Plan(model(variant, inputs=size % 7 + 1, hidden=size))
+            Plan(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype))
     of_every_model = set.intersection(*asked.values())
     assert set.union(*asked.values()) - of_every_model <= set(kernels())
 
