@@ -54,7 +54,7 @@ def measure(
     other = None if source is None else _calls_of(source, model)
     with undisturbed():
         stream = Stream(model)
-        loop = steps_in_a_loop(model, rows, _TURN)
+        loop = steps_in_a_loop(stream, rows, _TURN)
     contenders = {"streamrnn": _Contender(stream.step, list(rows), stream.reset)}
     if other is not None:
         feeds = [other.feed(np.tile(row, (other.n_steps, 1))) for row in rows]

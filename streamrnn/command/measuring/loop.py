@@ -16,11 +16,10 @@ from streamrnn.host import driver_width
 from streamrnn.kernels.compile import compiled
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.panel import Kernel, field
-from streamrnn.model import Model
 from streamrnn.packing import Width
-from streamrnn.plan import Workspace, plan_of
 from streamrnn.record import DONE, HEADER_FIELDS, INPUTS
 from streamrnn.store import loader
+from streamrnn.stream import Stream
 
 Array = NDArray[np.floating[Any]]
 
@@ -49,18 +48,17 @@ def _address(dtype: str) -> int:
     return loader.load(loader.emit(*compiled("command.measuring.loop.single_steps", width)))
 
 
-def steps_in_a_loop(model: Model, rows: Array, n_steps: int) -> Callable[[], Array]:
-    """What takes a stream of the model through `n_steps` single steps from state zero; it returns the last output.
+def steps_in_a_loop(stream: Stream, rows: Array, n_steps: int) -> Callable[[], Array]:
+    """What takes a stream through `n_steps` more single steps, and returns the last output.
 
     rows  (N_ROWS, I) of the model's type, in C order: the inputs, again and again
     """
-    workspace = Workspace(plan_of(model))
-    y = np.zeros(model.output_size, rows.dtype)
+    workspace = stream._workspace  # the same memory as of `step`: where it lies must not make the difference
+    y = np.zeros(stream.model.output_size, rows.dtype)
     run = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(_address(rows.dtype.name))
     arguments = workspace.address, rows.ctypes.data, y.ctypes.data, n_steps
 
     def steps() -> Array:
-        workspace.state[:] = 0
         if run(*arguments) != DONE:
             raise NonFiniteStateError("the model overflows on numbers between -1 and 1; there is nothing to measure")
         return y
