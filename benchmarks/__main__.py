@@ -22,7 +22,7 @@ def main(folder: Path = HERE / "results") -> None:
     folder = Path(os.environ.get("RESULTS", folder))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "bench.json"
-    command = [sys.executable, "-m", "pytest", str(HERE), "-q", "--benchmark-quiet", f"--benchmark-json={path}"]
+    command = [sys.executable, "-m", "pytest", str(HERE), "-q", "-s", "--benchmark-quiet", f"--benchmark-json={path}"]
     ended = subprocess.run([*command, *sys.argv[1:]], stdout=sys.stderr, env=os.environ | ONE_THREAD, check=False)
     if ended.returncode:
         sys.exit(ended.returncode)
