@@ -36,7 +36,7 @@ KINDS: dict[str, Callable[[int], Layer]] = {
 
 def stream_of(layer: Layer, width: Width) -> Stream:
     """A stream whose kernel has this width."""
-    streamrnn.plan.width_for = lambda units, rows, passes: width  # type: ignore[assignment]
+    streamrnn.plan.width_for = lambda units, rows, passes, dtype=np.float32: width  # type: ignore[assignment]
     return Stream(Model([layer]))
 
 
