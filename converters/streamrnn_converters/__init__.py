@@ -1,6 +1,6 @@
 """Converters: models of other frameworks in, proven. Nothing heavy is imported before it is used.
 
-model = from_onnx("vad.onnx")          # or from_torch(module_or_state_dict)
+model = from_onnx("vad.onnx")          # or from_torch(module_or_state_dict), from_checkpoint(path)
 print(verify(model, "vad.onnx"))       # against onnxruntime
 """
 
@@ -8,13 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamrnn_converters.checkpoints import from_checkpoint
     from streamrnn_converters.onnx import from_onnx
     from streamrnn_converters.torch import from_torch
     from streamrnn_converters.verification import verify
 
-_HOMES = {"from_onnx": "onnx", "from_torch": "torch", "verify": "verification"}
+_HOMES = {"from_checkpoint": "checkpoints", "from_onnx": "onnx", "from_torch": "torch", "verify": "verification"}
 
-__all__ = ["from_onnx", "from_torch", "verify"]
+__all__ = ["from_checkpoint", "from_onnx", "from_torch", "verify"]
 
 
 def __getattr__(name: str) -> Any:

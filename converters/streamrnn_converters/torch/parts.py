@@ -40,6 +40,11 @@ class Part:
     def __str__(self) -> str:
         return f"{self.kind} {self.prefix!r}" if self.prefix else self.kind
 
+    @property
+    def entry(self) -> str:
+        """Kind and prefix as a description has them: "lstm:rnn"."""
+        return f"{self.kind}:{self.prefix}"
+
     def tensor(self, name: str) -> str:
         """`name` with the prefix before it."""
         return f"{self.prefix}.{name}" if self.prefix else name

@@ -19,7 +19,7 @@ def recognise(tensors: Tensors) -> list[Part]:
     found: dict[str, str] = {}
     for name, shape in tensors.shapes.items():
         if match := _RECURRENT.fullmatch(name):
-            found[match[1] or ""] = _recurrent(name, shape, tensors)
+            found[match[1] or ""] = recurrent_kind(name, shape, tensors)
         elif (match := _LINEAR.fullmatch(name)) and len(shape) == 2:
             found[match[1] or ""] = "dense"
     if not found:
@@ -40,7 +40,7 @@ def recognise(tensors: Tensors) -> list[Part]:
     return [Part(kind, prefix, LINEAR if kind == "dense" else None)]
 
 
-def _recurrent(name: str, shape: tuple[int, ...], tensors: Tensors) -> str:
+def recurrent_kind(name: str, shape: tuple[int, ...], tensors: Tensors) -> str:
     """The kind by the rows for each hidden unit, which no two kinds share; "" for none. Only an LSTM has a projection."""
     if name.replace("weight_hh", "weight_hr") in tensors:
         return "lstm"

@@ -1,0 +1,92 @@
+"""Imports checkpoints: files of named weights, without the program that made them."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from streamrnn import Model
+from streamrnn.errors import ConversionError, ModelError
+from streamrnn_converters.checkpoints.files import EXTENSIONS, Weights, read_file, read_weights
+from streamrnn_converters.checkpoints.guess import guess
+from streamrnn_converters.checkpoints.nested import wrapper_prefix
+from streamrnn_converters.torch.build import build
+from streamrnn_converters.torch.parts import Part, parse
+from streamrnn_converters.torch.tensors import Tensors
+
+__all__ = ["EXTENSIONS", "Checkpoint", "from_checkpoint", "read_checkpoint"]
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint, imported."""
+
+    model: Model
+    remarks: tuple[str, ...]  # what a user should know: what was guessed, found, left out or converted
+
+
+def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None) -> Model:
+    """The model in a file of weights: .safetensors, .npz, or .pt, .pth, .bin, .ckpt as torch.save writes them.
+
+    path    the tensors are those of a state dict, named and shaped as torch.nn.LSTM, GRU, RNN and Linear have them; a
+            checkpoint may hold it as an entry ({"state_dict": …}), and all names may begin with a wrapper's prefix ("module.")
+    layers  what they are, as for `from_torch`: "lstm:rnn, dense:head:softmax"; None: guessed, where only one answer fits
+    dtype   "float32" (None) or "float64": what the model computes in, to which all weights are converted
+
+    Files of torch.save are read with weights_only=True; what would have to be executed is refused.
+
+    Raises ConversionError, naming the file and the tensor; MissingExtraError where a file needs torch and it is not there.
+    """
+    return read_checkpoint(path, layers, dtype).model
+
+
+def read_checkpoint(
+    path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None
+) -> Checkpoint:
+    """As `from_checkpoint`, with what there is to say of it, which the model's notes keep too."""
+    place = Path(path)
+    wanted = dtype or "float32"
+    try:
+        data = read_file(place)
+        weights = read_weights(data, place.suffix.lower())
+        described = None if layers is None else parse(layers)
+        prefix = wrapper_prefix(weights.tensors)
+        if described is not None and any(part.tensor("").startswith(prefix) for part in described):
+            prefix = ""  # the description has it too
+        tensors = Tensors({name.removeprefix(prefix): value for name, value in weights.tensors.items()})
+        parts = described or guess(tensors)
+        remarks = [
+            *weights.remarks,
+            *([f"all names begin with {prefix!r}, which is left out"] if prefix else []),
+            *([] if described else _on_guess(parts)),
+            *_on_types(weights, wanted),
+        ]
+        source = {
+            "format": weights.format,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "layers": [part.entry for part in parts],
+            "remarks": remarks,
+        }
+        return Checkpoint(Model(build(parts, tensors, wanted), {"source": source}), tuple(remarks))
+    except (ConversionError, ModelError) as error:
+        raise ConversionError(f"{place}: {error}") from error
+
+
+def _on_guess(parts: Sequence[Part]) -> list[str]:
+    remarks = [f'guessed: {", ".join(part.entry for part in parts)}; say --layers "…" to overrule']
+    if any(part.kind == "dense" for part in parts):
+        remarks.append("a checkpoint does not tell the functions behind its Linear layers: taken to have none")
+    return remarks
+
+
+def _on_types(weights: Weights, wanted: str) -> list[str]:
+    """One remark for each type that is converted, and where float64 is kept."""
+    remarks = []
+    for dtype in sorted(set(weights.dtypes.values())):
+        if dtype == wanted == "float64":
+            remarks.append("float64 weights kept: the model computes in float64")
+        elif dtype == "float64":
+            remarks.append("float64 weights rounded to float32; --dtype float64 keeps them")
+        elif dtype != wanted:
+            remarks.append(f"{dtype} weights converted to {wanted}, without loss")
+    return remarks
