@@ -1,15 +1,15 @@
 """`streamrnn import`: a foreign model in, proven, written as an archive."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamrnn.command import exit_codes
+from streamrnn.command.checkpoint import EXTENSIONS, import_checkpoint
 from streamrnn.command.console import complain, show
 from streamrnn.command.proof import prove, read_source
-from streamrnn.errors import StreamRNNError
+from streamrnn.command.target import check_target
 
 
 def import_(
@@ -21,24 +21,47 @@ def import_(
     verified: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with onnxruntime first, or write without a proof.")
     ] = True,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="LAYERS", help='Of a checkpoint, what its tensors are: "lstm:rnn, dense:head:softmax".'),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="DTYPE", help="Of a checkpoint, what the model computes in: float32 or float64.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="REFERENCE", help="For a checkpoint, an .onnx, or an .npz of recorded input and output."),
+    ] = None,
 ) -> None:
-    """Convert an ONNX model, prove it, write it.
+    """Convert an ONNX model or a checkpoint, prove it, write it.
 
     The proof is a comparison with onnxruntime on many signals; the archive keeps it. What cannot be streamed, or is not
     understood, is refused by the name of its node. What cannot be proven is not written.
 
+    A checkpoint (.safetensors, .npz, .pt, .pth, .bin, .ckpt) holds weights and no graph. What they are is guessed where names
+    and shapes leave one answer, or said by --layers: lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu], dense:PREFIX[:FUNCTION]. It
+    is written unproven, or proven --against an ONNX model or a recording, an .npz of "input" and "output", (n_steps, size)
+    each, and the states it began in, "initial_hidden" and "initial_cell", where they were not zero.
+
     \b
-    Exit code 0: proven and written; 3: not proven, not written; 4: written unproven (--no-verify).
+    Exit code 0: proven and written; 3: not proven, not written; 4: written unproven (--no-verify, or a checkpoint alone).
 
     \b
     Examples:
       streamrnn import vad.onnx
       streamrnn import vad.onnx -o models/vad.safetensors
+      streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
     """
+    if against is not None and not verified:
+        raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
+    if source.suffix.lower() in EXTENSIONS:
+        return import_checkpoint(source, target, layers, dtype, against)
+    if layers is not None or dtype is not None or against is not None:
+        raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
     from streamrnn_converters.onnx import read_onnx
 
     target = target or source.with_suffix(".safetensors")
-    _check_place(target, source)
+    check_target(target, source)
     data = read_source(source)
     imported = read_onnx(data)
     model = imported.model
@@ -55,14 +78,3 @@ def import_(
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": source.name} | report.to_json()}).save(target)
     show(f"{target}: written")
-
-
-def _check_place(target: Path, source: Path) -> None:
-    """Raise StreamRNNError where the archive could not be written, or would replace its source: before the long work."""
-    if target.exists() and source.exists() and target.samefile(source):
-        raise StreamRNNError(f"{target}: would replace the model that is read; choose another place")
-    if target.is_dir():
-        raise StreamRNNError(f"{target}: is a directory; name a file in it")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        reason = "cannot be written" if target.parent.is_dir() else "does not exist"
-        raise StreamRNNError(f"{target}: its directory {reason}; choose another place")
