@@ -17,7 +17,7 @@ from streamrnn.kernels.compile import compiled
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.panel import Kernel, field
 from streamrnn.packing import Width
-from streamrnn.record import DONE, HEADER_FIELDS, INPUTS
+from streamrnn.record import DONE
 from streamrnn.store import loader
 from streamrnn.stream import Stream
 
@@ -28,13 +28,12 @@ N_ROWS = 16
 
 
 def single_steps(width: Width) -> Kernel:
-    """`n_steps` calls of the driver with one of N_ROWS inputs at x each, all to the same place y."""
-    advance_plan, itemsize = advance(width), width.itemsize
+    """`n_steps` calls of the driver, with the inputs whose N_ROWS addresses are at `rows` in turn, all to the same place y."""
+    advance_plan = advance(width)
 
-    def steps(plan, x, y, n_steps):
-        stride = field(plan + 8 * HEADER_FIELDS, INPUTS) * itemsize
+    def steps(plan, rows, y, n_steps):
         for step in range(n_steps):
-            status = advance_plan(plan, x + (step & (N_ROWS - 1)) * stride, y, 1)
+            status = advance_plan(plan, field(rows, step & (N_ROWS - 1)), y, 1)
             if status != DONE:
                 return status
         return DONE
@@ -56,12 +55,13 @@ def steps_in_a_loop(stream: Stream, rows: Array, n_steps: int) -> Callable[[], A
     workspace = stream._workspace  # the same memory as of `step`: where it lies must not make the difference
     y = np.zeros(stream.model.output_size, rows.dtype)
     run = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(_address(rows.dtype.name))
-    arguments = workspace.address, rows.ctypes.data, y.ctypes.data, n_steps
+    places = np.array([row.ctypes.data for row in rows], np.int64)
+    arguments = workspace.address, places.ctypes.data, y.ctypes.data, n_steps
 
     def steps() -> Array:
         if run(*arguments) != DONE:
             raise NonFiniteStateError("the model overflows on numbers between -1 and 1; there is nothing to measure")
         return y
 
-    vars(steps)["held"] = workspace, rows  # what the addresses lead to
+    vars(steps)["held"] = workspace, rows, places  # what the addresses lead to
     return steps
