@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from streamrnn.errors import ModelError
 
+_LARGEST = 3.4028234663852886e38  # of float32
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -23,6 +25,14 @@ class Activation:
     softsign          x / (1 + |x|)
     softplus          log(1 + exp(x))
     softmax           exp(x) / sum(exp(x)): over all units at once, so only behind a dense layer
+    exp               exp(x)
+    log               log(x)
+    sqrt              sqrt(x)
+    absolute          |x|
+    reciprocal        1 / x
+    clip              min(max(x, alpha), beta)
+
+    A cell takes those above softmax, a `Dense` or a `Pointwise` layer the others too.
 
     A parameter that is None takes the operator's default. Raises ModelError for an unknown name, a parameter that the
     function does not have, or one that is not finite.
@@ -47,6 +57,12 @@ class Activation:
         "softsign": (None, None),
         "softplus": (None, None),
         "softmax": (None, None),
+        "exp": (None, None),
+        "log": (None, None),
+        "sqrt": (None, None),
+        "absolute": (None, None),
+        "reciprocal": (None, None),
+        "clip": (-_LARGEST, _LARGEST),
     }
 
     def __post_init__(self) -> None:
@@ -63,6 +79,11 @@ class Activation:
                 raise ModelError(f"activation {self.name!r}: {parameter}={value!r} is not a finite number")
             else:
                 object.__setattr__(self, parameter, float(value))
+
+    @property
+    def fits_cells(self) -> bool:
+        """Whether it is one of ONNX's for recurrent cells."""
+        return self.code < list(self.DEFAULTS).index("softmax")
 
     @property
     def code(self) -> int:

@@ -44,23 +44,23 @@ def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.
 
     units   of the layer
     rows    of its weights: inputs and hidden units
-    passes  gates that are summed at once, for each pass over the weights
+    passes  gates that are summed at once, for each pass over the weights; none, where there are no weights
     dtype   of the layer
 
     The environment variable STREAMRNN_LANES (4, 8 or 16; half of it for float64) takes the lanes out of this choice. The bits
     of a result never depend on it. Raises StreamRNNError for another value.
     """
-    candidates = [width for width in widths(passes, dtype) if not width.ahead]
-    cycles = {width: _cycles(width, units, rows, passes) for width in candidates}
-    about_best = [width for width in candidates if cycles[width] <= _ABOUT * min(cycles.values())]
-    chosen = min(about_best, key=lambda width: width.units)
-    return chosen._replace(ahead=_AHEAD if _weight_bytes(chosen, units, rows, passes) > _SECOND_CACHE else 0)
+    if not passes:
+        return widths(passes, dtype)[0]
+    chosen = _best(units, rows, passes, dtype)
+    return _far(passes, dtype) if _weight_bytes(chosen, units, rows, passes) > _SECOND_CACHE else chosen
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
     """Every width that `width_for` can choose for layers with these passes. Raises as it does."""
-    near = _forced(dtype) or _candidates(max(passes), dtype)
-    return [width._replace(ahead=ahead) for ahead in (0, _AHEAD) for width in near]
+    if not passes:
+        return [(_forced(dtype) or driver_width(dtype))._replace(blocks=1)]
+    return [*_candidates(max(passes), dtype), _far(passes, dtype)]
 
 
 # What the choice of a width rests on; benchmarks/tune.py prints the times to compare it with.
@@ -72,27 +72,42 @@ _SECOND_CACHE = 3 << 20  # and in the second, or nearly so; from there on it pay
 _AHEAD = 2048  # bytes
 _PER_PANEL = 30.0  # cycles to begin a panel
 _PER_CELL = 12.0  # cycles of the activations of one vector of units
-_ABOUT = 1.01  # what differs by less is equal
+_ABOUT = 1.001  # what differs by less is equal
 
 
-def _forced(dtype: DType) -> list[Width]:
+def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType) -> Width:
+    candidates = _candidates(max(passes), dtype)
+    cycles = {width: _cycles(width, units, rows, passes) for width in candidates}
+    about_best = [width for width in candidates if cycles[width] <= _ABOUT * min(cycles.values())]
+    return min(about_best, key=lambda width: width.units)
+
+
+def _far(passes: tuple[int, ...], dtype: DType) -> Width:
+    """For weights beyond the second cache: what is best for a large layer, whose last panel hardly matters."""
+    return _best(1024, 2048, passes, dtype)._replace(ahead=_AHEAD)
+
+
+def _forced(dtype: DType) -> Width | None:
     lanes = os.environ.get(_FORCED)
     if not lanes:
-        return []
+        return None
     if lanes not in ("4", "8", "16"):
         raise StreamRNNError(f"{_FORCED}={lanes!r} is not a vector width; set it to 4, 8 or 16, or unset it")
-    return [Width(int(lanes) * _SINGLE // np.dtype(dtype).itemsize, 2, dtype)]
+    return Width(int(lanes) * _SINGLE // np.dtype(dtype).itemsize, 2, dtype)
 
 
 def _candidates(gates: int, dtype: DType) -> list[Width]:
     """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512."""
+    if forced := _forced(dtype):
+        return [forced]
     base = min(widest_vector(), 32)
     lanes = base // np.dtype(dtype).itemsize
     room = n_registers(Width(lanes, 1, dtype)) - 4
     found = []
     for vectors in range(1, 9):
-        if gates * vectors <= room:
-            paired = base == 32 and vectors % 2 == 0  # into vectors of AVX-512; LLVM splits them where there are none
+        paired = base == 32 and vectors % 2 == 0  # into vectors of AVX-512; LLVM splits them where there are none
+        halves = _full_rate_vector() == 64 and not paired and vectors > 1  # no faster than the next even number
+        if gates * vectors <= room and not halves:
             found.append(Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype))
     return found
 

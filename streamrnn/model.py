@@ -17,15 +17,22 @@ from streamrnn.layers.layer import DTYPES, from_json
 
 
 class Model:
-    """Layers, each fed by the one before. Immutable, and shared freely between streams and threads.
+    """Layers, each fed by the one before, or by those that `sources` names. Immutable, and shared between streams and threads.
 
-    layers  at least one `LSTM`, `GRU`, `RNN` or `Dense`, in the order in which a step passes through them
-    notes   free JSON about the model, kept in its archive: where it came from, how it was proven
+    layers   at least one, in the order in which a step passes through them; the last one gives the output
+    notes    free JSON about the model, kept in its archive: where it came from, how it was proven
+    sources  for each layer the places that it reads: the numbers of layers before it, -1 for the model's input.
+             None: each reads the one before
 
-    Raises ModelError where the sizes or types of two layers do not meet, or the notes are not JSON.
+    Raises ModelError where sizes or types do not meet, nobody reads a layer, or the notes are not JSON.
     """
 
-    def __init__(self, layers: Sequence[Layer], notes: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        notes: Mapping[str, Any] | None = None,
+        sources: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         try:
             self._layers = tuple(layers)
         except TypeError:
@@ -36,12 +43,7 @@ class Model:
         for index, layer in enumerate(self._layers):
             if not isinstance(layer, Layer):
                 raise ModelError(f"layer {index}: {layer!r} is not a layer; known kinds: {', '.join(KINDS)}")
-        for index, (before, after) in enumerate(zip(self._layers, self._layers[1:], strict=False), 1):
-            if before.output_size != after.input_size:
-                raise ModelError(
-                    f"layer {index} ({after.kind}): takes {after.input_size} values, "
-                    f"but layer {index - 1} ({before.kind}) gives {before.output_size}"
-                )
+        self._sources = _checked_sources(self._layers, sources)
         for index, layer in enumerate(self._layers):
             if layer.dtype != self._layers[0].dtype:
                 raise ModelError(
@@ -56,6 +58,11 @@ class Model:
         return self._layers
 
     @property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """For each layer the places that it reads: the numbers of layers before it, -1 for the model's input."""
+        return self._sources
+
+    @property
     def notes(self) -> dict[str, Any]:
         """A copy of what is known about the model; not part of its fingerprint."""
         return deepcopy(self._notes)
@@ -63,7 +70,7 @@ class Model:
     @property
     def input_size(self) -> int:
         """Values that one step takes."""
-        return self._layers[0].input_size
+        return self._layers[0].input_sizes[self._sources[0].index(-1)]
 
     @property
     def output_size(self) -> int:
@@ -87,11 +94,11 @@ class Model:
 
     def with_notes(self, notes: Mapping[str, Any]) -> "Model":
         """The same model with other notes."""
-        return Model(self._layers, notes)
+        return Model(self._layers, notes, self._sources)
 
     def astype(self, dtype: str) -> "Model":
         """The same model in float32 or float64. Raises ModelError for another type, or a weight that is not finite in it."""
-        return Model([layer.astype(dtype) for layer in self._layers], self._notes)
+        return Model([layer.astype(dtype) for layer in self._layers], self._notes, self._sources)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to an archive (streamrnn/archive.py), whole or not at all.
@@ -104,14 +111,23 @@ class Model:
         archive.write(path, archive.Archive(tensors, self._description(), self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Model, (self._layers, self._notes)
+        return Model, (self._layers, self._notes, self._sources)
 
     def __repr__(self) -> str:
-        kinds = " → ".join(f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers)
-        return f"<Model {kinds}, {self.n_parameters} parameters>"
+        kinds = [f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers]
+        if self._sources != _chain(self._layers):
+            kinds = [
+                f"{index}: {kind} of {_named(reads)}"
+                for index, (kind, reads) in enumerate(zip(kinds, self._sources, strict=True))
+            ]
+        return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters>"
 
     def _description(self) -> list[dict[str, Any]]:
-        return [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+        whole: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+        if self._sources != _chain(self._layers):
+            for described, reads in zip(whole, self._sources, strict=True):
+                described["reads"] = list(reads)
+        return whole
 
     def _hash(self) -> str:
         digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
@@ -132,11 +148,48 @@ def load(path: str | os.PathLike[str]) -> Model:
             layers.append(_layer(description, f"{index}.", left))
         if left:
             raise ModelError(f"tensor {next(iter(left))!r} belongs to no layer")
-        return Model(layers, notes)
+        sources = [description["reads"] for description in descriptions if "reads" in description]
+        return Model(layers, notes, sources or None)
     except ModelError as error:
         raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
+
+
+def _chain(layers: Sequence[Layer]) -> tuple[tuple[int, ...], ...]:
+    return tuple((index - 1,) for index in range(len(layers)))
+
+
+def _named(reads: Sequence[int]) -> str:
+    return ", ".join("the input" if place == -1 else f"layer {place}" for place in reads)
+
+
+def _checked_sources(layers: Sequence[Layer], sources: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]:
+    """The sources as tuples. Raises ModelError where they do not fit the layers, or leave one unread."""
+    try:
+        checked = _chain(layers) if sources is None else tuple(tuple(reads) for reads in sources)
+    except TypeError:
+        raise ModelError(f"sources: {sources!r} is not a sequence of places for each layer") from None
+    if len(checked) != len(layers):
+        raise ModelError(f"sources: {len(checked)} given, but there are {len(layers)} layers")
+    gives: dict[int, int] = {}
+    for index, (layer, reads) in enumerate(zip(layers, checked, strict=True)):
+        where = f"layer {index} ({layer.kind})"
+        if len(reads) != len(layer.input_sizes):
+            raise ModelError(f"{where}: reads {len(layer.input_sizes)} places, but {len(reads)} are named")
+        for place, takes in zip(reads, layer.input_sizes, strict=True):
+            if isinstance(place, bool) or not isinstance(place, int) or not -1 <= place < index:
+                raise ModelError(f"{where}: reads {place!r}, which is neither a layer before it nor -1, the input")
+            if gives.setdefault(place, takes) != takes:
+                named = "the input" if place == -1 else f"layer {place} ({layers[place].kind})"
+                raise ModelError(f"{where}: takes {takes} values, but {named} gives {gives[place]}")
+        gives[index] = layer.output_size
+    unread = set(range(-1, len(layers) - 1)).difference(*checked)
+    if unread:
+        raise ModelError(f"{_named([min(unread)])} is read by no layer; leave it out, or read it")
+    if -1 not in checked[0]:
+        raise ModelError(f"layer 0 ({layers[0].kind}): must read -1, the input")
+    return checked
 
 
 def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:

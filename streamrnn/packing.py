@@ -66,11 +66,12 @@ class Op:
     input_size: int
     output_size: int
     hidden_size: int  # units of the panels
-    weights: Array  # (any,)
+    weights: Array = field(default_factory=lambda: np.zeros(0, np.float32))  # (any,)
     state: Mapping[str, Array] = field(default_factory=dict)  # name -> initial value, (size,) each
     gates: int = 1  # of a unit, over all passes
     scratch: int = 0  # vectors of working memory, each as long as a padded state vector
     constants: Array = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
+    table: tuple[int, ...] = ()  # and of integers
 
 
 def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:

@@ -20,10 +20,13 @@ from streamrnn.record import (
     INPUT_SLOT,
     INPUTS,
     KERNEL,
+    N_INPUTS,
     N_OPS,
+    N_READS,
     OUTPUT_SLOT,
     OUTPUTS,
     PANELS,
+    READS,
     READY,
     RECORD_FIELDS,
     SCRATCH,
@@ -33,6 +36,7 @@ from streamrnn.record import (
     STATE_BLOCK,
     STATE_BYTES,
     STRIDE,
+    TABLE,
     TARGET,
     TILE,
     WEIGHTS,
@@ -63,6 +67,8 @@ class Plan:
         self.ops: list[Op] = []
         self.widths: list[Width] = []
         self.kernels: list[int] = []
+        self.sources = model.sources
+        self.input_size, self.output_size = model.input_size, model.output_size
         self.dtype: DType = model.dtype.type
         self._kept: list[Array] = []  # what the addresses below point to
         for layer in model.layers:
@@ -77,25 +83,21 @@ class Plan:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes that one step reads."""
+        """Bytes of weights that one step reads."""
         return sum(op.weights.nbytes for op in self.ops)
 
     @property
-    def input_size(self) -> int:
-        """Values that one step takes."""
-        return self.ops[0].input_size
-
-    @property
-    def output_size(self) -> int:
-        """Values that one step gives."""
-        return self.ops[-1].output_size
+    def step_bytes(self) -> int:
+        """Bytes that one step moves, weights and values."""
+        return self.weight_bytes + np.dtype(self.dtype).itemsize * sum(op.input_size + op.output_size for op in self.ops)
 
     @cached_property
     def strides(self) -> list[int]:
         """Values from one state or scratch vector of an op to the next: whole panels, and whole cache lines."""
         strides, line = [], driver_width(self.dtype).lanes
         for op, width in zip(self.ops, self.widths, strict=True):
-            longest = max(width.padded(op.hidden_size), width.padded(op.output_size))
+            units = [op.hidden_size, op.output_size, *(initial.size for initial in op.state.values())]
+            longest = max(width.padded(n) for n in units)
             strides.append(-(-longest // line) * line)
         return strides
 
@@ -103,7 +105,7 @@ class Plan:
     def ready_sizes(self) -> list[int]:
         """Values of room that each op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
         return [
-            TILE_STEPS * op.gates * width.padded(op.hidden_size) if op.input_size >= READY_FROM else 0
+            TILE_STEPS * op.gates * width.padded(op.hidden_size) if op.weights.size and op.input_size >= READY_FROM else 0
             for op, width in zip(self.ops, self.widths, strict=True)
         ]
 
@@ -125,6 +127,11 @@ def plan_of(model: Model) -> Plan:
     return plan
 
 
+def _slot(place: int) -> int:
+    """The slot of a place that a layer reads: -1, the input, or a layer's number."""
+    return INPUT_SLOT if place == -1 else OUTPUT_SLOT + 1 + place
+
+
 class Workspace:
     """The memory of one stream, and the table (streamrnn/record.py) that leads a driver through it.
 
@@ -142,11 +149,19 @@ class Workspace:
         self._between = [aligned(TILE_STEPS * op.output_size, plan.dtype) for op in plan.ops[:-1]]
         self._ready = [aligned(size, plan.dtype) for size in plan.ready_sizes]
         self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
+        self._reads = [np.array(reads, np.int64) for reads in self._places_read(plan)]
+        self._tables = [np.array(op.table, np.int64) for op in plan.ops]
         self.vectors = self._views(plan)
         self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
         self._fill_header(plan)
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
+
+    def _places_read(self, plan: Plan) -> Iterator[list[tuple[int, int]]]:
+        """For each op the (address of the slot, values per step) of the places that it reads."""
+        sizes = [plan.input_size, *(op.output_size for op in plan.ops)]
+        for reads in plan.sources:
+            yield [(self._slots.ctypes.data + 8 * _slot(place), sizes[1 + place]) for place in reads]
 
     @contextmanager
     def unchanged_by_errors(self) -> Iterator[None]:
@@ -178,6 +193,7 @@ class Workspace:
             STATE_BLOCK: self.state.ctypes.data,
             BACKUP: self._backup.ctypes.data,
             STATE_BYTES: self.state.nbytes,
+            N_INPUTS: plan.input_size,
         }
         for position, value in header.items():
             self._table[position] = value
@@ -189,8 +205,8 @@ class Workspace:
             last = index == len(plan.ops) - 1
             fields = {
                 KERNEL: plan.kernels[index],
-                SOURCE: INPUT_SLOT if index == 0 else index + 1,
-                TARGET: OUTPUT_SLOT if last else index + 2,
+                SOURCE: _slot(plan.sources[index][0]),
+                TARGET: OUTPUT_SLOT if last else _slot(index),
                 INPUTS: op.input_size,
                 OUTPUTS: op.output_size,
                 HIDDEN: op.hidden_size,
@@ -200,6 +216,9 @@ class Workspace:
                 SCRATCH: scratch,
                 STRIDE: stride * itemsize,
                 CONSTANTS: plan.constants[index],
+                TABLE: self._tables[index].ctypes.data,
+                N_READS: len(plan.sources[index]),
+                READS: self._reads[index].ctypes.data,
                 READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
             }
             for position, value in fields.items():

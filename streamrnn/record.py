@@ -20,17 +20,21 @@ SCRATCH: Final = 9  # address of the first scratch vector
 STRIDE: Final = 10  # bytes from one state or scratch vector to the next
 CONSTANTS: Final = 11  # address of what else the kernel reads
 READY: Final = 12  # address of room for the input sums of a tile of steps; 0 where they are not worth making ahead
-RECORD_FIELDS: Final = 13
+TABLE: Final = 13  # address of integers that the kernel reads
+N_READS: Final = 14  # places that it reads
+READS: Final = 15  # address of their (address of the slot, values per step)
+RECORD_FIELDS: Final = 16
 
-# The plan header, before the op records. A slot is where a value lies between two ops: (address, values per step).
+# The plan header, before the op records. A slot holds the address of rows between two ops, or of the input or output.
 N_OPS: Final = 0
 TILE: Final = 1  # most steps that pass through all ops before the next ones follow
-SLOTS: Final = 2  # address of the slots; the address of slot 0 (input) and slot 1 (output) comes with the call
+SLOTS: Final = 2  # address of the slots; the driver puts the rows of the call into slot 0 (input) and slot 1 (output)
 STATE_BLOCK: Final = 3  # address of the block that holds all state vectors
 BACKUP: Final = 4  # address of a block as large, for the state before the call
 STATE_BYTES: Final = 5  # of that block: whole cache lines
 BUSY: Final = 6  # not 0 while a caller is in the stream
-HEADER_FIELDS: Final = 7
+N_INPUTS: Final = 7  # values of a step's input
+HEADER_FIELDS: Final = 8
 
 INPUT_SLOT: Final = 0
 OUTPUT_SLOT: Final = 1
@@ -39,3 +43,4 @@ OUTPUT_SLOT: Final = 1
 DONE: Final = 0
 INPUT_NOT_FINITE: Final = 1
 STATE_NOT_FINITE: Final = 2
+NO_SUCH_ENTRY: Final = 3  # an index that is no entry of an embedding

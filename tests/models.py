@@ -14,7 +14,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Activation, Dense, Layer, Model
+from streamrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    Affine,
+    Conv1d,
+    Dense,
+    Layer,
+    LayerNorm,
+    Model,
+    Pointwise,
+    PRelu,
+    Select,
+    Softmax,
+)
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
@@ -104,6 +119,11 @@ def dense(rng: Rng, inputs: int, outputs: int, gain: float = 1.0, **options: Any
     return Dense(uniform(rng, bound, outputs, inputs), uniform(rng, bound, outputs), **options)
 
 
+def conv1d(rng: Rng, inputs: int, outputs: int, gain: float = 1.0, *, taps: int = 3, dilation: int = 1) -> Conv1d:
+    bound = gain / math.sqrt(inputs * taps)
+    return Conv1d(uniform(rng, bound, outputs, inputs, taps), uniform(rng, bound, outputs), dilation)
+
+
 Build = Callable[[Rng, int, int, float], Layer]
 
 
@@ -139,10 +159,22 @@ VARIANTS: dict[str, Build] = {
     "dense-relu": _with(dense, activation="relu"),
     "dense-softmax": _with(dense, activation="softmax"),
     "dense-elu": _with(dense, activation=Activation("elu", 1.4)),
+    "conv1d": lambda rng, inputs, hidden, gain=1.0: conv1d(rng, inputs, hidden, gain),
+    "conv1d-dilated": lambda rng, inputs, hidden, gain=1.0: conv1d(rng, inputs, hidden, gain, taps=2, dilation=3),
+    "pointwise-tanh": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "tanh"),
+    "pointwise-sigmoid": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "sigmoid"),
+    "pointwise-relu": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "relu"),
+    "pointwise-clip": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, Activation("clip", -0.3, 0.7)),
+    "prelu": lambda rng, inputs, hidden, gain=1.0: PRelu(uniform(rng, gain, inputs)),
+    "affine": lambda rng, inputs, hidden, gain=1.0: Affine(uniform(rng, gain, inputs), uniform(rng, gain, inputs)),
+    "softmax": lambda rng, inputs, hidden, gain=1.0: Softmax(inputs),
+    "layernorm": lambda rng, inputs, hidden, gain=1.0: LayerNorm(uniform(rng, gain, inputs), uniform(rng, gain, inputs), 0.1),
+    "select-part": lambda rng, inputs, hidden, gain=1.0: Select(inputs, tuple(range(inputs // 2, inputs))),
+    "select-any-order": lambda rng, inputs, hidden, gain=1.0: Select(inputs, tuple(rng.integers(0, inputs, hidden).tolist())),
 }
 
-#: Variants that carry a state.
-RECURRENT = [name for name in VARIANTS if not name.startswith("dense")]
+#: Variants with recurrent units, from which a state that decays, or an initial state, is to be had.
+RECURRENT = [name for name in VARIANTS if name.startswith(("lstm", "gru", "rnn"))]
 
 
 def model(*variants: str, inputs: int = 3, hidden: int = 9, gain: float = 1.0, seed: int = 0) -> Model:

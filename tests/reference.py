@@ -37,6 +37,12 @@ ACTIVATIONS: dict[str, tuple[Callable[[Vector, float, float], Vector], float, fl
     "softsign": (lambda x, a, b: x / (1 + np.abs(x)), 0.0, 0.0),
     "softplus": (lambda x, a, b: np.logaddexp(0, x), 0.0, 0.0),
     "softmax": (lambda x, a, b: softmax(x), 0.0, 0.0),
+    "exp": (lambda x, a, b: np.exp(x), 0.0, 0.0),
+    "log": (lambda x, a, b: np.log(x), 0.0, 0.0),
+    "sqrt": (lambda x, a, b: np.sqrt(x), 0.0, 0.0),
+    "absolute": (lambda x, a, b: np.abs(x), 0.0, 0.0),
+    "reciprocal": (lambda x, a, b: 1 / x, 0.0, 0.0),
+    "clip": (lambda x, a, b: np.clip(x, a, b), -float(np.finfo(np.float32).max), float(np.finfo(np.float32).max)),
 }
 
 
@@ -109,13 +115,44 @@ def dense_step(layer: Any, x: Vector) -> Vector:
     return activate(layer.activation, wide(layer, "weights") @ x + wide(layer, "bias"))
 
 
+def conv1d_step(layer: Any, x: Vector, states: States) -> tuple[Vector, States]:
+    """One step of ONNX Conv-11 over time, padded in front only: the state is what came before, oldest first."""
+    weights = wide(layer, "weights")
+    _, inputs, taps = weights.shape
+    window = np.concatenate([states["x"].reshape(-1, inputs), x[None]])
+    y = wide(layer, "bias") + sum(weights[:, :, tap] @ window[tap * layer.dilation] for tap in range(taps))
+    return y, {"x": window[1:].ravel()}
+
+
+def layernorm_step(layer: Any, x: Vector) -> Vector:
+    """ONNX LayerNormalization-17."""
+    return (x - x.mean()) / np.sqrt(x.var() + layer.epsilon) * wide(layer, "scale") + wide(layer, "bias")
+
+
+#: kind -> (layer, what each place gives) -> output, of layers without a state.
+STATELESS: dict[str, Callable[..., Vector]] = {
+    "dense": dense_step,
+    "pointwise": lambda layer, x: activate(layer.activation, x),
+    "prelu": lambda layer, x: np.where(x < 0, wide(layer, "slope") * x, x),
+    "affine": lambda layer, x: wide(layer, "scale") * x + wide(layer, "shift"),
+    "softmax": lambda layer, x: softmax(x),
+    "layernorm": layernorm_step,
+    "embedding": lambda layer, x: wide(layer, "table")[int(x[0])],
+    "select": lambda layer, x: x[list(layer.indices)],
+    "concat": lambda layer, *places: np.concatenate(places),
+    "arithmetic": lambda layer, a, b: {"add": a + b, "subtract": a - b, "multiply": a * b, "divide": a / b}[layer.operation],
+}
+
 STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 
 
 def initial_states(layer: Any) -> States:
-    """The states before the first step, {} for a dense layer."""
-    if layer.kind == "dense":
+    """The states before the first step, {} for a layer without."""
+    if layer.kind in STATELESS:
         return {}
+    if layer.kind == "conv1d":
+        _, inputs, taps = np.asarray(layer.weights).shape
+        return {"x": np.zeros((taps - 1) * layer.dilation * inputs)}
     recurrent = np.asarray(layer.recurrent_weights)
     states = {"h": wide(layer, "initial_hidden") + np.zeros(recurrent.shape[2])}
     if layer.kind == "lstm":
@@ -123,23 +160,30 @@ def initial_states(layer: Any) -> States:
     return states
 
 
-def run_layer(layer: Any, signal: ArrayLike, states: States | None = None) -> tuple[NDArray[np.float64], States]:
-    """Outputs, (n_steps, output_size), of one layer over a signal, (n_steps, input_size), and the states it ends in."""
-    signal = np.asarray(signal, np.float64)
+def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> tuple[NDArray[np.float64], States]:
+    """Outputs, (n_steps, output_size), of one layer over signals, (n_steps, size) each, and the states it ends in."""
     states = initial_states(layer) if states is None else states
-    if layer.kind == "dense":
-        return np.array([dense_step(layer, x) for x in signal]), {}
     outputs = []
-    for x in signal:
-        states = STEPS[layer.kind](layer, x, states)
-        outputs.append(states["h"])
+    for places in zip(*(np.asarray(signal, np.float64) for signal in signals), strict=True):
+        if layer.kind in STATELESS:
+            outputs.append(STATELESS[layer.kind](layer, *places))
+        elif layer.kind == "conv1d":
+            y, states = conv1d_step(layer, *places, states)
+            outputs.append(y)
+        else:
+            states = STEPS[layer.kind](layer, *places, states)
+            outputs.append(states["h"])
     return np.array(outputs), states
 
 
 def run(model: Any, signal: ArrayLike) -> tuple[NDArray[np.float64], tuple[States, ...]]:
-    """Outputs of a whole model, anything with `layers`, from its initial states, and the states it ends in by layer."""
-    outputs, ends = np.asarray(signal, np.float64), []
-    for layer in model.layers:
-        outputs, states = run_layer(layer, outputs)
+    """Outputs of a whole model from its initial states, and the states it ends in by layer.
+
+    A model is anything with `layers`, which read each other as its `sources` say, or else form a chain.
+    """
+    gives, ends = {-1: np.asarray(signal, np.float64)}, []
+    sources = getattr(model, "sources", None) or [(index - 1,) for index in range(len(model.layers))]
+    for index, (layer, reads) in enumerate(zip(model.layers, sources, strict=True)):
+        gives[index], states = run_layer(layer, *(gives[place] for place in reads))
         ends.append(states)
-    return outputs, tuple(ends)
+    return gives[len(model.layers) - 1], tuple(ends)

@@ -34,7 +34,8 @@ def test_what_is_not_a_stack_of_layers_is_refused(layers: object) -> None:
 def test_equal_models_have_equal_fingerprints(variant: str) -> None:
     one, same, other = model(variant), model(variant), model(variant, seed=1)
     assert one.fingerprint == same.fingerprint == pickle.loads(pickle.dumps(one)).fingerprint
-    assert one.fingerprint != other.fingerprint
+    has_weights = bool(one.layers[0].tensors()) or variant == "select-any-order"
+    assert (one.fingerprint != other.fingerprint) == has_weights
     assert len(bytes.fromhex(one.fingerprint)) == 32
 
 

@@ -257,4 +257,4 @@ def test_a_layer_goes_on_from_the_states_it_ended_in() -> None:
     signal = numbers(np.random.default_rng(21), N_STEPS, N_INPUTS)
     whole, _ = reference.run_layer(layer, signal)
     _, states = reference.run_layer(layer, signal[:17])
-    np.testing.assert_array_equal(reference.run_layer(layer, signal[17:], states)[0], whole[17:])
+    np.testing.assert_array_equal(reference.run_layer(layer, signal[17:], states=states)[0], whole[17:])

@@ -8,6 +8,7 @@ import typer
 from streamrnn.command import exit_codes
 from streamrnn.command.bench import bench
 from streamrnn.command.console import complain
+from streamrnn.command.doctor import doctor
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
 from streamrnn.command.run import run
@@ -26,6 +27,7 @@ application = typer.Typer(
 )
 application.command("import")(import_)
 application.command("verify")(verify)
+application.command("doctor")(doctor)
 application.command("inspect")(inspect)
 application.command("run")(run)
 application.command("warmup")(warmup)
@@ -48,6 +50,7 @@ def streamrnn(
 
     \b
     streamrnn import vad.onnx                    convert, prove against onnxruntime, write vad.safetensors
+    streamrnn doctor w.npz --against io.npz      which convention weights of unknown origin follow
     streamrnn inspect vad.safetensors            layers, sizes, provenance
     streamrnn run vad.safetensors < in.csv       one output line for each input line, as it arrives
     streamrnn warmup vad.safetensors             compile now what it will need, so that no stream waits

@@ -24,14 +24,15 @@ def describe(model: Model) -> dict[str, Any]:
         "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),
         "state_values": n_states,
         "state_bytes": n_states * model.dtype.itemsize,
-        "layers": [_describe_layer(layer) for layer in model.layers],
+        "layers": [_describe_layer(layer, reads) for layer, reads in zip(model.layers, model.sources, strict=True)],
         "notes": model.notes,
     }
 
 
-def _describe_layer(layer: Layer) -> dict[str, Any]:
+def _describe_layer(layer: Layer, reads: tuple[int, ...]) -> dict[str, Any]:
     return {
         "kind": layer.kind,
+        "reads": list(reads),  # numbers of layers; -1 is the input
         "input_size": layer.input_size,
         "units": layer.n_units,
         "output_size": layer.output_size,

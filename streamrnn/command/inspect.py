@@ -57,13 +57,14 @@ def _layers(layers: list[dict[str, Any]]) -> Table:
         table.add_column(name, header_style="bold")
     for name in ("inputs", "units", "outputs", "parameters"):
         table.add_column(name, header_style="bold", justify="right")
-    for name in ("state", "options"):
+    for name in ("reads", "state", "options"):
         table.add_column(name, header_style="bold")
     for index, layer in enumerate(layers):
         sizes = [layer[name] for name in ("input_size", "units", "output_size", "parameters")]
         state = ", ".join(f"{name} {size}" for name, size in layer["state"].items())
         options = "; ".join(_option(name, value) for name, value in layer["options"].items())
-        table.add_row(str(index), layer["kind"], *map(str, sizes), state or "-", options or "-")
+        reads = ", ".join("input" if place == -1 else str(place) for place in layer["reads"])
+        table.add_row(str(index), layer["kind"], *map(str, sizes), reads, state or "-", options or "-")
     return table
 
 

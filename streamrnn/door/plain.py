@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
 from streamrnn.packing import Array
 from streamrnn.plan import Workspace
-from streamrnn.record import INPUT_NOT_FINITE, STATE_NOT_FINITE
+from streamrnn.record import INPUT_NOT_FINITE, NO_SUCH_ENTRY, STATE_NOT_FINITE
 
 _ADDRESS = ctypes.c_int64
 _KEEPS_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 
-#: Weights that `process` reads before it looks for Ctrl-C: about 10 ms.
+#: Bytes that `process` moves before it looks for Ctrl-C: about 10 ms.
 _UNINTERRUPTED_BYTES = 100_000_000
 
 
@@ -36,7 +36,7 @@ class PlainDoor:
         self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
         self._lock = threading.Lock()
-        self._n_uninterrupted = max(1, _UNINTERRUPTED_BYTES // workspace.plan.weight_bytes)
+        self._n_uninterrupted = max(1, _UNINTERRUPTED_BYTES // workspace.plan.step_bytes)
 
     def __enter__(self) -> None:
         """Hold the stream. Raises StreamBusyError where another caller does."""
@@ -123,6 +123,10 @@ def _explain(status: int, x: Array) -> None:
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise NonFiniteInputError(
             f"input{list(place)} is {x[place]}; the state is as it was; leave the value out, or replace it by a number"
+        )
+    if status == NO_SUCH_ENTRY:
+        raise InputError(
+            "an index is no whole number, or not one of the embedding's entries; the call is undone; give indices from 0 on"
         )
     if status == STATE_NOT_FINITE:
         raise NonFiniteStateError(

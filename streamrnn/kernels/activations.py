@@ -9,7 +9,9 @@ import numpy as np
 
 from streamrnn.activation import Activation
 from streamrnn.kernels.exponential import (
+    exp,
     exp2,
+    log,
     log1p,
     split_exponential,
     times_log2e,
@@ -18,7 +20,7 @@ from streamrnn.kernels.exponential import (
     within_tanh,
 )
 from streamrnn.kernels.inline import inline
-from streamrnn.simd.arithmetic import absolute, fma, select
+from streamrnn.simd.arithmetic import absolute, fma, select, square_root
 from streamrnn.simd.memory import load_like
 
 # Exact in every type, so that they take that of the number beside them.
@@ -37,7 +39,14 @@ ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
     _ELU,
     _SOFTSIGN,
     _SOFTPLUS,
-) = (np.float32(code) for code, name in enumerate(Activation.DEFAULTS) if name != "softmax")
+    _,
+    _EXP,
+    _LOG,
+    _SQRT,
+    _ABSOLUTE,
+    _RECIPROCAL,
+    _CLIP,
+) = map(np.float32, range(len(Activation.DEFAULTS)))
 
 
 @inline
@@ -96,6 +105,25 @@ def sigmoid(x):
 def softplus(x):
     """log(1 + exp(x)), as max(0, x) + log(1 + exp(-|x|))."""
     return relu(x) + log1p(exp2(times_log2e(-absolute(x))))
+
+
+@inline
+def transform(options, place, x):
+    """As `activate`, and the functions that are no cell's."""
+    code = load_like(options, place, x)
+    if code == _EXP:
+        return exp(x)
+    if code == _LOG:
+        return log(x)
+    if code == _SQRT:
+        return square_root(x)
+    if code == _ABSOLUTE:
+        return absolute(x)
+    if code == _RECIPROCAL:
+        return ONE / x
+    if code == _CLIP:
+        return above(load_like(options, place + 1, x), below(load_like(options, place + 2, x), x))
+    return activate(options, place, x)
 
 
 @inline

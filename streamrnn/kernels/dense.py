@@ -4,14 +4,14 @@ Each builder makes a kernel for one width: int64 (record, source, target, n_step
 `source`, writes `n_steps` rows of O at `target`, and answers DONE. Nothing may alias. ONNX Gemm-13; torch.nn.Linear.
 """
 
-from streamrnn.kernels.activations import activate, sigmoid2, tanh2
 from streamrnn.kernels.activations import relu as positive
-from streamrnn.kernels.exponential import exp2
+from streamrnn.kernels.activations import sigmoid2, tanh2, transform
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, input_sums, ready_sums, row_copy
+from streamrnn.kernels.softmax import normalize
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, DONE, INPUTS, OUTPUTS, PANELS, READY, SCRATCH, WEIGHTS
-from streamrnn.simd.memory import load, load_scalar, store
+from streamrnn.simd.memory import store
 
 
 @inline
@@ -73,30 +73,7 @@ def _relu(options, x):
 
 @inline
 def _general(options, x):
-    return activate(options, 1, x)
-
-
-def _normalize(width: Width) -> Part:
-    """Softmax of a row of logits in base 2: 2**(t - max) / sum, summed one after the other so that no width shows."""
-    lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
-    zero = dtype(0)
-
-    @inline
-    def normalize(y, n_outputs):
-        largest = load_scalar(y, dtype)
-        for at in range(itemsize, n_outputs * itemsize, itemsize):
-            value = load_scalar(y + at, dtype)
-            if value > largest:
-                largest = value
-        for at in range(0, n_outputs * itemsize, vector_bytes):
-            store(y + at, exp2(load(y + at, dtype, lanes) - largest))
-        total = zero
-        for at in range(0, n_outputs * itemsize, itemsize):
-            total += load_scalar(y + at, dtype)
-        for at in range(0, n_outputs * itemsize, vector_bytes):
-            store(y + at, load(y + at, dtype, lanes) / total)
-
-    return normalize
+    return transform(options, 1, x)
 
 
 def linear(width: Width) -> Kernel:
@@ -121,7 +98,7 @@ def relu(width: Width) -> Kernel:
 
 def softmax(width: Width) -> Kernel:
     """Softmax over all outputs; rows scaled for base-2 exponentials."""
-    return _build(width, _linear, _normalize(width))
+    return _build(width, _linear, normalize(width))
 
 
 def general(width: Width) -> Kernel:

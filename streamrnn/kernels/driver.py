@@ -20,8 +20,8 @@ from streamrnn.record import (
     HEADER_FIELDS,
     INPUT_NOT_FINITE,
     INPUT_SLOT,
-    INPUTS,
     KERNEL,
+    N_INPUTS,
     N_OPS,
     OUTPUT_SLOT,
     OUTPUTS,
@@ -33,7 +33,7 @@ from streamrnn.record import (
     TARGET,
     TILE,
 )
-from streamrnn.simd.memory import load_int
+from streamrnn.simd.memory import load_int, store_int
 
 
 @intrinsic
@@ -60,20 +60,21 @@ def advance(width: Width) -> Part:
     def advance_plan(plan, x, y, n_steps):
         first = plan + 8 * HEADER_FIELDS
         n_ops, tile, slots = field(plan, N_OPS), field(plan, TILE), field(plan, SLOTS)
-        x_stride = field(first, INPUTS) * itemsize
+        n_inputs = field(plan, N_INPUTS)
+        x_stride = n_inputs * itemsize
         y_stride = field(first + 8 * RECORD_FIELDS * (n_ops - 1), OUTPUTS) * itemsize
         state, backup, state_bytes = field(plan, STATE_BLOCK), field(plan, BACKUP), field(plan, STATE_BYTES)
-        if not all_finite(x, n_steps * field(first, INPUTS)):
+        if not all_finite(x, n_steps * n_inputs):
             return INPUT_NOT_FINITE
         copy(backup, state, state_bytes)
         begin = 0
         while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
             n_now = min(tile, n_steps - begin)
+            store_int(slots + 8 * INPUT_SLOT, x + begin * x_stride)
+            store_int(slots + 8 * OUTPUT_SLOT, y + begin * y_stride)
             record = first
             for _ in range(n_ops):
-                source, target = field(record, SOURCE), field(record, TARGET)
-                source = x + begin * x_stride if source == INPUT_SLOT else load_int(slots + 8 * source)
-                target = y + begin * y_stride if target == OUTPUT_SLOT else load_int(slots + 8 * target)
+                source, target = load_int(slots + 8 * field(record, SOURCE)), load_int(slots + 8 * field(record, TARGET))
                 status = call_kernel(field(record, KERNEL), record, source, target, n_now)
                 if status != DONE:
                     copy(state, backup, state_bytes)

@@ -11,7 +11,7 @@ import numpy as np
 from numba.core import types
 from numba.extending import overload
 
-from streamrnn.kernels.inline import OPTIONS
+from streamrnn.kernels.inline import OPTIONS, inline
 from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
 from streamrnn.simd.vector import scalar_of
 
@@ -136,17 +136,26 @@ def _split(form: Format) -> Function:
     return split_exponential
 
 
-def _logarithm(form: Format, coefficients: list[float]) -> Function:
+def _artanh(form: Format, coefficients: list[float]) -> Function:
     two, highest = form.number(2), form.number(coefficients[-1])
     rest = tuple(map(form.number, reversed(coefficients[:-1])))
 
-    def log1p(x):
-        s = x / (two + x)
+    @inline
+    def twice_artanh(s):
         s2 = s * s
         total = fma(s2, highest, rest[0])
         for place in range(1, len(rest)):
             total = fma(s2, total, rest[place])
         return s * fma(s2, total, two)
+
+    return twice_artanh
+
+
+def _log1p(form: Format, coefficients: list[float]) -> Function:
+    two, twice_artanh = form.number(2), _artanh(form, coefficients)
+
+    def log1p(x):
+        return twice_artanh(x / (two + x))
 
     return log1p
 
@@ -195,10 +204,47 @@ def _exp2(form: Format) -> Function:
     return exp2
 
 
+def _exp(form: Format) -> Function:
+    half_log2e, smallest, zero = form.number(np.log2(np.e) / 2), form.number(2.0**-form.largest_exponent), form.number(0)
+
+    def exp(x):
+        s, p = split_exponential(within_exponents(x * half_log2e))
+        root = fma(s, p, s)
+        power = root * root  # infinite where no number is large enough
+        return select(power < smallest, zero, power)
+
+    return exp
+
+
+def _log(form: Format, coefficients: list[float]) -> Function:
+    one, shift = form.number(1), form.bits(form.mantissa_bits)
+    smallest, largest = form.number(2.0 ** (1 - form.bias)), np.finfo(form.number).max
+    ln2, zero, infinity, nan = form.number(np.log(2)), form.number(0), form.number(np.inf), form.number(np.nan)
+    half_root = form.number(np.sqrt(0.5)).view(form.bits)
+    rounding = form.number(1.5 * 2.0**form.mantissa_bits)
+    rounding_bits = rounding.view(form.bits)
+    log_of_mantissa = _artanh(form, coefficients)
+
+    def log(x):
+        bits = to_bits(x)
+        exponent = (bits - half_root) >> shift
+        mantissa = from_bits(bits - (exponent << shift))  # between the roots of 1/2 and of 2
+        number = from_bits(exponent + rounding_bits) - rounding
+        result = fma(number, ln2, log_of_mantissa((mantissa - one) / (mantissa + one)))
+        result = select(x < zero, nan, select(x < smallest, -infinity, result))
+        return select(x > largest, infinity, select(x != x, x, result))
+
+    return log
+
+
 #: 2**x as (s, p): 2**x = s * (1 + p), s a power of two, for x within the exponents of normal numbers.
 split_exponential = _for_both(_split)
 #: log(1 + x) for 0 <= x <= 1, as 2 artanh(x / (2 + x)).
-log1p = _chosen(_logarithm(SINGLE, _SINGLE_LOGARITHM), _logarithm(DOUBLE, _DOUBLE_LOGARITHM))
+log1p = _chosen(_log1p(SINGLE, _SINGLE_LOGARITHM), _log1p(DOUBLE, _DOUBLE_LOGARITHM))
+#: log(x); a subnormal number counts as 0.
+log = _chosen(_log(SINGLE, _SINGLE_LOGARITHM), _log(DOUBLE, _DOUBLE_LOGARITHM))
+#: exp(x); what would be subnormal is 0.
+exp = _for_both(_exp)
 #: x, limited to the exponents of normal numbers.
 within_exponents = _within(lambda form: form.largest_exponent)
 #: x, limited to where (2**x - 1) / (2**x + 1) has not reached 1 yet.

@@ -6,6 +6,7 @@ from typing import Any
 from streamrnn.host import n_registers
 from streamrnn.kernels.inline import inline
 from streamrnn.packing import Width
+from streamrnn.record import READS
 from streamrnn.simd.arithmetic import any_lane
 from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, multiply_steps, store
 
@@ -214,3 +215,48 @@ def finite_check(width: Width) -> Part:
         return total == zero
 
     return all_finite
+
+
+def row_map(width: Width, formula: Callable[[Part], Part]) -> Part:
+    """A kernel part that writes `count` values of a row: `formula(load)(memory, offset)` for each offset in bytes.
+
+    `load(address)` gives a vector, of one number where the row is shorter than a whole one; `memory` is passed on. The last
+    vector overlaps the one before, so that not a byte beyond the row is touched. The row must not alias what is read.
+    """
+    lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
+
+    @inline
+    def load_vector(address):
+        return load(address, dtype, lanes)
+
+    @inline
+    def load_number(address):
+        return load(address, dtype, 1)
+
+    of_vectors, of_numbers = formula(load_vector), formula(load_number)
+
+    @inline
+    def write_row(target, memory, count):
+        end = count * itemsize
+        if count >= lanes:
+            for at in range(0, end - vector_bytes, vector_bytes):
+                store(target + at, of_vectors(memory, at))
+            at = end - vector_bytes
+            store(target + at, of_vectors(memory, at))
+        else:
+            for at in range(0, end, itemsize):
+                store(target + at, of_numbers(memory, at))
+
+    return write_row
+
+
+@inline
+def read_place(record, index):
+    """Address of the rows in the index-th place that an op reads."""
+    return load_int(load_int(field(record, READS) + 16 * index))
+
+
+@inline
+def read_size(record, index):
+    """Values per step in the index-th place that an op reads."""
+    return load_int(field(record, READS) + 16 * index + 8)

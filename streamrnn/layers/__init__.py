@@ -1,12 +1,44 @@
 """The layer kinds: canonical form, checks and packing, in NumPy alone. One file a kind, its kernel of the same name."""
 
+from streamrnn.layers.affine import Affine
+from streamrnn.layers.arithmetic import Arithmetic
+from streamrnn.layers.concat import Concat
+from streamrnn.layers.conv1d import Conv1d
 from streamrnn.layers.dense import Dense
+from streamrnn.layers.embedding import Embedding
 from streamrnn.layers.gru import GRU
 from streamrnn.layers.layer import Layer
+from streamrnn.layers.layernorm import LayerNorm
 from streamrnn.layers.lstm import LSTM
+from streamrnn.layers.pointwise import Pointwise
+from streamrnn.layers.prelu import PRelu
 from streamrnn.layers.rnn import RNN
+from streamrnn.layers.select import Select
+from streamrnn.layers.softmax import Softmax
 
 #: kind -> class; a new kind is added here.
-KINDS: dict[str, type[Layer]] = {cls.kind: cls for cls in (LSTM, GRU, RNN, Dense)}
+KINDS: dict[str, type[Layer]] = {
+    cls.kind: cls
+    for cls in (
+        LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
+    )
+}  # fmt: skip
 
-__all__ = ["GRU", "KINDS", "LSTM", "RNN", "Dense", "Layer"]
+__all__ = [
+    "GRU",
+    "KINDS",
+    "LSTM",
+    "RNN",
+    "Affine",
+    "Arithmetic",
+    "Concat",
+    "Conv1d",
+    "Dense",
+    "Embedding",
+    "Layer",
+    "LayerNorm",
+    "PRelu",
+    "Pointwise",
+    "Select",
+    "Softmax",
+]

@@ -67,6 +67,11 @@ class Layer(ABC):
         """Values that one step gives."""
 
     @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """Values that it takes from each place that it reads: most layers read one."""
+        return (self.input_size,)
+
+    @property
     def n_units(self) -> int:
         """Units that share the layer's gates: the rows of its weights."""
         return self.output_size
@@ -123,11 +128,22 @@ class Layer(ABC):
         value = getattr(self, name)
         if or_zeros and (value is None or value is _ABSENT):
             value = np.zeros([size or 0 for size in shape])
-        if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
-            raise ModelError(f"{self.kind} layer, dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        self._check_dtype()
         array = frozen(f"{self.kind} layer, {name}", value, shape, DTYPES[self.dtype])
         object.__setattr__(self, name, array)
         return array
+
+    def _check_sizes(self, name: str, sizes: Sequence[int]) -> tuple[int, ...]:
+        """The sizes as a tuple, of a layer whose arrays do not tell them. Raises ModelError unless each is at least 1."""
+        self._check_dtype()
+        whole = isinstance(sizes, Sequence) and all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
+        if not whole or not sizes or min(sizes) < 1:
+            raise ModelError(f"{self.kind} layer, {name}: {sizes!r} is not whole numbers from 1 on")
+        return tuple(sizes)
+
+    def _check_dtype(self) -> None:
+        if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
+            raise ModelError(f"{self.kind} layer, dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
 
     def _set_activations(self, values: Sequence[Activation | str], count: int) -> None:
         """Set the field `activations` to `count` element-wise functions."""
@@ -137,8 +153,9 @@ class Layer(ABC):
             raise ModelError(f"{self.kind} layer, activations: {values!r} is not a sequence of names") from None
         if len(chosen) != count:
             raise ModelError(f"{self.kind} layer, activations: {len(chosen)} given, expected {count}")
-        if any(value.name == "softmax" for value in chosen):
-            raise ModelError(f"{self.kind} layer, activations: softmax is not element-wise; it fits a dense layer only")
+        for value in chosen:
+            if not value.fits_cells:
+                raise ModelError(f"{self.kind} layer, activations: {value.name} is not for cells; it fits a dense layer only")
         object.__setattr__(self, "activations", chosen)
 
     def _set_clip(self, clip: float | None) -> None:

@@ -76,6 +76,18 @@ def absolute(typingctx: Any, a: types.Type) -> Any:
 
 
 @intrinsic
+def square_root(typingctx: Any, a: types.Type) -> Any:
+    """sqrt(a), rounded as IEEE 754 says."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        kind = llvm_type(sig.return_type)
+        name = overloaded_name("sqrt", sig.return_type)
+        return builder.call(builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind])), args)
+
+    return signature(a, a), codegen
+
+
+@intrinsic
 def any_lane(typingctx: Any, mask: types.Type) -> Any:
     """Whether the mask holds in any lane."""
     if not isinstance(mask, Vec):

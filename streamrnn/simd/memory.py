@@ -123,6 +123,17 @@ def load_int32(typingctx: Any, address: types.Type) -> Any:
 
 
 @intrinsic
+def store_int(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write an int64 to an address."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        builder.store(args[1], _pointer(builder, args[0], _INT))
+        return context.get_dummy_value()
+
+    return signature(types.void, types.int64, types.int64), codegen
+
+
+@intrinsic
 def store_int32(typingctx: Any, address: types.Type, value: types.Type) -> Any:
     """Write an int32 to an address."""
 

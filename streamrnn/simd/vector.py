@@ -117,6 +117,7 @@ _binary(operator.truediv, {True: ir.IRBuilder.fdiv})
 _binary(operator.and_, {False: ir.IRBuilder.and_})
 _binary(operator.or_, {False: ir.IRBuilder.or_})
 _binary(operator.lshift, {False: ir.IRBuilder.shl})
+_binary(operator.rshift, {False: ir.IRBuilder.ashr})
 _binary(operator.ne, _compare("!="), types.boolean)
 for _op, _symbol in (operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="):
     _binary(_op, _compare(_symbol), types.boolean)

@@ -64,7 +64,7 @@ def test_options_are_those_that_are_not_the_default(variant: str, options: dict[
     assert {name: value for name, value in found.items() if not name.startswith("initial")} == options
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith("conv1d")])
 def test_learned_initial_states_are_told(variant: str) -> None:
     (layer,) = describe(model(variant))["layers"]
     initial = {

@@ -7,7 +7,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import GRU, LSTM, RNN, Activation, Dense, Layer, ModelError
+from streamrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    Affine,
+    Arithmetic,
+    Concat,
+    Conv1d,
+    Dense,
+    Embedding,
+    Layer,
+    LayerNorm,
+    ModelError,
+    Pointwise,
+    PRelu,
+    Select,
+    Softmax,
+)
 from streamrnn.layers import KINDS
 from tests.models import ACTIVATIONS, RECURRENT, VARIANTS, rebuilt
 
@@ -47,7 +65,14 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
         {"input_weights": (1, H, I), "recurrent_weights": (1, H, H), "bias": (1, H), "initial_hidden": (H,)},
     ),
     "dense": (Dense, {"weights": (H, I), "bias": (H,)}),
+    "conv1d": (Conv1d, {"weights": (H, I, 3), "bias": (H,)}),
+    "embedding": (Embedding, {"table": (H, I)}),
+    "prelu": (PRelu, {"slope": (I,)}),
+    "affine": (Affine, {"scale": (I,), "shift": (I,)}),
+    "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
+#: Kinds that have sizes and options alone (tests/test_graph.py).
+WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
 every_array = pytest.mark.parametrize(("kind", "name"), FIELDS, ids=["-".join(entry) for entry in FIELDS])
 
@@ -58,7 +83,7 @@ def build(kind: str, **changes: Any) -> Layer:
 
 
 def test_every_kind_is_listed_under_its_name() -> None:
-    assert {kind: cls for kind, (cls, _) in SHAPES.items()} == KINDS
+    assert {kind: cls for kind, (cls, _) in SHAPES.items()} | {cls.kind: cls for cls in WITHOUT_ARRAYS} == KINDS
     assert all(cls.kind == kind for kind, cls in KINDS.items())
 
 
@@ -67,7 +92,8 @@ def test_an_array_of_a_wrong_shape_is_refused_by_name(kind: str, name: str) -> N
     shape = SHAPES[kind][1][name]
     wrong = [shape[1:], (*shape, 1), (1, *shape)]
     # the sizes that the layer reads off its first array (H, I) or the projection (P) are free there
-    wrong += [(shape[0] + 1, *shape[1:])] * (kind != "dense" and name != "projection")
+    is_first = name == next(iter(SHAPES[kind][1])) and kind not in ("lstm", "gru", "rnn")
+    wrong += [(shape[0] + 1, *shape[1:])] * (not is_first and name != "projection")
     for shape in wrong:
         with pytest.raises(ModelError, match=rf"^{kind} layer, \w+: .*shape"):
             build(kind, **{name: zeros(*shape)})
@@ -137,10 +163,13 @@ def test_sizes_and_states_are_those_of_the_arrays(variant: str) -> None:
     layer = VARIANTS[variant](np.random.default_rng(2), I, H, 1.0)
     sizes = {name: state.size for name, state in layer.states.items()}
     assert layer.input_size == I
-    assert layer.output_size == (1 + H // 2 if "projected" in variant or variant == "lstm-with-everything" else H)
+    same_size = ("pointwise", "prelu", "affine", "layernorm", "softmax")
+    outputs = {"lstm-projected": 1 + H // 2, "lstm-with-everything": 1 + H // 2, "select-part": I - I // 2}
+    assert layer.output_size == outputs.get(variant, I if layer.kind in same_size else H)
     assert sizes.get("h", layer.output_size) == layer.output_size
-    expected = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"], "dense": []}[layer.kind]
+    expected = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"], "conv1d": ["x"]}.get(layer.kind, [])
     assert list(sizes) == expected
+    assert sizes.get("x") in (None, 2 * I, 3 * I)
     assert sizes.get("c", H) == H
 
 

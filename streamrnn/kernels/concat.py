@@ -1,0 +1,21 @@
+"""Kernel that joins the rows of several places (streamrnn/layers/concat.py). ONNX Concat-13."""
+
+from streamrnn.kernels.panel import Kernel, field, read_place, read_size, row_copy
+from streamrnn.packing import Width
+from streamrnn.record import DONE, N_READS, OUTPUTS
+
+
+def concat(width: Width) -> Kernel:
+    """y = the values of all places, one place behind the other."""
+    itemsize, copy_row = width.itemsize, row_copy(width)
+
+    def kernel(record, source, target, n_steps):
+        row_bytes = itemsize * field(record, OUTPUTS)
+        for place in range(field(record, N_READS)):
+            read, n = read_place(record, place), read_size(record, place)
+            for step in range(n_steps):
+                copy_row(target + step * row_bytes, read + step * itemsize * n, n)
+            target += itemsize * n
+        return DONE
+
+    return kernel

@@ -1,0 +1,30 @@
+"""Kernel of a table that is looked up by number (streamrnn/layers/embedding.py). ONNX Gather-13."""
+
+import numpy as np
+
+from streamrnn.kernels.panel import Kernel, field, row_copy
+from streamrnn.packing import Width
+from streamrnn.record import CONSTANTS, DONE, NO_SUCH_ENTRY, OUTPUTS, TABLE
+from streamrnn.simd.memory import load_int, load_scalar
+
+
+def embedding(width: Width) -> Kernel:
+    """y = the entry whose number x is."""
+    itemsize, dtype, copy_row = width.itemsize, width.dtype, row_copy(width)
+    zero = dtype(0)
+
+    def kernel(record, source, target, n_steps):
+        n, entries, n_entries = field(record, OUTPUTS), field(record, CONSTANTS), load_int(field(record, TABLE))
+        for _ in range(n_steps):
+            x = load_scalar(source, dtype)
+            if not (x >= zero and x < n_entries):
+                return NO_SUCH_ENTRY
+            entry = np.int64(x)
+            if dtype(entry) != x:
+                return NO_SUCH_ENTRY
+            copy_row(target, entries + itemsize * n * entry, n)
+            source += itemsize
+            target += itemsize * n
+        return DONE
+
+    return kernel

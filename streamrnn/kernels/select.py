@@ -1,0 +1,38 @@
+"""Kernels that pick values of a row (streamrnn/layers/select.py). ONNX Slice-13, Gather-13."""
+
+from streamrnn.kernels.panel import Kernel, field, row_copy
+from streamrnn.packing import Width
+from streamrnn.record import DONE, INPUTS, OUTPUTS, TABLE
+from streamrnn.simd.memory import load_int, load_scalar, store
+
+
+def part(width: Width) -> Kernel:
+    """Values that follow each other, from the one whose number is in the table."""
+    itemsize, copy_row = width.itemsize, row_copy(width)
+
+    def kernel(record, source, target, n_steps):
+        n, m = field(record, INPUTS), field(record, OUTPUTS)
+        source += itemsize * load_int(field(record, TABLE))
+        for _ in range(n_steps):
+            copy_row(target, source, m)
+            source += itemsize * n
+            target += itemsize * m
+        return DONE
+
+    return kernel
+
+
+def any_order(width: Width) -> Kernel:
+    """Values whose numbers are in the table."""
+    itemsize, dtype = width.itemsize, width.dtype
+
+    def kernel(record, source, target, n_steps):
+        n, m, table = field(record, INPUTS), field(record, OUTPUTS), field(record, TABLE)
+        for _ in range(n_steps):
+            for place in range(m):
+                store(target + itemsize * place, load_scalar(source + itemsize * load_int(table + 8 * place), dtype))
+            source += itemsize * n
+            target += itemsize * m
+        return DONE
+
+    return kernel

@@ -1,0 +1,49 @@
+"""Two values into one: canonical form. The kernels are in streamrnn/kernels/arithmetic.py."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamrnn.errors import ModelError
+from streamrnn.layers.layer import Layer
+from streamrnn.packing import Op, Width
+
+_OPERATIONS = ("add", "subtract", "multiply", "divide")
+
+
+@dataclass(frozen=True, eq=False)
+class Arithmetic(Layer):
+    """y = a + b, a - b, a ⊙ b or a / b, of two places of one size. ONNX Add-14, Sub-14, Mul-14, Div-14.
+
+    size       n, values of each
+    operation  "add", "subtract", "multiply" or "divide"
+    dtype      "float32" or "float64": what it computes in
+
+    Raises ModelError for anything that does not fit.
+    """
+
+    size: int
+    operation: str
+    dtype: str = "float32"
+
+    kind: ClassVar[str] = "arithmetic"
+    all_passes = ((),)
+
+    def __post_init__(self) -> None:
+        self._check_sizes("size", (self.size,))
+        if self.operation not in _OPERATIONS:
+            raise ModelError(f"arithmetic layer, operation: {self.operation!r} is not one of {', '.join(_OPERATIONS)}")
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        return (self.size, self.size)
+
+    @property
+    def input_size(self) -> int:
+        return 2 * self.size
+
+    @property
+    def output_size(self) -> int:
+        return self.size
+
+    def pack(self, width: Width) -> Op:
+        return Op(kernel=f"arithmetic.{self.operation}", input_size=self.size, output_size=self.size, hidden_size=self.size)

@@ -1,0 +1,43 @@
+"""Several places joined: canonical form. The kernel is streamrnn/kernels/concat.py."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamrnn.layers.layer import Layer
+from streamrnn.packing import Op, Width
+
+
+@dataclass(frozen=True, eq=False)
+class Concat(Layer):
+    """y = all values of the places that it reads, one place behind the other. ONNX Concat-13.
+
+    sizes  values of each place
+    dtype  "float32" or "float64": what it computes in
+
+    Raises ModelError for anything that does not fit.
+    """
+
+    sizes: tuple[int, ...]
+    dtype: str = "float32"
+
+    kind: ClassVar[str] = "concat"
+    all_passes = ((),)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", self._check_sizes("sizes", self.sizes))
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        return self.sizes
+
+    @property
+    def input_size(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def output_size(self) -> int:
+        return sum(self.sizes)
+
+    def pack(self, width: Width) -> Op:
+        n = self.output_size
+        return Op(kernel="concat.concat", input_size=n, output_size=n, hidden_size=n)

@@ -1,0 +1,69 @@
+"""Causal convolution over time: canonical form and packing. The kernel is streamrnn/kernels/conv1d.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from streamrnn.errors import ModelError
+from streamrnn.layers.layer import DTYPES, Layer, Tensor, absent
+from streamrnn.packing import Op, Width, pack, rows
+
+
+@dataclass(frozen=True, eq=False)
+class Conv1d(Layer):
+    """A convolution that looks back only. ONNX Conv-11 with its padding in front; torch.nn.Conv1d.
+
+    With C inputs, O outputs and K taps, y_t = sum over k of W_k x_(t - (K - 1 - k) dilation) + b. Its state "x" is what came
+    before, (K - 1) · dilation steps of C values, zeros at first, as that padding is.
+
+    weights   (O, C, K), the last tap the present; K at least 2
+    bias      (O,); None: zeros
+    dilation  steps from one tap to the next
+    dtype     "float32" or "float64": what it computes in
+
+    Raises ModelError, naming the tensor, for anything that does not fit.
+    """
+
+    weights: Tensor
+    bias: Tensor = field(default_factory=absent)
+    dilation: int = 1
+    dtype: str = "float32"
+
+    kind: ClassVar[str] = "conv1d"
+    all_passes = ((1,),)
+
+    def __post_init__(self) -> None:
+        outputs, _, taps = self._freeze("weights", (None, None, None)).shape
+        if taps < 2:
+            raise ModelError("conv1d layer, weights: one tap looks at the present only; that is a Dense layer")
+        self._freeze("bias", (outputs,), or_zeros=True)
+        self._check_sizes("dilation", (self.dilation,))
+
+    @property
+    def input_size(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def output_size(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        _, inputs, taps = self.weights.shape
+        return {"x": np.zeros((taps - 1) * self.dilation * inputs, DTYPES[self.dtype])}
+
+    def pack(self, width: Width) -> Op:
+        _, inputs, taps = self.weights.shape
+        sections = [rows(self.weights[None, :, :, tap]) for tap in range(taps)]
+        return Op(
+            kernel="conv1d.conv1d",
+            input_size=inputs,
+            output_size=self.output_size,
+            hidden_size=self.output_size,
+            weights=pack(width, rows(self.bias[None]), *sections),
+            state=self.states,
+            scratch=1,
+            table=(taps, self.dilation),
+        )

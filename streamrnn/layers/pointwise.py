@@ -1,0 +1,52 @@
+"""One function of each value: canonical form. The kernels are in streamrnn/kernels/pointwise.py."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamrnn.activation import Activation, activation
+from streamrnn.errors import ModelError
+from streamrnn.layers.layer import DTYPES, Layer, activation_constants
+from streamrnn.packing import Op, Width
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise(Layer):
+    """y = activation(x), value by value. ONNX Relu-14, Exp-13 and so on.
+
+    size        n, values per step
+    activation  any of `Activation` but softmax
+    dtype       "float32" or "float64": what it computes in
+
+    Raises ModelError for anything that does not fit.
+    """
+
+    size: int
+    activation: Activation
+    dtype: str = "float32"
+
+    kind: ClassVar[str] = "pointwise"
+    all_passes = ((),)
+
+    def __post_init__(self) -> None:
+        self._check_sizes("size", (self.size,))
+        object.__setattr__(self, "activation", activation(self.activation))
+        if self.activation.name == "softmax":
+            raise ModelError("pointwise layer, activation: softmax looks at all values at once; a Softmax layer does")
+
+    @property
+    def input_size(self) -> int:
+        return self.size
+
+    @property
+    def output_size(self) -> int:
+        return self.size
+
+    def pack(self, width: Width) -> Op:
+        name = self.activation.name
+        return Op(
+            kernel=f"pointwise.{name if name in ('tanh', 'sigmoid', 'relu') else 'general'}",
+            input_size=self.size,
+            output_size=self.size,
+            hidden_size=self.size,
+            constants=activation_constants(None, (self.activation,), DTYPES[self.dtype]),
+        )

@@ -1,0 +1,38 @@
+"""Softmax over the values of a step: canonical form. The kernel is streamrnn/kernels/softmax.py."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from streamrnn.layers.layer import Layer
+from streamrnn.packing import Op, Width
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Layer):
+    """y = exp(x) / sum(exp(x)), over the n values of a step. ONNX Softmax-13. Behind a dense layer, `Dense` has it too.
+
+    size   n
+    dtype  "float32" or "float64": what it computes in
+
+    Raises ModelError for anything that does not fit.
+    """
+
+    size: int
+    dtype: str = "float32"
+
+    kind: ClassVar[str] = "softmax"
+    all_passes = ((),)
+
+    def __post_init__(self) -> None:
+        self._check_sizes("size", (self.size,))
+
+    @property
+    def input_size(self) -> int:
+        return self.size
+
+    @property
+    def output_size(self) -> int:
+        return self.size
+
+    def pack(self, width: Width) -> Op:
+        return Op(kernel="softmax.softmax", input_size=self.size, output_size=self.size, hidden_size=self.size, scratch=1)

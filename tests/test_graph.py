@@ -1,0 +1,264 @@
+"""Models whose layers read more than the one before: skips, products, several inputs, and what does not form a graph."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamrnn import (
+    Activation,
+    Arithmetic,
+    Concat,
+    Embedding,
+    InputError,
+    Layer,
+    Model,
+    ModelError,
+    NonFiniteStateError,
+    Pointwise,
+    Select,
+    Stream,
+    load,
+)
+from tests import reference
+from tests.models import conv1d, dense, gru, lstm, one_width, quick, signal  # noqa: F401  (a fixture)
+
+Array = np.ndarray[Any, Any]
+
+
+def residual(rng: np.random.Generator, inputs: int = 5) -> Model:
+    """y = x + dense(lstm(x)): the input is read twice."""
+    return Model([lstm(rng, inputs, 9), dense(rng, 9, inputs), Arithmetic(inputs, "add")], sources=[(-1,), (0,), (-1, 1)])
+
+
+def gated(rng: np.random.Generator) -> Model:
+    """Two signals in one input, a gate for each other, joined with what came in, and convolved."""
+    return Model(
+        [
+            Select(6, (0, 1)),
+            Select(6, (2, 3, 4, 5)),
+            gru(rng, 2, 7),
+            lstm(rng, 4, 7),
+            Pointwise(7, "sigmoid"),
+            Arithmetic(7, "multiply"),
+            Concat((7, 6, 2)),
+            conv1d(rng, 15, 4),
+        ],
+        sources=[(-1,), (-1,), (0,), (1,), (2,), (4, 3), (5, -1, 0), (6,)],
+    )
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Model:
+    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sizes, layers, sources = {-1: draw(st.integers(1, 20))}, [], []
+    unread = {-1}
+
+    def add(layer: Layer, *reads: int) -> None:
+        unread.difference_update(reads)
+        unread.add(len(layers))
+        sizes[len(layers)] = layer.output_size
+        layers.append(layer)
+        sources.append(reads)
+
+    place = -1
+    for _ in range(draw(st.integers(1, 6))):
+        size, outputs = sizes[place], draw(st.integers(1, 20))
+        kind = draw(st.sampled_from(["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat"]))
+        if kind == "pointwise":
+            add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), place)
+        elif kind == "select":
+            add(Select(size, tuple(rng.integers(0, size, outputs).tolist())), place)
+        elif kind == "arithmetic":
+            same = [other for other in sizes if sizes[other] == size]
+            add(Arithmetic(size, draw(st.sampled_from(["add", "subtract", "multiply"]))), place, draw(st.sampled_from(same)))
+        elif kind == "concat":
+            reads = [place, *draw(st.lists(st.sampled_from(sorted(sizes)), max_size=3))]
+            add(Concat(tuple(sizes[read] for read in reads)), *reads)
+        else:
+            build: Any = {"lstm": lstm, "gru": gru, "dense": dense, "conv1d": conv1d}[kind]
+            add(build(rng, size, outputs), place)
+        place = draw(st.sampled_from(sorted(sizes))) if layers else -1
+    rest = sorted(unread)
+    add(Concat(tuple(sizes[read] for read in rest)), *rest)
+    if -1 not in sources[0]:
+        raise AssertionError("the first layer reads the input")
+    return Model(layers, sources=sources)
+
+
+@quick
+@given(whole=graphs(), cut=st.integers(0, 60))
+def test_any_graph_is_the_reference_and_any_chunking_gives_the_same_bits(whole: Model, cut: int) -> None:
+    x = signal(60, whole.input_size)
+    at_once, in_parts = Stream(whole), Stream(whole)
+    y = at_once.process(x)
+    np.testing.assert_allclose(y, reference.run(whole, x)[0], rtol=0, atol=1e-5 * max(1.0, float(np.abs(y).max())))
+    parts = [in_parts.process(x[:cut]), *(in_parts.step(row)[None] for row in x[cut : cut + 3]), in_parts.process(x[cut + 3 :])]
+    assert np.concatenate(parts).tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize("build", [residual, gated])
+def test_graphs_by_hand_are_the_reference(build: Any) -> None:
+    whole = build(np.random.default_rng(0))
+    x = signal(500, whole.input_size)
+    expected, states = reference.run(whole, x)
+    stream = Stream(whole)
+    np.testing.assert_allclose(stream.process(x), expected, rtol=0, atol=5e-6)
+    for layer, ends in zip(stream.states, states, strict=True):
+        for name, state in layer.items():
+            np.testing.assert_allclose(state, ends[name], rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide"])
+@pytest.mark.parametrize("size", [1, 3, 8, 17, 40])
+def test_arithmetic_is_that_of_numpy_to_the_bit(operation: str, size: int) -> None:
+    halves = [Select(2 * size, tuple(range(size))), Select(2 * size, tuple(range(size, 2 * size)))]
+    whole = Model([*halves, Arithmetic(size, operation)], sources=[(-1,), (-1,), (0, 1)])
+    x = signal(30, 2 * size)
+    function = getattr(np, operation)
+    assert Stream(whole).process(x).tobytes() == function(x[:, :size], x[:, size:]).tobytes()
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "absolute", "reciprocal"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_function_of_each_value_is_that_of_numpy_to_a_few_places(name: str, dtype: str) -> None:
+    exponents = np.linspace(-80, 80, 4001) if name == "exp" else np.zeros(0)
+    positive = np.geomspace(1e-30, 1e30, 4001)
+    x = np.concatenate([exponents, positive, 1 + np.linspace(-1e-3, 1e-3, 1001)]).astype(dtype)
+    if name == "exp":
+        x = x[x < 80]
+    y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
+    truth = reference.activate(name, x)
+    places = 2.0 ** (-23 if dtype == "float32" else -52)
+    bound = 4 * places * np.maximum(1, np.abs(x) if name == "exp" else 1) * np.abs(truth)
+    assert (np.abs(y - truth) <= bound).all(), x[(np.abs(y - truth) - bound).argmax()]
+
+
+def test_functions_at_the_ends_of_their_range_are_those_of_numpy() -> None:
+    x = np.array([0.0, -0.0, -1.0, 1e-45, 3.4e38, -3.4e38, 89.0, -104.0, 1.0], np.float32)
+    for name, function in ("exp", np.exp), ("log", np.log), ("sqrt", np.sqrt), ("reciprocal", np.reciprocal):
+        y = Stream(Model([Pointwise(9, name)])).step(x)
+        with np.errstate(all="ignore"):
+            expected = function(np.where(np.abs(x) < 1e-38, 0 * x, x) if name == "log" else x)
+        expected = np.where(np.abs(expected) < 1.2e-38, 0, expected) if name == "exp" else expected
+        np.testing.assert_allclose(y, expected, rtol=1e-5)
+
+
+def test_a_clip_without_bounds_changes_nothing() -> None:
+    x = signal(1, 9, loudness=1e30)[0]
+    assert Stream(Model([Pointwise(9, Activation("clip"))])).step(x).tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 40])
+def test_an_embedding_gives_its_entries(n: int) -> None:
+    table = np.random.default_rng(0).normal(size=(7, n)).astype(np.float32)
+    stream = Stream(Model([Embedding(table)]))
+    assert stream.process([[index] for index in range(7)]).tobytes() == table.tobytes()
+
+
+@pytest.mark.parametrize("index", [-1, 7, 0.5, 6.999, 1e9, -1e30, -0.25])
+def test_what_is_no_entry_is_refused_and_the_state_left_as_it_was(index: float) -> None:
+    rng = np.random.default_rng(0)
+    stream = Stream(Model([Embedding(rng.normal(size=(7, 3))), gru(rng, 3, 4)]))
+    stream.process([[3], [4]])
+    before = stream.snapshot()
+    for refused in (
+        lambda: stream.step([index]),
+        lambda: stream.step(np.float32([index])),
+        lambda: stream.process([[1], [index]]),
+    ):
+        with pytest.raises(InputError, match="entries"):
+            refused()
+        assert stream.snapshot() == before
+
+
+def test_what_overflows_before_a_convolution_does_not_stay_in_its_past() -> None:
+    rng = np.random.default_rng(0)
+    stream = Stream(Model([dense(rng, 1, 2, gain=100), conv1d(rng, 2, 2)]))
+    stream.step(1.0)
+    before = stream.snapshot()
+    with pytest.raises(NonFiniteStateError):
+        stream.step(3e38)
+    assert stream.snapshot() == before
+
+
+def test_an_archive_keeps_the_graph(tmp_path: Path) -> None:
+    whole = gated(np.random.default_rng(0))
+    whole.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.sources == whole.sources
+    assert again.fingerprint == whole.fingerprint == pickle.loads(pickle.dumps(whole)).fingerprint
+    x = signal(20, 6)
+    assert Stream(again).process(x).tobytes() == Stream(whole).process(x).tobytes()
+
+
+def test_what_is_read_is_part_of_the_fingerprint() -> None:
+    layers = [Pointwise(3, "tanh"), Pointwise(3, "relu"), Arithmetic(3, "subtract")]
+    one = Model(layers, sources=[(-1,), (-1,), (0, 1)])
+    other = Model(layers, sources=[(-1,), (-1,), (1, 0)])
+    assert one.fingerprint != other.fingerprint
+    assert Model(layers[:2]).fingerprint == Model(layers[:2], sources=[(-1,), (0,)]).fingerprint
+
+
+def test_a_graph_prints_what_reads_what() -> None:
+    assert "2: arithmetic(10, 5) of the input, layer 1" in repr(residual(np.random.default_rng(0)))
+
+
+TANH, ADD = Pointwise(3, "tanh"), Arithmetic(3, "add")
+
+
+@pytest.mark.parametrize(
+    ("layers", "sources", "message"),
+    [
+        ([TANH], [], "0 given, but there are 1"),
+        ([TANH], [(-1,), (0,)], "2 given"),
+        ([TANH], 3, "not a sequence"),
+        ([TANH], [3], "not a sequence"),
+        ([TANH], [(0,)], "layer 0 (pointwise): reads 0"),
+        ([TANH], [(-2,)], "reads -2"),
+        ([TANH], [(None,)], "reads None"),
+        ([TANH], [(True,)], "reads True"),
+        ([TANH], [(-1.0,)], "reads -1.0"),
+        ([TANH], [()], "reads 1 places, but 0 are named"),
+        ([TANH, ADD], [(-1,), (0,)], "reads 2 places, but 1"),
+        ([TANH, ADD], None, "reads 2 places, but 1"),
+        ([TANH, TANH], [(-1,), (1,)], "layer 1 (pointwise): reads 1"),
+        ([TANH, TANH, ADD], [(-1,), (0,), (0, 0)], "layer 1 is read by no layer"),
+        ([TANH, Pointwise(4, "tanh")], [(-1,), (0,)], "takes 4 values, but layer 0 (pointwise) gives 3"),
+        ([TANH, Concat((3, 4))], [(-1,), (0, -1)], "takes 4 values, but the input gives 3"),
+    ],
+)
+def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, message: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        Model(layers, sources=sources)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Pointwise(0, "tanh"),
+        lambda: Pointwise(2.0, "tanh"),  # type: ignore[arg-type]
+        lambda: Pointwise(True, "tanh"),
+        lambda: Pointwise(3, "softmax"),
+        lambda: Pointwise(3, "gelu"),
+        lambda: Arithmetic(3, "power"),
+        lambda: Arithmetic(3, ["add"]),  # type: ignore[arg-type]
+        lambda: Concat(()),
+        lambda: Concat((3, 0)),
+        lambda: Concat(3),  # type: ignore[arg-type]
+        lambda: Select(3, ()),
+        lambda: Select(3, (3,)),
+        lambda: Select(3, (-1,)),
+        lambda: Select(3, (0.5,)),  # type: ignore[arg-type]
+        lambda: Select(3, None),  # type: ignore[arg-type]
+    ],
+)
+def test_sizes_and_options_that_cannot_be_are_refused(build: Any) -> None:
+    with pytest.raises(ModelError):
+        build()
