@@ -75,7 +75,9 @@ def _modules(tensors: Tensors) -> list[_Module]:
             prefix = match[1] or ""
             part = Part("dense", prefix, LINEAR)
             if "emb" in prefix.lower() and part.tensor("bias") not in tensors:
-                raise ConversionError(f"tensor {name!r} looks like an embedding of tokens, which no layer here is")
+                raise ConversionError(
+                    f"tensor {name!r} looks like an embedding, which no description has a word for; build the model from layers instead"
+                )
             found.append(_Module(part, shape[1], shape[0]))
     if not found:
         names = ", ".join(map(repr, tensors.shapes))

@@ -21,6 +21,8 @@ def find_weights(checkpoint: Any, remarks: list[str]) -> Mapping[str, Any]:
     if _holds_weights(checkpoint):
         return _checked(checkpoint)
     places = dict(_places(checkpoint, "checkpoint", _DEPTH))
+    if not places and any(hasattr(value, "shape") for value in checkpoint.values()):
+        return _checked(checkpoint)
     if not places:
         names = ", ".join(map(repr, checkpoint)) or "nothing"
         raise ConversionError(f"no weights of a state dict in it, only {names}; save model.state_dict()")
