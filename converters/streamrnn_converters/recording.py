@@ -155,16 +155,16 @@ def _beginning(model: Model, initial: Mapping[tuple[int, str], Array]) -> Model:
     if not initial:
         return model
     layers: list[Layer] = list(model.layers)
-    recurrent = [index for index, layer in enumerate(layers) if layer.states]
+    places = [index for index, layer in enumerate(layers) if isinstance(layer, LSTM | GRU | RNN)]
     for (k, name), array in initial.items():
-        layer = layers[recurrent[k]] if k < len(recurrent) else None
+        layer = layers[places[k]] if k < len(places) else None
         try:
             if not isinstance(layer, LSTM | GRU | RNN) or not hasattr(layer, name):
                 raise ModelError(f"there is no recurrent layer {k} with such a state")
-            layers[recurrent[k]] = replace(layer, **{name: array})  # type: ignore[arg-type]
+            layers[places[k]] = replace(layer, **{name: array})  # type: ignore[arg-type]
         except ModelError as error:
             raise VerificationError(f"array {name!r} of the recording: {error}") from None
-    return Model(layers)
+    return Model(layers, sources=model.sources)
 
 
 def _streamed(model: Model, x: Array) -> Array:

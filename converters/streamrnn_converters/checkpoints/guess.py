@@ -76,7 +76,7 @@ def _modules(tensors: Tensors) -> list[_Module]:
             part = Part("dense", prefix, LINEAR)
             if "emb" in prefix.lower() and part.tensor("bias") not in tensors:
                 raise ConversionError(
-                    f"tensor {name!r} looks like an embedding, which no description has a word for; build the model from layers instead"
+                    f"tensor {name!r} looks like an embedding, for which descriptions have no word; leave it out"
                 )
             found.append(_Module(part, shape[1], shape[0]))
     if not found:

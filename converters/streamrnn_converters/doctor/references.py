@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import ConversionError, VerificationError
+from streamrnn import GRU, LSTM, RNN, ConversionError, VerificationError
 from streamrnn_converters.missing import naming_the_extra
 from streamrnn_converters.recording import Recording, read_recording
 from streamrnn_converters.reference import run_reference
@@ -104,7 +104,7 @@ def _initial_states(data: bytes) -> dict[tuple[int, str], NDArray[np.float64]]:
     from streamrnn_converters.onnx import read_onnx
 
     try:
-        layers = [layer for layer in read_onnx(data).model.layers if layer.states]
+        layers = [layer for layer in read_onnx(data).model.layers if isinstance(layer, LSTM | GRU | RNN)]
     except ConversionError:
         return {}
     names = {"h": "initial_hidden", "c": "initial_cell"}
