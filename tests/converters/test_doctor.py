@@ -130,6 +130,33 @@ def test_the_right_convention_is_found_without_being_told(framework: str, name: 
         np.testing.assert_allclose(found.tensors()[tensor], value, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["lstm", "lstm-hard", "gru-reset-after", "gru-reset-before", "rnn-relu"])
+def test_weights_that_keras_has_written_are_read_as_keras_does(name: str) -> None:
+    with np.load(Path(__file__).parent / "fixtures" / "keras_layers.npz") as file:
+        arrays = {key.removeprefix(f"{name}/"): file[key] for key in file.files if key.startswith(f"{name}/")}
+    x, y = (arrays.pop(key).astype(np.float64) for key in "xy")
+    diagnosis = diagnose(wide(arrays), Recording(x, y, ""))
+    assert diagnosis.convention is not None
+    assert diagnosis.convention.frameworks == ([] if name == "rnn-relu" else ["keras"])
+    assert diagnosis.convention.family.sigmoid == (HARD["keras 3"] if name == "lstm-hard" else Activation("sigmoid"))
+    assert diagnosis.convention.family.form == (name.removeprefix("gru-") if "gru" in name else "")
+    assert diagnosis.findings[0].error < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_weights_of_a_torch_module_are_read_as_torch_does(kind: str) -> None:
+    torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        module, x = getattr(torch.nn, kind)(3, 5), 2 * torch.randn(40, 3)
+        y = module(x)[0]
+    arrays = {str(place): parameter.detach().numpy() for place, parameter in enumerate(module.parameters())}
+    diagnosis = diagnose(wide(arrays), Recording(x.double().numpy(), y.double().numpy(), ""))
+    assert diagnosis.convention is not None
+    assert diagnosis.convention.frameworks == ([] if kind == "RNN" else ["torch", "cudnn"])
+    assert diagnosis.findings[0].error < 1e-6
+
+
 def test_what_is_found_is_proven_by_the_engine() -> None:
     layers = from_zero(lstm(np.random.default_rng(0), 3, 6)), dense(np.random.default_rng(1), 6, 2, activation="sigmoid")
     recording = recorded(*layers, n_steps=300)
