@@ -32,7 +32,10 @@ def import_checkpoint(source: Path, target: Path | None, layers: str | None, dty
         raise typer.Exit(exit_codes.UNPROVEN)
     proof = proven_against(model, against)
     if proof is None:
-        complain(f"error: {target}: not written, the model does not do what {against} does")
+        complain(
+            f"error: {target}: not written, the model does not do what {against} does; if the weights follow another "
+            "convention than torch's, `streamrnn doctor` finds it"
+        )
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": proof}).save(target)
     show(f"{target}: written")

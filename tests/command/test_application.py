@@ -9,7 +9,7 @@ from streamrnn.command import exit_codes
 from streamrnn.command.console import printable
 from tests.command.process import called, finished
 
-SUBCOMMANDS = ["import", "verify", "inspect", "run", "bench", "warmup"]
+SUBCOMMANDS = ["import", "verify", "doctor", "inspect", "run", "bench", "warmup"]
 
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)

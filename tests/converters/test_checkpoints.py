@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,14 @@ def test_a_tensor_that_claims_more_numbers_than_there_are_is_refused(tmp_path: P
     (tmp_path / "net.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
     with pytest.raises(ConversionError, match="not a whole safetensors file"):
         from_checkpoint(tmp_path / "net.safetensors")
+
+
+def test_a_file_that_unpacks_to_more_than_its_size_is_refused_unread(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="would read such a file")
+    with zipfile.ZipFile(tmp_path / "net.pt", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data/0", bytes(10**7))
+    with pytest.raises(ConversionError, match="more than its own size"):
+        from_checkpoint(tmp_path / "net.pt")
 
 
 def test_an_archive_of_ours_is_said_to_be_one(tmp_path: Path) -> None:

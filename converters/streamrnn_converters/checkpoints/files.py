@@ -125,9 +125,12 @@ def _check_sums(data: bytes) -> None:
     """torch ignores the checksums in its own files; a flipped bit would be a wrong weight. (Files older than 1.6 have none.)"""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            damaged = file.testzip()
+            too_large = sum(entry.file_size for entry in file.infolist()) > len(data)
+            damaged = None if too_large else file.testzip()
     except Exception:  # not a zip file, which torch will say better
         return
+    if too_large:
+        raise ConversionError("claims to hold more than its own size, which torch.save never writes; save it again")
     if damaged is not None:
         raise ConversionError(f"damaged: the checksum of {damaged!r} within it does not fit; save or copy it again")
 
