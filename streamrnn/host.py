@@ -9,6 +9,9 @@ from llvmlite import binding
 from streamrnn.errors import StreamRNNError
 from streamrnn.packing import DType, Width
 
+#: Bytes of weights that stay in the second cache, or nearly so; from there on it pays to fetch them ahead (benchmarks/tune.py).
+SECOND_CACHE = 3 << 19
+
 _FORCED = "STREAMRNN_LANES"
 _SINGLE = np.dtype(np.float32).itemsize
 
@@ -53,7 +56,7 @@ def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.
     if not passes:
         return widths(passes, dtype)[0]
     chosen = _best(units, rows, passes, dtype)
-    return _far(passes, dtype) if _weight_bytes(chosen, units, rows, passes) > _SECOND_CACHE else chosen
+    return _far(passes, dtype) if _weight_bytes(chosen, units, rows, passes) > SECOND_CACHE else chosen
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
@@ -68,7 +71,6 @@ _LATENCY = 4.0  # cycles from one fma of a sum to the next
 _PER_VECTOR = 0.5  # cycles per fma where weights come from the first cache
 _PER_VECTOR_AFAR = 1.0  # and where they come from the second
 _FIRST_CACHE = 24 << 10  # bytes of weights that stay in the first cache
-_SECOND_CACHE = 3 << 20  # and in the second, or nearly so; from there on it pays to fetch them ahead
 _AHEAD = 2048  # bytes
 _PER_PANEL = 30.0  # cycles to begin a panel
 _PER_CELL = 12.0  # cycles of the activations of one vector of units

@@ -12,18 +12,18 @@ from streamrnn.kernels.panel import (
     Kernel,
     Part,
     field,
-    finite_check,
     for_each_block,
     input_sums,
     panel_sums,
     ready_sums,
+    recurrent_sums,
     row_copy,
     whole_copy,
 )
 from streamrnn.packing import Width
 from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
-from streamrnn.simd.memory import load, load_like, load_tuple, multiply_panel, store
+from streamrnn.simd.memory import load, load_like, load_tuple, store
 
 
 @inline
@@ -58,11 +58,11 @@ def general_candidate(options, x):
 
 def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
     """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
-    lanes, blocks, dtype, ahead = width.lanes, width.blocks, width.dtype, width.ahead
+    lanes, blocks, dtype = width.lanes, width.blocks, width.dtype
     itemsize, panel_bytes = width.itemsize, width.panel_bytes
     two = 2 * blocks
-    make_ready, sums_of_inputs = ready_sums(width, 3), input_sums(width, 3)
-    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
+    make_ready, sums_of_inputs, with_recurrent = ready_sums(width, 3), input_sums(width, 3), recurrent_sums(width, 3)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
 
     @inline
     def block(gates, offset, memory):
@@ -76,7 +76,8 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
     def gru(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options = field(record, WEIGHTS), field(record, CONSTANTS)
-        h, h_next = field(record, STATE), field(record, SCRATCH)
+        h = field(record, STATE)
+        h_next = h if panels == 1 else field(record, SCRATCH)  # a single panel has read all of h before it writes
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
             make_ready(weights, panel_bytes * (4 + 3 * n_inputs + 3 * n_hidden), panels, source, n_inputs, n_steps, ready)
@@ -86,12 +87,13 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
                 sums, at, ready = sums_of_inputs(at, ready, source, n_inputs)
                 recurrent = sums[:two] + load_tuple(at, dtype, lanes, blocks)
                 at += panel_bytes
-                recurrent = multiply_panel(recurrent, at, h, n_hidden, ahead)
+                recurrent = with_recurrent(recurrent, at, ready, h, n_hidden)
                 at += 3 * panel_bytes * n_hidden
                 each_block(recurrent + sums[two:], panel * panel_bytes, (h, h_next, options))
-            copy_state(h, h_next, panels * panel_bytes)
-            copy_row(target, h_next, n_hidden)
-            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+            if panels > 1:
+                copy_state(h, h_next, panels * panel_bytes)
+            is_finite = copy_row(target, h, n_hidden)
+            if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden
@@ -105,7 +107,7 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
     lanes, dtype, itemsize, panel_bytes = width.lanes, width.dtype, width.itemsize, width.panel_bytes
     gates_ready, candidates_ready = ready_sums(width, 2), ready_sums(width, 1)
     sums_of_gates, sums_of_candidate = panel_sums(width, 2), panel_sums(width, 1)
-    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
+    copy_row = row_copy(width)
 
     @inline
     def gate_block(gates, offset, memory):
@@ -116,9 +118,9 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
 
     @inline
     def candidate_block(gates, offset, memory):
-        h_now, z_now, h_next, options = memory
+        h, z_now, options = memory
         n = candidate(options, gates[0])
-        store(h_next + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h_now + offset, dtype, lanes)))
+        store(h + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h + offset, dtype, lanes)))
 
     each_gate_block = for_each_block(width, gate_block)
     each_candidate_block = for_each_block(width, candidate_block)
@@ -126,8 +128,7 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
     def gru(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options, stride = field(record, WEIGHTS), field(record, CONSTANTS), field(record, STRIDE)
-        h, h_next = field(record, STATE), field(record, SCRATCH)
-        reset_h = h_next + stride
+        h, reset_h = field(record, STATE), field(record, SCRATCH)
         z = reset_h + stride
         gates_of, candidate_of = 0, 0
         if n_steps > 1 and field(record, READY):
@@ -145,10 +146,9 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
                 each_gate_block(sums, panel * panel_bytes, (h, reset_h, z, options))
             for panel in range(panels):
                 sums, at, candidate_of = sums_of_candidate(at, candidate_of, source, n_inputs, reset_h, n_hidden)
-                each_candidate_block(sums, panel * panel_bytes, (h, z, h_next, options))
-            copy_state(h, h_next, panels * panel_bytes)
-            copy_row(target, h_next, n_hidden)
-            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+                each_candidate_block(sums, panel * panel_bytes, (h, z, options))
+            is_finite = copy_row(target, h, n_hidden)
+            if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden

@@ -112,8 +112,8 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
         weights, options, stride = field(record, WEIGHTS), field(record, CONSTANTS), field(record, STRIDE)
         h = field(record, STATE)
         c = h + stride
-        m_next = field(record, SCRATCH)
-        h_next = m_next + stride if projected else m_next
+        in_place = projected or panels == 1  # all of h has been read before it is written
+        m_next = field(record, SCRATCH) if projected or panels > 1 else h
         n_hidden = field(record, HIDDEN)
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
@@ -124,10 +124,13 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
                 sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_outputs)
                 each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
             if projected:
-                project(at, m_next, h_next, n_hidden, n_outputs)
-            copy_state(h, h_next, -(-n_outputs * itemsize // panel_bytes) * panel_bytes)
-            copy_row(target, h_next, n_outputs)
-            if (recovers or step == n_steps - 1) and not (all_finite(h, n_outputs) and all_finite(c, n_hidden)):
+                project(at, m_next, h, n_hidden, n_outputs)
+            if not in_place:
+                copy_state(h, m_next, panels * panel_bytes)
+            is_finite = copy_row(target, h, n_outputs)
+            if recovers:
+                is_finite = is_finite and all_finite(c, n_hidden)  # in the standard cell, what is wrong with c is in h too
+            if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_outputs

@@ -1,9 +1,10 @@
 """What the kernels of all layer kinds share: the fields of a record, sums of panels and their blocks, copies and checks."""
 
 from collections.abc import Callable
+from math import isqrt
 from typing import Any
 
-from streamrnn.host import n_registers
+from streamrnn.host import SECOND_CACHE, n_registers
 from streamrnn.kernels.inline import inline
 from streamrnn.packing import Width
 from streamrnn.record import READS
@@ -47,15 +48,32 @@ def panel_sums(width: Width, n_gates: int) -> Part:
 
     As `input_sums`, with the second input and its size behind the first's.
     """
-    ahead, row_bytes = width.ahead, n_gates * width.panel_bytes
-    sums_of_inputs = input_sums(width, n_gates)
+    row_bytes = n_gates * width.panel_bytes
+    sums_of_inputs, with_recurrent = input_sums(width, n_gates), recurrent_sums(width, n_gates)
 
     @inline
     def sums_of_panel(at, ready, x, n_x, h, n_h):
         sums, at, ready = sums_of_inputs(at, ready, x, n_x)
-        return multiply_panel(sums, at, h, n_h, ahead), at + row_bytes * n_h, ready
+        return with_recurrent(sums, at, ready, h, n_h), at + row_bytes * n_h, ready
 
     return sums_of_panel
+
+
+def recurrent_sums(width: Width, n_gates: int) -> Part:
+    """A kernel part that adds R h to the sums of a panel.
+
+    Weights are fetched ahead as the width says, unless input sums are ready: without the input weights, the rest of a layer is
+    smaller, and may stay in the second cache.
+    """
+    ahead, most_near = width.ahead, isqrt(SECOND_CACHE // (n_gates * width.itemsize))
+
+    @inline
+    def with_recurrent(sums, at, ready, h, n_h):
+        if ahead and ready and n_h <= most_near:
+            return multiply_panel(sums, at, h, n_h, 0)
+        return multiply_panel(sums, at, h, n_h, ahead)
+
+    return with_recurrent
 
 
 def ready_sums(width: Width, n_gates: int) -> Part:
@@ -166,29 +184,42 @@ def whole_copy(width: Width) -> Part:
 
 
 def row_copy(width: Width) -> Part:
-    """A kernel part that copies `count` values and touches not a byte more.
+    """A kernel part that copies `count` values, touches not a byte more, and tells whether they are all finite.
 
-    By vectors, the last of which overlaps the one before; what is shorter than a vector, by fours; or one by one.
+    By vectors, the last of which overlaps the one before; what is shorter than a vector, by fours; or one by one. To ask costs
+    no load: v - v is 0 for a finite v, else NaN.
     """
     lanes, dtype, itemsize = width.lanes, width.dtype, width.itemsize
     vector_bytes, four_bytes = width.vector_bytes, 4 * itemsize
+    zero = dtype(0)
 
     @inline
     def copy(target, source, count):
         end = count * itemsize
         if count >= lanes:
+            value = load(source + (end - vector_bytes), dtype, lanes)
+            worst = value - value
+            store(target + (end - vector_bytes), value)
             for at in range(0, end - vector_bytes, vector_bytes):
-                store(target + at, load(source + at, dtype, lanes))
-            at = end - vector_bytes
-            store(target + at, load(source + at, dtype, lanes))
-        elif count >= 4:
+                value = load(source + at, dtype, lanes)
+                worst = worst + (value - value)
+                store(target + at, value)
+            return not any_lane(worst != zero)
+        if count >= 4:
+            value = load(source + (end - four_bytes), dtype, 4)
+            worst = value - value
+            store(target + (end - four_bytes), value)
             for at in range(0, end - four_bytes, four_bytes):
-                store(target + at, load(source + at, dtype, 4))
-            at = end - four_bytes
-            store(target + at, load(source + at, dtype, 4))
-        else:
-            for at in range(0, end, itemsize):
-                store(target + at, load_scalar(source + at, dtype))
+                value = load(source + at, dtype, 4)
+                worst = worst + (value - value)
+                store(target + at, value)
+            return not any_lane(worst != zero)
+        total = zero
+        for at in range(0, end, itemsize):
+            one = load_scalar(source + at, dtype)
+            total += one - one
+            store(target + at, one)
+        return total == zero
 
     return copy
 

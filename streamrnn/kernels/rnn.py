@@ -13,7 +13,6 @@ from streamrnn.kernels.panel import (
     Kernel,
     Part,
     field,
-    finite_check,
     for_each_block,
     panel_sums,
     ready_sums,
@@ -29,7 +28,7 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
     """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
     itemsize, panel_bytes = width.itemsize, width.panel_bytes
     make_ready, sums_of_panel = ready_sums(width, 1), panel_sums(width, 1)
-    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
 
     @inline
     def block(sums, offset, memory):
@@ -41,7 +40,8 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
     def rnn(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options = field(record, WEIGHTS), field(record, CONSTANTS)
-        h, h_next = field(record, STATE), field(record, SCRATCH)
+        h = field(record, STATE)
+        h_next = h if panels == 1 else field(record, SCRATCH)  # a single panel has read all of h before it writes
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
             make_ready(weights, panel_bytes * (1 + n_inputs + n_hidden), panels, source, n_inputs, n_steps, ready)
@@ -50,9 +50,10 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
             for panel in range(panels):
                 sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_hidden)
                 each_block(sums, panel * panel_bytes, (h_next, options))
-            copy_state(h, h_next, panels * panel_bytes)
-            copy_row(target, h_next, n_hidden)
-            if (recovers or step == n_steps - 1) and not all_finite(h, n_hidden):
+            if panels > 1:
+                copy_state(h, h_next, panels * panel_bytes)
+            is_finite = copy_row(target, h, n_hidden)
+            if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden

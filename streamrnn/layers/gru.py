@@ -108,6 +108,6 @@ class GRU(Layer):
             weights=weights,
             state=self.states,
             gates=3,
-            scratch=3,
+            scratch=2,
             constants=activation_constants(self.clip, self.activations, width.dtype),
         )

@@ -114,7 +114,7 @@ class LSTM(Layer):
             weights=np.concatenate(weights),
             state=self.states,
             gates=4,
-            scratch=2,
+            scratch=1,
             constants=np.zeros(0, width.dtype) if standard else self._constants(width),
         )
 
