@@ -35,6 +35,11 @@ class Case(NamedTuple):
         """Calls of a sample: many where they are short, a multiple of N_ROWS."""
         return N_ROWS * max(1, min(16, 1_000_000 // self.weight_bytes))
 
+    @property
+    def n_looped(self) -> int:
+        """Steps of a sample in compiled code: more where they are short, since there are no calls to fill it."""
+        return self.n_calls * (16 if self.weight_bytes < 50_000 else 1)
+
     def model(self) -> streamrnn.Model:
         """The layer alone, with weights like torch's initial ones: U(-1/√H, 1/√H)."""
         rng = np.random.default_rng([self.inputs, self.hidden])

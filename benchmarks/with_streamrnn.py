@@ -7,8 +7,6 @@ from benchmarks.contender import Contender
 from streamrnn import Model, Stream
 from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 
-_SHORT = 50_000  # bytes of weights up to which a compiled run takes 16 times as many steps, since it has no calls to fill it
-
 
 @cache
 def _stream(model: Model) -> Stream:
@@ -32,10 +30,9 @@ def step(case: Case, model: Model) -> Contender:
 
 def loop(case: Case, model: Model) -> Contender:
     """The step in a compiled loop."""
-    n_steps = case.n_calls * (16 if case.weight_bytes < _SHORT else 1)
     stream = _stream(model)
     stream.reset()
-    return Contender(steps_in_a_loop(stream, case.signal(N_ROWS), n_steps), n_steps)
+    return Contender(steps_in_a_loop(stream, case.signal(N_ROWS), case.n_looped), case.n_looped)
 
 
 def chunk(case: Case, model: Model, n_steps: int) -> Contender:
