@@ -2,34 +2,23 @@
 
 from streamrnn.kernels import activations
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, row_map
+from streamrnn.kernels.panel import Kernel, Part
+from streamrnn.kernels.rowwise import rowwise
 from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, OUTPUTS
 
 
 def _build(width: Width, function: Part) -> Kernel:
     """`function(options, x)` works on each vector."""
-    itemsize = width.itemsize
 
     def formula(load: Part) -> Part:
         @inline
         def value(memory, offset):
-            source, options = memory
+            source, options, _ = memory
             return function(options, load(source + offset))
 
         return value
 
-    write_row = row_map(width, formula)
-
-    def pointwise(record, source, target, n_steps):
-        n, options = field(record, OUTPUTS), field(record, CONSTANTS)
-        for _ in range(n_steps):
-            write_row(target, (source, options), n)
-            source += itemsize * n
-            target += itemsize * n
-        return DONE
-
-    return pointwise
+    return rowwise(width, formula)
 
 
 @inline

@@ -63,28 +63,23 @@ def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> An
     return signature(typ, mask, typ, typ), codegen
 
 
-@intrinsic
-def absolute(typingctx: Any, a: types.Type) -> Any:
-    """|a|, by clearing the sign bit."""
+def _of_one(name: str, doc: str) -> Any:
+    """LLVM's intrinsic `name` of one argument, lane by lane."""
 
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        kind = llvm_type(sig.return_type)
-        name = overloaded_name("fabs", sig.return_type)
-        return builder.call(builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind])), args)
+    def function(typingctx: Any, a: types.Type) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            kind = llvm_type(sig.return_type)
+            called = overloaded_name(name, sig.return_type)
+            return builder.call(builder.module.declare_intrinsic(called, (), ir.FunctionType(kind, [kind])), args)
 
-    return signature(a, a), codegen
+        return signature(a, a), codegen
+
+    function.__doc__ = doc
+    return intrinsic(function)
 
 
-@intrinsic
-def square_root(typingctx: Any, a: types.Type) -> Any:
-    """sqrt(a), rounded as IEEE 754 says."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        kind = llvm_type(sig.return_type)
-        name = overloaded_name("sqrt", sig.return_type)
-        return builder.call(builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind])), args)
-
-    return signature(a, a), codegen
+absolute = _of_one("fabs", "|a|, by clearing the sign bit.")
+square_root = _of_one("sqrt", "sqrt(a), rounded as IEEE 754 says.")
 
 
 @intrinsic

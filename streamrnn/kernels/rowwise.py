@@ -1,0 +1,21 @@
+"""Kernels that treat each value of a row by itself, with constants of its own."""
+
+from streamrnn.kernels.panel import Kernel, Part, field, row_map
+from streamrnn.packing import Width
+from streamrnn.record import CONSTANTS, DONE, OUTPUTS
+
+
+def rowwise(width: Width, formula: Part) -> Kernel:
+    """A kernel that writes rows by `formula` (`row_map`); its memory is (source, constants, bytes of a row)."""
+    itemsize, write_row = width.itemsize, row_map(width, formula)
+
+    def kernel(record, source, target, n_steps):
+        n, constants = field(record, OUTPUTS), field(record, CONSTANTS)
+        row_bytes = itemsize * n
+        for _ in range(n_steps):
+            write_row(target, (source, constants, row_bytes), n)
+            source += row_bytes
+            target += row_bytes
+        return DONE
+
+    return kernel
