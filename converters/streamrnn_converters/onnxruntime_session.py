@@ -53,36 +53,40 @@ def calls_of(source: bytes, input_size: int) -> Calls:
     Raises ConversionError for a graph that is not understood, VerificationError for one of another size or that onnxruntime
     refuses, MissingExtraError without onnx and onnxruntime.
     """
+    from streamrnn_converters.arrange import of_input, zeros
     from streamrnn_converters.onnx import read_onnx
     from streamrnn_converters.onnx.layout import time_first
 
     imported = read_onnx(source)
-    given = imported.input
     if imported.model.input_size != input_size:
         raise VerificationError(
             f"the model takes {input_size} values, but the graph {imported.model.input_size}; name the model's own source"
         )
     runnable, remarks = time_first(source)
     session = session_of(runnable)
-    sizes = dict(zip(given.axes, given.sizes, strict=True))
-    n_steps, n_signals = sizes.get("time", 1) or 1, sizes.get("batch", 1) or 1
+    n_steps, n_signals = imported.size_of("time") or 1, imported.size_of("batch") or 1
     if n_steps > 1:
         remarks.append(f"the graph takes {n_steps} steps at a time: each of its calls gives that many")
-    else:
+    elif not imported.states:
         remarks.append("the graph begins every call anew: its times are without what carrying the state costs")
     if n_signals > 1:
         remarks.append(f"the graph takes {n_signals} signals at a time: each of its calls computes that many")
+    names = [output.name for output in session.get_outputs()]
+    states = {given.name: zeros(given, n_signals) for given in imported.states}
+    carried = [(given.name, names.index(given.source)) for given in imported.states]
 
     def feed(x: Array) -> dict[str, Array]:
-        sizes = {"time": len(x), "batch": n_signals, "feature": input_size}
-        wanted = [axis for axis in given.axes if axis in sizes]
-        values = np.broadcast_to(x[:, None, :], tuple(sizes.values())).transpose(
-            [list(sizes).index(axis) for axis in [*wanted, *(axis for axis in sizes if axis not in wanted)]]
-        )
-        shape = [sizes.get(axis, 1) for axis in given.axes]  # an axis that the graph lacks has size 1
-        return {given.name: values.reshape(shape).astype(np.float32)}
+        every = np.repeat(x[:, None, :], n_signals, axis=1)
+        return {given.name: of_input(every, given) for given in imported.inputs}
 
     def run(feeds: dict[str, Array]) -> list[Any]:
-        return session.run(None, feeds)  # type: ignore[no-any-return]
+        results: list[Any] = session.run(None, feeds)
+        return results
 
-    return Calls(n_steps, feed, run, tuple(remarks), "time" in sizes and sizes["time"] is None)
+    def carry(feeds: dict[str, Array]) -> list[Any]:
+        results: list[Any] = session.run(None, feeds | states)
+        for name, place in carried:
+            states[name] = results[place]
+        return results
+
+    return Calls(n_steps, feed, carry if carried else run, tuple(remarks), imported.size_of("time") is None)

@@ -1,5 +1,6 @@
 """What onnxruntime answers, asked in a process of its own: it aborts on some inputs, and that must not be ours."""
 
+import json
 import os
 import signal
 import subprocess
@@ -21,16 +22,20 @@ Arrays = Mapping[str, NDArray[Any]]
 _WORKER = Path(__file__).with_name("onnxruntime_worker.py")
 
 
-def run_reference(model: bytes, feeds: Sequence[Arrays], timeout: float = 600.0) -> tuple[list[dict[str, NDArray[Any]]], str]:
+def run_reference(
+    model: bytes, feeds: Sequence[Arrays], timeout: float = 600.0, carried: Mapping[str, str] | None = None
+) -> tuple[list[dict[str, NDArray[Any]]], str]:
     """Run a model once for each of `feeds` (name -> array); returns the outputs by name, and onnxruntime's version.
+
+    carried  input -> output: a feed that lacks such an input takes what the run before gave as that output
 
     Raises VerificationError where onnxruntime refuses the model, crashes, or takes longer than `timeout` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="streamrnn-") as folder:
         place = Path(folder)
         (place / "model.onnx").write_bytes(model)
-        flat = {f"{run}/{name}": np.ascontiguousarray(x) for run, feed in enumerate(feeds) for name, x in feed.items()}
-        save_file(flat, place / "feeds.safetensors")
+        flat = {f"{run}/{name}": np.asarray(x, order="C") for run, feed in enumerate(feeds) for name, x in feed.items()}
+        save_file(flat, place / "feeds.safetensors", {"carried": json.dumps(dict(carried or {}))})
         _work(place, timeout)
         with safe_open(place / "results.safetensors", "numpy") as results:
             outputs: list[dict[str, NDArray[Any]]] = [{} for _ in feeds]

@@ -2,31 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import ConversionError, Model, NonFiniteStateError, Stream, VerificationError, __version__
+from streamrnn import ConversionError, Model, VerificationError, __version__
+from streamrnn_converters.arrange import arranged, of_input, zeros
+from streamrnn_converters.comparing import Pair, paired, worse
 from streamrnn_converters.onnx import read_onnx
-from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
+from streamrnn_converters.onnx.imported import GraphOutput, Imported
 from streamrnn_converters.onnx.layout import time_first
 from streamrnn_converters.onnx.parse import read_bytes
 from streamrnn_converters.reference import run_reference
 from streamrnn_converters.report import Comparison, Report
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A kind of signal: normally distributed numbers times `scale`."""
-
-    name: str
-    scale: float
-    n_steps: int  # where the graph leaves them open
-
+from streamrnn_converters.trials import Answers, Case, Trial, answered, exactly, joined, trials_of
 
 CASES = (
     Case("quiet", 1e-3, 200),
@@ -35,15 +25,16 @@ CASES = (
     Case("saturating", 100.0, 200),
     Case("long", 1.0, 2000),
 )
-_SEGMENTS = 3  # runs per case where the graph fixes the number of steps
-_SHORT = (1, 3)  # further runs where it leaves that open: what the initial states do is forgotten in a long one
 _OPEN_BATCH = 2  # signals at once where the graph leaves their number open
+_ROUNDINGS = 8  # two float32 computations may differ by so many times what rounding does to ours
+_MOST_ROUNDING = 50  # tolerances: a model that rounding moves further proves nothing
 
 
 def verify(
     model: Model,
     source: str | os.PathLike[str] | bytes,
     *,
+    constants: Mapping[str, Any] | None = None,
     seed: int = 0,
     tolerance: float = 1e-5,
     cases: tuple[Case, ...] = CASES,
@@ -52,55 +43,68 @@ def verify(
 ) -> Report:
     """Compare what a stream of `model` gives with what onnxruntime computes from the graph `source`.
 
-    Every signal of a batch goes through a stream of its own, its first half step by step, the rest as one chunk; what a graph
-    gives as final states is compared with `Stream.states`.
+    Every signal of a batch goes through a stream of its own, its first half step by step, the rest as chunks. What a graph
+    gives as final states is compared with `Stream.states`. A graph that carries its states gets its own outputs back, zeros at
+    first and now and then ours, and is compared after every run: at every step, where a run is a step.
 
     model      from `from_onnx` or an archive
     source     path or bytes of the ONNX file
-    tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|)
+    constants  graph inputs that were fixed for the import; None: those that the model notes
+    tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|). Where that fails by little, the model
+               is computed in float64 too: what rounding does to our answers, a few times, is added, and a remark tells of it
     timeout    seconds that onnxruntime may take
     progress   called with (done, total) as the work goes on
 
     Raises VerificationError where the comparison cannot be made: the source is not understood, its sizes are others, the model
     overflows at once, onnxruntime refuses, crashes or is late. MissingExtraError without onnx and onnxruntime.
     """
+    if constants is None:
+        constants = model.notes.get("source", {}).get("constants")
     try:
         data = read_bytes(source)
-        imported = read_onnx(data)
+        imported = read_onnx(data, constants)
     except ConversionError as error:
         raise VerificationError(f"the source cannot be imported: {error}") from error
     _check_sizes(model, imported)
     runnable, remarks = time_first(data)
-    signals = _signals(imported.input, model.input_size, cases, seed, _OPEN_BATCH)
+    trials = trials_of(imported, cases, seed, _OPEN_BATCH)
+    answers = list(answered(model, trials))
     try:
-        references, version = run_reference(runnable, _feeds(imported.input, signals), timeout)
+        references, version = _referred(runnable, imported, trials, answers, timeout)
     except VerificationError:
-        if _size(imported.input, "batch") is not None:
+        if imported.size_of("batch") is not None:
             raise
         # Its initial states may be those of one signal, though it declares any number.
-        signals = _signals(imported.input, model.input_size, cases, seed, 1)
-        references, version = run_reference(runnable, _feeds(imported.input, signals), timeout)
+        trials = trials_of(imported, cases, seed, 1)
+        answers = list(answered(model, trials))
+        references, version = _referred(runnable, imported, trials, answers, timeout)
         remarks.append("onnxruntime runs the graph with one signal at a time only; compared so")
-    total = len(signals) + 1
     comparisons: dict[tuple[str, str], Comparison] = {}
-    for done, ((case, x), reference) in enumerate(zip(signals, references, strict=True), 1):
+    roundings: dict[tuple[str, str], float] = {}
+    for done, (trial, ours, runs) in enumerate(zip(trials, answers, references, strict=True), 1):
         if progress is not None:
-            progress(done, total)
-        ours = _Answers(model, x)
-        if ours.n_steps < len(x):
-            remarks.append(f"case {case.name!r}: the model overflows float32 at step {ours.n_steps}; compared up to there")
+            progress(done, len(trials))
+        if ours.n_steps < len(trial.x):
+            step = trial.start + ours.n_steps
+            remarks.append(f"case {trial.case.name!r}: the model overflows float32 at step {step}; compared up to there")
         for output in imported.outputs:
-            found = _compared(output, case, ours, reference[output.name], tolerance)
-            if found is not None:
-                key = output.name, case.name
-                comparisons[key] = max(comparisons.get(key, found), found, key=_badness)
+            key = output.name, trial.case.name
+            pair = paired(output, trial, ours, [run[output.name] for run in runs])
+            if pair is not None:
+                found, rounding = _found(model, pair, ours, [run[output.name] for run in runs], tolerance)
+                roundings[key] = max(roundings.get(key, 0.0), rounding)
+                comparisons[key] = worse(comparisons.get(key, found), found)
+    remarks += [
+        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, against float64; compared to "
+        f"within {_ROUNDINGS} times that"
+        for (name, case), rounding in roundings.items()
+        if rounding
+    ]
     for output in imported.outputs:
         if not any(name == output.name for name, _ in comparisons):
             raise VerificationError(
                 f"output {output.name!r}: the model overflows float32 in every case, before there is anything to compare"
             )
-    if progress is not None:
-        progress(total, total)
     return Report(
         source_sha256=hashlib.sha256(data).hexdigest(),
         model_fingerprint=model.fingerprint,
@@ -113,105 +117,41 @@ def verify(
     )
 
 
-class _Answers:
-    """What streams of a model give for x, (n_steps, n_signals, input_size)."""
-
-    def __init__(self, model: Model, x: Array) -> None:
-        rows = [_streamed(model, x[:, signal]) for signal in range(x.shape[1])]
-        self.n_steps = min(len(y) for y, _ in rows)  # fewer than given where the state overflows
-        self.complete = self.n_steps == len(x)
-        self.signal = np.stack([y[: self.n_steps] for y, _ in rows], axis=1)
-        self._states = [states for _, states in rows]
-
-    def states(self, layer: int, name: str) -> Array:
-        """The final state, (n_signals, size)."""
-        return np.stack([states[layer][name] for states in self._states])
-
-
-def _streamed(model: Model, x: Array) -> tuple[Array, tuple[Mapping[str, Array], ...]]:
-    stream = Stream(model)
-    results = np.zeros((len(x), model.output_size), np.float32)
-    half = (len(x) + 1) // 2
-    try:
-        for step in range(half):
-            results[step] = stream.step(x[step])
-    except NonFiniteStateError:
-        return results[:step], stream.states
-    try:
-        results[half:] = stream.process(x[half:])
-    except NonFiniteStateError:
-        return results[:half], stream.states
-    return results, stream.states
+def _referred(
+    runnable: bytes, imported: Imported, trials: Sequence[Trial], answers: Sequence[Answers], timeout: float
+) -> tuple[list[list[dict[str, NDArray[Any]]]], str]:
+    """For each trial what each of its runs gives; one that goes on begins with the states that our streams had."""
+    outputs = {output.name: output for output in imported.outputs}
+    feeds = []
+    for trial, ours in zip(trials, answers, strict=True):
+        for start, end in zip((0, *trial.ends), trial.ends, strict=False):
+            feed = {given.name: of_input(trial.x[start:end], given) for given in imported.inputs}
+            feed |= imported.constants
+            if not start and not trial.start:
+                feed |= {given.name: zeros(given, trial.x.shape[1]) for given in imported.states}
+            elif not start:
+                feed |= {given.name: _going_on(outputs[given.source], ours) for given in imported.states}
+            feeds.append(feed)
+    carried = {given.name: given.source for given in imported.states}
+    results, version = run_reference(runnable, feeds, timeout, carried)
+    runs = iter(results)
+    return [[next(runs) for _ in trial.ends] for trial in trials], version
 
 
-def _signals(
-    graph_input: GraphInput, input_size: int, cases: tuple[Case, ...], seed: int, open_batch: int
-) -> list[tuple[Case, Array]]:
-    """The inputs of all runs, (n_steps, n_signals, input_size) each."""
-    n_steps, n_signals = _size(graph_input, "time"), _size(graph_input, "batch") or open_batch
-    signals = []
-    for index, case in enumerate(cases):
-        rng = np.random.default_rng((seed, index))
-        for length in [n_steps] * _SEGMENTS if n_steps else [case.n_steps, *_SHORT]:
-            x = case.scale * rng.normal(size=(length, n_signals, input_size))
-            signals.append((case, x.astype(np.float32)))
-    return signals
+def _going_on(output: GraphOutput, ours: Answers) -> NDArray[Any]:
+    """The states that our streams had before a trial, as the output that carries them gives them."""
+    return arranged(joined(ours.before, output.states)[None, :, list(output.places)], output)
 
 
-def _size(graph_input: GraphInput, axis: str) -> int | None:
-    """The size of an axis: 1 where there is none of that name, None where it is open."""
-    return graph_input.sizes[graph_input.axes.index(axis)] if axis in graph_input.axes else 1
-
-
-def _feeds(graph_input: GraphInput, signals: list[tuple[Case, Array]]) -> list[dict[str, Array]]:
-    return [{graph_input.name: _arranged(x, ("time", "batch", "feature"), graph_input.axes)} for _, x in signals]
-
-
-def _arranged(array: Array, axes: tuple[str, ...], wanted: tuple[str, ...]) -> Array:
-    """An array whose axes have these names, with those that are wanted: others must have size 1, "one" is added."""
-    for axis in [axis for axis in axes if axis not in wanted]:
-        array = np.take(array, -1, axis=axes.index(axis))  # of the time: the last step
-        axes = tuple(name for name in axes if name != axis)
-    array = array.transpose([axes.index(axis) for axis in wanted if axis != "one"])
-    return np.expand_dims(array, [index for index, axis in enumerate(wanted) if axis == "one"])
-
-
-def _compared(output: GraphOutput, case: Case, ours: _Answers, reference: Array, tolerance: float) -> Comparison | None:
-    """One output of one run; None where the model overflowed before there was anything to compare."""
-    has_time = "time" in output.axes
-    if not ours.complete and (output.states or not has_time or not ours.n_steps):
-        return None
-    if output.states:
-        values = np.stack([ours.states(*state) for state in output.states])
-        mine = _arranged(values, ("layer", "batch", "feature"), output.axes)
-    else:
-        mine = _arranged(ours.signal, ("time", "batch", "feature"), output.axes)
-    if has_time:
-        reference = np.take(reference, range(ours.n_steps), axis=output.axes.index("time"))
-    if mine.shape != reference.shape:
-        raise VerificationError(
-            f"output {output.name!r}: onnxruntime gives shape {reference.shape}, the import expects {mine.shape}"
-        )
-    with np.errstate(invalid="ignore"):  # two infinities: NaN, which agrees with nothing
-        error = np.abs(mine.astype(np.float64) - reference)
-    wrong = ~(error <= tolerance * np.maximum(1, np.abs(reference)))
-    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
-    steps = np.nonzero(wrong)[output.axes.index("time")] if has_time else np.zeros(np.count_nonzero(wrong), int)
-    return Comparison(
-        output=output.name,
-        case=case.name,
-        absolute=float(error[worst]),
-        relative=float(np.max(error / np.maximum(np.abs(reference), 1e-6))),
-        place={axis: int(index) for axis, index in zip(output.axes, worst, strict=True) if axis != "one"},
-        ours=float(mine[worst]),
-        reference=float(reference[worst]),
-        first_disagreement=int(steps.min()) if steps.size else None,
-    )
-
-
-def _badness(comparison: Comparison) -> tuple[bool, float]:
-    """Orders comparisons by how much they tell against the model; NaN is worst."""
-    return not comparison.agrees, comparison.absolute if comparison.absolute == comparison.absolute else float("inf")
+def _found(model: Model, pair: Pair, ours: Answers, runs: list[NDArray[Any]], tolerance: float) -> tuple[Comparison, float]:
+    """The comparison, and what rounding does there: one that fails by little is measured by the same model in float64."""
+    found = pair.compared(tolerance)
+    most = _MOST_ROUNDING * tolerance
+    if found.agrees or model.dtype != "float32" or not pair.compared(tolerance, most).agrees:
+        return found, 0.0
+    exact = paired(pair.output, pair.trial, exactly(model, ours, pair.trial), runs)
+    rounding = pair.rounding(exact) if exact is not None else 0.0
+    return pair.compared(tolerance, min(most, _ROUNDINGS * rounding)), rounding
 
 
 def _check_sizes(model: Model, imported: Imported) -> None:

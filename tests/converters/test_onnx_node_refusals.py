@@ -201,7 +201,7 @@ def test_missing_weights_are_refused(op: str, name: str) -> None:
     assert refusal(graph(node(op).but(name))) == f"node 'my_{op.lower()}' ({op}): its input {name} is missing"
 
 
-@pytest.mark.parametrize(("op", "name"), [(op, name) for op in OPS for name in node(op).tensors])
+@pytest.mark.parametrize(("op", "name"), [(op, name) for op in OPS for name in node(op).tensors if "initial" not in name])
 def test_a_tensor_that_is_given_when_the_graph_runs_is_refused(op: str, name: str) -> None:
     model = graph(node(op))
     (tensor,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
@@ -209,7 +209,7 @@ def test_a_tensor_that_is_given_when_the_graph_runs_is_refused(op: str, name: st
     model.graph.input.append(onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
     message = refusal(model)
     assert message.startswith(f"node 'my_{op.lower()}' ({op}): its ")
-    assert re.search(rf"\b{name} (is the signal of|comes from the) graph input '{name}'", message)
+    assert f"{name} is the signal of graph input '{name}'" in message
 
 
 def test_the_node_that_is_refused_is_named_among_several() -> None:
@@ -286,7 +286,7 @@ def test_a_node_that_is_not_fed_by_the_signal_is_refused() -> None:
     assert refusal(model).startswith("node 'my_rnn' (RNN): its input X is not the signal")
 
 
-@pytest.mark.parametrize(("number", "kind"), [(11, "DOUBLE"), (10, "FLOAT16"), (7, "INT64"), (99, "an unknown type")])
+@pytest.mark.parametrize(("number", "kind"), [(11, "DOUBLE"), (10, "FLOAT16"), (9, "BOOL"), (99, "an unknown type")])
 def test_an_input_of_another_type_than_float_is_refused(number: int, kind: str) -> None:
     model = graph(node("RNN"))
     model.graph.input[0].type.tensor_type.elem_type = number

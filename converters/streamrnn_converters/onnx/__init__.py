@@ -1,5 +1,13 @@
-"""ONNX graphs to models, in stages: `parse` (bytes to a checked graph), `interpret` (what every value is, by the handlers in
-`plumbing`, `recurrent` and `dense`), `read` (outputs to a model). `layout` makes a graph that onnxruntime can run.
+"""ONNX graphs to models, in stages, which `read` calls one after the other.
+
+parse          bytes to a checked graph
+axes           which axis is time, which is batch
+interpret      what every value is; its handlers are `constants`, `moving`, `picking`, `elementwise`, `dense`, `normalization`,
+               `convolution` and `recurrent`
+assemble       the layers of a model, neighbours made one by `fuse`
+ends, carried  what of the graph's inputs and outputs is signal, and which states go from run to run
+
+`layout` makes a graph that onnxruntime can run.
 """
 
 from streamrnn_converters.missing import naming_the_extra

@@ -1,33 +1,18 @@
-"""Fully connected layers: Gemm, or MatMul and Add, with the activation behind them."""
+"""Fully connected layers: Gemm, MatMul, and sums over the values of a step, which are such layers of ones."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Activation, Dense
-from streamrnn.activation import LINEAR
-from streamrnn_converters.onnx.interpret import Walk, needs_signal, operator
+from streamrnn import Dense
+from streamrnn_converters.onnx.constants import integers
+from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
+from streamrnn_converters.onnx.moving import places
 from streamrnn_converters.onnx.parse import Node
-from streamrnn_converters.onnx.plumbing import fold_add, places
-from streamrnn_converters.onnx.values import Axis, Constant, Signal, States, Value, describe, rank
-
-Inputs = Sequence[Value | None]
-
-#: ONNX's element-wise operators to our names, with their parameters' defaults (None: it has none).
-ELEMENTWISE: dict[str, tuple[str, float | None, float | None]] = {
-    "Elu": ("elu", 1.0, None),
-    "HardSigmoid": ("hard_sigmoid", 0.2, 0.5),
-    "LeakyRelu": ("leaky_relu", 0.01, None),
-    "Relu": ("relu", None, None),
-    "Sigmoid": ("sigmoid", None, None),
-    "Softplus": ("softplus", None, None),
-    "Softsign": ("softsign", None, None),
-    "Tanh": ("tanh", None, None),
-    "ThresholdedRelu": ("thresholded_relu", 1.0, None),
-}
+from streamrnn_converters.onnx.values import Axis, Constant, Flow, Value, describe, rank
+from streamrnn_converters.onnx.vectors import Applied
 
 
 @operator("Gemm")
@@ -40,10 +25,10 @@ def _gemm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     weights = weights if node.take("transB", 0) else weights.T
     bias: NDArray[Any] = np.zeros(len(weights))
     if len(inputs) > 2 and inputs[2] is not None:
-        bias = beta * _bias(node, inputs[2], "C", len(weights), most_axes=2)
-    if isinstance(inputs[0], Signal | States) and rank(inputs[0]) != 2:
+        bias = beta * _bias(node, inputs[2], len(weights))
+    if isinstance(inputs[0], Flow) and rank(inputs[0]) != 2:
         raise node.refused(f"its input A has {rank(inputs[0])} axes, expected 2")
-    return [_behind(walk, node, inputs[0], "A", Dense(alpha * weights, bias))]
+    return [_behind(walk, node, inputs[0], Dense(alpha * weights, bias))]
 
 
 @operator("MatMul")
@@ -51,81 +36,56 @@ def _matmul(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     a, b = inputs
     if isinstance(a, Constant) and not isinstance(b, Constant):
         raise node.refused("multiplies the signal from the left; only signal times weights is understood")
-    return [_behind(walk, node, a, "A", Dense(_weights(node, b, "B").T))]
+    return [_behind(walk, node, a, Dense(_weights(node, b, "B").T))]
 
 
-@operator("Add")
-def _add(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    """The bias of the dense layer before it, or arithmetic with constants."""
-    folded = fold_add(node, inputs)
-    if folded is not None:
-        return folded
-    signal, constant = (inputs[0], inputs[1]) if isinstance(inputs[1], Constant) else (inputs[1], inputs[0])
-    if not isinstance(signal, Signal) or not isinstance(constant, Constant):
-        given = " to ".join(describe(value) for value in (signal, constant) if value is not None)
-        raise node.refused(f"adds {given}, which is not understood; only the bias of a dense layer can be added")
-    layer = _open_dense(node, signal, "adds to")
-    bias = layer.bias.astype(np.float64) + _bias(node, constant, "the bias", layer.output_size, most_axes=rank(signal))
-    return [replace(signal, layers=(*signal.layers[:-1], replace(layer, bias=bias)))]
-
-
-@operator(*ELEMENTWISE)
-def _elementwise(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    name, alpha, beta = ELEMENTWISE[node.op]
-    parameters = {key: node.take(key, value) for key, value in (("alpha", alpha), ("beta", beta)) if value is not None}
-    return [_activated(node, inputs[0], Activation(name, **parameters))]
-
-
-@operator("Softmax")
-def _softmax(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    """Over one axis since opset 13; before, over all from `axis` on."""
-    signal = needs_signal(node, inputs[0], "input")
-    n_axes = len(signal.axes)
-    axis = node.take("axis", -1 if walk.opset >= 13 else 1)
-    if places(node, [axis], n_axes) != [n_axes - 1] or walk.role(signal.axes[-1]) != "feature":
-        raise node.refused(
-            f"axis={axis} is not the feature axis alone; only a softmax over the features of a step can be streamed"
-        )
-    return [_activated(node, signal, Activation("softmax"))]
-
-
-def _activated(node: Node, value: Value | None, activation: Activation) -> Signal:
-    signal = needs_signal(node, value, "X")
-    layer = _open_dense(node, signal, "works on")
-    return replace(signal, layers=(*signal.layers[:-1], replace(layer, activation=activation)))
-
-
-def _open_dense(node: Node, signal: Signal, does: str) -> Dense:
-    """The dense layer right before a node, its activation still to come."""
-    layer = signal.layers[-1] if signal.layers else None
-    if isinstance(layer, Dense) and layer.activation == LINEAR:
-        return layer
-    after = "" if not isinstance(layer, Dense) else f" and its activation, {layer.activation.name}"
-    raise node.refused(f"{does} {describe(signal)}{after}; this operator is understood only right behind a dense layer")
-
-
-def _behind(walk: Walk, node: Node, value: Value | None, name: str, layer: Dense) -> Signal:
+def _behind(walk: Walk, node: Node, value: Value | None, layer: Dense) -> Flow:
     """A dense layer behind the signal; the final h of a layer counts as its signal after the last step."""
-    if isinstance(value, States):
-        value = _as_signal(walk, node, value)
-    signal = needs_signal(node, value, name)
-    *others, feature = signal.axes
-    if not others and not signal.layers:
+    flow = needs_flow(node, value, "A")
+    *others, feature = flow.axes
+    feature = walk.bind(node, feature, "feature", layer.input_size)
+    if not others and feature.kind == "input":
         raise node.refused("the signal has no axis but its features; export the model with a batch or time axis")
     if feature.size != layer.input_size and isinstance(feature.size, int):
         raise node.refused(f"its weights have {layer.input_size} rows, but the signal has {feature.size} features")
-    walk.bind(node, feature, "feature")
-    return replace(signal, layers=(*signal.layers, layer), axes=(*others, Axis("feature", layer.output_size)))
-
-
-def _as_signal(walk: Walk, node: Node, states: States) -> Signal:
-    if len(states.entries) != 1 or states.entries[0][1] != "h":
+    if flow.places.size != flow.places.shape[-1]:
         raise node.refused(
-            "works on the final states of several layers, or on c; only the final h of one layer can be streamed"
+            f"multiplies several rows of {describe(flow)} in one step, {flow.places.shape}: only one is understood; of final "
+            "states it takes the h of one layer"
         )
-    walk.remark("the graph gives the answer after the last step only; the stream gives that answer after every step")
-    axes = tuple(walk.one() if axis.name == "layer" else axis for axis in states.axes)
-    return Signal(states.source, states.entries[0][0], axes, last=True)
+    read = walk.vector(node, flow)
+    walk.remark_last(flow)
+    axes = (*walk.anew(node, others), Axis(f"{node.outputs[0]}.feature", layer.output_size, "feature"))
+    whole = np.arange(layer.output_size).reshape((1,) * len(others) + (-1,))
+    return replace(flow, parts=(Applied(layer, (read,)),), axes=axes, places=whole)
+
+
+@operator("ReduceMean", "ReduceSum")
+def _reduced(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """Over axes within a step: as an attribute before opset 13 (sum) and 18 (mean), as an input since."""
+    flow = needs_flow(node, inputs[0], "X")
+    axes = node.take("axes")
+    if len(inputs) > 1 and inputs[1] is not None:
+        axes = integers(node, inputs[1], "axes")
+    keep = node.take("keepdims", 1)
+    if node.take("noop_with_empty_axes", 0) and not axes:
+        return [flow]
+    summed = places(node, axes or list(range(rank(flow))), rank(flow))
+    for place in summed:
+        walk.bind(node, flow.axes[place], "feature")
+    kept = tuple(1 if place in summed else size for place, size in enumerate(flow.places.shape))
+    groups = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), flow.places.shape).ravel()
+    weights = np.zeros((int(np.prod(kept)), flow.places.size))
+    weights[groups, np.arange(flow.places.size)] = len(weights) / flow.places.size if node.op == "ReduceMean" else 1
+    read = walk.vector(node, flow)
+    walk.remark_last(flow)
+    left = tuple(walk.one(node, place) if place in summed else axis for place, axis in enumerate(walk.anew(node, flow.axes)))
+    whole = np.arange(len(weights)).reshape(kept)
+    flow = replace(flow, parts=(Applied(Dense(weights), (read,)),), axes=left, places=whole)
+    if keep:
+        return [flow]
+    rest = tuple(axis for place, axis in enumerate(flow.axes) if place not in summed)
+    return [replace(flow, axes=rest, places=np.squeeze(flow.places, tuple(summed)))]
 
 
 def _weights(node: Node, value: Value | None, name: str) -> NDArray[Any]:
@@ -134,11 +94,11 @@ def _weights(node: Node, value: Value | None, name: str) -> NDArray[Any]:
     return value.array.astype(np.float64)
 
 
-def _bias(node: Node, value: Value, name: str, size: int, most_axes: int) -> NDArray[Any]:
-    """A constant that adds the same to every step, as (size,). One of more axes than the signal has would add some to it."""
+def _bias(node: Node, value: Value, size: int) -> NDArray[Any]:
+    """The same for every signal, as (size,)."""
     if not isinstance(value, Constant) or value.array.dtype.kind != "f":
-        raise node.refused(f"{name} is {describe(value)}, not a constant of floats")
+        raise node.refused(f"its input C is {describe(value)}, not a constant of floats")
     fits = value.array.size == 1 or value.array.shape[-1:] == (size,) == (value.array.size,)
-    if not fits or value.array.ndim > most_axes:
-        raise node.refused(f"{name} has shape {value.array.shape}, expected ({size},)")
+    if not fits or value.array.ndim > 2:
+        raise node.refused(f"its input C has shape {value.array.shape}, expected ({size},)")
     return np.broadcast_to(value.array.reshape(-1).astype(np.float64), (size,))

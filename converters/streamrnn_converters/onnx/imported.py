@@ -1,39 +1,87 @@
 """What the import of an ONNX graph yields: the model, and how the graph's inputs and outputs map to a stream."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from streamrnn import Model
 
-#: What an axis of a graph's input or output runs over. "one": always 1 (such as the direction); "layer": stacked layers.
+#: What an axis of a graph's input or output runs over. "one": put in by the graph, always 1; "layer": stacked layers.
 Axis = Literal["time", "batch", "feature", "one", "layer"]
 
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The graph input that carries the signal."""
+    """A graph input that carries a signal: its values are those of the model's input from `start` on, in the order of its axes.
+
+    For a state that the caller carries from run to run, `source` is the output to which it goes back; a stream keeps it.
+    """
 
     name: str
     axes: tuple[Axis, ...]
-    sizes: tuple[int | None, ...]  # declared sizes by axis; None where the graph leaves it open
+    sizes: tuple[int | None, ...]  # declared sizes by axis; None where the graph leaves time or batch open
+    start: int = 0
+    integers: str = ""  # the type of indices, else ""
+    n_entries: int = 0  # of the table into which they point
+    source: str = ""
+
+    @property
+    def size(self) -> int:
+        """Values per step."""
+        return _values(self.axes, self.sizes)
 
 
 @dataclass(frozen=True)
 class GraphOutput:
-    """A graph output: the signal that `Stream.step` gives, or state vectors after the last step."""
+    """A graph output: a part of what `Stream.step` gives, from `start` on, or state vectors after the last step."""
 
     name: str
     axes: tuple[Axis, ...]
-    #: Empty for the signal. Else (index of the model's layer, "h" or "c"), one for each entry of the axis "layer";
-    #: without such an axis exactly one.
+    sizes: tuple[int | None, ...]  # None for time and batch
+    start: int = 0
+    #: Empty for the signal. Else (index of the model's layer, "h" or "c"): the states, joined, that the output takes from,
     states: tuple[tuple[int, str], ...] = ()
+    places: tuple[int, ...] = ()  # and the place in them of each of its values
+
+    @property
+    def size(self) -> int:
+        """Values per step."""
+        return _values(self.axes, self.sizes)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph, understood."""
+    """A graph, understood.
+
+    inputs   its signals, in the order of the model's input
+    states   its inputs that carry states from run to run
+    outputs  in the graph's order
+    remarks  what a user should know, one sentence each
+    """
 
     model: Model
-    input: GraphInput
+    inputs: tuple[GraphInput, ...]
     outputs: tuple[GraphOutput, ...]
-    remarks: tuple[str, ...] = ()  # what a user should know, one sentence each
+    states: tuple[GraphInput, ...] = ()
+    remarks: tuple[str, ...] = ()
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed
+
+    @property
+    def input(self) -> GraphInput:
+        """The first of its signals: the only one, of most graphs."""
+        return self.inputs[0]
+
+    def size_of(self, axis: Literal["time", "batch"]) -> int | None:
+        """Steps or signals of a run: 1 where no input has such an axis, None where all that have leave it open."""
+        ends = [end for end in (*self.inputs, *self.states) if axis in end.axes]
+        sizes = [end.sizes[end.axes.index(axis)] for end in ends]
+        return next((size for size in sizes if size is not None), None) if sizes else 1
+
+
+def _values(axes: tuple[Axis, ...], sizes: tuple[int | None, ...]) -> int:
+    total = 1
+    for axis, size in zip(axes, sizes, strict=True):
+        total *= 1 if axis in ("time", "batch") else size or 1
+    return total

@@ -1,22 +1,28 @@
-"""Second stage: walk the graph once, and find out of every value what it is. An operator is a handler in the table.
+"""Third stage: walk the graph, and find out of every value what it is. An operator is a handler in the table.
 
 A handler takes the walk, the node and its inputs (None where one is left out), and gives the node's outputs, or raises what
 `Node.refused` makes. Attributes that it has not taken, and operators that nobody handles, are refused: nothing is ignored.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from streamrnn import Concat, Layer, Select
 from streamrnn.errors import ConversionError, ModelError
-from streamrnn_converters.onnx.parse import Graph, Input, Node
-from streamrnn_converters.onnx.values import Axis, Constant, Flowing, Signal, Size, Value
+from streamrnn_converters.onnx.axes import Axes
+from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Value, describe
+from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector
 
-Handler = Callable[["Walk", Node, Sequence[Value | None]], Sequence[Value]]
+Inputs = Sequence[Value | None]
+Handler = Callable[["Walk", Node, Inputs], Sequence[Value]]
 OPERATORS: dict[str, Handler] = {}
 
-_Shaped = TypeVar("_Shaped", bound=Flowing)
+LAST_ONLY = "the graph gives the answer after the last step only; the stream gives that answer after every step"
 
 
 def operator(*names: str) -> Callable[[Handler], Handler]:
@@ -30,20 +36,34 @@ def operator(*names: str) -> Callable[[Handler], Handler]:
 
 
 class Walk:
-    """The walk through one graph: the values by name, and what has been learned of the axes.
+    """A walk through one graph: the values by name.
 
-    `roles` tells of a numbered axis of a graph input what it turned out to be: "time", "batch" or "feature".
+    axes     what is known of the axes; nodes that know more say so
+    lenient  a node that cannot be understood gives nothing, and so do those behind it: for finding out about axes
+    initial  where states begin that a graph input brings: by recurrent layer and name of the state
+    entries  by graph inputs of integers: how many rows the tables have from which they pick
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, axes: Axes, *, lenient: bool = False) -> None:
         self.opset = graph.opset
-        self.roles: dict[str, str] = {}
+        self.axes = axes
+        self.lenient = lenient
         self.remarks: list[str] = []
-        self._n_ones = 0
+        self.initial: dict[tuple[Applied, str], Flow] = {}
+        self.entries: dict[str, int] = {}
+        self._joined: dict[Any, Vector] = {}
         self.values: dict[str, Value] = {name: Constant(array) for name, array in graph.constants.items()}
-        self.values |= {entry.name: _as_signal(entry) for entry in graph.inputs}
+        for entry in graph.inputs:
+            given = axes.of_input(entry)
+            sizes = self.extents(given)
+            places = np.arange(math.prod(sizes)).reshape(sizes)
+            self.values[entry.name] = Flow((Source(entry.name, places.size),), places, given, integer=bool(entry.integer))
         for node in graph.nodes:
-            self._visit(node)
+            try:
+                self._visit(replace(node, attributes=dict(node.attributes)))
+            except ConversionError:
+                if not lenient:
+                    raise
 
     def _visit(self, node: Node) -> None:
         handler = OPERATORS.get(node.op)
@@ -66,28 +86,99 @@ class Walk:
             ) from error
         if node.attributes:
             raise node.refused(f"attribute {next(iter(node.attributes))!r} is not understood; export the model without it")
-        self.values.update((name, value) for name, value in zip(node.outputs, outputs, strict=False) if name)
+        for name, value in zip(node.outputs, outputs, strict=False):
+            if self.lenient and isinstance(value, Flow) and self.extents(value.axes) != list(value.places.shape):
+                value = replace(value, places=np.zeros(self.extents(value.axes), np.int64))
+            self.values[name] = value
+        self.values.pop("", None)
 
-    def bind(self, node: Node, axis: Axis, role: str) -> Axis:
-        """The axis under the name of its role, from now on the same wherever it shows up. It must not have another role."""
-        known = self.roles.get(axis.name, axis.name)
-        if known in ("time", "batch", "feature", "layer"):
-            if known != role:
-                raise node.refused(f"what is its {role} axis is the {known} axis of the signal; a stream goes over time only")
-            return Axis(role, axis.size)
-        if role in self.roles.values() and not axis.is_one:
-            raise node.refused(f"the signal would have two {role} axes")
-        self.roles[axis.name] = role
-        return Axis(role, axis.size)
+    # Axes.
 
     def role(self, axis: Axis) -> str:
-        """What an axis has turned out to be, or its own name."""
-        return self.roles.get(axis.name, axis.name)
+        """What an axis runs over: "time", "batch", "feature", "layer", "one" (put in by the graph), or "unknown"."""
+        return self.axes.roles.get(axis.name, "unknown" if axis.kind == "input" else axis.kind)
 
-    def one(self) -> Axis:
-        """A new axis of size 1."""
-        self._n_ones += 1
-        return Axis(f"one.{self._n_ones}", 1)
+    def is_within(self, axis: Axis) -> bool:
+        """Whether an axis lies within a step."""
+        return self.role(axis) not in ("time", "batch", "unknown")
+
+    def extents(self, axes: Sequence[Axis]) -> list[int]:
+        """The sizes of a step: 1 along time and batch."""
+        return [axis.size if self.is_within(axis) and isinstance(axis.size, int) else 1 for axis in axes]
+
+    def bind(self, node: Node, axis: Axis, role: str, size: int | None = None) -> Axis:
+        """The axis, known from now on as "time", "batch" or "feature" (within a step). It must not be another."""
+        known = self.role(axis)
+        if known != role and known not in ("unknown", "one") and (known in ("time", "batch") or role != "feature"):
+            raise node.refused(f"what is its {role} axis is the {known} axis of the signal; a stream goes over time only")
+        if known == "unknown" or (known == "one" and role != "feature"):
+            self.axes.roles[axis.name] = role
+        if size is not None and isinstance(axis.size, Size) and axis.kind == "input":
+            self.axes.sizes[axis.name] = size
+            return axis._replace(size=size)
+        return axis
+
+    def alike(self, node: Node, one: Axis, other: Axis) -> None:
+        """Let two axes along which values are joined be of one kind."""
+        roles = self.role(one), self.role(other)
+        for axis, own, wanted in ((one, roles[0], roles[1]), (other, roles[1], roles[0])):
+            if own == "unknown" and wanted != "unknown" and axis.size != 1:
+                self.bind(node, axis, wanted if wanted in ("time", "batch") else "feature")
+
+    def one(self, node: Node, place: int) -> Axis:
+        """An axis of size 1 that a node puts in at a place."""
+        return Axis(f"{node.outputs[0]}.one.{place}", 1, "one")
+
+    # Layers.
+
+    def vector(self, node: Node, flow: Flow) -> Vector:
+        """The one vector that holds the values of a step, in the order of their axes."""
+        used = np.unique(flow.places)
+        bounds = np.cumsum([0, *(part.size for part in flow.parts)])
+        kept = [k for k in range(len(flow.parts)) if ((used >= bounds[k]) & (used < bounds[k + 1])).any()]
+        parts = [self._given(node, flow.parts[k]) for k in kept]
+        places = np.concatenate([[*range(bounds[k], bounds[k + 1])] for k in kept])
+        order = tuple(int(place) for place in np.searchsorted(places, flow.places.ravel()))
+        whole = self._once(Concat(tuple(part.size for part in parts)), *parts) if len(parts) > 1 else parts[0]
+        if order == tuple(range(whole.size)) or (self.lenient and max(order) >= whole.size):
+            return whole
+        return self._once(Select(whole.size, order), whole)
+
+    def _given(self, node: Node, part: Vector) -> Vector:
+        """A part as a layer can read it: of final states h, which the layer gives at that step."""
+        if isinstance(part, Source) and part.name in self.axes.states:
+            raise node.refused(
+                f"uses the graph input {part.name!r}, which is the initial state of a layer, for something else too; a stream "
+                "keeps its states to itself"
+            )
+        if not isinstance(part, Final):
+            return part
+        if part.state != "h":
+            raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
+        return part.of
+
+    def _once(self, layer: Concat | Select, *reads: Vector) -> Vector:
+        """A layer that only moves values; the same one where they are moved so again."""
+        key = reads, layer.sizes if isinstance(layer, Concat) else layer.indices
+        if key not in self._joined:
+            self._joined[key] = Applied(layer, reads)
+        return self._joined[key]
+
+    def elementwise(self, node: Node, flow: Flow, layer: Layer) -> Flow:
+        """The flow behind a layer that keeps its axes."""
+        reads = (self.vector(node, flow),)
+        self.remark_last(flow)
+        places = np.arange(flow.places.size).reshape(flow.places.shape)
+        return replace(flow, parts=(Applied(layer, reads),), places=places, axes=self.anew(node, flow.axes))
+
+    def anew(self, node: Node, axes: Sequence[Axis]) -> tuple[Axis, ...]:
+        """Axes of what a layer gives: of those of stacked states it is only said that the graph put them in."""
+        return tuple(self.one(node, k) if axis.kind == "layer" and axis.size == 1 else axis for k, axis in enumerate(axes))
+
+    def remark_last(self, flow: Flow) -> None:
+        """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""
+        if flow.last:
+            self.remark(LAST_ONLY)
 
     def remark(self, text: str) -> None:
         """Keep what the user should know, once."""
@@ -95,16 +186,12 @@ class Walk:
             self.remarks.append(text)
 
 
-def needs_signal(node: Node, value: Value | None, name: str) -> Signal:
-    """The value as a signal; raises where it is something else."""
-    if not isinstance(value, Signal):
+def needs_flow(node: Node, value: Value | None, name: str) -> Flow:
+    """The value as a flow of floats without anything left to cut off; raises where it is something else."""
+    if not isinstance(value, Flow):
         raise node.refused(f"its input {name} is not the signal; only what depends on the input step by step can be streamed")
+    if value.integer:
+        raise node.refused(f"its input {name} is {describe(value)}: integers, which can only pick from a table")
+    if value.padding != (0, 0):
+        raise node.refused(f"its input {name} is padded over time, which only a convolution may be given")
     return value
-
-
-def _as_signal(entry: Input) -> Signal:
-    axes = []
-    for index, size in enumerate(entry.sizes):
-        name = f"{entry.name}.{index}"
-        axes.append(Axis(name, Size(1, (name,)) if size is None else size))
-    return Signal(entry.name, (), tuple(axes))

@@ -5,6 +5,7 @@ onnx.checker accepts nearly every wrong tensor, so that all that later stages re
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Input:
 
     name: str
     sizes: tuple[int | None, ...]
+    integer: str = ""  # its type, "int32" or "int64", if it brings integers
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
         raise ConversionError(f"{source}: cannot be read ({error.strerror})") from error
 
 
-def parse(data: bytes) -> Graph:
-    """The graph in the bytes of an ONNX file. Raises ConversionError for anything broken, external or nested."""
+def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
+    """The graph in the bytes of an ONNX file, the inputs in `fixed` turned into constants.
+
+    Raises ConversionError for anything broken, external or nested, and for a constant that does not fit.
+    """
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
@@ -92,6 +97,7 @@ def parse(data: bytes) -> Graph:
             if count > 1:
                 raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
     constants = {tensor.name: _array(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+    constants |= fixed_inputs(model, fixed or {})
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
     nodes = _nodes(graph, constants)
     outputs = tuple(info.name for info in graph.output)
@@ -123,14 +129,43 @@ def _opset(model: onnx.ModelProto) -> int:
     return int(versions[0])
 
 
+_INTEGERS: dict[int, str] = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
+
+
 def _input(info: onnx.ValueInfoProto) -> Input:
     tensor = info.type.tensor_type
-    if not info.type.HasField("tensor_type") or tensor.elem_type != TensorProto.FLOAT:
-        known = {number: name for name, number in TensorProto.DataType.items()}
-        kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
+    known = {number: name for name, number in TensorProto.DataType.items()}
+    kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
+    if kind != "FLOAT" and tensor.elem_type not in _INTEGERS:
         raise ConversionError(f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT; export the model in float32")
-    sizes = (dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim)
-    return Input(info.name, tuple(sizes))
+    return Input(info.name, _sizes(info), _INTEGERS.get(tensor.elem_type, ""))
+
+
+def _sizes(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
+    dims = info.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
+
+
+def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The values of graph inputs that are really constants, in the type and shape that each declares."""
+    given = {info.name: info for info in model.graph.input}
+    arrays = {}
+    for name, value in fixed.items():
+        if name not in given:
+            raise ConversionError(f"constant {name!r}: the graph has no such input; it has {', '.join(map(repr, given))}")
+        try:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(given[name].type.tensor_type.elem_type)
+            array = np.asarray(value)
+            if array.dtype.kind not in "biuf" or (array.astype(dtype) != array).any():
+                raise ValueError(f"it is not of type {dtype}")
+            sizes = _sizes(given[name])
+            shape = array.shape if None in sizes else tuple(size for size in sizes if size is not None)
+            arrays[name] = np.broadcast_to(array.astype(dtype), shape).copy()
+            if arrays[name].ndim != len(sizes):
+                raise ValueError(f"it has {array.ndim} axes, expected {len(sizes)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConversionError(f"constant {name!r}: {value!r} does not fit the graph input ({error})") from None
+    return arrays
 
 
 def _array(tensor: onnx.TensorProto, where: str) -> NDArray[Any]:

@@ -1,109 +1,143 @@
-"""Last stage: from the values at the graph's outputs to a model, and how the graph's inputs and outputs map to a stream."""
+"""The stages one after the other: bytes to a graph, its axes, its values, a model, and how it maps to a stream."""
 
 import os
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
 
+import numpy as np
+
+import streamrnn_converters.onnx.convolution
 import streamrnn_converters.onnx.dense
-import streamrnn_converters.onnx.plumbing
-import streamrnn_converters.onnx.recurrent  # noqa: F401 - the three fill the table of operators
+import streamrnn_converters.onnx.elementwise
+import streamrnn_converters.onnx.normalization
+import streamrnn_converters.onnx.picking
+import streamrnn_converters.onnx.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
-from streamrnn_converters.onnx.imported import Axis, GraphInput, GraphOutput, Imported
+from streamrnn_converters.onnx.assemble import Assembly
+from streamrnn_converters.onnx.axes import Axes
+from streamrnn_converters.onnx.carried import is_final
+from streamrnn_converters.onnx.ends import behind, carried_of, check_carried, check_used, inputs_of, signal_of, states_of
+from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
-from streamrnn_converters.onnx.parse import Graph, parse, read_bytes
-from streamrnn_converters.onnx.values import Axis as NamedAxis
-from streamrnn_converters.onnx.values import Flowing, Signal, States
+from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
+from streamrnn_converters.onnx.values import Flow
+from streamrnn_converters.onnx.vectors import Applied, Final, Vector
 
 
-def from_onnx(source: str | os.PathLike[str] | bytes) -> Model:
+def from_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Model:
     """The model in an ONNX file.
 
-    LSTM, GRU and RNN nodes (forward, opset 7 and newer) with everything of their definition that can be streamed, stacked, with
-    dense layers and their activations, in the plumbing that exporters put around them.
+    LSTM, GRU and RNN nodes (forward, opset 7 and newer) with everything of their definition that can be streamed, and all that
+    works step by step around them: docs/imports.md lists it. A graph whose caller carries the states from run to run becomes a
+    model whose streams keep them.
 
-    source  path or bytes
+    source     path or bytes
+    constants  values of graph inputs that are really constants, by name: {"sr": 16000}
 
     Raises ConversionError, naming the node and the reason, for whatever cannot be streamed or is not understood.
     """
-    return read_onnx(source).model
+    return read_onnx(source, constants).model
 
 
-def read_onnx(source: str | os.PathLike[str] | bytes) -> Imported:
-    """The model in an ONNX file, and how the graph's input and outputs map to a stream of it. Raises as `from_onnx` does."""
-    graph = parse(read_bytes(source))
-    walk = Walk(graph)
-    signal, flowing = _main_signal(graph, walk)
-    model = Model(signal.layers, notes={"source": _origin(graph)})
-    given = _input(graph, walk, signal)
-    outputs = tuple(_output(walk, name, value, signal) for name, value in flowing.items())
-    for output in outputs:
-        if output.states:
-            walk.remark(f"graph output {output.name!r} is a final state; a stream keeps it, see Stream.states")
-    return Imported(model, given, outputs, tuple(walk.remarks))
+def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:
+    """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
+    constants = dict(constants or {})
+    graph = parse(read_bytes(source), constants)
+    walk = understood(graph)
+    flows = _outputs(graph, walk)
+    signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
+    states = {name: flow for name, flow in flows.items() if name not in signals}
+    given = {name: _vector(walk, name, flow) for name, flow in signals.items()}
+    distinct = list(dict.fromkeys(given.values())) or [_deepest(list(states.values()))]
+    if not any(isinstance(vector, Applied) for vector in distinct):
+        raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
+    check_used(walk, graph.inputs, distinct)
+    check_carried(walk, distinct)
+    sources = carried_of(walk, states)
+    inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in sources], {})
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct)
+    starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
+    outputs = tuple(
+        signal_of(walk, name, flow, starts[given[name]]) if name in given else states_of(walk, assembly, name, flow)
+        for name, flow in flows.items()
+    )
+    _remark(walk, inputs, outputs, set(sources.values()), n_vectors=len(distinct))
+    model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
+    carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
+    fixed = {name: graph.constants[name] for name in constants}
+    return Imported(model, inputs, outputs, carried, tuple(walk.remarks), fixed)
 
 
-def _origin(graph: Graph) -> dict[str, object]:
-    return {"format": "onnx", "producer": graph.producer, "opset": graph.opset, "graph": graph.name}
+def understood(graph: Graph) -> Walk:
+    """The walk through a graph after all has been found out about its axes."""
+    axes, known = Axes(), -1
+    while len(axes) > known:
+        known = len(axes)
+        Walk(graph, axes, lenient=True)
+    axes.settle(graph.inputs)
+    walk = Walk(graph, axes)
+    axes.check(graph.inputs)
+    return walk
 
 
-def _main_signal(graph: Graph, walk: Walk) -> tuple[Signal, dict[str, Flowing]]:
-    """The signal that the stream gives: of all outputs the one behind the most layers, on whose way the others must lie."""
-    flowing: dict[str, Flowing] = {}
+def _outputs(graph: Graph, walk: Walk) -> dict[str, Flow]:
+    flows = {}
     for name in graph.outputs:
         value = walk.values.get(name)
         if value is None:
             raise ConversionError(f"graph output {name!r}: cannot be streamed; export the model without it")
-        if not isinstance(value, Signal | States):
+        if not isinstance(value, Flow):
             raise ConversionError(f"graph output {name!r}: does not depend on the signal; export the model without it")
-        flowing[name] = value
-    signals = [value for value in flowing.values() if isinstance(value, Signal)]
-    if not signals:
-        signals = [Signal(v.source, v.entries[-1][0], v.axes) for v in flowing.values() if isinstance(v, States)]
-    signal = max(signals, key=lambda value: len(value.layers))
-    if not signal.layers:
-        raise ConversionError("no LSTM, GRU, RNN or dense layer lies between the graph's input and outputs")
-    for name, value in flowing.items():
-        chains = [value.layers] if isinstance(value, Signal) else [layers for layers, _ in value.entries]
-        if any(not _same(chain, signal.layers[: len(chain)]) for chain in chains):
-            raise ConversionError(f"graph output {name!r}: the graph branches; only one chain of layers can be streamed")
-        if isinstance(value, Signal) and len(value.layers) != len(signal.layers):
-            raise ConversionError(
-                f"graph output {name!r}: comes from within the model; a stream has one output, its last layer's"
-            )
-    return signal, flowing
+        if value.surplus or value.padding != (0, 0):
+            raise ConversionError(f"graph output {name!r}: has more steps than the input; cut them off at its end")
+        flows[name] = value
+    return flows
 
 
-def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+class _End(Node):
+    """A graph output, in place of the node that would refuse what it is given."""
+
+    def refused(self, reason: str) -> ConversionError:
+        return ConversionError(f"graph output {self.name!r}: {reason}")
 
 
-def _input(graph: Graph, walk: Walk, signal: Signal) -> GraphInput:
-    for entry in graph.inputs:
-        if entry.name != signal.source:
-            raise ConversionError(f"graph input {entry.name!r}: has no part in the outputs; export the model without it")
-    entry = next(entry for entry in graph.inputs if entry.name == signal.source)
-    names = [f"{entry.name}.{index}" for index in range(len(entry.sizes))]
-    axes = _roles([walk.roles.get(name, name) for name in names], f"graph input {entry.name!r}")
-    walk.roles |= zip(names, axes, strict=True)
-    return GraphInput(entry.name, axes, entry.sizes)
+def _vector(walk: Walk, name: str, flow: Flow) -> Vector:
+    """The vector that a graph output gives."""
+    walk.remark_last(flow)
+    return walk.vector(_End(name, "", (), (name,)), flow)
 
 
-def _output(walk: Walk, name: str, value: Flowing, signal: Signal) -> GraphOutput:
-    axes = _roles([_role(walk, axis) for axis in value.axes], f"graph output {name!r}")
-    if isinstance(value, Signal):
-        return GraphOutput(name, axes)
-    return GraphOutput(name, axes, tuple((len(layers) - 1, state) for layers, state in value.entries))
+def _deepest(states: Sequence[Flow]) -> Vector:
+    """Where a graph gives final states only, what a stream gives: the h of the layer behind the most others."""
+    layers = {part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, Final)}
+    return max(layers, key=lambda layer: len(behind([layer])))
 
 
-def _role(walk: Walk, axis: NamedAxis) -> str:
-    role = walk.role(axis)
-    return "one" if axis.is_one and role == axis.name else role
+def _origin(
+    graph: Graph, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], constants: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the model notes of where it comes from."""
+    origin: dict[str, Any] = {"format": "onnx", "producer": graph.producer, "opset": graph.opset, "graph": graph.name}
+    origin["inputs"] = [[entry.name, entry.size] for entry in inputs]
+    origin["outputs"] = [[output.name, output.size] for output in outputs if not output.states]
+    if constants:
+        origin["constants"] = {name: np.asarray(value).tolist() for name, value in constants.items()}
+    return origin
 
 
-def _roles(names: list[str], where: str) -> tuple[Axis, ...]:
-    """The names of axes, where one that nothing has bound is the batch, or the time if there are two of them."""
-    free = [name for name in names if name not in ("time", "batch", "feature", "layer", "one")]
-    wanted: list[Axis] = [role for role in ("time", "batch") if role not in names][-len(free) :] if free else []
-    if len(wanted) < len(free):
-        raise ConversionError(f"{where}: has axes that are neither time, batch nor features; export the model without them")
-    replaced = dict(zip(free, wanted, strict=True))
-    known: dict[str, Axis] = {"time": "time", "batch": "batch", "feature": "feature", "layer": "layer", "one": "one"}
-    return tuple(known[replaced.get(name, name)] for name in names)
+def _remark(
+    walk: Walk, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str], n_vectors: int
+) -> None:
+    """Say what a stream takes and gives, where that is not plain."""
+    if len(inputs) > 1:
+        walk.remark(f"a stream takes {_sizes(inputs)}, joined in this order")
+    if n_vectors > 1:
+        walk.remark(f"a stream gives {_sizes([output for output in outputs if not output.states])}, joined in this order")
+    for output in outputs:
+        if output.states and output.name not in carried:
+            walk.remark(f"graph output {output.name!r} is a final state; a stream keeps it, see Stream.states")
+
+
+def _sizes(ends: Sequence[GraphInput] | Sequence[GraphOutput]) -> str:
+    return ", ".join(f"{end.name!r} ({end.size} value{'s' * (end.size != 1)})" for end in ends)

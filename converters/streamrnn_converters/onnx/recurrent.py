@@ -5,7 +5,6 @@ those activations that have them; `clip` bounds pre-activations, and not c on it
 and beta that are left out for 0 where Affine and ThresholdedRelu have other defaults.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from streamrnn import GRU, LSTM, RNN, Activation, Layer
 from streamrnn.gates import reorder
-from streamrnn_converters.onnx.interpret import Walk, needs_signal, operator
+from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.parse import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size, Spread, States, Value, describe
+from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Spread, Value, describe
+from streamrnn_converters.onnx.vectors import Applied, Final, Source
 
-Inputs = Sequence[Value | None]
 Array = NDArray[Any]
 
 #: ONNX's names, in lower case, to ours.
@@ -60,6 +59,7 @@ class _Tensors:
     input_bias: Array  # Wb: (n_gates, H)
     recurrent_bias: Array  # Rb: (n_gates, H)
     initial: tuple[Array, ...]  # (H,) each: initial_h, and of an LSTM initial_c
+    carried: tuple[Flow | None, ...]  # where these come from graph inputs, those; else None
 
 
 @operator("LSTM")
@@ -82,7 +82,7 @@ def _lstm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         clip=_clip(node),
         coupled=_flag(node, "input_forget"),
     )
-    return _outputs(walk, x, layer, layout)
+    return _outputs(walk, node, x, layer, layout, tensors.carried)
 
 
 @operator("GRU")
@@ -106,7 +106,7 @@ def _gru(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         activations=_activations(walk, node, ("Sigmoid", "Tanh")),
         clip=_clip(node),
     )
-    return _outputs(walk, x, layer, layout)
+    return _outputs(walk, node, x, layer, layout, tensors.carried)
 
 
 @operator("RNN")
@@ -122,7 +122,7 @@ def _rnn(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         activations=_activations(walk, node, ("Tanh",)),
         clip=_clip(node),
     )
-    return _outputs(walk, x, layer, layout)
+    return _outputs(walk, node, x, layer, layout, tensors.carried)
 
 
 def _arguments(node: Node, inputs: Inputs, most_inputs: int, most_outputs: int) -> Inputs:
@@ -140,8 +140,8 @@ def _arguments(node: Node, inputs: Inputs, most_inputs: int, most_outputs: int) 
     return [*inputs, *[None] * (most_inputs - len(inputs))]
 
 
-def _signal(walk: Walk, node: Node, inputs: Inputs) -> tuple[Signal, int]:
-    """X with its axes bound, time first, and the layout. Refuses directions and lengths that cannot be streamed."""
+def _signal(walk: Walk, node: Node, inputs: Inputs) -> tuple[Flow, int]:
+    """X with its axes bound, and the layout. Refuses directions and lengths that cannot be streamed."""
     direction = node.take("direction", "forward")
     if direction != "forward":
         raise node.refused(
@@ -152,17 +152,20 @@ def _signal(walk: Walk, node: Node, inputs: Inputs) -> tuple[Signal, int]:
     layout = node.take("layout", 0)
     if layout not in (0, 1):
         raise node.refused(f"layout={layout!r} is neither 0 nor 1")
-    x = needs_signal(node, inputs[0], "X")
+    x = needs_flow(node, inputs[0], "X")
     if len(x.axes) != 3:
         raise node.refused(f"its input X has {len(x.axes)} axes, expected 3: time, batch and feature")
     if x.last:
         raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
-    time, batch, feature = (x.axes[place] for place in ((0, 1, 2) if layout == 0 else (1, 0, 2)))
-    axes = walk.bind(node, time, "time"), walk.bind(node, batch, "batch"), walk.bind(node, feature, "feature")
-    return Signal(x.source, x.layers, axes), layout
+    if x.surplus:
+        raise node.refused(f"its input has {x.surplus} steps more than the model's; cut them off at its end")
+    for axis, role in zip(x.axes, ("time", "batch") if layout == 0 else ("batch", "time"), strict=False):
+        walk.bind(node, axis, role)
+    walk.bind(node, x.axes[2], "feature")
+    return x, layout
 
 
-def _tensors(walk: Walk, node: Node, inputs: Inputs, x: Signal, layout: int, n_gates: int, n_states: int) -> _Tensors:
+def _tensors(walk: Walk, node: Node, inputs: Inputs, x: Flow, layout: int, n_gates: int, n_states: int) -> _Tensors:
     """W, R, B and the initial states, checked against each other."""
     recurrent = _constant(walk, node, inputs[2], "R", (1, None, None))
     hidden = recurrent.shape[2]
@@ -172,18 +175,22 @@ def _tensors(walk: Walk, node: Node, inputs: Inputs, x: Signal, layout: int, n_g
     _expect(node, "R", recurrent.shape, (1, n_gates * hidden, hidden))
     n_inputs = x.axes[2].size if isinstance(x.axes[2].size, int) else None
     weights = _constant(walk, node, inputs[1], "W", (1, n_gates * hidden, n_inputs))
+    walk.bind(node, x.axes[2], "feature", weights.shape[2])
     bias = np.zeros((1, 2 * n_gates * hidden))
     if inputs[3] is not None:
         bias = _constant(walk, node, inputs[3], "B", (1, 2 * n_gates * hidden))
     halves = bias.reshape(2, n_gates, hidden)
-    batch = x.axes[1].size if isinstance(x.axes[1].size, int) else None
+    n_signals = x.axes[1 - layout].size
+    batch = n_signals if isinstance(n_signals, int) else None
     states = (1, batch, hidden) if layout == 0 else (batch, 1, hidden)
+    given = [(inputs[5 + index], f"initial_{'hc'[index]}") for index in range(n_states)]
     return _Tensors(
         weights.reshape(n_gates, hidden, -1),
         recurrent.reshape(n_gates, hidden, hidden),
         halves[0],
         halves[1],
-        tuple(_initial(walk, node, inputs[5 + index], f"initial_{'hc'[index]}", states) for index in range(n_states)),
+        tuple(_initial(walk, node, value, name, states, layout) for value, name in given),
+        tuple(value if isinstance(value, Flow) else None for value, _ in given),
     )
 
 
@@ -212,23 +219,24 @@ def _floats(walk: Walk, node: Node, array: Array, name: str) -> Array:
     return wide
 
 
-def _expect(node: Node, name: str, have: tuple[int | Size, ...], want: tuple[int | None, ...]) -> None:
+def _expect(node: Node, name: str, have: tuple[int | Size | None, ...], want: tuple[int | None, ...]) -> None:
     if len(have) != len(want) or any(w not in (None, h) for h, w in zip(have, want, strict=True)) or 0 in have:
         wanted = ", ".join("any" if size is None else str(size) for size in want)
         raise node.refused(f"its input {name} has shape {have}, expected ({wanted})")
 
 
-def _initial(walk: Walk, node: Node, value: Value | None, name: str, shape: tuple[int | None, ...]) -> Array:
-    """The initial state of one signal, (H,), from that of all signals of the batch, which must be the same."""
+def _initial(walk: Walk, node: Node, value: Value | None, name: str, shape: tuple[int | None, ...], layout: int) -> Array:
+    """The initial state of one signal, (H,), from that of all signals of the batch, which must be the same.
+
+    Zeros, if a graph input brings it: whoever carries states from run to run begins with those.
+    """
     hidden = shape[2]
     assert hidden is not None
     if value is None:
         return np.zeros(hidden)
-    if isinstance(value, Signal) and not value.layers:
-        raise node.refused(
-            f"its {name} comes from the graph input {value.source!r}: states that the caller carries from run to run are not "
-            "understood; export the model without them, a stream keeps its own"
-        )
+    if isinstance(value, Flow) and all(isinstance(part, Source) for part in value.parts):
+        _carried(walk, node, value, name, shape, batch=1 - layout)
+        return np.zeros(hidden)
     if not isinstance(value, Constant | Spread):
         raise node.refused(f"its {name} is {describe(value)}, not a constant")
     if isinstance(value, Constant):
@@ -241,6 +249,15 @@ def _initial(walk: Walk, node: Node, value: Value | None, name: str, shape: tupl
         raise node.refused(f"its {name} differs between the signals of the batch; a model has one initial state")
     row: Array = rows[0].copy()
     return row
+
+
+def _carried(walk: Walk, node: Node, flow: Flow, name: str, shape: tuple[int | None, ...], batch: int) -> None:
+    """Take graph inputs for states that the caller carries from run to run."""
+    walk.axes.states |= {part.name for part in flow.parts if isinstance(part, Source)}
+    sizes = (axis.size for axis in flow.axes)
+    _expect(node, name, tuple(own if isinstance(own, int) else want for own, want in zip(sizes, shape, strict=True)), shape)
+    for place, axis in enumerate(flow.axes):
+        walk.bind(node, axis, "batch" if place == batch else "feature", shape[place])
 
 
 def _activations(walk: Walk, node: Node, default: tuple[str, ...]) -> tuple[Activation, ...]:
@@ -288,12 +305,18 @@ def _flag(node: Node, name: str) -> bool:
     return bool(value)
 
 
-def _outputs(walk: Walk, x: Signal, layer: Layer, layout: int) -> list[Value]:
+def _outputs(walk: Walk, node: Node, x: Flow, layer: Layer, layout: int, carried: tuple[Flow | None, ...]) -> list[Value]:
     """Y, Y_h and, of an LSTM, Y_c."""
-    time, batch, _ = x.axes
-    feature, direction = Axis("feature", layer.output_size), walk.one()
-    layers = (*x.layers, layer)
+    applied = Applied(layer, (walk.vector(node, x),))
+    for state, flow in zip(layer.states, carried, strict=True):
+        if flow is not None:
+            walk.initial[applied, state] = flow
+    time, batch = (x.axes[place] for place in ((0, 1) if layout == 0 else (1, 0)))
+    name = next(filter(None, node.outputs))
+    feature = Axis(f"{name}.feature", layer.output_size, "feature")
+    direction, layers = Axis(f"{name}.direction", 1, "one"), Axis(f"{name}.layer", 1, "layer")
     y = (time, direction, batch, feature) if layout == 0 else (batch, time, direction, feature)
-    last = (Axis("layer", 1), batch, feature) if layout == 0 else (batch, Axis("layer", 1), feature)
-    states = [States(x.source, ((layers, name),), last) for name in layer.states]
-    return [Signal(x.source, layers, y), *states]
+    last = (layers, batch, feature) if layout == 0 else (batch, layers, feature)
+    whole = np.arange(layer.output_size)
+    states = [Flow((Final(applied, state),), whole[None, None], last, last=time.size != 1) for state in layer.states]
+    return [Flow((applied,), whole[None, None, None], y), *states]

@@ -1,17 +1,17 @@
-"""What a value of the graph is, once it is understood: a constant, the signal somewhere on its way, or states of layers.
+"""What a value of the graph is, once it is understood: a constant, or vectors that flow through a model step by step.
 
-Axes have names. Those of a graph input are only numbered; which one is the time is told by the recurrent node that the signal
-reaches, never by declared shapes.
+Axes have names. Those of a graph input are only numbered; which of them is time and which batch is told by the nodes that the
+input reaches, never by declared shapes. All other axes lie within a step.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.layers import Layer
+from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class Size:
     __rmul__ = __mul__
 
 
+#: Where an axis comes from: a graph input; put in by the graph with size 1; stacked states; the values that a layer gives.
+Kind = Literal["input", "one", "layer", "feature"]
+
+
 class Axis(NamedTuple):
-    """An axis of a signal or of states."""
+    """An axis of a flow."""
 
-    name: str  # numbered: "x.0" …; bound: "time", "batch", "feature"; "layer"; "one.…" for an axis that is always 1
+    name: str
     size: int | Size
-
-    @property
-    def is_one(self) -> bool:
-        """Whether the graph itself has put the axis in, with size 1."""
-        return self.name.startswith("one")
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,33 @@ class Spread:
     sizes: tuple[int | Size, ...]
 
 
-@dataclass(frozen=True)
-class Signal:
-    """The signal from a graph input behind some layers. `last` where the time axis is gone and the last step is left."""
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What depends on the inputs: at each step, an array of values out of some vectors.
 
-    source: str  # name of the graph input
-    layers: tuple[Layer, ...]
+    parts    the vectors, which count as joined
+    places   for each entry within a step its place in them; along time, batch and axes not yet understood it has size 1
+    last     where the time axis is gone and the last step is left
+    integer  from a graph input of integers: good for picking from a table only
+    padding  zeros put before the first step and behind the last
+    surplus  steps that it has more than the input, behind the last
+    """
+
+    parts: tuple[Vector, ...]
+    places: NDArray[np.int64]
     axes: tuple[Axis, ...]
     last: bool = False
+    integer: bool = False
+    padding: tuple[int, int] = (0, 0)
+    surplus: int = 0
+
+    def elements(self) -> list[tuple[Vector, int]]:
+        """The vector, and the place in it, of each entry of a step in the order of the axes."""
+        every = [(part, place) for part in self.parts for place in range(part.size)]
+        return [every[place] for place in self.places.ravel()]
 
 
-@dataclass(frozen=True)
-class States:
-    """State vectors after the last step, one for each entry of the axis "layer" (one entry where there is no such axis)."""
-
-    source: str
-    entries: tuple[tuple[tuple[Layer, ...], str], ...]  # the layers up to the one whose state it is, and its name
-    axes: tuple[Axis, ...]
-
-
-Value = Union[Constant, Spread, Signal, States]  # noqa: UP007 - `|` of classes that are not yet all types at run time
-Flowing = Signal | States
+Value = Union[Constant, Spread, Flow]  # noqa: UP007 - `|` of classes that are not yet all types at run time
 
 
 def rank(value: Value) -> int:
@@ -91,6 +97,11 @@ def shape(value: Value) -> list[int | Size]:
     if isinstance(value, Constant):
         return list(value.array.shape)
     return list(value.sizes) if isinstance(value, Spread) else [axis.size for axis in value.axes]
+
+
+def full_rank(value: Spread) -> NDArray[Any]:
+    """The array with as many axes as it is broadcast to."""
+    return value.array.reshape((1,) * (len(value.sizes) - value.array.ndim) + value.array.shape)
 
 
 def numbers(values: Iterable[int | Size]) -> NDArray[Any]:
@@ -109,7 +120,10 @@ def describe(value: Value) -> str:
         return f"a constant of shape {value.array.shape}"
     if isinstance(value, Spread):
         return "a constant of a shape that depends on the input"
-    if isinstance(value, States):
+    part = value.parts[0]
+    if isinstance(part, Source):
+        return f"the signal of graph input {part.name!r}, as it comes"
+    if isinstance(part, Final):
         return "a final state"
-    behind = f"behind {value.layers[-1].kind} layer {len(value.layers) - 1}" if value.layers else "as it comes"
-    return f"the signal of graph input {value.source!r}, {behind}"
+    assert isinstance(part, Applied)
+    return f"the signal behind a {part.layer.kind} layer"

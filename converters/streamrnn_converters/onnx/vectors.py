@@ -1,0 +1,43 @@
+"""The vectors of a step: what a graph input brings, what a layer makes of others, and the states that it is left in."""
+
+from dataclasses import dataclass
+from typing import Union
+
+from streamrnn import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The values of a graph input, in the order of those of its axes that lie within a step."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What a layer gives for the vectors that it reads."""
+
+    layer: Layer
+    reads: tuple["Vector", ...]
+
+    @property
+    def size(self) -> int:
+        """Values per step."""
+        return self.layer.output_size
+
+
+@dataclass(frozen=True, eq=False)
+class Final:
+    """A state vector of a layer after the last step."""
+
+    of: Applied
+    state: str
+
+    @property
+    def size(self) -> int:
+        """Values of the state."""
+        return len(self.of.layer.states[self.state])
+
+
+Vector = Union[Source, Applied, Final]  # noqa: UP007 - named in Applied before it is known
