@@ -53,7 +53,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values; a number that is not finite becomes a string."""
-        return {"proven": self.proven, **_finite(asdict(self))}
+        return {"proven": self.proven, **finite(asdict(self))}
 
     def __str__(self) -> str:
         rows = [("output", "case", "abs. error", "rel. error", "at", "ours", "onnxruntime", "")]
@@ -77,9 +77,10 @@ class Report:
         return f"NOT proven: {len(wrong)} of {len(self.comparisons)} comparisons differ, first {wrong[0].output!r}; {rule}"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value made of JSON's parts, with numbers that are not finite, which JSON does not have, as strings."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value

@@ -12,7 +12,7 @@ from streamrnn.command.doctor import doctor
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
 from streamrnn.command.run import run
-from streamrnn.command.verify import verify
+from streamrnn.command.verify import BareHorizon, verify
 from streamrnn.command.warmup import warmup
 from streamrnn.errors import StreamRNNError
 from streamrnn.version import __version__
@@ -26,7 +26,7 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 application.command("import")(import_)
-application.command("verify")(verify)
+application.command("verify", cls=BareHorizon)(verify)
 application.command("doctor")(doctor)
 application.command("inspect")(inspect)
 application.command("run")(run)

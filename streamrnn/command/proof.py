@@ -1,6 +1,8 @@
 """The comparison of a model with what it was made from, which `import` and `verify` share, and its progress."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
 
 if TYPE_CHECKING:
+    from streamrnn_converters.horizon import Horizon
     from streamrnn_converters.report import Report
 
 
@@ -26,12 +29,23 @@ def prove(model: Model, source: bytes) -> "Report":
     """Compare, showing progress on standard error where that is a terminal. Raises as `verify` does."""
     from streamrnn_converters.verification import verify
 
+    with _bar("comparing with onnxruntime") as advance:
+        return verify(model, source, progress=advance)
+
+
+def look_far(model: Model, source: bytes, n_steps: int) -> "Horizon":
+    """Compare over one long signal, showing progress as `prove` does. Raises as `horizon` does."""
+    from streamrnn_converters.horizon import horizon
+
+    with _bar(f"{n_steps} steps beside onnxruntime") as advance:
+        return horizon(model, source, n_steps=n_steps, progress=advance)
+
+
+@contextmanager
+def _bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, where that is a terminal: called with (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     to = console(sys.stderr)
     with Progress(*columns, console=to, transient=True, disable=not to.is_terminal) as progress:
-        task = progress.add_task("comparing with onnxruntime", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        return verify(model, source, progress=advance)
+        task = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

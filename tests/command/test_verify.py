@@ -1,0 +1,79 @@
+"""`streamrnn verify --horizon` and `--plot`: over how many steps, what is shown, and with which exit code."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streamrnn import load
+from streamrnn.command import exit_codes
+from streamrnn.model import Model
+from tests.command.process import Ended, called
+from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
+
+pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
+
+from streamrnn_converters import from_onnx
+from tests.command.test_import import gru_file
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return lambda *arguments: called(capfd, monkeypatch, *arguments)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> list[str | Path]:
+    source, archive = gru_file(tmp_path / "gru.onnx"), tmp_path / "gru.safetensors"
+    from_onnx(source).save(archive)
+    return [archive, "--against", source]
+
+
+@pytest.mark.parametrize(
+    ("given", "n_steps"), [(["--horizon"], 10_000), (["--horizon", "300"], 300), (["--horizon=70"], 70), ([], None)]
+)
+def test_the_horizon_is_as_far_as_it_is_said(
+    given: list[str], n_steps: int | None, command: Command, pair: list[str | Path]
+) -> None:
+    for arguments in ([*pair, *given], [*given, *pair]):
+        ended = command("verify", *arguments)
+        assert (ended.code, ended.err) == (exit_codes.DONE, "")
+        assert ("steps" in ended.out) == (n_steps is not None)
+        assert n_steps is None or f"holds over {n_steps} steps: " in ended.out
+
+
+def test_what_differs_far_out_is_not_proven(command: Command, pair: list[str | Path]) -> None:
+    archive = Path(pair[0])
+    (layer,) = load(archive).layers
+    Model([rebuilt(layer, bias=layer.bias + 1e-3)]).save(archive)  # type: ignore[attr-defined]
+    ended = command("verify", *pair, "--horizon", "50")
+    assert ended.code == exit_codes.NOT_PROVEN
+    assert "does NOT hold: output 'Y' differs from step 0 on" in ended.out
+
+
+def test_a_picture_is_drawn_with_a_horizon_of_its_own(command: Command, pair: list[str | Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
+    ended = command("verify", *pair, "--plot", tmp_path / "a.svg")
+    assert (ended.code, ended.err) == (exit_codes.DONE, "")
+    assert "holds over 10000 steps: " in ended.out
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        (["--horizon", "0"], 2, "--horizon"),
+        (["--horizon", "1000001"], 2, "--horizon"),
+        (["--plot", "a.pdf"], 1, "a.pdf: a picture is a .png or an .svg"),
+        (["--plot", "none/a.png"], 1, "none/a.png: "),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_run(
+    given: list[str], code: int, message: str, command: Command, pair: list[str | Path]
+) -> None:
+    ended = command("verify", *pair, *given)
+    assert (ended.code, ended.out) == (code, "")
+    assert message in ended.err
