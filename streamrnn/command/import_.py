@@ -8,7 +8,7 @@ import typer
 from streamrnn.command import exit_codes
 from streamrnn.command.checkpoint import EXTENSIONS, import_checkpoint
 from streamrnn.command.console import complain, show
-from streamrnn.command.proof import prove, read_source
+from streamrnn.command.proof import prove, read_source, warn
 from streamrnn.command.target import check_target
 
 
@@ -67,6 +67,7 @@ def import_(
     model = imported.model
     for remark in imported.remarks:
         complain(f"remark: {remark}")
+    warn(model)
     if not verified:
         model.save(target)
         complain(f"{target}: written, but not proven; `streamrnn verify {target} --against {source}` does that")

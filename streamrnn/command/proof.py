@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from streamrnn.command.console import console
+from streamrnn.command.console import complain, console
 from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
 
@@ -39,6 +39,16 @@ def look_far(model: Model, source: bytes, n_steps: int) -> "Horizon":
 
     with _bar(f"{n_steps} steps beside onnxruntime") as advance:
         return horizon(model, source, n_steps=n_steps, progress=advance)
+
+
+def warn(model: Model) -> tuple[str, ...]:
+    """Say, on standard error, what looks wrong in a model that may yet be what was meant."""
+    from streamrnn_converters.suspicion import suspicions
+
+    found = suspicions(model)
+    for sentence in found:
+        complain(f"warning: {sentence}")
+    return found
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import show
-from streamrnn.command.proof import look_far, prove, read_source
+from streamrnn.command.proof import look_far, prove, read_source, warn
 from streamrnn.command.target import check_target
 from streamrnn.model import load
 
@@ -60,6 +60,7 @@ def verify(
         check_target(plot, archive)
         horizon = horizon or _FAR
     model, source = load(archive), read_source(against)
+    warn(model)
     report = prove(model, source)
     show(str(report))
     agrees = report.proven

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamrnn import load
@@ -11,11 +12,11 @@ from streamrnn.model import Model
 from tests.command.process import Ended, called
 from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
 
-pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
-from streamrnn_converters import from_onnx
-from tests.command.test_import import gru_file
+from streamrnn_converters import from_onnx  # noqa: E402
+from tests.command.test_import import gru_file  # noqa: E402
 
 Command = Callable[..., Ended]
 
@@ -52,6 +53,20 @@ def test_what_differs_far_out_is_not_proven(command: Command, pair: list[str | P
     ended = command("verify", *pair, "--horizon", "50")
     assert ended.code == exit_codes.NOT_PROVEN
     assert "does NOT hold: output 'Y' differs from step 0 on" in ended.out
+
+
+def test_what_looks_wrong_is_warned_of_and_no_reason_to_refuse(command: Command, tmp_path: Path) -> None:
+    source, archive = gru_file(tmp_path / "gru.onnx"), tmp_path / "gru.safetensors"
+    model = onnx.load(source)
+    (weights,) = (tensor for tensor in model.graph.initializer if tensor.name == "W")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.full((1, 15, 2), 0.5, np.float32), "W"))
+    onnx.save(model, source)
+    for arguments in (["import", source, "--no-verify"], ["import", source], ["verify", archive, "--against", source]):
+        ended = command(*arguments)
+        assert ended.code == (exit_codes.UNPROVEN if "--no-verify" in arguments else exit_codes.DONE)
+        warnings = [line for line in ended.err.splitlines() if line.startswith("warning: ")]
+        assert warnings == ["warning: layer 0 (gru): all 30 numbers of input_weights are 0.5; were they trained?"]
+        assert "warning" not in ended.out
 
 
 def test_a_picture_is_drawn_with_a_horizon_of_its_own(command: Command, pair: list[str | Path], tmp_path: Path) -> None:
