@@ -1,7 +1,7 @@
 """One output of a graph in one trial: where a stream and onnxruntime differ, and whether float32 explains it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ def paired(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequence[NDAr
     return Pair(output, trial, mine, theirs, steps, axis)
 
 
-def worse(one: Comparison, other: Comparison) -> Comparison:
-    """The one that tells more against the model; NaN is worst."""
-    return max(one, other, key=lambda c: (not c.agrees, c.absolute if c.absolute == c.absolute else float("inf")))
+def worse(before: Comparison, found: Comparison, *, goes_on: bool) -> Comparison:
+    """The one that tells more against the model; NaN is worst. Where the signal goes on, it differs from the first step on."""
+    worst = max(before, found, key=lambda c: (not c.agrees, c.absolute if c.absolute == c.absolute else float("inf")))
+    return replace(worst, first_disagreement=before.first_disagreement) if goes_on and not before.agrees else worst

@@ -45,15 +45,15 @@ class Axes:
     def settle(self, inputs: Sequence[Input]) -> None:
         """Give the axes that no node has told anything of their roles.
 
-        In a state they lie within a step. In a signal the last axis does, if no other is known to, and those that are left are
-        the batch, or time and batch; more of them are left for `check` to refuse.
+        In a state they lie within a step, and where time and batch are known. Else the last axis does, if no other is known to,
+        and those that are left are the batch, or time and batch; more of them are left for `check` to refuse.
         """
         for entry in inputs:
             names = _names(entry)
             free = [name for name in names if name not in self.roles]
             self.custom |= set(free)
             known = [self.roles[name] for name in names if name in self.roles]
-            if entry.name in self.states:
+            if entry.name in self.states or {"time", "batch"} <= set(known):
                 self.roles |= dict.fromkeys(free, "feature")
                 continue
             if free and free[-1] == names[-1] and "feature" not in known and not entry.integer and len(names) > 1:

@@ -37,6 +37,7 @@ def _pad(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
             raise node.refused(f"mode={mode!r} with value {value:g}: only zeros can be put before a signal that is streamed")
         if walk.role(flow.axes[axis]) not in ("time", "unknown"):
             raise node.refused(f"pads the {walk.role(flow.axes[axis])} axis; only time can be padded, for a convolution")
+        walk.bind(node, flow.axes[axis], "time")
         if flow.surplus or flow.integer or before < 0 or behind < 0:
             raise node.refused(f"pads {describe(flow)} by {before} and {behind}, which is not understood")
         flow = replace(flow, padding=(flow.padding[0] + before, flow.padding[1] + behind))

@@ -7,6 +7,7 @@ A handler takes the walk, the node and its inputs (None where one is left out), 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ class Walk:
             given = axes.of_input(entry)
             sizes = self.extents(given)
             places = np.arange(math.prod(sizes)).reshape(sizes)
-            self.values[entry.name] = Flow((Source(entry.name, places.size),), places, given, integer=bool(entry.integer))
+            self.values[entry.name] = Flow(
+                (Source(entry.name, places.size, entry.name in axes.states),), places, given, integer=bool(entry.integer)
+            )
         for node in graph.nodes:
             try:
                 self._visit(replace(node, attributes=dict(node.attributes)))
@@ -133,24 +136,22 @@ class Walk:
 
     def vector(self, node: Node, flow: Flow) -> Vector:
         """The one vector that holds the values of a step, in the order of their axes."""
-        used = np.unique(flow.places)
-        bounds = np.cumsum([0, *(part.size for part in flow.parts)])
-        kept = [k for k in range(len(flow.parts)) if ((used >= bounds[k]) & (used < bounds[k + 1])).any()]
-        parts = [self._given(node, flow.parts[k]) for k in kept]
-        places = np.concatenate([[*range(bounds[k], bounds[k + 1])] for k in kept])
-        order = tuple(int(place) for place in np.searchsorted(places, flow.places.ravel()))
-        whole = self._once(Concat(tuple(part.size for part in parts)), *parts) if len(parts) > 1 else parts[0]
+        starts = np.cumsum([0, *(part.size for part in flow.parts)])
+        owners = np.searchsorted(starts, flow.places.ravel(), side="right") - 1
+        parts = {k: self._given(node, flow.parts[k]) for k in dict.fromkeys(np.sort(owners).tolist())}
+        joined = list(dict.fromkeys(parts.values()))
+        begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
+        own = flow.places.ravel() - starts[owners]
+        order = tuple(begins[parts[k]] + place for k, place in zip(owners.tolist(), own.tolist(), strict=True))
+        whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined)), *joined)
         if order == tuple(range(whole.size)) or (self.lenient and max(order) >= whole.size):
             return whole
         return self._once(Select(whole.size, order), whole)
 
     def _given(self, node: Node, part: Vector) -> Vector:
         """A part as a layer can read it: of final states h, which the layer gives at that step."""
-        if isinstance(part, Source) and part.name in self.axes.states:
-            raise node.refused(
-                f"uses the graph input {part.name!r}, which is the initial state of a layer, for something else too; a stream "
-                "keeps its states to itself"
-            )
+        if isinstance(part, Source) and part.is_state:
+            raise _used_twice(node, part)
         if not isinstance(part, Final):
             return part
         if part.state != "h":
@@ -190,8 +191,18 @@ def needs_flow(node: Node, value: Value | None, name: str) -> Flow:
     """The value as a flow of floats without anything left to cut off; raises where it is something else."""
     if not isinstance(value, Flow):
         raise node.refused(f"its input {name} is not the signal; only what depends on the input step by step can be streamed")
+    for part in value.parts:
+        if isinstance(part, Source) and part.is_state:
+            raise _used_twice(node, part)
     if value.integer:
         raise node.refused(f"its input {name} is {describe(value)}: integers, which can only pick from a table")
     if value.padding != (0, 0):
         raise node.refused(f"its input {name} is padded over time, which only a convolution may be given")
     return value
+
+
+def _used_twice(node: Node, part: Source) -> ConversionError:
+    return node.refused(
+        f"uses the graph input {part.name!r}, which is the initial state of a layer, for something else too; a stream keeps "
+        "its states to itself"
+    )

@@ -45,7 +45,7 @@ def _batch_normalization(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     walk.bind(node, flow.axes[1], "feature", _size(inputs[1]))
     sizes = (flow.places.shape[1], *[1] * (len(flow.axes) - 2))
     scale, shift, mean, variance = (
-        _vector(node, value, name, sizes).reshape(sizes)
+        _vector(node, value, name, sizes[:1]).reshape(sizes)
         for value, name in zip(inputs[1:], ("scale", "B", "mean", "var"), strict=True)
     )
     scale = scale / np.sqrt(variance + node.take("epsilon", 1e-5))

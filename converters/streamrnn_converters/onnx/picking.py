@@ -60,7 +60,7 @@ def _cut(walk: Walk, node: Node, value: Value, axis: int, start: Any, end: Any, 
         return Spread(array if array.shape[axis] == 1 else array[chosen], tuple(sizes))
     if isinstance(value, Flow):
         if isinstance(size, int) and (walk.is_within(value.axes[axis]) or walk.lenient):
-            return _picked(walk, node, value, axis, np.arange(start, end if end >= 0 or step > 0 else -size - 1, step))
+            return _picked(walk, node, value, axis, np.arange(start, end, step))
         if step == 1 and ((start == -1 and end >= _END) or (isinstance(size, int) and end == start + 1)):
             flow = _last(walk, node, value, axis, start)
             one = walk.one(node, axis)

@@ -12,6 +12,7 @@ class Source:
 
     name: str
     size: int
+    is_state: bool = False  # whether a layer begins with it
 
 
 @dataclass(frozen=True, eq=False)
