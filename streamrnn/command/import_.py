@@ -1,7 +1,8 @@
 """`streamrnn import`: a foreign model in, proven, written as an archive."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +22,10 @@ def import_(
     verified: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with onnxruntime first, or write without a proof.")
     ] = True,
+    constants: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="The value of a graph input that is really a constant; repeatable."),
+    ] = None,
     layers: Annotated[
         str | None,
         typer.Option(metavar="LAYERS", help='Of a checkpoint, what its tensors are: "lstm:rnn, dense:head:softmax".'),
@@ -50,11 +55,15 @@ def import_(
     Examples:
       streamrnn import vad.onnx
       streamrnn import vad.onnx -o models/vad.safetensors
+      streamrnn import vad.onnx --set sr=16000
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
     """
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
+    fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
+        if fixed:
+            raise typer.BadParameter("--set is for the inputs of an ONNX model, and a checkpoint has none")
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
@@ -63,7 +72,7 @@ def import_(
     target = target or source.with_suffix(".safetensors")
     check_target(target, source)
     data = read_source(source)
-    imported = read_onnx(data)
+    imported = read_onnx(data, fixed)
     model = imported.model
     for remark in imported.remarks:
         complain(f"remark: {remark}")
@@ -79,3 +88,19 @@ def import_(
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": source.name} | report.to_json()}).save(target)
     show(f"{target}: written")
+
+
+def _values(settings: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs, the values as JSON has them. Raises typer.BadParameter for what is none."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise typer.BadParameter(
+                f"--set {setting}: expected NAME=VALUE, the value a number, a list of numbers, true or false"
+            )
+    return values
