@@ -20,7 +20,6 @@ from streamrnn_converters.onnx.carried import is_final
 from streamrnn_converters.onnx.ends import behind, carried_of, check_carried, check_used, inputs_of, signal_of, states_of
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
-from streamrnn_converters.onnx.lifting import lift
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
@@ -44,7 +43,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
 def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
-    graph = lift(parse(read_bytes(source), constants))
+    graph = parse(read_bytes(source), constants)
     walk = understood(graph)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
