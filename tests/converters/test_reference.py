@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import VerificationError
+from streamrnn import Stream, VerificationError
 
 pytest.importorskip("onnx", reason="makes graphs with onnx, which is not installed")
 pytest.importorskip("onnxruntime", reason="runs onnxruntime, which is not installed")
 
 import onnxruntime
 
-from streamrnn_converters import reference
+from streamrnn_converters import from_onnx, reference
+from streamrnn_converters.onnxruntime_session import calls_of
 from streamrnn_converters.reference import run_reference
 from tests.converters.test_from_onnx_graphs import INPUTS, Sketch, good_file
+from tests.converters.test_from_onnx_steps import states_as_they_are
+from tests.models import one_width  # noqa: F401  (a fixture)
 
 ZEROS = np.zeros((5, 2, INPUTS), np.float32)
 
@@ -128,3 +131,27 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(VerificationError):
         run_reference(b"garbage", [{"x": ZEROS}])
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_run_lacks_is_taken_from_the_run_before() -> None:
+    g = Sketch("BF")
+    g.inputs.append(g.info("total", ["B", INPUTS]))
+    total = g.add("Add", "x", "total")
+    rows = np.arange(5 * 2 * INPUTS, dtype=np.float32).reshape(5, 2, INPUTS)
+    feeds = [{"x": row} for row in rows]
+    for begun in (0, 3):  # a run that brings its own begins anew
+        feeds[begun]["total"] = np.full((2, INPUTS), begun, np.float32)
+    answers, _ = run_reference(g.bytes(total), feeds, carried={"total": total})
+    expected = np.concatenate([np.cumsum(rows[:3], 0), 3 + np.cumsum(rows[3:], 0)])
+    assert np.array_equal([answer[total] for answer in answers], expected)
+
+
+def test_a_session_that_is_called_step_by_step_carries_its_states() -> None:
+    """Whoever measures it measures what its user has to do."""
+    data, _, _ = states_as_they_are()
+    calls = calls_of(data, INPUTS)
+    x = np.random.default_rng(0).normal(size=(20, INPUTS)).astype(np.float32)
+    ours = Stream(from_onnx(data)).process(x)
+    answers = [calls.run(calls.feed(row[None]))[0].ravel() for row in x]
+    assert np.abs(ours - answers).max() <= 5e-6
+    assert not any("begins every call anew" in remark for remark in calls.remarks)

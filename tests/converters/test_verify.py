@@ -435,3 +435,44 @@ def test_the_package_gives_three_functions_and_loads_nothing_before_they_are_use
     assert probed([], use) == "fine"
     assert probed(["onnx", "onnxruntime", "torch"], "streamrnn_converters.from_torch") == "fine"
     assert probed([], "streamrnn_converters.from_keras").startswith("AttributeError")
+
+
+# What float32 leaves open.
+
+
+def imprecise(n_inputs: int = 64) -> bytes:
+    """Large sums of which little is left: what that is depends on how they are rounded."""
+    g = Sketch("BF")
+    g.inputs = [g.info("x", ["B", n_inputs])]
+    large, rest = 1000 * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
+    sums = g.add("MatMul", "x", np.concatenate([large, large + rest], axis=1))
+    difference = np.concatenate([np.eye(4), -np.eye(4)]).astype(np.float32)
+    return g.bytes(g.add("Tanh", g.add("MatMul", sums, difference)))
+
+
+def test_what_rounding_explains_is_proven_and_told() -> None:
+    data = imprecise()
+    report = verify(from_onnx(data), data, cases=BRIEF)
+    assert report.proven, str(report)
+    assert report.largest_error > report.tolerance
+    assert any("rounding alone moves the model by" in remark for remark in report.remarks)
+
+
+def test_what_rounding_does_not_explain_is_not_proven() -> None:
+    """An error a little larger than what rounding does to this model."""
+    data = imprecise()
+    model = from_onnx(data)
+    for size in (0.1, 0.01):
+        weights = model.layers[1].weights.copy()  # type: ignore[attr-defined]
+        weights[0, 0] += size / 100
+        assert not verify(changed(model, without(weights=weights), layer=1), data, cases=BRIEF).proven
+
+
+def test_rounding_is_asked_for_only_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("float64 was asked for")
+
+    monkeypatch.setattr(verification, "exactly", refuse)
+    data = graph(node("LSTM"))
+    assert verify(from_onnx(data), data, cases=BRIEF).proven
+    assert not verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF).proven
