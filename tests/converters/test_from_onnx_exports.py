@@ -43,6 +43,8 @@ IMPORTED = {
     "gru-all-open.script": "gru dense(tanh)",
     "gru-batch-first-step.dynamo": "gru gru",
     "gru-batch-first-step.script": "gru gru",
+    "gru-cells-unrolled.dynamo": "gru",
+    "gru-cells-unrolled.script": "gru",
     "gru-concat.dynamo": "gru concat gru",
     "gru-concat.script": "gru concat gru",
     "gru-convolution-chomped.dynamo": "conv1d gru",
@@ -141,8 +143,6 @@ LOOP = "if this is a loop over the steps, export the model with its recurrent no
 
 #: Who refuses, by name, and why. The newer exporter unrolls torch.nn.RNN.
 REFUSED = {
-    "gru-cells-unrolled.dynamo": ("node 'node_select' (Gather)", LOOP),
-    "gru-cells-unrolled.script": ("node '/Gather' (Gather)", LOOP),
     "gru-convolution-centred.dynamo": ("node 'node_conv1d' (Conv)", "looks 1 step ahead"),
     "gru-convolution-centred.script": ("node '/convolution/Conv' (Conv)", "looks 1 step ahead"),
     "gru-convolution-valid.dynamo": ("node 'node_conv1d' (Conv)", "gives 2 steps fewer than it takes"),

@@ -1,6 +1,7 @@
 """ONNX graphs to models, in stages, which `read` calls one after the other.
 
 parse          bytes to a checked graph
+lifting        cells that were taken apart, and loops that were unrolled, as recurrent nodes (`cells`, `linear`)
 axes           which axis is time, which is batch
 interpret      what every value is; its handlers are `constants`, `moving`, `picking`, `elementwise`, `dense`, `normalization`,
                `convolution` and `recurrent`

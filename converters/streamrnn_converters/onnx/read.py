@@ -1,4 +1,4 @@
-"""The stages one after the other: bytes to a graph, its axes, its values, a model, and how it maps to a stream."""
+"""The stages one after the other: bytes to a graph, its cells and axes, its values, a model, and how it maps to a stream."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from streamrnn_converters.onnx.carried import is_final
 from streamrnn_converters.onnx.ends import behind, carried_of, check_carried, check_used, inputs_of, signal_of, states_of
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
+from streamrnn_converters.onnx.lifting import lift
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
@@ -43,7 +44,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
 def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
-    graph = parse(read_bytes(source), constants)
+    graph, remarks = lift(parse(read_bytes(source), constants))
     walk = understood(graph)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
@@ -66,7 +67,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
     carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: graph.constants[name] for name in constants}
-    return Imported(model, inputs, outputs, carried, tuple(walk.remarks), fixed)
+    return Imported(model, inputs, outputs, carried, (*remarks, *walk.remarks), fixed)
 
 
 def understood(graph: Graph) -> Walk:

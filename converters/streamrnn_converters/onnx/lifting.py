@@ -1,0 +1,189 @@
+"""Cells that an exporter took apart become recurrent nodes again, and a loop that it unrolled becomes one node over time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from streamrnn_converters.onnx.cells import Cell, cells
+from streamrnn_converters.onnx.linear import Forms
+from streamrnn_converters.onnx.parse import Graph, Node
+
+_N_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def lift(graph: Graph) -> tuple[Graph, list[str]]:
+    """The graph with recurrent nodes in place of what computes the same, and what to say of it.
+
+    What is not recognised stays as it is.
+    """
+    forms = Forms(graph)
+    found = list(cells(forms))
+    if not found:
+        return graph, []
+    rewriting = _Rewriting(graph, forms)
+    for chain in _chains(found):
+        rewriting.put(chain)
+    return (rewriting.graph() if rewriting.remarks else graph), rewriting.remarks
+
+
+def _chains(found: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells of the same weights that hand each other their states, as those of an unrolled loop do."""
+    chains: dict[str, list[Cell]] = {}  # by the output of the last cell
+    for cell in found:
+        chain = chains.pop(cell.h, None) if cell.h in chains and _follows(chains[cell.h], cell) else None
+        chains[cell.output] = [*(chain or []), cell]
+    return list(chains.values())
+
+
+def _follows(chain: list[Cell], cell: Cell) -> bool:
+    last = chain[-1]
+    return (last.op, last.memory, last.attributes) == (cell.op, cell.c, cell.attributes) and _same_weights(last, cell)
+
+
+def _same_weights(one: Cell, other: Cell) -> bool:
+    """One of them may lack R, the first of a loop that begins with zeros, and with it the difference between two biases."""
+    return all(
+        a is None or b is None or (a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-6 * max(1.0, np.abs(a).max())))
+        for a, b in ((one.weights[name], other.weights[name]) for name in ("W", "R", "B"))
+    )
+
+
+class _Rewriting:
+    """Puts nodes in place of values."""
+
+    def __init__(self, graph: Graph, forms: Forms) -> None:
+        self._graph, self._forms = graph, forms
+        self._new: list[Node] = []
+        self._constants = dict(graph.constants)
+        self.remarks: list[str] = []
+        self._sequences: dict[tuple[str, ...], str] = {}  # outputs of a chain -> name of all of them, time first
+
+    def put(self, chain: list[Cell]) -> None:
+        """A recurrent node for a chain; nothing, where its place in time is not understood."""
+        last = chain[-1]
+        if last.weights["R"] is None or last.weights["W"] is None:
+            return
+        signal = self._signal(chain)
+        if signal is None:
+            return
+        name = f"{last.output}.lifted"
+        hidden = last.weights["R"].shape[1]
+        for key, array in last.weights.items():
+            assert array is not None
+            self._constants[f"{name}.{key}"] = array.astype(np.float32)[None]
+        first = chain[0]
+        states = [self._state(first.h, name, "h", hidden)]
+        outputs = [f"{name}.Y", f"{name}.Y_h"]
+        if last.op == "LSTM":
+            states.append(self._state(first.c, name, "c", hidden))
+            outputs.append(f"{name}.Y_c")
+        inputs = (signal, f"{name}.W", f"{name}.R", f"{name}.B", "", *states)
+        self._new.append(Node(name, last.op, inputs, tuple(outputs), {"hidden_size": hidden, **last.attributes}))
+        whole = f"{name}.all"
+        self._add("Squeeze", [f"{name}.Y"], whole, axes=[1])
+        self._sequences[tuple(cell.output for cell in chain)] = whole
+        steps = f"{len(chain)} steps of a loop" if len(chain) > 1 else "a step"
+        self.remarks.append(f"{steps}, up to the value {last.output!r}, are those of one {last.op} that was taken apart")
+        for step, cell in enumerate(chain[:-1]):
+            self._add("Gather", [whole, self._number(step)], cell.output, axis=0)
+        self._add("Squeeze", [f"{name}.Y_h"], last.output, axes=[0])
+        if last.memory:
+            self._add("Squeeze", [f"{name}.Y_c"], last.memory, axes=[0])
+
+    def graph(self) -> Graph:
+        """The graph with the new nodes, in an order in which each reads what has been given before."""
+        made = {name for node in self._new for name in node.outputs}
+        kept = [node for node in self._graph.nodes if not made & set(node.outputs)]
+        nodes = [self._stack(node) for node in kept] + self._new
+        return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=self._constants)
+
+    def _signal(self, chain: list[Cell]) -> str | None:
+        """The name of X, time first."""
+        if len(chain) == 1:
+            name = f"{chain[0].output}.lifted.X"
+            self._add("Unsqueeze", [chain[0].x], name, axes=[0])
+            return name
+        rows = tuple(cell.x for cell in chain)
+        for outputs, whole in self._sequences.items():
+            if outputs == rows:
+                return whole
+        picked = {self._picked(name, step) for step, name in enumerate(rows)}
+        if len(picked) != 1 or None in picked:
+            return None
+        (source,) = picked
+        assert source is not None
+        signal, axis = source
+        if axis == 0:
+            return signal
+        name = f"{chain[0].output}.lifted.X"
+        self._add("Transpose", [signal], name, perm=[1, 0, 2])
+        return name
+
+    def _picked(self, name: str, step: int) -> tuple[str, int] | None:
+        """The value of which `name` is the row of a step, and the axis of its steps."""
+        node = self._forms.producers.get(name)
+        if node is None or node.op != "Gather" or node.attributes.get("axis", 0) not in (0, 1):
+            return None
+        index = self._graph.constants.get(node.inputs[1])
+        if index is None or index.ndim or int(index) != step:
+            return None
+        return node.inputs[0], node.attributes.get("axis", 0)
+
+    def _state(self, name: str, lifted: str, letter: str, hidden: int) -> str:
+        """The name of an initial state with the axis of directions; "" for zeros."""
+        array = self._graph.constants.get(name) if name else np.zeros(0)
+        if array is not None and not array.any():
+            return ""
+        with_direction = f"{lifted}.{letter}0"
+        self._add("Unsqueeze", [name], with_direction, axes=[0])
+        return with_direction
+
+    def _stack(self, node: Node) -> Node:
+        """A Concat of all steps of a chain, as the chain's output."""
+        if node.op != "Concat" or node.attributes.get("axis") not in (0, 1):
+            return node
+        axis = node.attributes["axis"]
+        rows = tuple(self._unsqueezed(name, axis) for name in node.inputs)
+        whole = self._sequences.get(rows)
+        if whole is None:
+            return node
+        if axis == 0:
+            return Node(node.name, "Identity", (whole,), node.outputs)
+        return Node(node.name, "Transpose", (whole,), node.outputs, {"perm": [1, 0, 2]})
+
+    def _unsqueezed(self, name: str, axis: int) -> str:
+        node = self._forms.producers.get(name)
+        if node is None or node.op != "Unsqueeze":
+            return ""
+        axes: Any = node.attributes.get("axes")
+        if axes is None and len(node.inputs) > 1:
+            axes = self._graph.constants.get(node.inputs[1])
+        return node.inputs[0] if axes is not None and np.ravel(axes).tolist() == [axis] else ""
+
+    def _add(self, op: str, inputs: list[str], output: str, **attributes: object) -> None:
+        self._new.append(Node(f"{output} (lifted)", op, tuple(inputs), (output,), dict(attributes)))
+
+    def _number(self, value: int) -> str:
+        name = f"lifted.{value}"
+        self._constants[name] = np.array(value)
+        return name
+
+
+def _in_order(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+    """The nodes that the outputs need, each after those that it reads."""
+    producers = {name: node for node in nodes for name in node.outputs if name}
+    ordered: dict[int, Node] = {}
+    waiting = [(name, False) for name in reversed(list(outputs))]
+    while waiting:
+        name, is_ready = waiting.pop()
+        node = producers.get(name)
+        if node is None or id(node) in ordered:
+            continue
+        if is_ready:
+            ordered[id(node)] = node
+        else:
+            waiting.append((name, True))
+            waiting += [(read, False) for read in reversed(node.inputs) if read]
+    return tuple(ordered.values())

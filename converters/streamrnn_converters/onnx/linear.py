@@ -1,0 +1,130 @@
+"""Values as sums of matrices times other values, plus a bias: what Gemm, MatMul, Add and Split of a cell compute."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn_converters.onnx.parse import Graph, Node
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A value of shape (batch, n): for each value that it is made of, by name, a matrix (n, size); and a bias (n,)."""
+
+    terms: Mapping[str, Array]
+    bias: Array
+
+    def rows(self, begin: int, end: int) -> "Form":
+        """Some of the n."""
+        return Form({name: matrix[begin:end] for name, matrix in self.terms.items()}, self.bias[begin:end])
+
+    def __add__(self, other: "Form") -> "Form":
+        terms = dict(self.terms)
+        for name, matrix in other.terms.items():
+            terms[name] = terms[name] + matrix if name in terms else matrix
+        return Form(terms, self.bias + other.bias)
+
+
+@dataclass
+class Forms:
+    """The forms of a graph's values, found on demand."""
+
+    graph: Graph
+    producers: dict[str, Node] = field(init=False)
+    outputs: set[str] = field(init=False)  # the graph's, also where an Identity stands before one
+    _known: dict[str, Form | None] = field(default_factory=dict)
+    _equal: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.producers = {name: node for node in self.graph.nodes for name in node.outputs if name}
+        self.outputs = set(self.graph.outputs)
+        for node in reversed(self.graph.nodes):
+            if node.op == "Identity" and node.outputs[0] in self.outputs:
+                self.outputs.add(node.inputs[0])
+
+    def of(self, name: str) -> Form | None:
+        """The form of a value; None where it has none, or is no sum but a value of its own."""
+        if name not in self._known:
+            self._known[name] = None  # a graph has no cycles, but what follows need not come back here either
+            self._known[name] = self._found(name)
+        return self._known[name]
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """The array of a constant of floats."""
+        array = self.graph.constants.get(name)
+        return array if array is not None and array.dtype.kind == "f" else None
+
+    def name_of(self, name: str) -> str:
+        """The name of a value; of constants that are equal, one for all of them."""
+        array = self.constant(name)
+        if array is None:
+            return name
+        return self._equal.setdefault((array.shape, array.tobytes()), name)
+
+    def _found(self, name: str) -> Form | None:
+        array = self.constant(name)
+        if array is not None:
+            return _same_for_all(array)
+        node = self.producers.get(name)
+        if node is None:
+            return None
+        if node.op == "Identity":
+            return self.of(node.inputs[0])
+        if node.op in ("Gemm", "MatMul"):
+            return self._product(node)
+        if node.op == "Add":
+            parts = [self.of(part) for part in node.inputs]
+            fitting = [part for part in parts if part is not None]
+            return fitting[0] + fitting[1] if len(fitting) == 2 and fitting[0].bias.shape == fitting[1].bias.shape else None
+        if node.op == "Split":
+            return self._part(node, name)
+        return None
+
+    def _product(self, node: Node) -> Form | None:
+        """x times a constant matrix; x is not looked into: what is behind it is another layer."""
+        weights = self.constant(node.inputs[1])
+        if weights is None or weights.ndim != 2 or node.attributes.get("transA", 0):
+            return None
+        matrix = weights.astype(np.float64) * node.attributes.get("alpha", 1.0)
+        matrix = matrix if node.attributes.get("transB", 0) else matrix.T
+        bias = np.zeros(len(matrix))
+        if node.op == "Gemm" and len(node.inputs) > 2 and node.inputs[2]:
+            given = self.constant(node.inputs[2])
+            if given is None or given.size not in (1, len(matrix)):
+                return None
+            bias = bias + given.astype(np.float64).ravel() * node.attributes.get("beta", 1.0)
+        x = node.inputs[0]
+        array = self.constant(x)
+        if array is None:
+            return Form({x: matrix}, bias)
+        same = _same_for_all(array)  # a state that begins with a constant
+        return None if same is None or len(same.bias) != matrix.shape[1] else Form({self.name_of(x): matrix}, bias)
+
+    def _part(self, node: Node, name: str) -> Form | None:
+        whole, n_parts = self.of(node.inputs[0]), len(node.outputs)
+        if whole is None or node.attributes.get("axis", 0) not in (1, -1):
+            return None
+        size = len(whole.bias)
+        sizes = node.attributes.get("split")
+        if sizes is None and len(node.inputs) > 1 and node.inputs[1]:
+            given = self.graph.constants.get(node.inputs[1])
+            sizes = None if given is None else given.ravel().tolist()
+        if sizes is None and size % n_parts == 0:
+            sizes = [size // n_parts] * n_parts
+        if sizes is None or len(sizes) != n_parts or sum(sizes) != size:
+            return None
+        place = node.outputs.index(name)
+        return whole.rows(sum(sizes[:place]), sum(sizes[: place + 1]))
+
+
+def _same_for_all(array: NDArray[Any]) -> Form | None:
+    """A constant that is the same for every signal of a batch, as a bias."""
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    if array.ndim > 2 or not rows.size or not (rows == rows[0]).all():
+        return None
+    return Form({}, rows[0].astype(np.float64))
