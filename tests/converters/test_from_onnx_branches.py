@@ -287,6 +287,12 @@ def test_a_function_stands_behind_any_layer(op: str) -> None:
     assert_agrees(g, [g.add(op, behind(g), **ELEMENTWISE[op])], {"x": "TBF"}, ["TBH"])
 
 
+@pytest.mark.parametrize(("op", "before"), [("Log", "Exp"), ("Sqrt", "Abs"), ("Reciprocal", "Exp")])
+def test_a_function_of_positive_numbers_stands_behind_another(op: str, before: str) -> None:
+    g = Sketch()
+    assert_agrees(g, [g.add(op, g.add("Add", g.add(before, behind(g)), np.float32(0.1)))], {"x": "TBF"}, ["TBH"])
+
+
 def test_a_prelu_has_a_slope_for_each_value() -> None:
     g = Sketch()
     assert_agrees(g, [g.add("PRelu", behind(g), g.draw(HIDDEN))], {"x": "TBF"}, ["TBH"])
@@ -404,3 +410,16 @@ def test_integers_pick_from_a_table_and_do_nothing_else() -> None:
     g = Sketch()
     g.inputs = [g.info("x", ["T", "B", INPUTS], TensorProto.INT64)]
     assert "integers, which can only pick from a table" in refusal(g.bytes(g.rnn("x")[0]))
+
+
+def test_a_step_that_grows_beyond_all_measure_is_refused_where_it_does() -> None:
+    g = Sketch()
+    y = behind(g)
+    for _ in range(30):
+        y = g.add("Concat", y, y, axis=2)
+    message = refusal(g.bytes(y))
+    assert message.startswith("node 'my_Concat20' (Concat): ")
+    assert "values in a step, more than 4194304 that are allowed" in message
+    g = Sketch()
+    g.inputs = [g.info("x", ["T", "B", 1 << 40])]
+    assert refusal(g.bytes(g.add("Tanh", "x"))).startswith("graph input 'x': has 1099511627776 values in a step, more than")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Conv1d, Dense, Layer
-from streamrnn_converters.onnx.constants import integers
+from streamrnn_converters.onnx.constants import integers, limit
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places
 from streamrnn_converters.onnx.parse import Node
@@ -70,6 +70,7 @@ def _conv(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         raise node.refused(f"its W takes {per_group * group} channels, but the signal has {channels.size}")
     surplus = _surplus(node, padding, _pads(node, (taps - 1) * dilation), (taps - 1) * dilation)
     bias = _constant(node, inputs[2], "B") if len(inputs) > 2 and inputs[2] is not None else np.zeros(outputs)
+    limit(node, weights.size * group)
     layer = _layer(_ungrouped(weights, group), bias, dilation)
     axes = (batch, Axis(f"{node.outputs[0]}.feature", outputs, "feature"), time)
     read = walk.vector(node, flow)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Dense
-from streamrnn_converters.onnx.constants import integers
+from streamrnn_converters.onnx.constants import integers, limit
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places
 from streamrnn_converters.onnx.parse import Node
@@ -75,6 +75,7 @@ def _reduced(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         walk.bind(node, flow.axes[place], "feature")
     kept = tuple(1 if place in summed else size for place, size in enumerate(flow.places.shape))
     groups = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), flow.places.shape).ravel()
+    limit(node, int(np.prod(kept)) * flow.places.size)
     weights = np.zeros((int(np.prod(kept)), flow.places.size))
     weights[groups, np.arange(flow.places.size)] = len(weights) / flow.places.size if node.op == "ReduceMean" else 1
     read = walk.vector(node, flow)

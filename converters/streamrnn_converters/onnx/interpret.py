@@ -23,6 +23,7 @@ Inputs = Sequence[Value | None]
 Handler = Callable[["Walk", Node, Inputs], Sequence[Value]]
 OPERATORS: dict[str, Handler] = {}
 
+MOST_VALUES = 1 << 22  # of a step
 LAST_ONLY = "the graph gives the answer after the last step only; the stream gives that answer after every step"
 
 
@@ -57,6 +58,9 @@ class Walk:
         for entry in graph.inputs:
             given = axes.of_input(entry)
             sizes = self.extents(given)
+            if math.prod(sizes) > MOST_VALUES:
+                excess = f"{math.prod(sizes)} values in a step, more than {MOST_VALUES} that are allowed"
+                raise ConversionError(f"graph input {entry.name!r}: has {excess}")
             places = np.arange(math.prod(sizes)).reshape(sizes)
             self.values[entry.name] = Flow(
                 (Source(entry.name, places.size, entry.name in axes.states),), places, given, integer=bool(entry.integer)
@@ -90,6 +94,8 @@ class Walk:
         if node.attributes:
             raise node.refused(f"attribute {next(iter(node.attributes))!r} is not understood; export the model without it")
         for name, value in zip(node.outputs, outputs, strict=False):
+            if isinstance(value, Flow) and max(value.places.size, sum(part.size for part in value.parts)) > MOST_VALUES:
+                raise node.refused(f"gives {value.places.size} values in a step, more than {MOST_VALUES} that are allowed")
             if self.lenient and isinstance(value, Flow) and self.extents(value.axes) != list(value.places.shape):
                 value = replace(value, places=np.zeros(self.extents(value.axes), np.int64))
             self.values[name] = value

@@ -11,7 +11,7 @@ from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
 from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Spread, Value, describe, full_rank, rank, shape
 
-MOST_AXES = 8  # of a flow after a Reshape
+MOST_AXES = 8  # of a flow before and after a Reshape
 
 
 def places(node: Node, axes: list[int], n_axes: int) -> list[int]:
@@ -107,7 +107,8 @@ def _reshape(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         return [Constant(value.array.reshape(target))]
     if isinstance(value, Spread):
         raise node.refused(f"reshapes {describe(value)}, which is not understood")
-    axes = _aligned(walk, node, value.axes, target) if len(target) <= MOST_AXES and target.count(-1) <= 1 else None
+    few = len(target) <= MOST_AXES and rank(value) <= MOST_AXES
+    axes = _aligned(walk, node, value.axes, target) if few and target.count(-1) <= 1 else None
     if axes is None:
         raise node.refused(
             f"shape {target} does not keep the axes of {describe(value)}; time and batch must stay as they are, export the "

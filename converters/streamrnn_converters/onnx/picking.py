@@ -153,6 +153,7 @@ def _embedded(walk: Walk, node: Node, table: Constant, indices: Flow, axis: int)
             walk.entries[part.name] = min(len(table.array), walk.entries.get(part.name, len(table.array)))
     size = table.array.shape[1]
     whole = replace(indices, integer=False)
+    limit(node, table.array.size * indices.places.size)
     rows: list[Vector] = []
     for place in indices.places.ravel():
         one = walk.vector(node, replace(whole, places=np.array([place])))
