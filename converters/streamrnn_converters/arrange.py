@@ -23,7 +23,8 @@ def arranged(values: NDArray[Any], end: GraphInput | GraphOutput) -> NDArray[Any
 
 def of_input(values: NDArray[Any], given: GraphInput) -> NDArray[Any]:
     """What a graph input gets of the values that a stream takes."""
-    own = arranged(values[..., given.start : given.start + given.size], given)
+    own = values[..., given.start : given.start + given.size]
+    own = arranged(own if "batch" in given.axes else own[:, :1], given)
     return np.ascontiguousarray(own, given.integers or np.float32)
 
 
@@ -35,9 +36,13 @@ def zeros(given: GraphInput, n_signals: int) -> NDArray[np.float32]:
 def drawn(
     rng: np.random.Generator, inputs: Sequence[GraphInput], scale: float, n_steps: int, n_signals: int
 ) -> NDArray[np.float32]:
-    """A signal for all inputs: normally distributed numbers times `scale`, and indices of any size."""
+    """A signal for all inputs: normally distributed numbers times `scale`, and indices of any size.
+
+    An input without a batch has the same for all signals.
+    """
     parts = []
     for given in inputs:
-        shape = n_steps, n_signals, given.size
-        parts.append(rng.integers(0, given.n_entries or 1, shape) if given.integers else scale * rng.normal(size=shape))
+        shape = n_steps, n_signals if "batch" in given.axes else 1, given.size
+        own = rng.integers(0, given.n_entries or 1, shape) if given.integers else scale * rng.normal(size=shape)
+        parts.append(np.broadcast_to(own, (n_steps, n_signals, given.size)))
     return np.concatenate(parts, axis=2).astype(np.float32)

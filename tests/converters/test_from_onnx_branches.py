@@ -60,7 +60,11 @@ def assert_agrees(
         ],
         axis=2,
     )
-    x = np.concatenate([rows_of(array, inputs[name]) for name, array in feeds.items()], axis=2).astype(np.float32)
+    n_signals = max(SIZES["B"] if "B" in axes else 1 for axes in inputs.values())
+    own = [rows_of(array, inputs[name]) for name, array in feeds.items()]
+    x = np.concatenate([np.broadcast_to(rows, (len(rows), n_signals, rows.shape[2])) for rows in own], axis=2).astype(
+        np.float32
+    )
     for signal in range(x.shape[1]):
         stream, half = Stream(imported.model), len(x) // 2
         ours = np.concatenate([*(stream.step(row)[None] for row in x[:half, signal]), stream.process(x[half:, signal])])
@@ -307,6 +311,13 @@ def test_several_inputs_are_joined_in_the_order_of_the_graph_and_that_is_said() 
     imported = assert_agrees(g, [y], {"unlike": "BT22", "x": "TBF", "other": "TB2"}, ["TBH"])
     assert imported.model.notes["source"]["inputs"] == [["unlike", 4], ["x", 3], ["other", 2]]
     assert "a stream takes 'unlike' (4 values), 'x' (3 values), 'other' (2 values), joined in this order" in imported.remarks
+
+
+def test_an_input_without_a_batch_is_the_same_for_all_signals() -> None:
+    g = Sketch()
+    g.inputs.append(g.info("other", ["T", HIDDEN]))
+    y = g.add("Mul", behind(g), g.add("Unsqueeze", "other", [1]))
+    assert_agrees(g, [y], {"x": "TBF", "other": "TH"}, ["TBH"])
 
 
 def test_several_outputs_are_joined_in_the_order_of_the_graph_and_that_is_said() -> None:

@@ -163,6 +163,15 @@ def a_residual_step() -> Drawing:
     return g.bytes(y, h), {"h_in": h}, y
 
 
+@drawing
+def a_step_whose_time_vanishes_on_one_way_only() -> Drawing:
+    g = Sketch()
+    taking(g, h_in=[1, 1, HIDDEN])
+    y, h = g.rnn("x", h="h_in")
+    y = g.add("Add", "x", g.add("MatMul", g.squeezed(y, 0, 1), g.draw(HIDDEN, INPUTS)))
+    return g.bytes(y, h), {"h_in": h}, y
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_step_graph_streams_what_onnxruntime_gives_with_its_states_carried(name: str) -> None:
     data, pairs, output = DRAWINGS[name]()

@@ -180,8 +180,8 @@ def _combined(walk: Walk, node: Node, a: Flow, b: Flow, operation: str) -> Flow:
     n_axes = max(len(a.axes), len(b.axes))
     a, b = _lifted(walk, node, a, n_axes), _lifted(walk, node, b, n_axes)
     axes = tuple(_met(walk, node, *pair, place) for place, pair in enumerate(zip(a.axes, b.axes, strict=True)))
-    across = [[walk.role(axis) for axis in flow.axes if not walk.is_within(axis)] for flow in (a, b)]
-    if a.last != b.last or a.surplus != b.surplus or across[0].count("time") != across[1].count("time"):
+    over_time = [any(walk.role(axis) == "time" and axis.size != 1 for axis in flow.axes) for flow in (a, b)]
+    if (a.last, a.surplus, over_time[0]) != (b.last, b.surplus, over_time[1]):
         raise node.refused(
             f"combines {describe(a)} and {describe(b)}: every step of one with a single step of the other, or with steps at "
             "another place"
