@@ -56,13 +56,9 @@ def general_candidate(options, x):
     return activate(options, 4, clipped(load_like(options, 0, x), x))
 
 
-def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
-    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
-    lanes, blocks, dtype = width.lanes, width.blocks, width.dtype
-    itemsize, panel_bytes = width.itemsize, width.panel_bytes
-    two = 2 * blocks
-    make_ready, sums_of_inputs, with_recurrent = ready_sums(width, 3), input_sums(width, 3), recurrent_sums(width, 3)
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+def reset_after_block(width: Width, gate: Part, candidate: Part) -> Part:
+    """The cell of a block of units, as `for_each_block` calls it; memory: h, h', the options."""
+    lanes, dtype = width.lanes, width.dtype
 
     @inline
     def block(gates, offset, memory):
@@ -71,7 +67,37 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
         n = candidate(options, fma(gate(options, r), recurrent_n, n))
         store(h_next + offset, mixed(gate(options, z), n, load(h_now + offset, dtype, lanes)))
 
-    each_block = for_each_block(width, block)
+    return block
+
+
+def reset_before_blocks(width: Width, gate: Part, candidate: Part) -> tuple[Part, Part]:
+    """The two halves of the cell: memory of the gates' is h, r h, z, the options; of the candidate's h, z, the options."""
+    lanes, dtype = width.lanes, width.dtype
+
+    @inline
+    def gate_block(gates, offset, memory):
+        h_now, reset_h, z_now, options = memory
+        r, z = gates
+        store(reset_h + offset, gate(options, r) * load(h_now + offset, dtype, lanes))
+        store(z_now + offset, gate(options, z))
+
+    @inline
+    def candidate_block(gates, offset, memory):
+        h, z_now, options = memory
+        n = candidate(options, gates[0])
+        store(h + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h + offset, dtype, lanes)))
+
+    return gate_block, candidate_block
+
+
+def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    lanes, blocks, dtype = width.lanes, width.blocks, width.dtype
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    two = 2 * blocks
+    make_ready, sums_of_inputs, with_recurrent = ready_sums(width, 3), input_sums(width, 3), recurrent_sums(width, 3)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
+    each_block = for_each_block(width, reset_after_block(width, gate, candidate))
 
     def gru(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
@@ -104,26 +130,13 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
 
 def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) -> Kernel:
     """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
-    lanes, dtype, itemsize, panel_bytes = width.lanes, width.dtype, width.itemsize, width.panel_bytes
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
     gates_ready, candidates_ready = ready_sums(width, 2), ready_sums(width, 1)
     sums_of_gates, sums_of_candidate = panel_sums(width, 2), panel_sums(width, 1)
     copy_row = row_copy(width)
-
-    @inline
-    def gate_block(gates, offset, memory):
-        h_now, reset_h, z_now, options = memory
-        r, z = gates
-        store(reset_h + offset, gate(options, r) * load(h_now + offset, dtype, lanes))
-        store(z_now + offset, gate(options, z))
-
-    @inline
-    def candidate_block(gates, offset, memory):
-        h, z_now, options = memory
-        n = candidate(options, gates[0])
-        store(h + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h + offset, dtype, lanes)))
-
-    each_gate_block = for_each_block(width, gate_block)
-    each_candidate_block = for_each_block(width, candidate_block)
+    each_gate_block, each_candidate_block = (
+        for_each_block(width, block) for block in reset_before_blocks(width, gate, candidate)
+    )
 
     def gru(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)

@@ -70,7 +70,8 @@ def general_lstm_cell(gates, c, peepholes, options):
     return flush(o * activate(options, 7, c)), c
 
 
-def _standard_block(width: Width) -> Part:
+def standard_block(width: Width) -> Part:
+    """The cell of a block of units, as `for_each_block` calls it; memory: m', c, and what the general cell needs."""
     lanes, dtype = width.lanes, width.dtype
 
     @inline
@@ -84,7 +85,8 @@ def _standard_block(width: Width) -> Part:
     return block
 
 
-def _general_block(width: Width) -> Part:
+def general_block(width: Width) -> Part:
+    """The same for any cell; memory: m', c, the options, and the bytes from one peephole to the next."""
     lanes, dtype, peepholes_at = width.lanes, width.dtype, 12 * width.itemsize
 
     @inline
@@ -162,19 +164,19 @@ def _projection(width: Width) -> Part:
 
 def standard(width: Width) -> Kernel:
     """σ, tanh, tanh; rows scaled for base-2 exponentials."""
-    return _build(width, _standard_block(width), projected=False, recovers=False)
+    return _build(width, standard_block(width), projected=False, recovers=False)
 
 
 def standard_projected(width: Width) -> Kernel:
     """The standard cell with a projection behind it."""
-    return _build(width, _standard_block(width), projected=True, recovers=True)
+    return _build(width, standard_block(width), projected=True, recovers=True)
 
 
 def general(width: Width) -> Kernel:
     """Any activations, clip, peepholes, coupled gates; rows unscaled."""
-    return _build(width, _general_block(width), projected=False, recovers=True)
+    return _build(width, general_block(width), projected=False, recovers=True)
 
 
 def general_projected(width: Width) -> Kernel:
     """The general cell with a projection behind it."""
-    return _build(width, _general_block(width), projected=True, recovers=True)
+    return _build(width, general_block(width), projected=True, recovers=True)

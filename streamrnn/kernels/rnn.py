@@ -24,18 +24,23 @@ from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCR
 from streamrnn.simd.memory import load_like, store
 
 
-def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
-    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
-    itemsize, panel_bytes = width.itemsize, width.panel_bytes
-    make_ready, sums_of_panel = ready_sums(width, 1), panel_sums(width, 1)
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+def function_block(function: Part) -> Part:
+    """The cell of a block of units, as `for_each_block` calls it; memory: h', the options."""
 
     @inline
     def block(sums, offset, memory):
         h_next, options = memory
         store(h_next + offset, flush(function(options, sums[0])))
 
-    each_block = for_each_block(width, block)
+    return block
+
+
+def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
+    """`recovers`: whether a state that overflowed can become finite again, so that it must be looked at after every step."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    make_ready, sums_of_panel = ready_sums(width, 1), panel_sums(width, 1)
+    copy_state, copy_row = whole_copy(width), row_copy(width)
+    each_block = for_each_block(width, function_block(function))
 
     def rnn(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
@@ -63,30 +68,33 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
 
 
 @inline
-def _tanh(options, x):
+def tanh_of(options, x):
+    """Tanh of a pre-activation that is scaled for base 2."""
     return tanh2(x)
 
 
 @inline
-def _relu(options, x):
+def relu_of(options, x):
+    """Relu."""
     return positive(x)
 
 
 @inline
-def _general(options, x):
+def general_of(options, x):
+    """ONNX's activation f, behind the clip."""
     return activate(options, 1, clipped(load_like(options, 0, x), x))
 
 
 def tanh(width: Width) -> Kernel:
     """Tanh; rows scaled for base-2 exponentials."""
-    return _build(width, _tanh, recovers=False)
+    return _build(width, tanh_of, recovers=False)
 
 
 def relu(width: Width) -> Kernel:
     """Relu."""
-    return _build(width, _relu, recovers=True)
+    return _build(width, relu_of, recovers=True)
 
 
 def general(width: Width) -> Kernel:
     """Any activation, clip; rows unscaled."""
-    return _build(width, _general, recovers=True)
+    return _build(width, general_of, recovers=True)
