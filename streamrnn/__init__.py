@@ -37,6 +37,7 @@ from streamrnn.layers import (
     Softmax,
 )
 from streamrnn.model import Model, load
+from streamrnn.pool import StreamPool
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
 
@@ -68,6 +69,7 @@ __all__ = [
     "Softmax",
     "Stream",
     "StreamBusyError",
+    "StreamPool",
     "StreamRNNError",
     "VerificationError",
     "__version__",

@@ -45,7 +45,12 @@ class NonFiniteInputError(InputError):
 
 
 class NonFiniteStateError(StreamRNNError, ArithmeticError):
-    """A finite input drove the state out of the range of its type. The call is undone; the stream is as it was."""
+    """A finite input drove the state out of the range of its type. The call is undone; the stream is as it was.
+
+    slots  in a pool, the streams that this happened to; the call is undone for all
+    """
+
+    slots: tuple[int, ...] = ()
 
 
 class SnapshotError(StreamRNNError, ValueError):

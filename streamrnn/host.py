@@ -66,6 +66,27 @@ def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
     return [*_candidates(max(passes), dtype), _far(passes, dtype)]
 
 
+def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
+    """The width for a layer of a pool, whose weights are multiplied with the inputs of several streams at once.
+
+    Four vectors of sums, times six streams, keep the registers busy; as few vectors as hold the units, rather narrow ones.
+    """
+    if not passes:
+        return widths(passes, dtype)[0]
+    most = max(1, 4 // max(passes))
+    if forced := _forced(dtype):
+        return forced._replace(blocks=most)
+    widest = widest_vector() // np.dtype(dtype).itemsize
+    candidates = [Width(lanes, blocks, dtype) for lanes in (4, 8, 16) if lanes <= widest for blocks in range(1, most + 1)]
+    return min(candidates, key=lambda width: (_pool_cost(width, units), width.units))
+
+
+def _pool_cost(width: Width, units: int) -> float:
+    """Of a row of weights for one stream, in vectors: an input is spread once for all blocks."""
+    vectors = -(-width.vector_bytes // _full_rate_vector())
+    return width.panels(units) * max(width.blocks * vectors, 1 + width.blocks / 8)
+
+
 # What the choice of a width rests on; benchmarks/tune.py prints the times to compare it with.
 _LATENCY = 4.0  # cycles from one fma of a sum to the next
 _PER_VECTOR = 0.5  # cycles per fma where weights come from the first cache

@@ -1,14 +1,16 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamrnn.host import driver_width, width_for
+from streamrnn.host import driver_width, pool_width_for, width_for
+from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.packing import Array, DType, Op, Width
 from streamrnn.record import (
@@ -26,6 +28,7 @@ from streamrnn.record import (
     OUTPUT_SLOT,
     OUTPUTS,
     PANELS,
+    POOL_TILE,
     READS,
     READY,
     RECORD_FIELDS,
@@ -72,14 +75,23 @@ class Plan:
         self.dtype: DType = model.dtype.type
         self._kept: list[Array] = []  # what the addresses below point to
         for layer in model.layers:
-            width = width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
+            width = self._width_for(layer)
             op = layer.pack(width)
             self.ops.append(op)
             self.widths.append(width)
-            self.kernels.append(address_of(f"kernels.{op.kernel}", width))
+            self.kernels.append(address_of(self._kernel_of(op), width))
         self.weights = [self._copy(op.weights) for op in self.ops]
         self.constants = [self._copy(op.constants) for op in self.ops]
-        self.driver = address_of("kernels.driver.run", driver_width(self.dtype))
+        self.driver = address_of(self._driver, driver_width(self.dtype))
+
+    tile = TILE_STEPS
+    _driver = "kernels.driver.run"
+
+    def _width_for(self, layer: Layer) -> Width:
+        return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
+
+    def _kernel_of(self, op: Op) -> str:
+        return f"kernels.{op.kernel}"
 
     @property
     def weight_bytes(self) -> int:
@@ -105,7 +117,7 @@ class Plan:
     def ready_sizes(self) -> list[int]:
         """Values of room that each op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
         return [
-            TILE_STEPS * op.gates * width.padded(op.hidden_size) if op.weights.size and op.input_size >= READY_FROM else 0
+            self.tile * op.gates * width.padded(op.hidden_size) if op.weights.size and op.input_size >= READY_FROM else 0
             for op, width in zip(self.ops, self.widths, strict=True)
         ]
 
@@ -116,7 +128,21 @@ class Plan:
         return int(kept.ctypes.data)
 
 
+class PoolPlan(Plan):
+    """The same for a pool, whose kernels take many streams at once; kinds without a state have one kernel for both."""
+
+    tile = POOL_TILE
+    _driver = "kernels.pool.driver.run"
+
+    def _width_for(self, layer: Layer) -> Width:
+        return pool_width_for(layer.n_units, layer.passes, self.dtype)
+
+    def _kernel_of(self, op: Op) -> str:
+        return f"kernels.pool.{op.kernel}" if op.state else f"kernels.{op.kernel}"
+
+
 _plans: WeakKeyDictionary[Model, Plan] = WeakKeyDictionary()
+_pool_plans: WeakKeyDictionary[Model, PoolPlan] = WeakKeyDictionary()
 
 
 def plan_of(model: Model) -> Plan:
@@ -127,9 +153,44 @@ def plan_of(model: Model) -> Plan:
     return plan
 
 
+def pool_plan_of(model: Model) -> PoolPlan:
+    """The plan of a model's pools, made once and kept as long as the model."""
+    plan = _pool_plans.get(model)
+    if plan is None:
+        plan = _pool_plans.setdefault(model, PoolPlan(model))
+    return plan
+
+
 def _slot(place: int) -> int:
     """The slot of a place that a layer reads: -1, the input, or a layer's number."""
     return INPUT_SLOT if place == -1 else OUTPUT_SLOT + 1 + place
+
+
+def places_read(plan: Plan, slots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """For each op the (address of the slot, values per step) of the places that it reads."""
+    sizes = [plan.input_size, *(op.output_size for op in plan.ops)]
+    for reads in plan.sources:
+        yield np.array([(slots.ctypes.data + 8 * _slot(place), sizes[1 + place]) for place in reads], np.int64)
+
+
+def fill_record(record: NDArray[np.int64], plan: Plan, index: int, memory: Mapping[int, int]) -> None:
+    """Write the record of a plan's op: what the plan knows, and the addresses in the memory of a stream or pool."""
+    op, last = plan.ops[index], index == len(plan.ops) - 1
+    known = {
+        KERNEL: plan.kernels[index],
+        SOURCE: _slot(plan.sources[index][0]),
+        TARGET: OUTPUT_SLOT if last else _slot(index),
+        INPUTS: op.input_size,
+        OUTPUTS: op.output_size,
+        HIDDEN: op.hidden_size,
+        PANELS: plan.widths[index].panels(op.hidden_size),
+        WEIGHTS: plan.weights[index],
+        STRIDE: plan.strides[index] * np.dtype(plan.dtype).itemsize,
+        CONSTANTS: plan.constants[index],
+        N_READS: len(plan.sources[index]),
+    }
+    for position, value in (known | dict(memory)).items():
+        record[position] = value
 
 
 class Workspace:
@@ -146,22 +207,16 @@ class Workspace:
         self.state = aligned(n_state, plan.dtype)
         self._backup = aligned(n_state, plan.dtype)
         self._scratch = aligned(n_scratch, plan.dtype)
-        self._between = [aligned(TILE_STEPS * op.output_size, plan.dtype) for op in plan.ops[:-1]]
+        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
         self._ready = [aligned(size, plan.dtype) for size in plan.ready_sizes]
         self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
-        self._reads = [np.array(reads, np.int64) for reads in self._places_read(plan)]
+        self._reads = list(places_read(plan, self._slots))
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
         self.vectors = self._views(plan)
         self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
         self._fill_header(plan)
         self._fill_records(plan)
         self.address = int(self._table.ctypes.data)
-
-    def _places_read(self, plan: Plan) -> Iterator[list[tuple[int, int]]]:
-        """For each op the (address of the slot, values per step) of the places that it reads."""
-        sizes = [plan.input_size, *(op.output_size for op in plan.ops)]
-        for reads in plan.sources:
-            yield [(self._slots.ctypes.data + 8 * _slot(place), sizes[1 + place]) for place in reads]
 
     @contextmanager
     def unchanged_by_errors(self) -> Iterator[None]:
@@ -188,7 +243,7 @@ class Workspace:
     def _fill_header(self, plan: Plan) -> None:
         header: dict[int, Any] = {
             N_OPS: len(plan.ops),
-            TILE: TILE_STEPS,
+            TILE: plan.tile,
             SLOTS: self._slots.ctypes.data,
             STATE_BLOCK: self.state.ctypes.data,
             BACKUP: self._backup.ctypes.data,
@@ -202,26 +257,13 @@ class Workspace:
         records = self._table[HEADER_FIELDS:].reshape(len(plan.ops), RECORD_FIELDS)
         state, scratch, itemsize = self.state.ctypes.data, self._scratch.ctypes.data, self.state.itemsize
         for index, (op, stride) in enumerate(zip(plan.ops, plan.strides, strict=True)):
-            last = index == len(plan.ops) - 1
-            fields = {
-                KERNEL: plan.kernels[index],
-                SOURCE: _slot(plan.sources[index][0]),
-                TARGET: OUTPUT_SLOT if last else _slot(index),
-                INPUTS: op.input_size,
-                OUTPUTS: op.output_size,
-                HIDDEN: op.hidden_size,
-                PANELS: plan.widths[index].panels(op.hidden_size),
-                WEIGHTS: plan.weights[index],
+            memory = {
                 STATE: state,
                 SCRATCH: scratch,
-                STRIDE: stride * itemsize,
-                CONSTANTS: plan.constants[index],
                 TABLE: self._tables[index].ctypes.data,
-                N_READS: len(plan.sources[index]),
                 READS: self._reads[index].ctypes.data,
                 READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
             }
-            for position, value in fields.items():
-                records[index, position] = value
+            fill_record(records[index], plan, index, memory)
             state += stride * len(op.state) * itemsize
             scratch += stride * op.scratch * itemsize

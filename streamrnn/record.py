@@ -15,7 +15,7 @@ OUTPUTS: Final = 4  # values per step that it writes
 HIDDEN: Final = 5  # units
 PANELS: Final = 6  # panels that hold the units
 WEIGHTS: Final = 7  # address of the packed weights
-STATE: Final = 8  # address of the first state vector
+STATE: Final = 8  # address of the first state vector; in a pool, where it is in the states of a stream
 SCRATCH: Final = 9  # address of the first scratch vector
 STRIDE: Final = 10  # bytes from one state or scratch vector to the next
 CONSTANTS: Final = 11  # address of what else the kernel reads
@@ -23,7 +23,8 @@ READY: Final = 12  # address of room for the input sums of a tile of steps; 0 wh
 TABLE: Final = 13  # address of integers that the kernel reads
 N_READS: Final = 14  # places that it reads
 READS: Final = 15  # address of their (address of the slot, values per step)
-RECORD_FIELDS: Final = 16
+ROWS: Final = 16  # in a pool: address of the addresses of the states of a tile's streams, then of room for two lists as long
+RECORD_FIELDS: Final = 17
 
 # The plan header, before the op records. A slot holds the address of rows between two ops, or of the input or output.
 N_OPS: Final = 0
@@ -36,6 +37,22 @@ BUSY: Final = 6  # not 0 while a caller is in the stream
 N_INPUTS: Final = 7  # values of a step's input
 HEADER_FIELDS: Final = 8
 
+# What else the header of a pool has. Its STATE_BLOCK, BACKUP and STATE_BYTES are those of the first of its streams.
+N_CHOSEN: Final = 8  # streams of the call
+CHOSEN: Final = 9  # address of their numbers
+N_PLACES: Final = 10  # streams for which there is room
+MARKS: Final = 11  # address of a mark for each of them
+TILE_ROWS: Final = 12  # what the records have as ROWS
+POOL_HEADER_FIELDS: Final = 13
+
+#: Streams of a pool that pass through all ops before the next ones follow.
+POOL_TILE: Final = 96
+
+# Marks of a pool's streams.
+CLOSED: Final = 0
+OPEN: Final = 1
+CALLED: Final = 2  # while a call is looked at
+
 INPUT_SLOT: Final = 0
 OUTPUT_SLOT: Final = 1
 
@@ -44,3 +61,4 @@ DONE: Final = 0
 INPUT_NOT_FINITE: Final = 1
 STATE_NOT_FINITE: Final = 2
 NO_SUCH_ENTRY: Final = 3  # an index that is no entry of an embedding
+NO_SUCH_STREAM: Final = 4  # a number that is no open stream of the pool, or there twice

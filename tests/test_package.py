@@ -40,6 +40,7 @@ PUBLIC = [
     "Softmax",
     "Stream",
     "StreamBusyError",
+    "StreamPool",
     "StreamRNNError",
     "VerificationError",
     "__version__",

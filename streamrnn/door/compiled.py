@@ -158,6 +158,15 @@ def layout_is_known() -> bool:
     )
 
 
+def data_reader() -> Callable[[NDArray[Any]], int]:
+    """What tells the address of an array's data: out of its header where that is known, which takes a tenth of the time."""
+    return _data_in_header if layout_is_known() else _data_of
+
+
+def _data_in_header(array: NDArray[Any]) -> int:
+    return ctypes.c_int64.from_address(id(array) + DATA).value
+
+
 def _word(address: int) -> int:
     return ctypes.c_int64.from_address(address).value
 

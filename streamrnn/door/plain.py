@@ -17,7 +17,7 @@ _KEEPS_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, cty
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 
 #: Bytes that `process` moves before it looks for Ctrl-C: about 10 ms.
-_UNINTERRUPTED_BYTES = 100_000_000
+UNINTERRUPTED_BYTES = 100_000_000
 
 
 class PlainDoor:
@@ -36,7 +36,7 @@ class PlainDoor:
         self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
         self._lock = threading.Lock()
-        self._n_uninterrupted = max(1, _UNINTERRUPTED_BYTES // workspace.plan.step_bytes)
+        self._n_uninterrupted = max(1, UNINTERRUPTED_BYTES // workspace.plan.step_bytes)
 
     def __enter__(self) -> None:
         """Hold the stream. Raises StreamBusyError where another caller does."""
@@ -50,7 +50,7 @@ class PlainDoor:
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `Stream.step` describes it."""
-        values = self._converted(_row(x, self._x.size))
+        values = self._converted(row_of("step", x, self._x.size))
         if out is not None:
             self._check_out(out)
         with self:
@@ -63,7 +63,7 @@ class PlainDoor:
 
     def process(self, block: ArrayLike) -> Array:
         """Many steps, as `Stream.process` describes it."""
-        array = _numbers("process", block)
+        array = numbers_of("process", block)
         if array.ndim != 2 or array.shape[1] != self._x.size:
             raise InputError(f"process: shape {array.shape} does not fit, expected (n_steps, {self._x.size})")
         try:
@@ -87,18 +87,18 @@ class PlainDoor:
         size = self._y.size
         fits = type(out) is np.ndarray and out.dtype == self._dtype and out.shape == (size,)
         if not fits or not out.flags.writeable:
-            raise InputError(f"step: out must be a writable {self._dtype} array of shape ({size},), not {_described(out)}")
+            raise InputError(f"step: out must be a writable {self._dtype} array of shape ({size},), not {described(out)}")
 
 
-def _row(x: ArrayLike, size: int) -> NDArray[Any]:
+def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
     """`x` as an array of shape (size,)."""
-    array = _numbers("step", x)
+    array = numbers_of(call, x)
     if array.shape != (size,) and not (size == 1 and array.shape == ()):
-        raise InputError(f"step: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
     return array.reshape(size)
 
 
-def _numbers(call: str, value: ArrayLike) -> NDArray[Any]:
+def numbers_of(call: str, value: ArrayLike) -> NDArray[Any]:
     """`value` as an array of real numbers, not converted yet. Raises InputError where it is something else."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise InputError(f"{call}: the array has masked values; fill or drop them first")
@@ -111,7 +111,8 @@ def _numbers(call: str, value: ArrayLike) -> NDArray[Any]:
         raise InputError(f"{call}: not an array of numbers ({error})") from None
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
+    """What a value that was to be an array is instead."""
     if not isinstance(value, np.ndarray):
         return type(value).__name__
     return f"{type(value).__name__} of {value.dtype}, shape {value.shape}{'' if value.flags.writeable else ', read-only'}"

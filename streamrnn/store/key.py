@@ -14,6 +14,7 @@ from streamrnn.packing import Width
 #: What a kernel is built from, relative to the package: a change in any of these files makes all code new.
 SOURCES = (
     "kernels",
+    "kernels/pool",
     "simd",
     "door/machine.py",
     "door/layout.py",

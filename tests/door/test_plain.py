@@ -36,12 +36,12 @@ def test_ctrl_c_ends_a_long_process_and_undoes_it() -> None:
 def test_however_often_process_looks_up_the_bits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     block = RNG.normal(size=(500, 2)).astype(np.float32)
     whole = Stream(MODEL).process(block)
-    monkeypatch.setattr(plain, "_UNINTERRUPTED_BYTES", 100_000)
+    monkeypatch.setattr(plain, "UNINTERRUPTED_BYTES", 100_000)
     assert Stream(MODEL).process(block).tobytes() == whole.tobytes()
 
 
 def test_a_late_refusal_undoes_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain, "_UNINTERRUPTED_BYTES", 100_000)
+    monkeypatch.setattr(plain, "UNINTERRUPTED_BYTES", 100_000)
     stream = Stream(MODEL)
     before = stream.snapshot()
     block = RNG.normal(size=(500, 2)).astype(np.float32)

@@ -1,0 +1,71 @@
+"""Kernel of a causal convolution in pools (streamrnn/kernels/conv1d.py)."""
+
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy, whole_copy
+from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.packing import Width
+from streamrnn.record import (
+    DONE,
+    INPUTS,
+    OUTPUTS,
+    PANELS,
+    POOL_TILE,
+    READY,
+    ROWS,
+    SCRATCH,
+    STATE,
+    STATE_NOT_FINITE,
+    STRIDE,
+    TABLE,
+    WEIGHTS,
+)
+from streamrnn.simd.memory import load_int, store
+
+
+def conv1d(width: Width) -> Kernel:
+    """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    copy_row, copy_whole, all_finite = row_copy(width), whole_copy(width), finite_check(width)
+
+    @inline
+    def block(sums, offset, room):
+        store(room + offset, sums[0])
+
+    each_block = for_each_block(width, block)
+
+    @inline
+    def cell(sums, stream, offset, memory):
+        y, stride = memory
+        each_block(sums, offset, y + stream * stride)
+
+    over_streams = panel_of_streams(width, plain_sections(width.blocks), cell)
+
+    def kernel(record, source, target, n_streams):
+        n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
+        at, sums, y, stride = field(record, WEIGHTS), field(record, READY), field(record, SCRATCH), field(record, STRIDE)
+        rows, past_at, table = field(record, ROWS), field(record, STATE), field(record, TABLE)
+        taps, dilation = load_int(table), load_int(table + 8)
+        step_bytes, n_before = itemsize * n_inputs, (taps - 1) * n_inputs
+        n_kept = (taps - 1) * dilation * n_inputs - n_inputs
+        inputs, befores, before = rows + LIST_BYTES, rows + 2 * LIST_BYTES, y + POOL_TILE * stride
+        list_rows(inputs, source, step_bytes, n_streams)
+        list_rows(befores, before, stride, n_streams)
+        for stream in range(n_streams):  # the taps before the present one, one behind the other
+            past = load_int(rows + 8 * stream) + past_at
+            for tap in range(taps - 1):
+                copy_row(before + stream * stride + tap * step_bytes, past + tap * dilation * step_bytes, n_inputs)
+        for panel in range(panels):
+            over_streams(at, (befores, 0, n_before), (inputs, 0, n_inputs), n_streams, sums, panel * panel_bytes, (y, stride))
+            at += panel_bytes * (1 + n_before + n_inputs)
+        for stream in range(n_streams):
+            past, x, room = load_int(rows + 8 * stream) + past_at, source + stream * step_bytes, y + stream * stride
+            copy_row(target, room, n_outputs)
+            if not all_finite(x, n_inputs):
+                return STATE_NOT_FINITE
+            copy_row(room, past + step_bytes, n_kept)
+            copy_row(room + itemsize * n_kept, x, n_inputs)
+            copy_whole(past, room, stride)
+            target += itemsize * n_outputs
+        return DONE
+
+    return kernel

@@ -1,0 +1,131 @@
+"""GRU kernels of pools, both forms (streamrnn/kernels/gru.py). The cells are the same."""
+
+from streamrnn.kernels.gru import (
+    general_candidate,
+    general_gate,
+    reset_after_block,
+    reset_before_blocks,
+    standard_candidate,
+    standard_gate,
+)
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy, whole_copy
+from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.packing import Width
+from streamrnn.record import (
+    CONSTANTS,
+    DONE,
+    HIDDEN,
+    INPUTS,
+    PANELS,
+    POOL_TILE,
+    READY,
+    ROWS,
+    SCRATCH,
+    STATE,
+    STATE_NOT_FINITE,
+    STRIDE,
+    WEIGHTS,
+)
+from streamrnn.simd.memory import load_int
+
+
+def _reset_after(width: Width, gate: Part, candidate: Part) -> Kernel:
+    blocks, itemsize, panel_bytes = width.blocks, width.itemsize, width.panel_bytes
+    each_block = for_each_block(width, reset_after_block(width, gate, candidate))
+    copy_state, copy_row = whole_copy(width), row_copy(width)
+
+    @inline
+    def cell(sums, stream, offset, memory):
+        rows, h_at, h_next, stride, options = memory
+        each_block(sums, offset, (load_int(rows + 8 * stream) + h_at, h_next + stream * stride, options))
+
+    # sums are r, z, R_n h + c_n, W_n x + b_n; rows are r, z, n
+    of_inputs, of_state = [*range(2 * blocks), *range(3 * blocks, 4 * blocks)], range(3 * blocks)
+    sections = (of_inputs, of_inputs), (range(2 * blocks, 3 * blocks), of_state)
+    over_streams = panel_of_streams(width, sections, cell)
+
+    def gru(record, source, target, n_streams):
+        n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
+        options, stride, h_next = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
+        at, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        inputs = rows + LIST_BYTES
+        list_rows(inputs, source, itemsize * n_inputs, n_streams)
+        x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (rows, h_at, h_next, stride, options)
+        for panel in range(panels):
+            over_streams(at, x, h, n_streams, room, panel * panel_bytes, memory)
+            at += panel_bytes * (4 + 3 * n_inputs + 3 * n_hidden)
+        for stream in range(n_streams):
+            state = load_int(rows + 8 * stream) + h_at
+            copy_state(state, h_next + stream * stride, panels * panel_bytes)
+            if not copy_row(target, state, n_hidden):
+                return STATE_NOT_FINITE
+            target += itemsize * n_hidden
+        return DONE
+
+    return gru
+
+
+def _reset_before(width: Width, gate: Part, candidate: Part) -> Kernel:
+    blocks, itemsize, panel_bytes = width.blocks, width.itemsize, width.panel_bytes
+    each_gate_block, each_candidate_block = (
+        for_each_block(width, block) for block in reset_before_blocks(width, gate, candidate)
+    )
+    copy_row = row_copy(width)
+
+    @inline
+    def gate_cell(sums, stream, offset, memory):
+        rows, h_at, reset_h, z, stride, options = memory
+        h = load_int(rows + 8 * stream) + h_at
+        each_gate_block(sums, offset, (h, reset_h + stream * stride, z + stream * stride, options))
+
+    @inline
+    def candidate_cell(sums, stream, offset, memory):
+        rows, h_at, _, z, stride, options = memory
+        each_candidate_block(sums, offset, (load_int(rows + 8 * stream) + h_at, z + stream * stride, options))
+
+    gates_of_streams = panel_of_streams(width, plain_sections(2 * blocks), gate_cell)
+    candidates_of_streams = panel_of_streams(width, plain_sections(blocks), candidate_cell)
+
+    def gru(record, source, target, n_streams):
+        n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
+        options, stride, reset_h = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
+        at, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        inputs, resets, z = rows + LIST_BYTES, rows + 2 * LIST_BYTES, reset_h + POOL_TILE * stride
+        panel_of_candidate = panel_bytes * (1 + n_inputs + n_hidden)
+        list_rows(inputs, source, itemsize * n_inputs, n_streams)
+        list_rows(resets, reset_h, stride, n_streams)
+        x, memory = (inputs, 0, n_inputs), (rows, h_at, reset_h, z, stride, options)
+        for panel in range(panels):
+            gates_of_streams(at, x, (rows, h_at, n_hidden), n_streams, room, panel * panel_bytes, memory)
+            at += 2 * panel_of_candidate
+        for panel in range(panels):
+            candidates_of_streams(at, x, (resets, 0, n_hidden), n_streams, room, panel * panel_bytes, memory)
+            at += panel_of_candidate
+        for stream in range(n_streams):
+            if not copy_row(target, load_int(rows + 8 * stream) + h_at, n_hidden):
+                return STATE_NOT_FINITE
+            target += itemsize * n_hidden
+        return DONE
+
+    return gru
+
+
+def reset_after(width: Width) -> Kernel:
+    """n = tanh(W_n x + b_n + r (R_n h + c_n)); σ and tanh, rows scaled."""
+    return _reset_after(width, standard_gate, standard_candidate)
+
+
+def reset_after_general(width: Width) -> Kernel:
+    """The same with any activations and clip; rows unscaled."""
+    return _reset_after(width, general_gate, general_candidate)
+
+
+def reset_before(width: Width) -> Kernel:
+    """n = tanh(W_n x + b_n + R_n (r h)); σ and tanh, rows scaled."""
+    return _reset_before(width, standard_gate, standard_candidate)
+
+
+def reset_before_general(width: Width) -> Kernel:
+    """The same with any activations and clip; rows unscaled."""
+    return _reset_before(width, general_gate, general_candidate)

@@ -1,0 +1,115 @@
+"""LSTM kernels of pools (streamrnn/kernels/lstm.py). The cells are the same; h' of a tile's streams waits in scratch memory."""
+
+from streamrnn.kernels.exponential import flush
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.lstm import general_block, standard_block
+from streamrnn.kernels.panel import Kernel, Part, field, finite_check, for_each_block, row_copy, whole_copy
+from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.packing import Width
+from streamrnn.record import (
+    CONSTANTS,
+    DONE,
+    HIDDEN,
+    INPUTS,
+    OUTPUTS,
+    PANELS,
+    READY,
+    ROWS,
+    SCRATCH,
+    STATE,
+    STATE_NOT_FINITE,
+    STRIDE,
+    WEIGHTS,
+)
+from streamrnn.simd.memory import load_int, store
+
+
+def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Kernel:
+    """`recovers`: whether a c that is not finite may leave h finite, so that it must be looked at too."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+    each_block, project = for_each_block(width, block), _projection(width)
+    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
+
+    @inline
+    def cell(sums, stream, offset, memory):
+        rows, c_at, m, stride, options, peephole_bytes = memory
+        each_block(sums, offset, (m + stream * stride, load_int(rows + 8 * stream) + c_at, options, peephole_bytes))
+
+    over_streams = panel_of_streams(width, plain_sections(4 * width.blocks), cell)
+
+    def lstm(record, source, target, n_streams):
+        n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
+        n_hidden, options, stride = field(record, HIDDEN), field(record, CONSTANTS), field(record, STRIDE)
+        at, room, m = field(record, WEIGHTS), field(record, READY), field(record, SCRATCH)
+        rows, h_at = field(record, ROWS), field(record, STATE)
+        inputs, c_at = rows + LIST_BYTES, h_at + stride
+        list_rows(inputs, source, itemsize * n_inputs, n_streams)
+        x, h = (inputs, 0, n_inputs), (rows, h_at, n_outputs)
+        memory = (rows, c_at, m, stride, options, panels * panel_bytes)
+        for panel in range(panels):
+            over_streams(at, x, h, n_streams, room, panel * panel_bytes, memory)
+            at += 4 * panel_bytes * (1 + n_inputs + n_outputs)
+        if projected:
+            list_rows(inputs, m, stride, n_streams)
+            project(at, (inputs, 0, n_hidden), (rows, h_at, 0), n_outputs, n_streams, room)
+        for stream in range(n_streams):
+            state = load_int(rows + 8 * stream)
+            if not projected:
+                copy_state(state + h_at, m + stream * stride, panels * panel_bytes)
+            is_finite = copy_row(target, state + h_at, n_outputs)
+            if recovers:
+                is_finite = is_finite and all_finite(state + c_at, n_hidden)
+            if not is_finite:
+                return STATE_NOT_FINITE
+            target += itemsize * n_outputs
+        return DONE
+
+    return lstm
+
+
+def _projection(width: Width) -> Part:
+    """h' = W m', its bias zero, for all streams of a tile."""
+    itemsize, panel_bytes = width.itemsize, width.panel_bytes
+
+    @inline
+    def store_block(sums, offset, h):
+        store(h + offset, flush(sums[0]))
+
+    each_block = for_each_block(width, store_block)
+
+    @inline
+    def cell(sums, stream, offset, memory):
+        rows, h_at = memory
+        each_block(sums, offset, load_int(rows + 8 * stream) + h_at)
+
+    over_streams = panel_of_streams(width, plain_sections(width.blocks), cell)
+
+    @inline
+    def project(at, m, h, n_outputs, n_streams, room):
+        rows, h_at, _ = h
+        _, _, n_hidden = m
+        for offset in range(0, n_outputs * itemsize, panel_bytes):
+            over_streams(at, m, h, n_streams, room, offset, (rows, h_at))
+            at += panel_bytes * (1 + n_hidden)
+
+    return project
+
+
+def standard(width: Width) -> Kernel:
+    """σ, tanh, tanh; rows scaled for base-2 exponentials."""
+    return _build(width, standard_block(width), projected=False, recovers=False)
+
+
+def standard_projected(width: Width) -> Kernel:
+    """The standard cell with a projection behind it."""
+    return _build(width, standard_block(width), projected=True, recovers=True)
+
+
+def general(width: Width) -> Kernel:
+    """Any activations, clip, peepholes, coupled gates; rows unscaled."""
+    return _build(width, general_block(width), projected=False, recovers=True)
+
+
+def general_projected(width: Width) -> Kernel:
+    """The general cell with a projection behind it."""
+    return _build(width, general_block(width), projected=True, recovers=True)

@@ -1,0 +1,76 @@
+"""What the kernels of pools share: the sums of a panel for many streams, several at once, and lists of addresses."""
+
+from collections.abc import Sequence
+
+from streamrnn.host import n_registers
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Part
+from streamrnn.packing import Width
+from streamrnn.record import POOL_TILE
+from streamrnn.simd.memory import load_tuple, multiply_streams, store_int
+
+#: Bytes from one list of a tile's addresses to the next.
+LIST_BYTES = 8 * POOL_TILE
+
+#: Of a panel that begins with all biases and adds all rows to them, of both sections.
+Sections = Sequence[tuple[Sequence[int], Sequence[int]]]
+
+
+def plain_sections(vectors: int) -> Sections:
+    """The sections of a panel that is a bias, rows for the input, and rows for the state, of so many vectors each."""
+    return (range(vectors), range(vectors)), (range(0), range(vectors))
+
+
+@inline
+def list_rows(at, first, stride, n):
+    """Write the addresses of n rows, from the first on, to a list."""
+    for index in range(n):
+        store_int(at + 8 * index, first + index * stride)
+
+
+def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
+    """A kernel part that sums one panel for n streams, and calls `cell(sums, stream, offset, memory)` for each of them.
+
+    It takes the address of the panel; for each section the list of addresses, what is to be added to them, and the number of
+    inputs; n; the address of room for the sums of eight streams; `offset` and `memory`, which are passed on.
+    """
+    lanes, dtype, vectors = width.lanes, width.dtype, len({place for begins, _ in sections for place in begins})
+    stream_bytes = vectors * width.vector_bytes
+    at_once = min(8, max(1, (n_registers(width) - vectors - 1) // vectors))
+    sums_of = _as_many_as_fit(width, sections, sorted({at_once, -(-at_once // 2), 1}, reverse=True))
+
+    @inline
+    def over_streams(at, first, second, n, room, offset, memory):
+        begin = 0
+        while begin < n:
+            count = sums_of(at, first, second, begin, n, room)
+            for index in range(count):
+                cell(load_tuple(room + index * stream_bytes, dtype, lanes, vectors), begin + index, offset, memory)
+            begin += count
+
+    return over_streams
+
+
+def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> Part:
+    """A kernel part that makes the sums of the next streams, as many as the largest size that is left, and returns how many."""
+    size, *smaller = sizes
+    multiply = multiply_streams(sections, size, width.dtype, width.lanes)
+
+    @inline
+    def sums_of_size(at, first, second, begin, n, room):
+        xs, x_offset, n_x = first
+        hs, h_offset, n_h = second
+        multiply(at, xs + 8 * begin, x_offset, n_x, hs + 8 * begin, h_offset, n_h, room)
+        return size
+
+    if not smaller:
+        return sums_of_size
+    otherwise = _as_many_as_fit(width, sections, smaller)
+
+    @inline
+    def sums_of(at, first, second, begin, n, room):
+        if n - begin >= size:
+            return sums_of_size(at, first, second, begin, n, room)
+        return otherwise(at, first, second, begin, n, room)
+
+    return sums_of

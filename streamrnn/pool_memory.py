@@ -1,0 +1,144 @@
+"""`PoolMemory`: the states of many streams of one model, a row each, and the table that leads a pool's driver through them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.host import driver_width
+from streamrnn.packing import Array, Op
+from streamrnn.plan import PoolPlan, aligned, fill_record, places_read
+from streamrnn.record import (
+    BACKUP,
+    CHOSEN,
+    MARKS,
+    N_CHOSEN,
+    N_INPUTS,
+    N_OPS,
+    N_PLACES,
+    POOL_HEADER_FIELDS,
+    READS,
+    READY,
+    RECORD_FIELDS,
+    ROWS,
+    SCRATCH,
+    SLOTS,
+    STATE,
+    STATE_BLOCK,
+    STATE_BYTES,
+    TABLE,
+    TILE,
+    TILE_ROWS,
+)
+
+#: Streams whose sums a kernel holds at once, at most (streamrnn/kernels/pool/panel.py).
+_MOST_AT_ONCE = 8
+
+
+class PoolMemory:
+    """The memory of a pool, and its table (streamrnn/record.py).
+
+    `plan` is kept, since the table points into its arrays; `address` is the table's.
+    `states` is (n_places, any), a row for each stream, which `places` and `initial` explain; `marks` is (n_places,).
+    `chosen` is (n_places,), the room for the numbers of a call's streams.
+    """
+
+    def __init__(self, plan: PoolPlan, n_places: int) -> None:
+        self.plan = plan
+        self._row = self._row_size(plan)
+        places = [place for at, initial in self._vectors() for place in range(at, at + initial.size)]
+        self.places = np.array(places, np.int64)
+        self.initial = np.zeros(self._row, plan.dtype)
+        for at, initial in self._vectors():
+            self.initial[at : at + initial.size] = initial
+        self._scratch = [aligned(plan.tile * stride * _n_scratch(op), plan.dtype) for op, stride in self._ops()]
+        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
+        self._ready = [aligned(self._ready_size(index), plan.dtype) for index in range(len(plan.ops))]
+        self._tile_rows = np.zeros(3 * plan.tile, np.int64)
+        self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
+        self._reads = list(places_read(plan, self._slots))
+        self._tables = [np.array(op.table, np.int64) for op in plan.ops]
+        self.table = np.zeros(POOL_HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
+        self.address = int(self.table.ctypes.data)
+        self.states, self.marks = self._fresh(0)
+        self.grow(n_places)
+        self._fill_records()
+
+    def grow(self, n_places: int) -> None:
+        """Have room for so many streams. Those that are there keep their numbers and their states."""
+        states, marks = self._fresh(n_places)
+        states[: len(self.states)], marks[: len(self.marks)] = self.states, self.marks
+        backup, chosen = aligned(states.size, self.plan.dtype), np.zeros(n_places, np.int64)
+        self.states, self.marks, self._backup, self.chosen = states, marks, backup, chosen
+        header = {
+            N_OPS: len(self.plan.ops),
+            TILE: self.plan.tile,
+            SLOTS: self._slots.ctypes.data,
+            STATE_BLOCK: states.ctypes.data,
+            BACKUP: backup.ctypes.data,
+            STATE_BYTES: self._row * states.itemsize,
+            N_INPUTS: self.plan.input_size,
+            N_CHOSEN: 0,
+            CHOSEN: chosen.ctypes.data,
+            N_PLACES: n_places,
+            MARKS: marks.ctypes.data,
+            TILE_ROWS: self._tile_rows.ctypes.data,
+        }
+        for position, value in header.items():
+            self.table[position] = value
+
+    @contextmanager
+    def unchanged_by_errors(self, chosen: NDArray[np.int64]) -> Iterator[None]:
+        """Put the states of the chosen streams back where what follows raises, be it Ctrl-C."""
+        before = self.states[chosen]
+        try:
+            yield
+        except BaseException:
+            self.states[chosen] = before
+            raise
+
+    def _fresh(self, n_places: int) -> tuple[Array, NDArray[np.int64]]:
+        return aligned(n_places * self._row, self.plan.dtype).reshape(n_places, self._row), np.zeros(n_places, np.int64)
+
+    def _ops(self) -> Iterator[tuple[Op, int]]:
+        return zip(self.plan.ops, self.plan.strides, strict=True)
+
+    def _vectors(self) -> Iterator[tuple[int, Array]]:
+        """Where each state vector begins in a row, and its initial values, in the order of a snapshot."""
+        at = 0
+        for op, stride in self._ops():
+            for initial in op.state.values():
+                yield at, initial
+                at += stride
+
+    def _row_size(self, plan: PoolPlan) -> int:
+        """Values of a row: an odd number of cache lines, so that the rows of several streams do not compete for one set."""
+        line = driver_width(plan.dtype).lanes
+        lines = sum(stride * len(op.state) for op, stride in self._ops()) // line
+        return (lines | 1) * line
+
+    def _ready_size(self, index: int) -> int:
+        """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel does at once."""
+        op, width = self.plan.ops[index], self.plan.widths[index]
+        return _MOST_AT_ONCE * (op.gates + 1) * width.units if op.state else self.plan.ready_sizes[index]
+
+    def _fill_records(self) -> None:
+        records = self.table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS)
+        state, itemsize = 0, np.dtype(self.plan.dtype).itemsize
+        for index, (op, stride) in enumerate(self._ops()):
+            memory = {
+                STATE: state,
+                SCRATCH: self._scratch[index].ctypes.data,
+                TABLE: self._tables[index].ctypes.data,
+                READS: self._reads[index].ctypes.data,
+                READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
+                ROWS: self._tile_rows.ctypes.data,
+            }
+            fill_record(records[index], self.plan, index, memory)
+            state += stride * len(op.state) * itemsize
+
+
+def _n_scratch(op: Op) -> int:
+    """Scratch vectors of an op for each stream of a tile: a convolution needs one more than for a single stream."""
+    return op.scratch + 1 if op.state else op.scratch
