@@ -53,7 +53,10 @@ def test_a_setting_of_an_input_that_is_not_there_is_refused(command: Command, so
 
 def test_a_checkpoint_has_no_inputs_to_set(command: Command, tmp_path: Path) -> None:
     (tmp_path / "weights.npz").write_bytes(b"")
-    assert "--set is for the inputs of an ONNX model" in command("import", tmp_path / "weights.npz", "--set", "a=1").err
+    ended = command("import", tmp_path / "weights.npz", "--set", "a=1")
+    assert ended.code not in (exit_codes.DONE, exit_codes.UNPROVEN)
+    assert "--set" in ended.err
+    assert "checkpoint" in ended.err
 
 
 def test_dtln_is_imported_proven_and_run_by_the_command(
