@@ -3,7 +3,7 @@
 torch writes an LSTMCell, a GRUCell and an RNNCell as products, splits, activations and sums, once for each step of a loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Cell:
 def cells(forms: Forms) -> Iterator[Cell]:
     """Every cell of the graph, in order. Of two values that could be x or h, h is told by where it comes from."""
     found: dict[str, Cell] = {}
-    for node in forms.graph.nodes:
+    for node in forms.nodes:
         for recognise in (_lstm, _gru, _rnn):
             cell = recognise(forms, node, found)
             if cell is not None:
@@ -103,6 +103,8 @@ def _reset_after(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell |
         recurrent = [of_z, of_r, of_h]
         bias = np.concatenate([*(gate.bias for gate in gates), np.zeros(2 * len(of_h.bias)), of_h.bias])
         weights = {"W": _stacked(gates, x), "R": _stacked(recurrent, h), "B": bias}
+        if weights["W"] is None or not _fit(weights, 3):
+            continue
         known = "" if weights["R"] is None else h
         return Cell("GRU", x, known, "", node.outputs[0], "", weights, {"linear_before_reset": 1})
     return None
@@ -120,9 +122,14 @@ def _reset_before(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell 
         if of_r is None or set(of_r.terms) != {x, h} or set(of_z.terms) != {x, h}:
             continue
         gates, size = [of_z, of_r, of_n], len(of_z.bias)
-        recurrent = np.concatenate([of_z.terms[h], of_r.terms[h], of_n.terms[reset_h]])
+        matrices = [of_z.terms[h], of_r.terms[h], of_n.terms[reset_h]]
+        if any(matrix.shape != (size, size) for matrix in matrices):
+            continue
+        recurrent = np.concatenate(matrices)
         bias = np.concatenate([*(gate.bias for gate in gates), np.zeros(3 * size)])
         weights: dict[str, Array | None] = {"W": _stacked(gates, x), "R": recurrent, "B": bias}
+        if weights["W"] is None or not _fit(weights, 3):
+            continue
         return Cell("GRU", x, h, "", node.outputs[0], "", weights, {"linear_before_reset": 0})
     return None
 
@@ -170,7 +177,8 @@ def _input_and_state(
     if not x or any(x not in gate.terms for gate in gates):
         return None
     bias = np.concatenate([*(gate.bias for gate in gates), np.zeros(len(gates) * size)])
-    return x, h, {"W": _stacked(gates, x), "R": _stacked(gates, h), "B": bias}
+    weights = {"W": _stacked(gates, x), "R": _stacked(gates, h), "B": bias}
+    return (x, h, weights) if weights["W"] is not None and _fit(weights, len(gates)) else None
 
 
 def _is_step_of(cell: Cell, gates: list[Form], inputs: set[str]) -> bool:
@@ -185,10 +193,18 @@ def _is_step_of(cell: Cell, gates: list[Form], inputs: set[str]) -> bool:
 
 
 def _stacked(gates: list[Form], name: str) -> Array | None:
-    """The matrices of a value; None where it is not there, as a state of zeros is folded away."""
-    if any(name not in gate.terms for gate in gates):
+    """The matrices of a value; None where it is not there, as a state of zeros is folded away, or they are not of one shape."""
+    matrices = [gate.terms[name] for gate in gates if name in gate.terms]
+    if len(matrices) != len(gates) or len({matrix.shape for matrix in matrices}) != 1:
         return None
-    return np.concatenate([gate.terms[name] for gate in gates])
+    return np.concatenate(matrices)
+
+
+def _fit(weights: Mapping[str, Array | None], n_gates: int) -> bool:
+    """Whether all weights are those of one hidden size."""
+    bias, recurrent = weights["B"], weights["R"]
+    hidden = 0 if bias is None else len(bias) // (2 * n_gates)
+    return recurrent is None or recurrent.shape == (n_gates * hidden, hidden)
 
 
 def _factors(forms: Forms, node: Node | None, first: str, second: str) -> tuple[str, str] | None:

@@ -127,7 +127,7 @@ class _Rewriting:
         if node is None or node.op != "Gather" or node.attributes.get("axis", 0) not in (0, 1):
             return None
         index = self._graph.constants.get(node.inputs[1])
-        if index is None or index.ndim or int(index) != step:
+        if index is None or index.ndim or index.dtype.kind not in "iu" or int(index) != step:
             return None
         return node.inputs[0], node.attributes.get("axis", 0)
 

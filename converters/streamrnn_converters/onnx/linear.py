@@ -12,6 +12,24 @@ from streamrnn_converters.onnx.parse import Graph, Node
 Array = NDArray[np.float64]
 
 
+#: Inputs that a node must have to be looked at, at least and at most; a broken one is no part of a cell.
+_INPUTS = {
+    "Add": (2, 2),
+    "Concat": (1, 1 << 20),
+    "Gather": (2, 2),
+    "Gemm": (2, 3),
+    "Identity": (1, 1),
+    "MatMul": (2, 2),
+    "Mul": (2, 2),
+    "Relu": (1, 1),
+    "Sigmoid": (1, 1),
+    "Split": (1, 2),
+    "Sub": (2, 2),
+    "Tanh": (1, 1),
+    "Unsqueeze": (1, 2),
+}
+
+
 @dataclass(frozen=True)
 class Form:
     """A value of shape (batch, n): for each value that it is made of, by name, a matrix (n, size); and a bias (n,)."""
@@ -22,6 +40,11 @@ class Form:
     def rows(self, begin: int, end: int) -> "Form":
         """Some of the n."""
         return Form({name: matrix[begin:end] for name, matrix in self.terms.items()}, self.bias[begin:end])
+
+    def fits(self, other: "Form") -> bool:
+        """Whether the two can be added."""
+        common = self.terms.keys() & other.terms.keys()
+        return self.bias.shape == other.bias.shape and all(self.terms[name].shape == other.terms[name].shape for name in common)
 
     def __add__(self, other: "Form") -> "Form":
         terms = dict(self.terms)
@@ -35,15 +58,17 @@ class Forms:
     """The forms of a graph's values, found on demand."""
 
     graph: Graph
+    nodes: list[Node] = field(init=False)  # those that may be part of a cell
     producers: dict[str, Node] = field(init=False)
     outputs: set[str] = field(init=False)  # the graph's, also where an Identity stands before one
     _known: dict[str, Form | None] = field(default_factory=dict)
     _equal: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.producers = {name: node for node in self.graph.nodes for name in node.outputs if name}
+        self.nodes = [node for node in self.graph.nodes if _is_whole(node)]
+        self.producers = {name: node for node in self.nodes for name in node.outputs if name}
         self.outputs = set(self.graph.outputs)
-        for node in reversed(self.graph.nodes):
+        for node in reversed(self.nodes):
             if node.op == "Identity" and node.outputs[0] in self.outputs:
                 self.outputs.add(node.inputs[0])
 
@@ -80,7 +105,7 @@ class Forms:
         if node.op == "Add":
             parts = [self.of(part) for part in node.inputs]
             fitting = [part for part in parts if part is not None]
-            return fitting[0] + fitting[1] if len(fitting) == 2 and fitting[0].bias.shape == fitting[1].bias.shape else None
+            return fitting[0] + fitting[1] if len(fitting) == 2 and fitting[0].fits(fitting[1]) else None
         if node.op == "Split":
             return self._part(node, name)
         return None
@@ -88,16 +113,18 @@ class Forms:
     def _product(self, node: Node) -> Form | None:
         """x times a constant matrix; x is not looked into: what is behind it is another layer."""
         weights = self.constant(node.inputs[1])
-        if weights is None or weights.ndim != 2 or node.attributes.get("transA", 0):
+        alpha, beta = node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0)
+        scales = isinstance(alpha, float) and isinstance(beta, float)
+        if weights is None or weights.ndim != 2 or not weights.size or not scales or node.attributes.get("transA", 0):
             return None
-        matrix = weights.astype(np.float64) * node.attributes.get("alpha", 1.0)
+        matrix = weights.astype(np.float64) * alpha
         matrix = matrix if node.attributes.get("transB", 0) else matrix.T
         bias = np.zeros(len(matrix))
         if node.op == "Gemm" and len(node.inputs) > 2 and node.inputs[2]:
             given = self.constant(node.inputs[2])
             if given is None or given.size not in (1, len(matrix)):
                 return None
-            bias = bias + given.astype(np.float64).ravel() * node.attributes.get("beta", 1.0)
+            bias = bias + given.astype(np.float64).ravel() * beta
         x = node.inputs[0]
         array = self.constant(x)
         if array is None:
@@ -110,16 +137,22 @@ class Forms:
         if whole is None or node.attributes.get("axis", 0) not in (1, -1):
             return None
         size = len(whole.bias)
-        sizes = node.attributes.get("split")
+        sizes: Any = node.attributes.get("split")
         if sizes is None and len(node.inputs) > 1 and node.inputs[1]:
             given = self.graph.constants.get(node.inputs[1])
             sizes = None if given is None else given.ravel().tolist()
         if sizes is None and size % n_parts == 0:
             sizes = [size // n_parts] * n_parts
-        if sizes is None or len(sizes) != n_parts or sum(sizes) != size:
+        whole_numbers = isinstance(sizes, list) and all(isinstance(part, int) and part > 0 for part in sizes)
+        if not whole_numbers or len(sizes) != n_parts or sum(sizes) != size:
             return None
         place = node.outputs.index(name)
         return whole.rows(sum(sizes[:place]), sum(sizes[: place + 1]))
+
+
+def _is_whole(node: Node) -> bool:
+    least, most = _INPUTS.get(node.op, (0, -1))
+    return least <= len(node.inputs) <= most and all(node.inputs[:least]) and bool(node.outputs)
 
 
 def _same_for_all(array: NDArray[Any]) -> Form | None:
