@@ -26,6 +26,9 @@ def import_(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="The value of a graph input that is really a constant; repeatable."),
     ] = None,
+    allow_external_data: Annotated[
+        bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
+    ] = False,
     layers: Annotated[
         str | None,
         typer.Option(metavar="LAYERS", help='Of a checkpoint, what its tensors are: "lstm:rnn, dense:head:softmax".'),
@@ -62,8 +65,8 @@ def import_(
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
     fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
-        if fixed:
-            raise typer.BadParameter("--set is for the inputs of an ONNX model, and a checkpoint has none")
+        if fixed or allow_external_data:
+            raise typer.BadParameter("--set and --allow-external-data are for ONNX models, and this is a checkpoint")
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
@@ -71,7 +74,7 @@ def import_(
 
     target = target or source.with_suffix(".safetensors")
     check_target(target, source)
-    data = read_source(source)
+    data = read_source(source, allow_external_data)
     imported = read_onnx(data, fixed)
     model = imported.model
     for remark in imported.remarks:

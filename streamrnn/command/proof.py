@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamrnn.command.console import complain, console
-from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
 
 if TYPE_CHECKING:
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
     from streamrnn_converters.report import Report
 
 
-def read_source(path: Path) -> bytes:
-    """A foreign model, read once: what is proven is what was imported. Raises StreamRNNError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StreamRNNError(f"{path}: cannot be read ({error.strerror})") from error
+def read_source(path: Path, allow_external_data: bool = False) -> bytes:
+    """A foreign model, read once: what is proven is what was imported. Raises ConversionError where it cannot be read."""
+    if allow_external_data:
+        from streamrnn_converters.onnx.parse import read_bytes
+
+        return read_bytes(path, allow_external_data=True)
+    from streamrnn_converters.reading import read_file
+
+    return read_file(path)
 
 
 def prove(model: Model, source: bytes) -> "Report":

@@ -29,6 +29,9 @@ class BareHorizon(TyperCommand):
 def verify(
     archive: Annotated[Path, typer.Argument(metavar="MODEL", help="What `streamrnn import` has written.")],
     against: Annotated[Path, typer.Option(metavar="SOURCE", help="What it was made from.")],
+    allow_external_data: Annotated[
+        bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
+    ] = False,
     horizon: Annotated[
         int | None,
         typer.Option(
@@ -59,7 +62,7 @@ def verify(
         check_drawable(plot)
         check_target(plot, archive)
         horizon = horizon or _FAR
-    model, source = load(archive), read_source(against)
+    model, source = load(archive), read_source(against, allow_external_data)
     warn(model)
     report = prove(model, source)
     show(str(report))

@@ -92,3 +92,15 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_run(
     ended = command("verify", *pair, *given)
     assert (ended.code, ended.out) == (code, "")
     assert message in ended.err
+
+
+def test_external_data_is_read_where_it_is_allowed(command: Command, tmp_path: Path) -> None:
+    source, archive = gru_file(tmp_path / "gru.onnx"), tmp_path / "gru.safetensors"
+    onnx.save(onnx.load(source), source, save_as_external_data=True, location="gru.data", size_threshold=0)
+    ended = command("import", source)
+    assert ended.code == exit_codes.FAILED
+    assert "--allow-external-data" in ended.err
+    assert command("import", source, "--allow-external-data").code == exit_codes.DONE
+    assert command("verify", archive, "--against", source).code == exit_codes.FAILED
+    assert command("verify", archive, "--against", source, "--allow-external-data").code == exit_codes.DONE
+    assert command("import", tmp_path / "weights.npz", "--allow-external-data").code == 2

@@ -15,7 +15,6 @@ from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
 from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Constant, Flow, Size, Spread, Value, describe, numbers, rank, shape
 
-LARGEST = 1 << 27  # values that a folded constant may have
 _FLOAT = 1  # TensorProto.FLOAT
 _INTEGER_TYPES = (6, 7)  # INT32, INT64
 INTEGERS = "iuO"  # kinds of NumPy types; sizes not yet known are objects
@@ -30,8 +29,8 @@ def integers(node: Node, value: Value | None, what: str) -> list[Any]:
 
 def limit(node: Node, n_values: int) -> None:
     """Refuse a constant that is too large to write out."""
-    if n_values > LARGEST:
-        raise node.refused(f"gives a constant of {n_values} values, more than {LARGEST} that are allowed")
+    if n_values > node.most_values:
+        raise node.refused(f"gives a constant of {n_values} values, more than {node.most_values} that are allowed")
 
 
 def _divided(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

@@ -23,7 +23,9 @@ Inputs = Sequence[Value | None]
 Handler = Callable[["Walk", Node, Inputs], Sequence[Value]]
 OPERATORS: dict[str, Handler] = {}
 
-MOST_VALUES = 1 << 22  # of a step
+MOST_VALUES = 1 << 18  # of a step
+_PER_INDEX = 40  # bytes
+_ROOM = 32 << 20  # bytes of values that a walk keeps, beside twice what the constants have
 LAST_ONLY = "the graph gives the answer after the last step only; the stream gives that answer after every step"
 
 
@@ -54,6 +56,7 @@ class Walk:
         self.initial: dict[tuple[Applied, str], Flow] = {}
         self.entries: dict[str, int] = {}
         self._joined: dict[Any, Vector] = {}
+        self._room = _ROOM + 2 * sum(array.nbytes for array in graph.constants.values())
         self.values: dict[str, Value] = {name: Constant(array) for name, array in graph.constants.items()}
         for entry in graph.inputs:
             given = axes.of_input(entry)
@@ -98,8 +101,24 @@ class Walk:
                 raise node.refused(f"gives {value.places.size} values in a step, more than {MOST_VALUES} that are allowed")
             if self.lenient and isinstance(value, Flow) and self.extents(value.axes) != list(value.places.shape):
                 value = replace(value, places=np.zeros(self.extents(value.axes), np.int64))
+            self._keep(node, value, inputs)
             self.values[name] = value
         self.values.pop("", None)
+
+    def _keep(self, node: Node, value: Value, inputs: Inputs) -> None:
+        """Count the memory that a value takes. Each is small enough; together they must be, too."""
+        if isinstance(value, Flow):
+            if not any(isinstance(given, Flow) and value.places is given.places for given in inputs):
+                self._take(node, value.places.nbytes)
+        elif value.array.base is None and not any(value is given for given in inputs):
+            self._take(node, value.array.nbytes)
+
+    def _take(self, node: Node, n_bytes: int) -> None:
+        self._room -= n_bytes
+        if self._room < 0:
+            raise node.refused(
+                "the graph makes more values of its constants and of a step than are allowed; export it simplified"
+            )
 
     # Axes.
 
@@ -144,15 +163,17 @@ class Walk:
         """The one vector that holds the values of a step, in the order of their axes."""
         starts = np.cumsum([0, *(part.size for part in flow.parts)])
         owners = np.searchsorted(starts, flow.places.ravel(), side="right") - 1
-        parts = {k: self._given(node, flow.parts[k]) for k in dict.fromkeys(np.sort(owners).tolist())}
+        owned = np.unique(owners)
+        parts = {k: self._given(node, flow.parts[k]) for k in owned.tolist()}
         joined = list(dict.fromkeys(parts.values()))
         begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
-        own = flow.places.ravel() - starts[owners]
-        order = tuple(begins[parts[k]] + place for k, place in zip(owners.tolist(), own.tolist(), strict=True))
+        moved = np.array([begins[parts[k]] - starts[k] for k in owned.tolist()], np.int64)
+        order = flow.places.ravel() + moved[np.searchsorted(owned, owners)]
         whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined)), *joined)
-        if order == tuple(range(whole.size)) or (self.lenient and max(order) >= whole.size):
+        if np.array_equal(order, np.arange(whole.size)) or (self.lenient and order.max() >= whole.size):
             return whole
-        return self._once(Select(whole.size, order), whole)
+        self._take(node, _PER_INDEX * order.size)
+        return self._once(Select(whole.size, tuple(order.tolist())), whole)
 
     def _given(self, node: Node, part: Vector) -> Vector:
         """A part as a layer can read it: of final states h, which the layer gives at that step."""

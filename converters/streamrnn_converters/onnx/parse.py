@@ -17,8 +17,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.external import with_data_inside
+from streamrnn_converters.onnx.tensors import array_of
+from streamrnn_converters.onnx.wire import check_wire
+from streamrnn_converters.reading import read_file
 
 OLDEST_OPSET = 7
+_LONGEST_NAME = 2000
+_MOST_NODES = 10_000
+_MOST_INPUTS = 1000
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Node:
     inputs: tuple[str, ...]  # "" where an optional input is left out
     outputs: tuple[str, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
+    most_values: int = 1 << 22  # that a constant made by it may have
 
     def take(self, attribute: str, default: Any = None) -> Any:
         """The value of an attribute, taken off the list of those not understood."""
@@ -62,14 +70,24 @@ class Graph:
     constants: dict[str, NDArray[Any]]
 
 
-def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
-    """The content of an ONNX file. Raises ConversionError where it cannot be read."""
+def read_bytes(source: str | os.PathLike[str] | bytes, *, allow_external_data: bool = False) -> bytes:
+    """The content of an ONNX file. Raises ConversionError where it cannot be read.
+
+    allow_external_data  tensors may lie in other files in the folder of `source`, then a path; they are put inside
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
+    data = read_file(source)
+    return with_data_inside(_message(data), Path(source)) if allow_external_data else data
+
+
+def _message(data: bytes) -> onnx.ModelProto:
+    """The bytes as protobuf reads them, after a look at what would come of it."""
+    check_wire(data)
     try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise ConversionError(f"{source}: cannot be read ({error.strerror})") from error
+        return onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ConversionError(f"not an ONNX model, or a truncated one ({error})") from None
 
 
 def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
@@ -77,12 +95,11 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
 
     Raises ConversionError for anything broken, external or nested, and for a constant that does not fit.
     """
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ConversionError(f"not an ONNX model, or a truncated one ({error})") from None
+    model = _message(data)
     if not model.graph.node:
         raise ConversionError("not an ONNX model, or an empty one: its graph has no nodes")
+    if len(model.graph.node) > _MOST_NODES:
+        raise ConversionError(f"its graph has {len(model.graph.node)} nodes; more than {_MOST_NODES} are not read, simplify it")
     if model.functions:
         raise ConversionError(
             f"function {model.functions[0].name!r}: local functions are not understood; export with them inlined"
@@ -96,9 +113,11 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
         for name, count in Counter(entry.name for entry in entries).items():
             if count > 1:
                 raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
-    constants = {tensor.name: _array(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+    constants = {tensor.name: array_of(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
     constants |= fixed_inputs(model, fixed or {})
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
+    if len(inputs) > _MOST_INPUTS:
+        raise ConversionError(f"its graph has {len(inputs)} inputs; more than {_MOST_INPUTS} are not read, join them")
     nodes = _nodes(graph, constants)
     outputs = tuple(info.name for info in graph.output)
     _check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
@@ -114,6 +133,8 @@ def _check_text(model: onnx.ModelProto) -> None:
     names += [name for node in graph.node for name in (node.op_type, node.domain, *node.input, *node.output)]
     names += [attribute.name for node in graph.node for attribute in node.attribute]
     for name in names:
+        if isinstance(name, str) and len(name) > _LONGEST_NAME:
+            raise ConversionError(f"name {name[:20]!r}…: has {len(name)} characters; more than {_LONGEST_NAME} are not read")
         if not isinstance(name, str):
             raise ConversionError(f"name {name!r}: is not UTF-8; export the model again")
 
@@ -168,27 +189,13 @@ def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, 
     return arrays
 
 
-def _array(tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
-    """A tensor as an array; its data must be in the file and as long as its shape says."""
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise ConversionError(f"{where}: its data lies in another file; save the model with its data inside")
-    if tensor.HasField("segment"):
-        raise ConversionError(f"{where}: stored in segments, which are not understood; export it again")
-    try:
-        array = onnx.numpy_helper.to_array(tensor)
-    except Exception as error:  # whatever onnx makes of wrong bytes
-        raise ConversionError(f"{where}: its data does not fit its shape {tuple(tensor.dims)} and type ({error})") from None
-    if array.shape != tuple(tensor.dims):
-        raise ConversionError(f"{where}: its data does not fit its shape {tuple(tensor.dims)}")
-    return np.asarray(array)
-
-
 def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[Node]:
     """The nodes, Constant nodes put among the constants."""
     nodes = []
+    most_values = Node.most_values + sum(array.size for array in constants.values())
     given = {*constants, *(info.name for info in graph.input)}
     for index, proto in enumerate(graph.node):
-        node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output))
+        node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
         if proto.domain not in ("", "ai.onnx"):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
         for attribute in proto.attribute:
@@ -212,7 +219,7 @@ def _attribute(node: Node, attribute: onnx.AttributeProto) -> Any:
     if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
         raise node.refused("graphs within nodes (If, Loop, Scan) are not understood; export a graph without control flow")
     if attribute.type == onnx.AttributeProto.TENSOR:
-        return _array(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
+        return array_of(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
     try:
         value = onnx.helper.get_attribute_value(attribute)
     except ValueError as error:

@@ -26,7 +26,12 @@ from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
 
 
-def from_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Model:
+def from_onnx(
+    source: str | os.PathLike[str] | bytes,
+    constants: Mapping[str, Any] | None = None,
+    *,
+    allow_external_data: bool = False,
+) -> Model:
     """The model in an ONNX file.
 
     LSTM, GRU and RNN nodes (forward, opset 7 and newer) with everything of their definition that can be streamed, and all that
@@ -35,10 +40,11 @@ def from_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
 
     source     path or bytes
     constants  values of graph inputs that are really constants, by name: {"sr": 16000}
+    allow_external_data  tensors may lie in other files in the folder of `source`, then a path; else such a model is refused
 
     Raises ConversionError, naming the node and the reason, for whatever cannot be streamed or is not understood.
     """
-    return read_onnx(source, constants).model
+    return read_onnx(read_bytes(source, allow_external_data=allow_external_data), constants).model
 
 
 def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:

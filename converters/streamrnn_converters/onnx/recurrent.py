@@ -210,12 +210,13 @@ def _floats(walk: Walk, node: Node, array: Array, name: str) -> Array:
         if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
             raise node.refused(f"its input {name} is of type {array.dtype}, not of floats")
         walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {array.dtype} to float32")
-    with np.errstate(invalid="ignore"):  # a signalling NaN, refused below like any other
-        wide: Array = array.astype(np.float64)
-    if not (np.abs(wide) <= np.finfo(np.float32).max).all():
+    with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN, refused below like any other
+        finite = np.isfinite(array.astype(np.float32, copy=False)).all()
+    if not finite:
         raise node.refused(
             f"its input {name} has values that are not finite in float32; the model was not trained or saved well"
         )
+    wide: Array = array.astype(np.float64)
     return wide
 
 
