@@ -69,7 +69,7 @@ def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
 def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
     """The width for a layer of a pool, whose weights are multiplied with the inputs of several streams at once.
 
-    Four vectors of sums, times six streams, keep the registers busy; as few vectors as hold the units, rather narrow ones.
+    Four vectors of sums, times four streams, keep the registers busy; as few vectors as hold the units, rather narrow ones.
     """
     if not passes:
         return widths(passes, dtype)[0]

@@ -12,6 +12,9 @@ from streamrnn.simd.memory import load_tuple, multiply_streams, store_int
 #: Bytes from one list of a tile's addresses to the next.
 LIST_BYTES = 8 * POOL_TILE
 
+#: Vectors of sums at once: enough that no fma waits for another; with more, fewer cells overlap with the next sums.
+_SUMS = 16
+
 #: Of a panel that begins with all biases and adds all rows to them, of both sections.
 Sections = Sequence[tuple[Sequence[int], Sequence[int]]]
 
@@ -36,7 +39,7 @@ def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
     """
     lanes, dtype, vectors = width.lanes, width.dtype, len({place for begins, _ in sections for place in begins})
     stream_bytes = vectors * width.vector_bytes
-    at_once = min(8, max(1, (n_registers(width) - vectors - 1) // vectors))
+    at_once = max(1, min(8, _SUMS // vectors, (n_registers(width) - vectors - 1) // vectors))
     sums_of = _as_many_as_fit(width, sections, sorted({at_once, -(-at_once // 2), 1}, reverse=True))
 
     @inline
