@@ -25,8 +25,8 @@ check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm CALLS=… for more or less
-	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS))
+bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm CALLS=… STREAMS=16,256 for more or less
+	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS)) $(if $(STREAMS),--streams=$(STREAMS))
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py

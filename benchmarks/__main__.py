@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.picture import draw
+from benchmarks.pool_table import pool_table
 from benchmarks.results import Results
 from benchmarks.table import table
 from streamrnn.command.console import show
@@ -27,8 +28,10 @@ def main(folder: Path = HERE / "results") -> None:
     if ended.returncode:
         sys.exit(ended.returncode)
     results = Results(path)
-    draw(results, folder / "bench.png", folder / "bench.svg")
+    if results.cases("step"):
+        draw(results, folder / "bench.png", folder / "bench.svg")
     show(table(results))
+    show(pool_table(results))
     print(f"{path}, bench.png and bench.svg beside it", file=sys.stderr)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from benchmarks.case import KINDS, SIZES, cases
+from benchmarks.crowd import crowds
 from streamrnn.command.measuring.machine import surroundings
 
-OPTIONS = ("rounds", "sizes", "kinds", "calls")
+OPTIONS = ("rounds", "sizes", "kinds", "calls", "streams")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,13 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rounds", type=int, default=20, help="turns of each contender [20]")
     group.addoption("--sizes", default=SIZES, help=f"inputs x hidden units [{SIZES}]")
     group.addoption("--kinds", default=KINDS, help=f"kinds of layers [{KINDS}]")
+    group.addoption("--streams", default="16,256,4096", help="streams of a pool [16,256,4096]")
     group.addoption("--calls", type=int, default=1_000_000, help="single calls, for the tail [1000000]")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    option = metafunc.config.getoption
+    if "crowd" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "crowd", crowds(option("--kinds"), option("--sizes"), option("--streams")), ids=str, scope="module"
+        )
     if "case" in metafunc.fixturenames:
-        chosen = cases(metafunc.config.getoption("--kinds"), metafunc.config.getoption("--sizes"))
-        metafunc.parametrize("case", chosen, ids=str, scope="module")
+        metafunc.parametrize("case", cases(option("--kinds"), option("--sizes")), ids=str, scope="module")
 
 
 @pytest.fixture(scope="session")

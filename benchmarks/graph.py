@@ -8,8 +8,8 @@ from streamrnn import Model
 from streamrnn.gates import reorder
 
 
-def onnx_bytes(model: Model) -> bytes:
-    """X is (n_steps, 1, I), each state (1, 1, H)."""
+def onnx_bytes(model: Model, batch: int = 1) -> bytes:
+    """X is (n_steps, batch, I), each state (1, batch, H)."""
     from onnx import TensorProto, helper, numpy_helper
 
     layer: Any = model.layers[0]
@@ -26,7 +26,7 @@ def onnx_bytes(model: Model) -> bytes:
     options = {"linear_before_reset": 1} if kind == "gru" else {}
     outputs = ["Y", *(f"{name}_next" for name in states)]
     node = helper.make_node(kind.upper(), ["X", *tensors, "", *states], outputs, hidden_size=hidden, **options)
-    shapes = {"X": ["n_steps", 1, layer.input_size]} | {name: [1, 1, hidden] for name in states}
+    shapes = {"X": ["n_steps", batch, layer.input_size]} | {name: [1, batch, hidden] for name in states}
     graph = helper.make_graph(
         [node],
         kind,

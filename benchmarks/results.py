@@ -39,6 +39,10 @@ class Results:
         readers = [found for key, found in self._found.items() if key[1].startswith(_READERS) and key[2:] == case]
         return min(readers, default=None)
 
+    def pools(self) -> list[str]:
+        """What has been measured about pools, by their number of streams."""
+        return list(dict.fromkeys(key[0] for key in self._found if key[0].startswith("pool of ")))
+
     def cases(self, what: str) -> list[Case]:
         """What has been measured, in the order in which it was."""
         return list(dict.fromkeys(Case(*key[2:]) for key in self._found if key[0] == what))

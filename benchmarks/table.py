@@ -50,14 +50,14 @@ def _steps(results: Results) -> Iterator[list[str]]:
         roof = results.roofline(case)
         call = "" if not step or not loop else _time(step.least - loop.least)
         at = "" if not roof or not loop else f"{roof.least / loop.least:.0%}"
-        yield [str(case), "step", _both(step), _both(loop), call, _both(roof), at, *_others(results, "step", case)]
+        yield [str(case), "step", both(step), both(loop), call, both(roof), at, *_others(results, "step", case)]
 
 
 def _chunks(results: Results) -> Iterator[list[str]]:
     for case in results.cases("process"):
         ours = results.get("process", "streamrnn process", case)
         n_steps = ours.info["n_steps"] if ours else ""
-        yield [str(case), f"process of {n_steps}", _both(ours), "", "", "", "", *_others(results, "process", case)]
+        yield [str(case), f"process of {n_steps}", both(ours), "", "", "", "", *_others(results, "process", case)]
 
 
 def _tails(results: Results) -> Iterator[list[str]]:
@@ -75,8 +75,8 @@ def _tails(results: Results) -> Iterator[list[str]]:
 def _start_up(results: Results) -> Iterator[list[str]]:
     for case in results.cases("start-up"):
         ours, alone = (results.get("start-up", name, case) for name in ("streamrnn", "Python alone"))
-        yield [str(case), "start to first step", _both(ours), "", "", "", "", *_others(results, "start-up", case)]
-        yield [str(case), "of which Python", _both(alone)]
+        yield [str(case), "start to first step", both(ours), "", "", "", "", *_others(results, "start-up", case)]
+        yield [str(case), "of which Python", both(alone)]
 
 
 def _memory(results: Results) -> Iterator[list[str]]:
@@ -95,11 +95,11 @@ def _others(results: Results, what: str, case: Case) -> Iterator[str]:
     ours = results.get(what, _OURS["streamrnn"][what], case)
     for contenders in _THEIRS.values():
         other = results.get(what, contenders.get(what, ""), case)
-        yield _both(other)
+        yield both(other)
         yield f"{other.least / ours.least:.1f}" if other and ours else ""
 
 
-def _both(found: Found | None) -> str:
+def both(found: Found | None) -> str:
     """The least and the median."""
     return "" if found is None else f"{_time(found.least)} ({_time(found.median, unit=False, like=found.least)})"
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.case import Case
 from benchmarks.contender import Contender
+from benchmarks.crowd import Crowd
 from benchmarks.graph import onnx_bytes
 from streamrnn import Model
 from streamrnn.command.measuring.loop import N_ROWS
@@ -73,3 +74,21 @@ def io_binding(case: Case, model: Model) -> Contender:
 
     vars(run)["held"] = states  # the bindings have their addresses only
     return Contender(run, case.n_calls)
+
+
+def batch(crowd: Crowd, model: Model) -> Contender:
+    """One `run` for each tick, the streams its batch."""
+    from streamrnn_converters.onnxruntime_session import session_of
+
+    ask = session_of(onnx_bytes(model, crowd.n_streams)).run
+    names = list(model.layers[0].states)
+    states = {name: np.zeros((1, crowd.n_streams, crowd.case.hidden), np.float32) for name in names}
+    x = crowd.inputs()[None]
+
+    def run() -> object:
+        for _ in range(crowd.n_ticks):
+            _, *after = ask(None, {"X": x, **states})
+            states.update(zip(names, after, strict=True))
+        return states["h"][0]
+
+    return Contender(run, crowd.n_ticks * crowd.n_streams)

@@ -1,10 +1,13 @@
-"""streamrnn: step from Python, the same step in a compiled loop, a chunk."""
+"""streamrnn: step from Python, the same step in a compiled loop, a chunk; and for many streams, a pool and a loop of them."""
 
 from functools import cache
 
+import numpy as np
+
 from benchmarks.case import Case
 from benchmarks.contender import Contender
-from streamrnn import Model, Stream
+from benchmarks.crowd import Crowd
+from streamrnn import Model, Stream, StreamPool
 from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 
 
@@ -39,3 +42,43 @@ def chunk(case: Case, model: Model, n_steps: int) -> Contender:
     """`process`."""
     stream, x = Stream(model), case.signal(n_steps)
     return Contender(lambda: stream.process(x)[-1], n_steps)
+
+
+def pool(crowd: Crowd, model: Model) -> Contender:
+    """A tick of all streams of a pool."""
+    x = crowd.inputs()
+    y, streams = np.zeros((crowd.n_streams, crowd.case.hidden), np.float32), StreamPool(model, crowd.n_streams)
+    slots = np.array([streams.open() for _ in range(crowd.n_streams)])
+
+    def run() -> object:
+        for _ in range(crowd.n_ticks):
+            streams.step(slots, x, y)
+        return y
+
+    return Contender(run, crowd.n_ticks * crowd.n_streams)
+
+
+def third_of_pool(crowd: Crowd, model: Model) -> Contender:
+    """A tick of a third of them, another one each time."""
+    n, rng, streams = max(1, crowd.n_streams // 3), np.random.default_rng(2), StreamPool(model, crowd.n_streams)
+    slots = np.array([streams.open() for _ in range(crowd.n_streams)])
+    x, y = crowd.inputs()[:n], np.zeros((n, crowd.case.hidden), np.float32)
+    thirds = [rng.permutation(slots)[:n] for _ in range(3 * crowd.n_ticks)]
+
+    def run() -> None:
+        for third in thirds:
+            streams.step(third, x, y)
+
+    return Contender(run, len(thirds) * n)
+
+
+def loop_of_streams(crowd: Crowd, model: Model) -> Contender:
+    """A tick of as many streams, one after the other."""
+    rows, calls = list(crowd.inputs()), [Stream(model).step for _ in range(crowd.n_streams)]
+
+    def run() -> object:
+        for _ in range(crowd.n_ticks):
+            y = [call(row) for call, row in zip(calls, rows, strict=True)]
+        return np.stack(y)
+
+    return Contender(run, crowd.n_ticks * crowd.n_streams)

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.case import Case
 from benchmarks.contender import Contender
+from benchmarks.crowd import Crowd
 from streamrnn import Model
 from streamrnn.command.measuring.loop import N_ROWS
 from streamrnn.gates import reorder
@@ -48,6 +49,28 @@ def layer(case: Case, model: Model, n_steps: int) -> Contender:
         return y[-1].numpy()
 
     return Contender(run, n_steps)
+
+
+def batch(crowd: Crowd, model: Model) -> Contender:
+    """`LSTMCell` or `GRUCell` for each tick, the streams its batch."""
+    import torch
+
+    torch.set_num_threads(1)
+    case = crowd.case
+    module = {"lstm": torch.nn.LSTMCell, "gru": torch.nn.GRUCell}[case.kind](case.inputs, case.hidden)
+    _fill(module, model.layers[0], "")
+    x, zeros = torch.from_numpy(crowd.inputs()), torch.zeros(crowd.n_streams, case.hidden)
+    states: list[Any] = [(zeros, zeros) if case.kind == "lstm" else zeros]
+
+    def run() -> object:
+        (state,) = states
+        with torch.inference_mode():
+            for _ in range(crowd.n_ticks):
+                state = module(x, state)
+        states[0] = state
+        return (state[0] if case.kind == "lstm" else state).numpy()
+
+    return Contender(run, crowd.n_ticks * crowd.n_streams)
 
 
 def _fill(module: Any, layer: Any, suffix: str) -> None:

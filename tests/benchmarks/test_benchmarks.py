@@ -13,7 +13,7 @@ for package in ("pytest_benchmark", "matplotlib"):
     pytest.importorskip(package, reason="the benchmarks need the extra 'bench'")
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ["--rounds=1", "--sizes=1x3,2x2", "--kinds=lstm,gru", "--calls=1000"]
+OPTIONS = ["--rounds=1", "--sizes=1x3,2x2", "--kinds=lstm,gru", "--calls=1000", "--streams=3,20"]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,8 @@ def test_the_table_has_every_measurement(ended: subprocess.CompletedProcess[str]
     for layer in ("lstm 1x3", "lstm 2x2", "gru 1x3", "gru 2x2"):
         for measured in ("step", "process of 1000"):
             assert any(line.startswith(layer) and measured in line for line in ended.stdout.splitlines())
+        for n_streams in "3", "20":
+            assert any(line.split()[:3] == [*layer.split(), n_streams] for line in ended.stdout.splitlines())
     for measured in ("single call p99.9", "start to first step", "references left", "make bench ROUNDS=1 "):
         assert measured in ended.stdout
     assert "passed" not in ended.stdout
@@ -43,7 +45,7 @@ def test_the_json_says_who_took_part_on_what(ended: subprocess.CompletedProcess[
     found = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
     assert {"cpu", "versions", "threads", "date", "command"} <= found["environment"].keys()
     contenders = {entry["extra_info"]["contender"] for entry in found["benchmarks"]}
-    expected = {"streamrnn step", "streamrnn loop", "streamrnn process", "read: 16 lanes"}
+    expected = {"streamrnn step", "streamrnn loop", "streamrnn process", "read: 16 lanes", "streamrnn pool", "peak"}
     for package, name in (("onnxruntime", "onnxruntime run"), ("torch", "torch cell")):
         if importlib.util.find_spec(package):
             expected.add(name)
