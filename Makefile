@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check bench wheel-test setup clean
+.PHONY: help run test check bench fuzz wheel-test setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ check: $(VENV)/.check ## lint, formatting, types, one-way imports
 
 bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm CALLS=… STREAMS=16,256 for more or less
 	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS)) $(if $(STREAMS),--streams=$(STREAMS))
+
+fuzz: $(VENV)/.test ## import files gone wrong, and go on where the last time ended; N=100000 for more or fewer
+	$(BIN)/python -m tests.fuzz $(N)
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py

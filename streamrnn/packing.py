@@ -79,7 +79,8 @@ def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:
     if gates.ndim == 2:
         gates = gates[:, :, None]
     scaled = gates.astype(np.float64) * np.broadcast_to(scales, len(gates))[:, None, None]
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1), gates.dtype)
+    largest = np.finfo(gates.dtype).max  # a weight near it stays finite: infinity times an input of zero would be NaN
+    return np.ascontiguousarray(np.clip(scaled, -largest, largest).transpose(2, 0, 1), gates.dtype)
 
 
 def pack(width: Width, *sections: Array) -> Array:

@@ -47,6 +47,12 @@ def test_rows_are_the_weights_transposed_and_scaled_by_gate() -> None:
         np.testing.assert_array_equal(scaled[:, gate], (gates[gate].astype(np.float64) * scales[gate]).T.astype(np.float32))
 
 
+def test_a_weight_that_the_scale_would_drive_to_infinity_is_the_largest_there_is() -> None:
+    gates = np.array([[[3e38, -3e38, 1.0]]], np.float32)
+    largest = np.finfo(np.float32).max
+    assert rows(gates, TANH_SCALE).ravel().tolist() == [largest, -largest, np.float32(TANH_SCALE)]
+
+
 def test_a_bias_is_one_row() -> None:
     bias = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(rows(bias), bias[None])

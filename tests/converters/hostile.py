@@ -97,6 +97,18 @@ def chain(op: str, n: int, **attributes: Any) -> bytes:
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
+def products(n: int) -> bytes:
+    """A product with a matrix, to which constants are added one after the other."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y0"])]
+    nodes += [helper.make_node("Add", [f"y{k}", "b"], [f"y{k + 1}"]) for k in range(n)]
+    nodes.append(helper.make_node("Sigmoid", [f"y{n}"], ["y"]))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4]) for name in "xy"]
+    constants = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in (("w", (4, 4)), ("b", (4,)))]
+    graph = helper.make_graph(nodes, "products", ends[:1], ends[1:], constants)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()  # type: ignore[no-any-return]
+
+
 def wide(op: str, n: int, **attributes: Any) -> bytes:
     """A good model with a node of as many inputs, or as many outputs."""
     model = good()
@@ -190,6 +202,7 @@ LONG: dict[str, Callable[[], bytes]] = {
     "identities": lambda: chain("Identity", 5_000),
     "functions": lambda: chain("Tanh", 5_000),
     "sums": lambda: chain("Add", 5_000),
+    "products-summed": lambda: products(4_000),
     "transposes": lambda: chain("Transpose", 5_000, perm=[0, 1, 2, 3]),
     "one-sum-of-many": lambda: wide("Sum", 20_000),
     "one-join-of-many": lambda: wide("Concat", 20_000, axis=3),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.cells import Cell, cells
 from streamrnn_converters.onnx.linear import Forms
@@ -45,9 +46,14 @@ def _follows(chain: list[Cell], cell: Cell) -> bool:
 def _same_weights(one: Cell, other: Cell) -> bool:
     """One of them may lack R, the first of a loop that begins with zeros, and with it the difference between two biases."""
     return all(
-        a is None or b is None or (a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-6 * max(1.0, np.abs(a).max())))
+        a is None or b is None or (a.shape == b.shape and _close(a, b))
         for a, b in ((one.weights[name], other.weights[name]) for name in ("W", "R", "B"))
     )
+
+
+def _close(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    with np.errstate(invalid="ignore"):  # infinite weights are refused later, by name
+        return bool(np.abs(a).max() < np.inf and np.abs(a - b).max() <= 1e-6 * max(1.0, np.abs(a).max()))
 
 
 class _Rewriting:

@@ -12,6 +12,9 @@ from streamrnn_converters.onnx.parse import Graph, Node
 Array = NDArray[np.float64]
 
 
+_DEEPEST = 100  # sums within sums
+
+
 #: Inputs that a node must have to be looked at, at least and at most; a broken one is no part of a cell.
 _INPUTS = {
     "Add": (2, 2),
@@ -61,6 +64,7 @@ class Forms:
     nodes: list[Node] = field(init=False)  # those that may be part of a cell
     producers: dict[str, Node] = field(init=False)
     outputs: set[str] = field(init=False)  # the graph's, also where an Identity stands before one
+    _depth: int = 0
     _known: dict[str, Form | None] = field(default_factory=dict)
     _equal: dict[tuple[tuple[int, ...], bytes], str] = field(default_factory=dict)
 
@@ -76,7 +80,9 @@ class Forms:
         """The form of a value; None where it has none, or is no sum but a value of its own."""
         if name not in self._known:
             self._known[name] = None  # a graph has no cycles, but what follows need not come back here either
-            self._known[name] = self._found(name)
+            self._depth += 1
+            self._known[name] = self._found(name) if self._depth < _DEEPEST else None
+            self._depth -= 1
         return self._known[name]
 
     def constant(self, name: str) -> NDArray[Any] | None:
@@ -157,7 +163,9 @@ def _is_whole(node: Node) -> bool:
 
 def _same_for_all(array: NDArray[Any]) -> Form | None:
     """A constant that is the same for every signal of a batch, as a bias."""
+    if array.ndim > 2 or not array.size:
+        return None
     rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
-    if array.ndim > 2 or not rows.size or not (rows == rows[0]).all():
+    if not (rows == rows[0]).all():
         return None
     return Form({}, rows[0].astype(np.float64))
