@@ -55,12 +55,12 @@ class StreamPool:
     @property
     def capacity(self) -> int:
         """Streams for which there is room before the pool grows."""
-        return len(self._memory.marks)
+        return len(self._memory.room.marks)
 
     @property
     def slots(self) -> NDArray[np.int64]:
         """The open streams, (n,), ascending."""
-        return np.flatnonzero(self._memory.marks != CLOSED)
+        return np.flatnonzero(self._memory.room.marks != CLOSED)
 
     @property
     def keys(self) -> Mapping[Hashable, int]:
@@ -69,7 +69,7 @@ class StreamPool:
 
     def __len__(self) -> int:
         """How many streams are open."""
-        return self.capacity - len(self._free)
+        return int(np.count_nonzero(self._memory.room.marks))
 
     def open(self, key: Hashable | None = None) -> int:
         """Begin a stream, its state the initial one. Returns its slot, which is its own until it is closed.
@@ -83,10 +83,9 @@ class StreamPool:
                 raise InputError(f"open: key {key!r} has a stream already, {self._slots[key]}; close it, or use another key")
             if not self._free:
                 self._grow()
-            slot = self._free[-1]
-            self._memory.states[slot] = self._memory.initial
-            self._free.pop()
-            self._memory.marks[slot] = OPEN
+            slot = self._free.pop()
+            self._memory.room.states[slot] = self._memory.initial
+            self._memory.room.marks[slot] = OPEN
             if key is not None:
                 self._slots[key], self._keys[slot] = slot, key
             return slot
@@ -95,10 +94,10 @@ class StreamPool:
         """End a stream. Its slot may be given to another. Raises InputError for a slot that is not open."""
         with self._door:
             (number,) = self._open_numbers("close", [slot]).tolist()
-            self._memory.marks[number] = CLOSED
-            self._free.append(number)
             if number in self._keys:
                 del self._slots[self._keys.pop(number)]
+            self._memory.room.marks[number] = CLOSED
+            self._free.append(number)
 
     def step(self, slots: Slots, X: ArrayLike, out: Array | None = None) -> Array:
         """Advance some streams by one step.
@@ -145,7 +144,7 @@ class StreamPool:
     def reset(self, slots: Slots | None = None) -> None:
         """Begin new signals: the states of some streams, None: of all, get their initial values. Raises as `close` does."""
         with self._door:
-            self._memory.states[self._open_numbers("reset", slots)] = self._memory.initial
+            self._memory.room.states[self._open_numbers("reset", slots)] = self._memory.initial
 
     @overload
     def snapshot(self, slots: int) -> bytes: ...
@@ -158,7 +157,7 @@ class StreamPool:
         """
         with self._door:
             numbers = self._open_numbers("snapshot", [slots] if _is_one(slots) else slots)
-            states = self._memory.states[numbers][:, self._memory.places]
+            states = self._memory.room.states[numbers][:, self._memory.places]
             saved = [snapshot.encode(self._model.fingerprint, state) for state in states]
             return saved[0] if _is_one(slots) else saved
 
@@ -179,7 +178,7 @@ class StreamPool:
             rows = np.tile(self._memory.initial, (len(numbers), 1))
             for row, state in zip(rows, states, strict=True):
                 row[self._memory.places] = state
-            self._memory.states[numbers] = rows
+            self._memory.room.states[numbers] = rows
 
     def __repr__(self) -> str:
         return f"<StreamPool of {len(self)} streams of {self._model!r}>"

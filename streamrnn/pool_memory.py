@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from streamrnn.record import (
     BACKUP,
     CHOSEN,
     MARKS,
-    N_CHOSEN,
     N_INPUTS,
     N_OPS,
     N_PLACES,
@@ -36,12 +36,30 @@ from streamrnn.record import (
 _MOST_AT_ONCE = 8
 
 
-class PoolMemory:
-    """The memory of a pool, and its table (streamrnn/record.py).
+class Room(NamedTuple):
+    """What grows with a pool, and the table that points to it: replaced as one, so that Ctrl-C never leaves a part of it.
 
-    `plan` is kept, since the table points into its arrays; `address` is the table's.
-    `states` is (n_places, any), a row for each stream, which `places` and `initial` explain; `marks` is (n_places,).
-    `chosen` is (n_places,), the room for the numbers of a call's streams.
+    states   (n_places, any), a row for each stream
+    marks    (n_places,), whether it is open
+    chosen   (n_places,), for the numbers of a call's streams
+    backup   as large as the states
+    table    streamrnn/record.py
+    address  the table's
+    """
+
+    states: Array
+    marks: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    backup: Array
+    table: NDArray[np.int64]
+    address: int
+
+
+class PoolMemory:
+    """The memory of a pool.
+
+    `plan` is kept, since tables point into its arrays. `room` is the one to use now. `places` are those of the state vectors in
+    a row of its states, (any,), in the order of a snapshot; `initial` is the row of a new stream.
     """
 
     def __init__(self, plan: PoolPlan, n_places: int) -> None:
@@ -59,18 +77,19 @@ class PoolMemory:
         self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
         self._reads = list(places_read(plan, self._slots))
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
-        self.table = np.zeros(POOL_HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
-        self.address = int(self.table.ctypes.data)
-        self.states, self.marks = self._fresh(0)
-        self.grow(n_places)
-        self._fill_records()
+        self.room = self._room_for(n_places)
 
     def grow(self, n_places: int) -> None:
         """Have room for so many streams. Those that are there keep their numbers and their states."""
-        states, marks = self._fresh(n_places)
-        states[: len(self.states)], marks[: len(self.marks)] = self.states, self.marks
-        backup, chosen = aligned(states.size, self.plan.dtype), np.zeros(n_places, np.int64)
-        self.states, self.marks, self._backup, self.chosen = states, marks, backup, chosen
+        room, n_now = self._room_for(n_places), len(self.room.marks)
+        room.states[:n_now], room.marks[:n_now] = self.room.states, self.room.marks
+        self.room = room
+
+    def _room_for(self, n_places: int) -> Room:
+        size, dtype = n_places * self._row, self.plan.dtype
+        states, backup = aligned(size, dtype).reshape(n_places, self._row), aligned(size, dtype)
+        marks, chosen = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
+        table = np.zeros(POOL_HEADER_FIELDS + RECORD_FIELDS * len(self.plan.ops), np.int64)
         header = {
             N_OPS: len(self.plan.ops),
             TILE: self.plan.tile,
@@ -79,27 +98,25 @@ class PoolMemory:
             BACKUP: backup.ctypes.data,
             STATE_BYTES: self._row * states.itemsize,
             N_INPUTS: self.plan.input_size,
-            N_CHOSEN: 0,
             CHOSEN: chosen.ctypes.data,
             N_PLACES: n_places,
             MARKS: marks.ctypes.data,
             TILE_ROWS: self._tile_rows.ctypes.data,
         }
         for position, value in header.items():
-            self.table[position] = value
+            table[position] = value
+        self._fill_records(table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS))
+        return Room(states, marks, chosen, backup, table, int(table.ctypes.data))
 
     @contextmanager
     def unchanged_by_errors(self, chosen: NDArray[np.int64]) -> Iterator[None]:
         """Put the states of the chosen streams back where what follows raises, be it Ctrl-C."""
-        before = self.states[chosen]
+        before = self.room.states[chosen]
         try:
             yield
         except BaseException:
-            self.states[chosen] = before
+            self.room.states[chosen] = before
             raise
-
-    def _fresh(self, n_places: int) -> tuple[Array, NDArray[np.int64]]:
-        return aligned(n_places * self._row, self.plan.dtype).reshape(n_places, self._row), np.zeros(n_places, np.int64)
 
     def _ops(self) -> Iterator[tuple[Op, int]]:
         return zip(self.plan.ops, self.plan.strides, strict=True)
@@ -123,8 +140,7 @@ class PoolMemory:
         op, width = self.plan.ops[index], self.plan.widths[index]
         return _MOST_AT_ONCE * (op.gates + 1) * width.units if op.state else self.plan.ready_sizes[index]
 
-    def _fill_records(self) -> None:
-        records = self.table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS)
+    def _fill_records(self, records: NDArray[np.int64]) -> None:
         state, itemsize = 0, np.dtype(self.plan.dtype).itemsize
         for index, (op, stride) in enumerate(self._ops()):
             memory = {

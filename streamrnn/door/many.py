@@ -79,7 +79,7 @@ class PoolDoor:
 
     def check_open(self, call: str, numbers: Numbers) -> None:
         """Raise InputError unless the numbers are those of open streams, each once. For the holder of the pool."""
-        marks, seen = self._memory.marks, set()
+        marks, seen = self._memory.room.marks, set()
         for index, number in enumerate(numbers.tolist()):
             if not 0 <= number < len(marks) or marks[number] != OPEN:
                 raise InputError(
@@ -118,12 +118,12 @@ class PoolDoor:
 
     def _status(self, call: str, numbers: Numbers, x: Array, y: Array) -> int:
         """What the driver answers. It reads the pool's own copy of the numbers, which no other thread can change."""
-        memory, n = self._memory, len(numbers)
-        if n > len(memory.chosen):
+        room, n = self._memory.room, len(numbers)
+        if n > len(room.chosen):
             self.check_open(call, numbers)
-        memory.chosen[:n] = numbers
-        memory.table[N_CHOSEN] = n
-        return int(self._advance(memory.address, self._data_of(x), self._data_of(y), len(x)))
+        room.chosen[:n] = numbers
+        room.table[N_CHOSEN] = n
+        return int(self._advance(room.address, self._data_of(x), self._data_of(y), len(x)))
 
     def _explain(self, call: str, status: int, numbers: Numbers, x: Array, begin: int) -> None:
         """Raise what the driver found."""
@@ -151,12 +151,12 @@ class PoolDoor:
 
     def _alone(self, number: np.int64, x: Array) -> int:
         """What the driver answers to one of the streams, whose state stays as it is: what it would in company."""
-        before = self._memory.states[number].copy()
+        before = self._memory.room.states[number].copy()
         y = np.empty((len(x), self._n_outputs), self._dtype)
         try:
             return self._status("step", np.array([number]), np.ascontiguousarray(x), y)
         finally:
-            self._memory.states[number] = before
+            self._memory.room.states[number] = before
 
 
 def stream_numbers(call: str, slots: ArrayLike) -> Numbers:
