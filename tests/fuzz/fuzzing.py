@@ -14,8 +14,7 @@ from tests.fuzz.mutants import mutant
 Told = Callable[[int, Counter[str]], None]
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 10.0  # for one mutant
-FIRST = 90.0  # for the first of a process, which compiles too
+SECONDS = 60.0  # for one mutant; most take a hundredth, but some need kernels that are not compiled yet
 _SAVED = 500  # mutants between two looks at the state
 
 
@@ -27,7 +26,6 @@ class Worker:
     def __init__(self) -> None:
         environment = os.environ | {"STREAMRNN_LANES": "8"}
         self.process = subprocess.Popen(self.command, cwd=ROOT, env=environment, stdin=-1, stdout=-1, text=True, bufsize=1)
-        self.fresh = True
 
     def ask(self, number: int) -> str:
         """What became of a mutant. The process is dead after "failed: crashed" and "failed: hung"."""
@@ -36,10 +34,9 @@ class Worker:
         print(number, file=self.process.stdin, flush=True)
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
-            if not selector.select(FIRST if self.fresh else SECONDS):
+            if not selector.select(SECONDS):
                 self.close()
                 return f"failed: hung, for more than {SECONDS:g} s"
-        self.fresh = False
         line = self.process.stdout.readline()
         if not line:
             return f"failed: crashed, with exit code {self.process.wait()}"

@@ -12,8 +12,11 @@ pytest.importorskip("resource", reason="bounds the memory of a process, which th
 from tests.fuzz import fuzzing
 from tests.fuzz.fuzzing import Worker, fuzz, main
 from tests.fuzz.mutants import corpus, mutant
+from tests.fuzz.worker import outcome
+from tests.models import one_width  # noqa: F401  (a fixture)
 
 N = 2000
+FOUND = Path(__file__).parent / "found"  # mutants that were failures once, by what is wrong with them
 FIRST = 1_000_000  # others than those of `make fuzz`
 
 
@@ -22,6 +25,12 @@ def test_two_thousand_mutants_are_refused_or_imported() -> None:
     assert counts["refused"] + counts["imported"] == N, counts
     assert counts["imported"] > N / 20
     assert counts["refused"] > N / 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("path", sorted(FOUND.glob("*.onnx")), ids=lambda path: path.stem)
+def test_what_once_failed_does_so_no_more(path: Path) -> None:
+    assert outcome(path.read_bytes()) in ("refused", "imported")
 
 
 def test_a_number_gives_one_mutant_and_most_numbers_another() -> None:
@@ -44,7 +53,6 @@ for number in sys.stdin:
         command = (sys.executable, "-c", script)
 
     monkeypatch.setattr(fuzzing, "Worker", Fragile)
-    monkeypatch.setattr(fuzzing, "FIRST", 1.0)
     monkeypatch.setattr(fuzzing, "SECONDS", 1.0)
     assert main(5, tmp_path) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.onnx", "1.txt", "3.onnx", "3.txt", "state.json"]

@@ -158,7 +158,8 @@ class Forms:
 
 def _is_whole(node: Node) -> bool:
     least, most = _INPUTS.get(node.op, (0, -1))
-    return least <= len(node.inputs) <= most and all(node.inputs[:least]) and bool(node.outputs)
+    plain = not any(isinstance(value, np.ndarray) for value in node.attributes.values())  # a tensor where a number should be
+    return plain and least <= len(node.inputs) <= most and all(node.inputs[:least]) and bool(node.outputs)
 
 
 def _same_for_all(array: NDArray[Any]) -> Form | None:
