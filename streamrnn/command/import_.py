@@ -9,7 +9,8 @@ import typer
 from streamrnn.command import exit_codes
 from streamrnn.command.checkpoint import EXTENSIONS, import_checkpoint
 from streamrnn.command.console import complain, show
-from streamrnn.command.proof import prove, read_source, warn
+from streamrnn.command.proof import look_closer, prove, read_source, warn
+from streamrnn.command.report import check_report, far_or_not, keep
 from streamrnn.command.target import check_target
 
 
@@ -29,6 +30,10 @@ def import_(
     allow_external_data: Annotated[
         bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the proof, the layers' errors and those of a long signal: .html, or .json."),
+    ] = None,
     layers: Annotated[
         str | None,
         typer.Option(metavar="LAYERS", help='Of a checkpoint, what its tensors are: "lstm:rnn, dense:head:softmax".'),
@@ -58,15 +63,18 @@ def import_(
     Examples:
       streamrnn import vad.onnx
       streamrnn import vad.onnx -o models/vad.safetensors
+      streamrnn import vad.onnx --report vad.html
       streamrnn import vad.onnx --set sr=16000
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
     """
+    if report is not None and not verified:
+        raise typer.BadParameter("--report keeps a proof and --no-verify asks for none; give one of them")
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
     fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
-        if fixed or allow_external_data:
-            raise typer.BadParameter("--set and --allow-external-data are for ONNX models, and this is a checkpoint")
+        if fixed or allow_external_data or report is not None:
+            raise typer.BadParameter("--set, --allow-external-data and --report are for ONNX models, and this is a checkpoint")
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
@@ -74,22 +82,29 @@ def import_(
 
     target = target or source.with_suffix(".safetensors")
     check_target(target, source)
+    if report is not None:
+        check_report(report, source)
     data = read_source(source, allow_external_data)
     imported = read_onnx(data, fixed)
     model = imported.model
     for remark in imported.remarks:
         complain(f"remark: {remark}")
-    warn(model)
+    warnings = warn(model)
     if not verified:
         model.save(target)
         complain(f"{target}: written, but not proven; `streamrnn verify {target} --against {source}` does that")
         raise typer.Exit(exit_codes.UNPROVEN)
-    report = prove(model, data)
-    show(str(report))
-    if not report.proven:
+    proof = prove(model, data)
+    show(str(proof))
+    if report is not None or not proof.proven:
+        layers_found = look_closer(model, data)
+        show("", str(layers_found))
+        if report is not None:
+            keep(report, model, source.name, proof, layers_found, far_or_not(model, data), warnings, imported.remarks)
+    if not proof.proven:
         complain(f"error: {target}: not written, the model does not do what {source} does")
         raise typer.Exit(exit_codes.NOT_PROVEN)
-    model.with_notes(model.notes | {"proof": {"source": source.name} | report.to_json()}).save(target)
+    model.with_notes(model.notes | {"proof": {"source": source.name} | proof.to_json()}).save(target)
     show(f"{target}: written")
 
 

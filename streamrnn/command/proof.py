@@ -13,6 +13,7 @@ from streamrnn.model import Model
 
 if TYPE_CHECKING:
     from streamrnn_converters.horizon import Horizon
+    from streamrnn_converters.layerwise import Layerwise
     from streamrnn_converters.report import Report
 
 
@@ -33,6 +34,13 @@ def prove(model: Model, source: bytes) -> "Report":
 
     with _bar("comparing with onnxruntime") as advance:
         return verify(model, source, progress=advance)
+
+
+def look_closer(model: Model, source: bytes) -> "Layerwise":
+    """Compare layer by layer. Raises as `layerwise` does."""
+    from streamrnn_converters.layerwise import layerwise
+
+    return layerwise(model, source)
 
 
 def look_far(model: Model, source: bytes, n_steps: int) -> "Horizon":

@@ -8,7 +8,8 @@ from typer.core import TyperCommand
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import show
-from streamrnn.command.proof import look_far, prove, read_source, warn
+from streamrnn.command.proof import look_closer, look_far, prove, read_source, warn
+from streamrnn.command.report import check_report, keep
 from streamrnn.command.target import check_target
 from streamrnn.model import load
 
@@ -38,6 +39,7 @@ def verify(
             metavar="[N]", min=1, max=_FARTHEST, help=f"Also compare over one signal of N steps [{_FAR}], the state carried."
         ),
     ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep all that was found: .html, or .json.")] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the error against the steps of --horizon: .png or .svg.")
     ] = None,
@@ -45,6 +47,8 @@ def verify(
     """Compare an archive with its ONNX model.
 
     The model runs in onnxruntime, the archive in streamrnn, on quiet, loud, long and saturating signals.
+
+    Each recurrent layer is compared with its node too, so that the first that differs is known.
 
     --horizon asks how the error goes on: one long signal through both, never reset, and the largest error by step.
 
@@ -62,18 +66,24 @@ def verify(
         check_drawable(plot)
         check_target(plot, archive)
         horizon = horizon or _FAR
+    if report is not None:
+        check_report(report, archive)
     model, source = load(archive), read_source(against, allow_external_data)
-    warn(model)
-    report = prove(model, source)
-    show(str(report))
-    agrees = report.proven
+    warnings = warn(model)
+    found = prove(model, source)
+    show(str(found))
+    layers = look_closer(model, source)
+    show("", str(layers))
+    far = None
     if horizon is not None:
-        found = look_far(model, source, horizon)
-        show("", str(found))
-        agrees = agrees and found.agrees
-        if plot is not None:
-            from streamrnn_converters.horizon_picture import draw
+        far = look_far(model, source, horizon)
+        show("", str(far))
+    if far is not None and plot is not None:
+        from streamrnn_converters.horizon_picture import draw
 
-            draw(found, plot, archive.name)
-            show(f"{plot}: written")
+        draw(far, plot, archive.name)
+        show(f"{plot}: written")
+    if report is not None:
+        keep(report, model, against.name, found, layers, far, warnings)
+    agrees = found.proven and (far is None or far.agrees)
     raise typer.Exit(exit_codes.DONE if agrees else exit_codes.NOT_PROVEN)
