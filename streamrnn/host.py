@@ -71,14 +71,18 @@ def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float3
 
     Four vectors of sums, times four streams, keep the registers busy; as few vectors as hold the units, rather narrow ones.
     """
+    return min(pool_widths(passes, dtype), key=lambda width: (_pool_cost(width, units), width.units))
+
+
+def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
+    """Every width that `pool_width_for` can choose for layers with these passes."""
     if not passes:
-        return widths(passes, dtype)[0]
+        return widths(passes, dtype)
     most = max(1, 4 // max(passes))
     if forced := _forced(dtype):
-        return forced._replace(blocks=most)
+        return [forced._replace(blocks=most)]
     widest = widest_vector() // np.dtype(dtype).itemsize
-    candidates = [Width(lanes, blocks, dtype) for lanes in (4, 8, 16) if lanes <= widest for blocks in range(1, most + 1)]
-    return min(candidates, key=lambda width: (_pool_cost(width, units), width.units))
+    return [Width(lanes, blocks, dtype) for lanes in (4, 8, 16) if lanes <= widest for blocks in range(1, most + 1)]
 
 
 def _pool_cost(width: Width, units: int) -> float:

@@ -1,27 +1,35 @@
 """The kernels of all kinds of layers: found by what their builders look like, not listed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import get_args, get_type_hints
 
-from streamrnn.host import widths
+from streamrnn.host import pool_widths, widths
 from streamrnn.layers import KINDS
 from streamrnn.layers.layer import DTYPES
 from streamrnn.packing import Width
 from streamrnn.store import Function
 
 
-def kernels() -> list[Function]:
-    """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU."""
-    found = []
+def kernels(*, pools: bool) -> list[Function]:
+    """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU; of a pool too, where wanted."""
+    found: list[Function] = []
     for kind, layer in KINDS.items():
-        chosen = dict.fromkeys(
-            width for dtype in DTYPES.values() for passes in layer.all_passes for width in widths(passes, dtype)
-        )
-        for builder in _builders(import_module(f"streamrnn.kernels.{kind}")):
-            found += [Function(f"kernels.{kind}.{builder}", width) for width in chosen]
-    return found
+        choices = [(dtype, passes) for dtype in DTYPES.values() for passes in layer.all_passes]
+        found += _of_room(f"kernels.{kind}", (width for dtype, passes in choices for width in widths(passes, dtype)))
+        if pools:
+            room = f"kernels.pool.{kind}" if find_spec(f"streamrnn.kernels.pool.{kind}") else f"kernels.{kind}"
+            found += _of_room(room, (width for dtype, passes in choices for width in pool_widths(passes, dtype)))
+    return list(dict.fromkeys(found))
+
+
+def _of_room(room: str, chosen: Iterable[Width]) -> Iterator[Function]:
+    """Every builder of a module, for every width."""
+    builders = list(_builders(import_module(f"streamrnn.{room}")))
+    for width in dict.fromkeys(chosen):
+        yield from (Function(f"{room}.{builder}", width) for builder in builders)
 
 
 def _builders(module: ModuleType) -> Iterator[str]:

@@ -24,6 +24,7 @@ from streamrnn.errors import StreamRNNError
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model, load
+from streamrnn.pool import StreamPool
 from streamrnn.store import Function
 from streamrnn.stream import Stream
 
@@ -34,6 +35,7 @@ def warmup(
     archives: Annotated[
         list[Path] | None, typer.Argument(metavar="MODEL", help="Compile what these need. [default: all there is]")
     ] = None,
+    pools: Annotated[bool, typer.Option("--pools", help="Compile what a StreamPool needs too.")] = False,
 ) -> None:
     """Compile ahead, so that no stream has to wait for it.
 
@@ -47,10 +49,11 @@ def warmup(
     Examples:
       streamrnn warmup
       streamrnn warmup vad.safetensors
+      streamrnn warmup --pools vad.safetensors
       STREAMRNN_CACHE_DIR=/opt/app/kernels streamrnn warmup models/*.safetensors
     """
     try:
-        functions = _needed_by([load(archive) for archive in archives]) if archives else _all()
+        functions = _needed_by([load(archive) for archive in archives], pools) if archives else _all(pools)
         sizes = {function: store.size_kept(function) for function in functions}
         missing = [function for function, size in sizes.items() if size is None]
         with _explained():
@@ -65,18 +68,20 @@ def warmup(
     )
 
 
-def _all() -> list[Function]:
+def _all(pools: bool) -> list[Function]:
     """What every stream needs, as the smallest of each type shows, and the kernels of all layers."""
     smallest = [Model([Dense(np.zeros((1, 1), dtype), dtype=name)]) for name, dtype in DTYPES.items()]
-    return list(dict.fromkeys(_needed_by(smallest) + kernels()))
+    return list(dict.fromkeys(_needed_by(smallest, pools) + kernels(pools=pools)))
 
 
-def _needed_by(models: Sequence[Model]) -> list[Function]:
-    """What streams of the models ask for: found out by making them."""
+def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
+    """What streams of the models, and pools where wanted, ask for: found out by making them."""
     with _progress("models", len(models)) as advance:
         for model in models:
             with undisturbed():
                 Stream(model)
+                if pools:
+                    StreamPool(model, 1)
             advance()
     return store.asked_for()
 

@@ -14,7 +14,7 @@ from streamrnn import Model, Stream, store
 from streamrnn.command import warmup
 from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
-from streamrnn.plan import Plan
+from streamrnn.plan import Plan, PoolPlan
 from streamrnn.store import Function, files
 from streamrnn.store.key import key_of
 from tests.command.process import PATIENCE, called, finished, started
@@ -37,14 +37,15 @@ def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     Stream(gated)
     functions = store.asked_for()[:2]
     monkeypatch.setattr(store, "asked_for", lambda: functions)
-    monkeypatch.setattr(warmup, "kernels", lambda: functions)
+    monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
     return functions
 
 
+@pytest.mark.parametrize("asking", [Plan, PoolPlan])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lanes", ["", "4", "8", "16"])
 def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
-    lanes: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+    lanes: str, dtype: str, asking: type[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMRNN_LANES", lanes)
     asked: dict[str, set[Function]] = {}
@@ -52,9 +53,9 @@ def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
     for variant in VARIANTS:
         asked[variant] = set()
         for size in SIZES if not lanes else SIZES[:1]:
-            Plan(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype))
+            asking(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype))
     of_every_model = set.intersection(*asked.values())
-    assert set.union(*asked.values()) - of_every_model <= set(kernels())
+    assert set.union(*asked.values()) - of_every_model <= set(kernels(pools=asking is PoolPlan))
 
 
 def test_every_variant_of_a_layer_keeps_to_the_passes_of_its_kind() -> None:
@@ -72,6 +73,16 @@ def test_all_that_a_model_needs_is_there_afterwards(place: Path, archive: Path) 
     assert first.stdout.endswith(f" KiB in {place}\n".encode())
     needs_numba = subprocess.run([sys.executable, "-c", PROGRAM, archive], capture_output=True, timeout=PATIENCE, check=True)
     assert needs_numba.stdout == b"False\n"
+
+
+def test_what_a_pool_needs_is_there_where_it_is_wanted(place: Path, archive: Path) -> None:
+    finished("warmup", archive)
+    for_streams = len(list(place.iterdir()))
+    first, second = finished("warmup", "--pools", archive), finished("warmup", "--pools", archive)
+    more = len(list(place.iterdir())) - for_streams
+    assert more > 0
+    assert first.stdout.startswith(f"{more} kernels compiled, {for_streams} were there: ".encode())
+    assert second.stdout.startswith(f"0 kernels compiled, {for_streams + more} were there: ".encode())
 
 
 def test_without_a_model_it_is_what_there_is(
