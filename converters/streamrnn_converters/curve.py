@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from streamrnn_converters.horizon import Horizon
 
 _WIDTH, _HEIGHT = 820, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 16, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 36, 16, 42
 _LEAST, _MOST = -10.0, 10.0  # powers of ten: below is drawn as zero, above as infinity
 
 
