@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import ConversionError, Model, NonFiniteStateError, Stream, VerificationError, __version__
+from streamrnn import Model, NonFiniteStateError, Stream, VerificationError, __version__
 from streamrnn_converters.arrange import arranged, drawn
 from streamrnn_converters.long_reference import LongReference
-from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
-from streamrnn_converters.onnx.parse import read_bytes
+from streamrnn_converters.origin import check_sizes, read_origin
 from streamrnn_converters.report import finite
 from streamrnn_converters.trials import joined
 
@@ -120,14 +119,8 @@ def horizon(
     """
     if n_steps < 1:
         raise VerificationError(f"a horizon of {n_steps} steps: it takes at least one")
-    if constants is None:
-        constants = model.notes.get("source", {}).get("constants")
-    try:
-        data = read_bytes(source)
-        imported = read_onnx(data, constants)
-    except ConversionError as error:
-        raise VerificationError(f"the source cannot be imported: {error}") from error
-    _check_sizes(model, imported.model)
+    data, imported = read_origin(model, source, constants)
+    check_sizes(model, imported.model, "name the file that it was imported from")
     reference = LongReference(imported, data, n_steps, timeout)
     errors = np.full((len(reference.outputs), n_steps), np.nan)
     stream, done, remarks = Stream(model), 0, list(reference.remarks)
@@ -261,11 +254,3 @@ def _slope(steps: list[int], typical: list[float]) -> float:
         return 0.0
     x, y = np.log(np.array(points)).T
     return float(np.polyfit(x, y, 1)[0])
-
-
-def _check_sizes(model: Model, theirs: Model) -> None:
-    if (model.input_size, model.output_size) != (theirs.input_size, theirs.output_size):
-        raise VerificationError(
-            f"the model takes {model.input_size} values and gives {model.output_size}, but the graph takes "
-            f"{theirs.input_size} and gives {theirs.output_size}; name the file that it was imported from"
-        )

@@ -10,13 +10,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from streamrnn import GRU, LSTM, RNN, ConversionError, Model, NonFiniteStateError, Stream, VerificationError
+from streamrnn import GRU, LSTM, RNN, Model, NonFiniteStateError, Stream, VerificationError
 from streamrnn_converters.arrange import drawn, of_input, zeros
 from streamrnn_converters.cutting import up_to
 from streamrnn_converters.live_reference import live_reference
-from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.layout import time_first
-from streamrnn_converters.onnx.parse import read_bytes
+from streamrnn_converters.origin import read_origin
 from streamrnn_converters.report import finite
 
 Array = NDArray[Any]
@@ -84,13 +83,7 @@ def layerwise(
 
     Raises VerificationError where the source cannot be imported or run, MissingExtraError without onnx and onnxruntime.
     """
-    if constants is None:
-        constants = model.notes.get("source", {}).get("constants")
-    try:
-        data = read_bytes(source)
-        imported = read_onnx(data, constants)
-    except ConversionError as error:
-        raise VerificationError(f"the source cannot be imported: {error}") from error
+    data, imported = read_origin(model, source, constants)
     runnable, _ = time_first(data)
     graph = onnx.load_model_from_string(runnable)
     cells = [(index, layer) for index, layer in enumerate(model.layers) if isinstance(layer, LSTM | GRU | RNN)]

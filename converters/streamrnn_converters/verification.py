@@ -7,13 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from streamrnn import ConversionError, Model, VerificationError, __version__
+from streamrnn import Model, VerificationError, __version__
 from streamrnn_converters.arrange import arranged, of_input, zeros
 from streamrnn_converters.comparing import Pair, paired, worse
-from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import GraphOutput, Imported
 from streamrnn_converters.onnx.layout import time_first
-from streamrnn_converters.onnx.parse import read_bytes
+from streamrnn_converters.origin import check_sizes, read_origin
 from streamrnn_converters.reference import run_reference
 from streamrnn_converters.report import Comparison, Report
 from streamrnn_converters.trials import Answers, Case, Trial, answered, exactly, joined, trials_of
@@ -58,14 +57,8 @@ def verify(
     Raises VerificationError where the comparison cannot be made: the source is not understood, its sizes are others, the model
     overflows at once, onnxruntime refuses, crashes or is late. MissingExtraError without onnx and onnxruntime.
     """
-    if constants is None:
-        constants = model.notes.get("source", {}).get("constants")
-    try:
-        data = read_bytes(source)
-        imported = read_onnx(data, constants)
-    except ConversionError as error:
-        raise VerificationError(f"the source cannot be imported: {error}") from error
-    _check_sizes(model, imported)
+    data, imported = read_origin(model, source, constants)
+    _check_layers(model, imported.model)
     runnable, remarks = time_first(data)
     trials = trials_of(imported, cases, seed, _OPEN_BATCH)
     answers = list(answered(model, trials))
@@ -154,13 +147,8 @@ def _found(model: Model, pair: Pair, ours: Answers, runs: list[NDArray[Any]], to
     return pair.compared(tolerance, min(most, _ROUNDINGS * rounding)), rounding
 
 
-def _check_sizes(model: Model, imported: Imported) -> None:
-    theirs = imported.model
-    if (model.input_size, model.output_size) != (theirs.input_size, theirs.output_size):
-        raise VerificationError(
-            f"the model takes {model.input_size} values and gives {model.output_size}, but the graph takes "
-            f"{theirs.input_size} and gives {theirs.output_size}; verify it against the file it was imported from"
-        )
+def _check_layers(model: Model, theirs: Model) -> None:
+    check_sizes(model, theirs, "verify it against the file it was imported from")
     kinds = [layer.kind for layer in model.layers], [layer.kind for layer in theirs.layers]
     if kinds[0] != kinds[1]:
         raise VerificationError(f"the model has layers {', '.join(kinds[0])}, but the graph has {', '.join(kinds[1])}")

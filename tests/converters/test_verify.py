@@ -17,7 +17,7 @@ from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixtu
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
-from streamrnn_converters import from_onnx, reference, verification, verify
+from streamrnn_converters import from_onnx, origin, reference, verification, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.report import Comparison, Report
@@ -272,7 +272,7 @@ def test_a_final_state_taken_from_the_wrong_layer_is_found(monkeypatch: pytest.M
         outputs = [replace(o, states=((1, "h"),)) if o.name == "Y_h.0" else o for o in imported.outputs]
         return replace(imported, outputs=tuple(outputs))
 
-    monkeypatch.setattr(verification, "read_onnx", mistaken)
+    monkeypatch.setattr(origin, "read_onnx", mistaken)
     report = verify(model, data, cases=BRIEF)
     assert {comparison.output for comparison in failed(report)} == {"Y_h.0"}
 
