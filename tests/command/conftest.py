@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from streamrnn import GRU, Dense, Model, Stream
+from tests.command.process import Command, called
 from tests.models import dense, gru, signal
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, called in this process."""
+    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,8 @@ import pytest
 from streamrnn import RNN, Activation, Model, load
 from streamrnn.command import exit_codes
 from streamrnn.command.measuring.latency import Latency, latency_of
-from tests.command.process import Ended, called
+from tests.command.process import Command
 from tests.command.test_import import gru_file
-
-Command = Callable[..., Ended]
 
 NUMBER = (int, float)
 ENGINE = {
@@ -45,8 +43,8 @@ SCHEMA = {
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return lambda *arguments: called(capfd, monkeypatch, "bench", *arguments)
+def command(command: Command) -> Command:
+    return partial(command, "bench")
 
 
 def check(found: Any, schema: Any) -> None:

@@ -1,6 +1,5 @@
 """`streamrnn doctor` and the import of checkpoints: exit code 0 is a proof, everything else says what is missing."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,9 @@ from safetensors.numpy import save_file
 from streamrnn import LSTM, load
 from streamrnn.command import exit_codes
 from tests import reference
-from tests.command.process import Ended, called
+from tests.command.process import Command
 from tests.converters.test_doctor import as_keras, as_onnx, from_zero, onnx_file
 from tests.models import gru, lstm, one_width, rebuilt, signal  # noqa: F401  (one_width is a fixture)
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture

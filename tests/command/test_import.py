@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +11,13 @@ import pytest
 
 from streamrnn import GRU, Stream, load
 from streamrnn.command import exit_codes
-from tests.command.process import Ended, called, finished
+from tests.command.process import Command, finished
 from tests.models import signal
 
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
 HIDDEN = 5
-Command = Callable[..., Ended]
 
 
 def gru_file(path: Path, seed: int = 0, direction: str = "forward") -> Path:
@@ -44,11 +42,6 @@ def gru_file(path: Path, seed: int = 0, direction: str = "forward") -> Path:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     return gru_file(tmp_path / "gru.onnx")
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 def test_a_proven_model_is_written_with_its_proof(command: Command, source: Path) -> None:

@@ -1,6 +1,5 @@
 """`streamrnn import` of graphs that carry their states, and of such with inputs that are really constants."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +7,13 @@ import pytest
 
 from streamrnn import Stream, load
 from streamrnn.command import exit_codes
-from tests.command.process import Ended, called, finished
+from tests.command.process import Command, finished
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
 from tests.converters.test_from_onnx_layers import rated
 from tests.converters.test_from_onnx_steps import dtln  # noqa: F401  (a fixture)
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture

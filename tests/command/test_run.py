@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 
 from streamrnn import Model, Stream
-from tests.command.process import Ended, called
+from tests.command.process import Command, Ended, called
 from tests.models import model
 
-Run = Callable[..., Ended]
+Run = Callable[..., tuple[Ended, bytes]]
 
 
 @pytest.fixture
-def run(
-    archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., tuple[Ended, bytes]]:
+def run(archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the archive on a file of these bytes; how that ended, and what the output file holds."""
 
     def run_on(data: bytes, *options: str | Path, name: str = "in.csv", output: str = "out") -> tuple[Ended, bytes]:
@@ -28,11 +26,6 @@ def run(
         return ended, target.read_bytes() if target.exists() else b""
 
     return run_on
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 def test_every_line_is_answered_by_one(run: Run, lines: list[bytes], answers: list[bytes]) -> None:
@@ -152,7 +145,7 @@ def test_a_line_without_end_is_refused(run: Run) -> None:
     assert ended.err.startswith("error: line 1: 1114112 bytes without a line break")
 
 
-def test_the_output_never_replaces_what_is_read(command: Run, archive: Path, lines: list[bytes], tmp_path: Path) -> None:
+def test_the_output_never_replaces_what_is_read(command: Command, archive: Path, lines: list[bytes], tmp_path: Path) -> None:
     signal = tmp_path / "in.csv"
     signal.write_bytes(b"".join(lines))
     before = archive.read_bytes()
@@ -182,7 +175,7 @@ def test_the_output_never_replaces_what_is_read(command: Run, archive: Path, lin
     ],
 )
 def test_files_that_cannot_be_used_are_errors_of_one_line(
-    command: Run, archive: Path, tmp_path: Path, arguments: list[str], error: str
+    command: Command, archive: Path, tmp_path: Path, arguments: list[str], error: str
 ) -> None:
     (tmp_path / "empty").touch()
     altered = bytearray(archive.read_bytes())
@@ -195,7 +188,7 @@ def test_files_that_cannot_be_used_are_errors_of_one_line(
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "xml"], ["--on-error", "panic"], ["--nothing"]])
-def test_wrong_usage_is_exit_code_2(command: Run, arguments: list[str]) -> None:
+def test_wrong_usage_is_exit_code_2(command: Command, arguments: list[str]) -> None:
     ended = command("run", *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert "Usage: streamrnn run" in ended.err

@@ -1,7 +1,6 @@
 """`streamrnn verify --horizon` and `--plot`: over how many steps, what is shown, and with which exit code."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from streamrnn import load
 from streamrnn.command import exit_codes
 from streamrnn.model import Model
-from tests.command.process import Ended, called
+from tests.command.process import Command
 from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
 
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
@@ -18,13 +17,6 @@ pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
 from streamrnn_converters import from_onnx  # noqa: E402
 from tests.command.test_import import gru_file  # noqa: E402
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return lambda *arguments: called(capfd, monkeypatch, *arguments)
 
 
 @pytest.fixture
