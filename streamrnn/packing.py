@@ -1,11 +1,11 @@
 """Weights in the order in which a kernel reads them, and the op that a layer becomes.
 
-A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up: bias, one row
-per input, one per hidden unit; a row is [gate][block][lane]. So all gates of a unit meet in registers, the cell is computed
-there, and weights are read once, front to back.
+A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up: bias and one
+row per input; and, behind those of all panels, one row per hidden unit. A row is [gate][block][lane]. So all gates of a unit
+meet in registers, and the cell is computed there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -98,3 +98,8 @@ def pack(width: Width, *sections: Array) -> Array:
         by_panel = padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3)
         parts.append(by_panel.reshape(panels, -1))
     return np.concatenate(parts, axis=1).ravel()
+
+
+def pack_parts(width: Width, *parts: Sequence[Array]) -> Array:
+    """Parts, each of them sections, that are packed one behind the other: what a chunk reads before its steps, and the rest."""
+    return np.concatenate([pack(width, *sections) for sections in parts])

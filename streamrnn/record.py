@@ -23,8 +23,9 @@ READY: Final = 12  # address of room for the input sums of a tile of steps; 0 wh
 TABLE: Final = 13  # address of integers that the kernel reads
 N_READS: Final = 14  # places that it reads
 READS: Final = 15  # address of their (address of the slot, values per step)
-ROWS: Final = 16  # in a pool: address of the addresses of the states of a tile's streams, then of room for two lists as long
-RECORD_FIELDS: Final = 17
+TURN: Final = 16  # whether the next step takes the panels from the last to the first
+ROWS: Final = 17  # in a pool: address of the addresses of the states of a tile's streams, then of room for two lists as long
+RECORD_FIELDS: Final = 18
 
 # The plan header, before the op records. A slot holds the address of rows between two ops, or of the input or output.
 N_OPS: Final = 0

@@ -36,12 +36,13 @@ def _build(width: Width, function: Part, finish: Part = _as_they_are) -> Kernel:
         weights, options, y = field(record, WEIGHTS), field(record, CONSTANTS), field(record, SCRATCH)
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
-            make_ready(weights, panel_bytes * (1 + n_inputs), panels, source, n_inputs, n_steps, ready)
+            make_ready(weights, panels, source, n_inputs, n_steps, ready)
         for _ in range(n_steps):
-            at = weights
-            for panel in range(panels):
-                sums, at, ready = sums_of_panel(at, ready, source, n_inputs)
-                each_block(sums, panel * panel_bytes, (y, options))
+            w = weights
+            for offset in range(0, panels * panel_bytes, panel_bytes):
+                each_block(sums_of_panel(w, ready, source, n_inputs), offset, (y, options))
+                w += panel_bytes * (1 + n_inputs)
+                ready += panel_bytes if ready else 0
             finish(y, n_outputs)
             copy_row(target, y, n_outputs)
             source += itemsize * n_inputs

@@ -14,7 +14,10 @@ from streamrnn.kernels.panel import (
     field,
     for_each_block,
     input_sums,
+    next_turn,
+    panel_of_turn,
     panel_sums,
+    places_of_panel,
     ready_sums,
     recurrent_sums,
     row_copy,
@@ -102,19 +105,22 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
     def gru(record, source, target, n_steps):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         weights, options = field(record, WEIGHTS), field(record, CONSTANTS)
+        w_bytes, r_bytes, row_bytes = 3 * panel_bytes * (1 + n_inputs), panel_bytes * (1 + 3 * n_hidden), 3 * panel_bytes
+        recurrent_weights = weights + w_bytes * panels
         h = field(record, STATE)
         h_next = h if panels == 1 else field(record, SCRATCH)  # a single panel has read all of h before it writes
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
-            make_ready(weights, panel_bytes * (4 + 3 * n_inputs + 3 * n_hidden), panels, source, n_inputs, n_steps, ready)
+            make_ready(weights, panels, source, n_inputs, n_steps, ready)
+        ready_bytes = row_bytes * panels if ready else 0
+        backwards = next_turn(record, panels, n_steps)
         for step in range(n_steps):
-            at = weights
-            for panel in range(panels):
-                sums, at, ready = sums_of_inputs(at, ready, source, n_inputs)
-                recurrent = sums[:two] + load_tuple(at, dtype, lanes, blocks)
-                at += panel_bytes
-                recurrent = with_recurrent(recurrent, at, ready, h, n_hidden)
-                at += 3 * panel_bytes * n_hidden
+            for index in range(panels):
+                panel = panel_of_turn(index, panels, backwards)
+                w, r, of_panel = places_of_panel(panel, weights, w_bytes, recurrent_weights, r_bytes, ready, row_bytes)
+                sums = sums_of_inputs(w, of_panel, source, n_inputs)
+                recurrent = sums[:two] + load_tuple(r, dtype, lanes, blocks)
+                recurrent = with_recurrent(recurrent, r + panel_bytes, of_panel, h, n_hidden)
                 each_block(recurrent + sums[two:], panel * panel_bytes, (h, h_next, options))
             if panels > 1:
                 copy_state(h, h_next, panels * panel_bytes)
@@ -123,6 +129,8 @@ def _reset_after(width: Width, gate: Part, candidate: Part, *, recovers: bool) -
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden
+            ready += ready_bytes
+            backwards = 1 - backwards
         return DONE
 
     return gru
@@ -143,28 +151,34 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
         weights, options, stride = field(record, WEIGHTS), field(record, CONSTANTS), field(record, STRIDE)
         h, reset_h = field(record, STATE), field(record, SCRATCH)
         z = reset_h + stride
-        gates_of, candidate_of = 0, 0
+        w_bytes, r_bytes = panels * panel_bytes * (1 + n_inputs), panels * panel_bytes * n_hidden
+        gate_r, candidate_w = weights + 2 * w_bytes, weights + 2 * (w_bytes + r_bytes)
+        candidate_r = candidate_w + w_bytes
+        gates_of, candidate_of, ready_bytes = 0, 0, 0
         if n_steps > 1 and field(record, READY):
+            ready_bytes = panels * panel_bytes
             gates_of = field(record, READY)
-            candidate_of = gates_of + 2 * panels * panel_bytes * n_steps
-            panel_of_candidate = panel_bytes * (1 + n_inputs + n_hidden)
-            panel_of_gates = 2 * panel_of_candidate
-            candidates = weights + panels * panel_of_gates
-            gates_ready(weights, panel_of_gates, panels, source, n_inputs, n_steps, gates_of)
-            candidates_ready(candidates, panel_of_candidate, panels, source, n_inputs, n_steps, candidate_of)
+            candidate_of = gates_of + 2 * ready_bytes * n_steps
+            gates_ready(weights, panels, source, n_inputs, n_steps, gates_of)
+            candidates_ready(candidate_w, panels, source, n_inputs, n_steps, candidate_of)
+        backwards = next_turn(record, panels, n_steps)
         for step in range(n_steps):
-            at = weights
-            for panel in range(panels):
-                sums, at, gates_of = sums_of_gates(at, gates_of, source, n_inputs, h, n_hidden)
+            for index in range(panels):
+                panel = panel_of_turn(index, panels, backwards)
+                sums = sums_of_gates(panel, weights, gate_r, gates_of, source, n_inputs, h, n_hidden)
                 each_gate_block(sums, panel * panel_bytes, (h, reset_h, z, options))
-            for panel in range(panels):
-                sums, at, candidate_of = sums_of_candidate(at, candidate_of, source, n_inputs, reset_h, n_hidden)
+            for index in range(panels):
+                panel = panel_of_turn(index, panels, backwards)
+                sums = sums_of_candidate(panel, candidate_w, candidate_r, candidate_of, source, n_inputs, reset_h, n_hidden)
                 each_candidate_block(sums, panel * panel_bytes, (h, z, options))
             is_finite = copy_row(target, h, n_hidden)
             if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden
+            gates_of += 2 * ready_bytes
+            candidate_of += ready_bytes
+            backwards = 1 - backwards
         return DONE
 
     return gru

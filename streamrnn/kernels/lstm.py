@@ -15,6 +15,8 @@ from streamrnn.kernels.panel import (
     finite_check,
     for_each_block,
     input_sums,
+    next_turn,
+    panel_of_turn,
     panel_sums,
     ready_sums,
     row_copy,
@@ -117,16 +119,20 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
         in_place = projected or panels == 1  # all of h has been read before it is written
         m_next = field(record, SCRATCH) if projected or panels > 1 else h
         n_hidden = field(record, HIDDEN)
+        recurrent_weights = weights + 4 * panel_bytes * (1 + n_inputs) * panels
+        projection = recurrent_weights + 4 * panel_bytes * n_outputs * panels
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
-            make_ready(weights, 4 * panel_bytes * (1 + n_inputs + n_outputs), panels, source, n_inputs, n_steps, ready)
+            make_ready(weights, panels, source, n_inputs, n_steps, ready)
+        ready_bytes = 4 * panels * panel_bytes if ready else 0
+        backwards = next_turn(record, panels, n_steps)
         for step in range(n_steps):
-            at = weights
-            for panel in range(panels):
-                sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_outputs)
+            for index in range(panels):
+                panel = panel_of_turn(index, panels, backwards)
+                sums = sums_of_panel(panel, weights, recurrent_weights, ready, source, n_inputs, h, n_outputs)
                 each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
             if projected:
-                project(at, m_next, h, n_hidden, n_outputs)
+                project(projection, m_next, h, n_hidden, n_outputs)
             if not in_place:
                 copy_state(h, m_next, panels * panel_bytes)
             is_finite = copy_row(target, h, n_outputs)
@@ -136,6 +142,8 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_outputs
+            ready += ready_bytes
+            backwards = 1 - backwards
         return DONE
 
     return lstm
@@ -153,11 +161,10 @@ def _projection(width: Width) -> Part:
     each_block = for_each_block(width, store_block)
 
     @inline
-    def project(weights, m, h, n_hidden, n_outputs):
-        at = weights
+    def project(at, m, h, n_hidden, n_outputs):
         for offset in range(0, n_outputs * itemsize, panel_bytes):
-            sums, at, _ = sums_of_panel(at, 0, m, n_hidden)
-            each_block(sums, offset, h)
+            each_block(sums_of_panel(at, 0, m, n_hidden), offset, h)
+            at += panel_bytes * (1 + n_hidden)
 
     return project
 

@@ -7,9 +7,9 @@ from typing import Any
 from streamrnn.host import SECOND_CACHE, n_registers
 from streamrnn.kernels.inline import inline
 from streamrnn.packing import Width
-from streamrnn.record import READS
+from streamrnn.record import READS, TURN
 from streamrnn.simd.arithmetic import any_lane
-from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, multiply_steps, store
+from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, multiply_steps, store, store_int
 
 Part = Callable[..., Any]
 Kernel = Callable[[int, int, int, int], int]
@@ -25,63 +25,93 @@ def field(record, index):
 
 
 def input_sums(width: Width, n_gates: int) -> Part:
-    """A kernel part that begins the pre-activations of one panel: bias + W x.
+    """A kernel part that begins the pre-activations of one panel, [gate][block]: bias + W x.
 
-    It takes the address of the panel's weights, that of sums that `ready_sums` has made (0: none), and the input with its size.
-    It returns the sums [gate][block], and the two addresses behind what belongs to this panel.
+    It takes the address of the panel's bias and input weights, that of the sums that `ready_sums` has made for it (0: none),
+    and the input with its size.
     """
     lanes, dtype, ahead, vectors = width.lanes, width.dtype, width.ahead, n_gates * width.blocks
     row_bytes = vectors * width.vector_bytes
 
     @inline
-    def sums_of_inputs(at, ready, x, n_x):
+    def sums_of_inputs(w, ready, x, n_x):
         if ready:
-            return load_tuple(ready, dtype, lanes, vectors), at + row_bytes * (1 + n_x), ready + row_bytes
-        sums = load_tuple(at, dtype, lanes, vectors)
-        return multiply_panel(sums, at + row_bytes, x, n_x, ahead), at + row_bytes * (1 + n_x), ready
+            return load_tuple(ready, dtype, lanes, vectors)
+        return multiply_panel(load_tuple(w, dtype, lanes, vectors), w + row_bytes, x, n_x, ahead)
 
     return sums_of_inputs
-
-
-def panel_sums(width: Width, n_gates: int) -> Part:
-    """A kernel part that computes the pre-activations of one panel: bias + W x + R h, in this order.
-
-    As `input_sums`, with the second input and its size behind the first's.
-    """
-    row_bytes = n_gates * width.panel_bytes
-    sums_of_inputs, with_recurrent = input_sums(width, n_gates), recurrent_sums(width, n_gates)
-
-    @inline
-    def sums_of_panel(at, ready, x, n_x, h, n_h):
-        sums, at, ready = sums_of_inputs(at, ready, x, n_x)
-        return with_recurrent(sums, at, ready, h, n_h), at + row_bytes * n_h, ready
-
-    return sums_of_panel
 
 
 def recurrent_sums(width: Width, n_gates: int) -> Part:
     """A kernel part that adds R h to the sums of a panel.
 
+    It takes the sums, the address of the panel's recurrent weights, that of the panel's ready sums, and h with its size.
     Weights are fetched ahead as the width says, unless input sums are ready: without the input weights, the rest of a layer is
     smaller, and may stay in the second cache.
     """
     ahead, most_near = width.ahead, isqrt(SECOND_CACHE // (n_gates * width.itemsize))
 
     @inline
-    def with_recurrent(sums, at, ready, h, n_h):
+    def with_recurrent(sums, r, ready, h, n_h):
         if ahead and ready and n_h <= most_near:
-            return multiply_panel(sums, at, h, n_h, 0)
-        return multiply_panel(sums, at, h, n_h, ahead)
+            return multiply_panel(sums, r, h, n_h, 0)
+        return multiply_panel(sums, r, h, n_h, ahead)
 
     return with_recurrent
+
+
+@inline
+def places_of_panel(panel, w, w_bytes, r, r_bytes, ready, ready_bytes):
+    """Where the panel's input weights, recurrent weights and ready sums (0: none) are, from where those of the first panel are.
+
+    No multiplication delays the loads of the first one, which may be the only one.
+    """
+    if panel:
+        return w + panel * w_bytes, r + panel * r_bytes, ready + panel * ready_bytes if ready else 0
+    return w, r, ready
+
+
+def panel_sums(width: Width, n_gates: int) -> Part:
+    """A kernel part that computes the pre-activations of one panel: bias + W x + R h, in this order.
+
+    It takes the number of the panel; the addresses of the first panel's bias and input weights, of its recurrent weights, and
+    of its ready sums (0: none); and both inputs with their sizes.
+    """
+    row_bytes = n_gates * width.panel_bytes
+    sums_of_inputs, with_recurrent = input_sums(width, n_gates), recurrent_sums(width, n_gates)
+
+    @inline
+    def sums_of_panel(panel, w, r, ready, x, n_x, h, n_h):
+        w, r, ready = places_of_panel(panel, w, row_bytes * (1 + n_x), r, row_bytes * n_h, ready, row_bytes)
+        return with_recurrent(sums_of_inputs(w, ready, x, n_x), r, ready, h, n_h)
+
+    return sums_of_panel
+
+
+@inline
+def panel_of_turn(index, panels, backwards):
+    """The panel that is the index-th of a step. Every other step takes the panels backwards.
+
+    What the caches have kept of a layer that is larger than they are is its end: the next step begins there.
+    """
+    return panels - 1 - index if backwards else index
+
+
+@inline
+def next_turn(record, panels, n_steps):
+    """Whether the first of a call's steps takes the panels backwards; the record is told of the first one behind them."""
+    if panels == 1:
+        return 0
+    backwards = field(record, TURN)
+    store_int(record + 8 * TURN, (backwards + n_steps) & 1)
+    return backwards
 
 
 def ready_sums(width: Width, n_gates: int) -> Part:
     """A kernel part that computes bias + W x of all panels for many steps at once, so that weights are loaded once for several.
 
-    It takes the address of the first panel's weights, the bytes from one panel's to the next, the number of panels, the inputs
-    with their size, the number of steps, and the address for the sums, [step][panel][gate][block][lane]. The bits are those
-    of `input_sums`.
+    It takes the address of the first panel's weights, the number of panels, the inputs with their size, the number of steps,
+    and the address for the sums, [step][panel][gate][block][lane]. The bits are those of `input_sums`.
     """
     vectors, itemsize, row_bytes = n_gates * width.blocks, width.itemsize, n_gates * width.panel_bytes
     n_groups = -(-vectors // 4)
@@ -91,7 +121,7 @@ def ready_sums(width: Width, n_gates: int) -> Part:
     sums_of_rows = _one_after_another(sums_of_groups)
 
     @inline
-    def make_ready(weights, panel_stride, panels, x, n_x, n_steps, ready):
+    def make_ready(weights, panels, x, n_x, n_steps, ready):
         x_stride, ready_stride = n_x * itemsize, panels * row_bytes
         for _ in range(panels):
             rows, inputs, left, begin, begin_stride = weights + row_bytes, x, n_x, weights, 0
@@ -102,7 +132,7 @@ def ready_sums(width: Width, n_gates: int) -> Part:
                 inputs += count * itemsize
                 left -= count
                 begin, begin_stride = ready, ready_stride
-            weights += panel_stride
+            weights += row_bytes * (1 + n_x)
             ready += row_bytes
 
     return make_ready

@@ -14,6 +14,8 @@ from streamrnn.kernels.panel import (
     Part,
     field,
     for_each_block,
+    next_turn,
+    panel_of_turn,
     panel_sums,
     ready_sums,
     row_copy,
@@ -49,11 +51,14 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
         h_next = h if panels == 1 else field(record, SCRATCH)  # a single panel has read all of h before it writes
         ready = field(record, READY) if n_steps > 1 else 0
         if ready:
-            make_ready(weights, panel_bytes * (1 + n_inputs + n_hidden), panels, source, n_inputs, n_steps, ready)
+            make_ready(weights, panels, source, n_inputs, n_steps, ready)
+        recurrent_weights = weights + panel_bytes * (1 + n_inputs) * panels
+        ready_bytes = panels * panel_bytes if ready else 0
+        backwards = next_turn(record, panels, n_steps)
         for step in range(n_steps):
-            at = weights
-            for panel in range(panels):
-                sums, at, ready = sums_of_panel(at, ready, source, n_inputs, h, n_hidden)
+            for index in range(panels):
+                panel = panel_of_turn(index, panels, backwards)
+                sums = sums_of_panel(panel, weights, recurrent_weights, ready, source, n_inputs, h, n_hidden)
                 each_block(sums, panel * panel_bytes, (h_next, options))
             if panels > 1:
                 copy_state(h, h_next, panels * panel_bytes)
@@ -62,6 +67,8 @@ def _build(width: Width, function: Part, *, recovers: bool) -> Kernel:
                 return STATE_NOT_FINITE
             source += itemsize * n_inputs
             target += itemsize * n_hidden
+            ready += ready_bytes
+            backwards = 1 - backwards
         return DONE
 
     return rnn

@@ -9,7 +9,7 @@ import numpy as np
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack_parts, rows
 
 _STANDARD = (SIGMOID, TANH)
 _FORMS = ("reset-after", "reset-before")
@@ -95,10 +95,10 @@ class GRU(Layer):
         recurrent = rows(self.recurrent_weights, scales)
         if self.recurrent_bias is not None:
             inner = rows(self.recurrent_bias[None], scales[2])
-            weights = pack(width, bias, inputs, inner, recurrent)
+            weights = pack_parts(width, [bias, inputs], [inner, recurrent])
         else:
-            gates = pack(width, bias[:, :2], inputs[:, :2], recurrent[:, :2])
-            weights = np.concatenate([gates, pack(width, bias[:, 2:], inputs[:, 2:], recurrent[:, 2:])])
+            gates = pack_parts(width, [bias[:, :2], inputs[:, :2]], [recurrent[:, :2]])
+            weights = np.concatenate([gates, pack_parts(width, [bias[:, 2:], inputs[:, 2:]], [recurrent[:, 2:]])])
         form = self.form.replace("-", "_")
         return Op(
             kernel=f"gru.{form}" if standard else f"gru.{form}_general",

@@ -9,7 +9,7 @@ import numpy as np
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, pack_parts, rows
 
 _STANDARD = (SIGMOID, TANH, TANH)
 
@@ -95,11 +95,8 @@ class LSTM(Layer):
         standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
         scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE, SIGMOID_SCALE]) if standard else np.ones(4)
         weights = [
-            pack(
-                width,
-                rows(self.bias, scales),
-                rows(self.input_weights, scales),
-                rows(self.recurrent_weights, scales),
+            pack_parts(
+                width, [rows(self.bias, scales), rows(self.input_weights, scales)], [rows(self.recurrent_weights, scales)]
             )
         ]
         if self.projection is not None:

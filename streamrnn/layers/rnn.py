@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from streamrnn.activation import RELU, TANH, Activation
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import TANH_SCALE, Op, Width, pack, rows
+from streamrnn.packing import TANH_SCALE, Op, Width, pack_parts, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +72,8 @@ class RNN(Layer):
             input_size=self.input_size,
             output_size=self.output_size,
             hidden_size=self.hidden_size,
-            weights=pack(
-                width,
-                rows(self.bias, scale),
-                rows(self.input_weights, scale),
-                rows(self.recurrent_weights, scale),
+            weights=pack_parts(
+                width, [rows(self.bias, scale), rows(self.input_weights, scale)], [rows(self.recurrent_weights, scale)]
             ),
             state=self.states,
             scratch=1,

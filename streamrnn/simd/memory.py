@@ -215,11 +215,11 @@ def multiply_steps(group: range, vectors: int, n_steps: int, dtype: type, lanes:
 def multiply_streams(sections: Sequence[tuple[Sequence[int], Sequence[int]]], n_streams: int, dtype: type, lanes: int) -> Any:
     """A kernel part that sums a packed panel for several streams, whose inputs lie wherever they are.
 
-    Each weight is loaded once for all streams. `sections` are the two parts of the panel, one behind the other: which of a
-    stream's sums begin with the vectors that come first (biases), and to which ones the rows behind them are added, times an
-    input each. The part takes the address of the panel; for each section the address of a list of addresses, one per stream,
-    what is to be added to them to get those of the inputs, and how many inputs; and the address for the sums
-    [stream][sum][lane]. The order of rounding is that of `multiply_panel`.
+    Each weight is loaded once for all streams. `sections` are the two parts of the panel: which of a stream's sums begin with
+    the vectors that come first (biases), and to which ones the rows behind them are added, times an input each. The part takes
+    for each section its address, that of a list of addresses, one per stream, what is to be added to them to get those of the
+    inputs, and how many inputs; and the address for the sums [stream][sum][lane]. The order of rounding is that of
+    `multiply_panel`.
     """
     vec = Vec(numba_type(dtype), lanes)
     kind, n_bytes, streams = llvm_type(vec), _bytes(vec), range(n_streams)
@@ -227,37 +227,37 @@ def multiply_streams(sections: Sequence[tuple[Sequence[int], Sequence[int]]], n_
     @intrinsic
     def multiply(
         typingctx: Any,
-        panel: types.Type,
+        first_at: types.Type,
         first_list: types.Type,
         first_offset: types.Type,
         first_count: types.Type,
+        second_at: types.Type,
         second_list: types.Type,
         second_offset: types.Type,
         second_count: types.Type,
         results: types.Type,
     ) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            at, end = args[0], args[7]
+            end = args[8]
             sums: dict[tuple[int, int], ir.Value] = {}
-            for (begins, places), (addresses, offset, count) in zip(sections, (args[1:4], args[4:7]), strict=True):
+            for (begins, places), (at, addresses, offset, count) in zip(sections, (args[:4], args[4:8]), strict=True):
                 for index, place in enumerate(begins):
                     bias = _load(builder, builder.add(at, _INT(index * n_bytes)), kind)
                     sums.update({(stream, place): bias for stream in streams})
-                at = builder.add(at, _INT(len(begins) * n_bytes))
+                rows = builder.add(at, _INT(len(begins) * n_bytes))
                 row_bytes, where = len(places) * n_bytes, [(stream, place) for stream in streams for place in places]
                 inputs = [
                     builder.add(builder.load(_pointer(builder, builder.add(addresses, _INT(8 * stream)), _INT)), offset)
                     for stream in streams
                 ]
-                found = _multiply(builder, vec, [sums[key] for key in where], at, row_bytes, inputs, count)
+                found = _multiply(builder, vec, [sums[key] for key in where], rows, row_bytes, inputs, count)
                 sums.update(zip(where, found, strict=True))
-                at = builder.add(at, builder.mul(count, _INT(row_bytes)))
             for index, key in enumerate(sorted(sums)):
                 place = _pointer(builder, builder.add(end, _INT(index * n_bytes)), kind)
                 builder.store(sums[key], place).align = 4
             return context.get_dummy_value()
 
-        return signature(types.void, *[types.int64] * 8), codegen
+        return signature(types.void, *[types.int64] * 9), codegen
 
     return multiply
 

@@ -55,8 +55,10 @@ def conv1d(width: Width) -> Kernel:
             for tap in range(taps - 1):
                 copy_row(before + stream * stride + tap * step_bytes, past + tap * dilation * step_bytes, n_inputs)
         for panel in range(panels):
-            over_streams(at, (befores, 0, n_before), (inputs, 0, n_inputs), n_streams, sums, panel * panel_bytes, (y, stride))
-            at += panel_bytes * (1 + n_before + n_inputs)
+            now = at + panel_bytes * (1 + n_before)
+            places = (befores, 0, n_before), (inputs, 0, n_inputs)
+            over_streams((at, now), *places, n_streams, sums, panel * panel_bytes, (y, stride))
+            at = now + panel_bytes * n_inputs
         for stream in range(n_streams):
             past, x, room = load_int(rows + 8 * stream) + past_at, source + stream * step_bytes, y + stream * stride
             copy_row(target, room, n_outputs)

@@ -48,13 +48,15 @@ def _reset_after(width: Width, gate: Part, candidate: Part) -> Kernel:
     def gru(record, source, target, n_streams):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         options, stride, h_next = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
-        at, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        r = w + 3 * panel_bytes * (1 + n_inputs) * panels
         inputs = rows + LIST_BYTES
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
         x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (rows, h_at, h_next, stride, options)
         for panel in range(panels):
-            over_streams(at, x, h, n_streams, room, panel * panel_bytes, memory)
-            at += panel_bytes * (4 + 3 * n_inputs + 3 * n_hidden)
+            over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
+            w += 3 * panel_bytes * (1 + n_inputs)
+            r += panel_bytes * (1 + 3 * n_hidden)
         for stream in range(n_streams):
             state = load_int(rows + 8 * stream) + h_at
             copy_state(state, h_next + stream * stride, panels * panel_bytes)
@@ -90,18 +92,20 @@ def _reset_before(width: Width, gate: Part, candidate: Part) -> Kernel:
     def gru(record, source, target, n_streams):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         options, stride, reset_h = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
-        at, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
         inputs, resets, z = rows + LIST_BYTES, rows + 2 * LIST_BYTES, reset_h + POOL_TILE * stride
-        panel_of_candidate = panel_bytes * (1 + n_inputs + n_hidden)
+        w_bytes, r_bytes = panel_bytes * (1 + n_inputs), panel_bytes * n_hidden
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
         list_rows(resets, reset_h, stride, n_streams)
         x, memory = (inputs, 0, n_inputs), (rows, h_at, reset_h, z, stride, options)
+        r = w + 2 * w_bytes * panels
         for panel in range(panels):
-            gates_of_streams(at, x, (rows, h_at, n_hidden), n_streams, room, panel * panel_bytes, memory)
-            at += 2 * panel_of_candidate
+            gates_of_streams((w, r), x, (rows, h_at, n_hidden), n_streams, room, panel * panel_bytes, memory)
+            w, r = w + 2 * w_bytes, r + 2 * r_bytes
+        w, r = r, r + w_bytes * panels
         for panel in range(panels):
-            candidates_of_streams(at, x, (resets, 0, n_hidden), n_streams, room, panel * panel_bytes, memory)
-            at += panel_of_candidate
+            candidates_of_streams((w, r), x, (resets, 0, n_hidden), n_streams, room, panel * panel_bytes, memory)
+            w, r = w + w_bytes, r + r_bytes
         for stream in range(n_streams):
             if not copy_row(target, load_int(rows + 8 * stream) + h_at, n_hidden):
                 return STATE_NOT_FINITE

@@ -40,18 +40,20 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
     def lstm(record, source, target, n_streams):
         n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
         n_hidden, options, stride = field(record, HIDDEN), field(record, CONSTANTS), field(record, STRIDE)
-        at, room, m = field(record, WEIGHTS), field(record, READY), field(record, SCRATCH)
+        w, room, m = field(record, WEIGHTS), field(record, READY), field(record, SCRATCH)
         rows, h_at = field(record, ROWS), field(record, STATE)
+        r = w + 4 * panel_bytes * (1 + n_inputs) * panels
         inputs, c_at = rows + LIST_BYTES, h_at + stride
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
         x, h = (inputs, 0, n_inputs), (rows, h_at, n_outputs)
         memory = (rows, c_at, m, stride, options, panels * panel_bytes)
         for panel in range(panels):
-            over_streams(at, x, h, n_streams, room, panel * panel_bytes, memory)
-            at += 4 * panel_bytes * (1 + n_inputs + n_outputs)
+            over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
+            w += 4 * panel_bytes * (1 + n_inputs)
+            r += 4 * panel_bytes * n_outputs
         if projected:
             list_rows(inputs, m, stride, n_streams)
-            project(at, (inputs, 0, n_hidden), (rows, h_at, 0), n_outputs, n_streams, room)
+            project(r, (inputs, 0, n_hidden), (rows, h_at, 0), n_outputs, n_streams, room)
         for stream in range(n_streams):
             state = load_int(rows + 8 * stream)
             if not projected:
@@ -89,7 +91,7 @@ def _projection(width: Width) -> Part:
         rows, h_at, _ = h
         _, _, n_hidden = m
         for offset in range(0, n_outputs * itemsize, panel_bytes):
-            over_streams(at, m, h, n_streams, room, offset, (rows, h_at))
+            over_streams((at, at), m, h, n_streams, room, offset, (rows, h_at))
             at += panel_bytes * (1 + n_hidden)
 
     return project

@@ -34,8 +34,8 @@ def list_rows(at, first, stride, n):
 def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
     """A kernel part that sums one panel for n streams, and calls `cell(sums, stream, offset, memory)` for each of them.
 
-    It takes the address of the panel; for each section the list of addresses, what is to be added to them, and the number of
-    inputs; n; the address of room for the sums of eight streams; `offset` and `memory`, which are passed on.
+    It takes the addresses of the panel's two sections; for each the list of addresses, what is to be added to them, and the
+    number of inputs; n; the address of room for the sums of eight streams; `offset` and `memory`, which are passed on.
     """
     lanes, dtype, vectors = width.lanes, width.dtype, len({place for begins, _ in sections for place in begins})
     stream_bytes = vectors * width.vector_bytes
@@ -43,10 +43,10 @@ def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
     sums_of = _as_many_as_fit(width, sections, sorted({at_once, -(-at_once // 2), 1}, reverse=True))
 
     @inline
-    def over_streams(at, first, second, n, room, offset, memory):
+    def over_streams(weights, first, second, n, room, offset, memory):
         begin = 0
         while begin < n:
-            count = sums_of(at, first, second, begin, n, room)
+            count = sums_of(weights, first, second, begin, n, room)
             for index in range(count):
                 cell(load_tuple(room + index * stream_bytes, dtype, lanes, vectors), begin + index, offset, memory)
             begin += count
@@ -60,10 +60,11 @@ def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> P
     multiply = multiply_streams(sections, size, width.dtype, width.lanes)
 
     @inline
-    def sums_of_size(at, first, second, begin, n, room):
+    def sums_of_size(weights, first, second, begin, n, room):
+        w, r = weights
         xs, x_offset, n_x = first
         hs, h_offset, n_h = second
-        multiply(at, xs + 8 * begin, x_offset, n_x, hs + 8 * begin, h_offset, n_h, room)
+        multiply(w, xs + 8 * begin, x_offset, n_x, r, hs + 8 * begin, h_offset, n_h, room)
         return size
 
     if not smaller:
@@ -71,9 +72,9 @@ def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> P
     otherwise = _as_many_as_fit(width, sections, smaller)
 
     @inline
-    def sums_of(at, first, second, begin, n, room):
+    def sums_of(weights, first, second, begin, n, room):
         if n - begin >= size:
-            return sums_of_size(at, first, second, begin, n, room)
-        return otherwise(at, first, second, begin, n, room)
+            return sums_of_size(weights, first, second, begin, n, room)
+        return otherwise(weights, first, second, begin, n, room)
 
     return sums_of

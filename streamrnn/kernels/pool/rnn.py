@@ -37,13 +37,15 @@ def _build(width: Width, function: Part) -> Kernel:
     def rnn(record, source, target, n_streams):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         options, stride, h_next = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
-        at, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        r = w + panel_bytes * (1 + n_inputs) * panels
         inputs = rows + LIST_BYTES
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
         x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (h_next, stride, options)
         for panel in range(panels):
-            over_streams(at, x, h, n_streams, room, panel * panel_bytes, memory)
-            at += panel_bytes * (1 + n_inputs + n_hidden)
+            over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
+            w += panel_bytes * (1 + n_inputs)
+            r += panel_bytes * n_hidden
         for stream in range(n_streams):
             state = load_int(rows + 8 * stream) + h_at
             copy_state(state, h_next + stream * stride, panels * panel_bytes)
