@@ -9,10 +9,12 @@ _POOL, _PEAK = "streamrnn pool", "peak"
 
 #: Columns beside the pool's: a header, and the contender that stands there.
 _OTHERS = {
+    "two threads": "streamrnn pool on two threads",
     "a third of it": "streamrnn third of the pool",
     "loop of streams": "streamrnn loop of streams",
     "onnxruntime": "onnxruntime batch",
     "torch": "torch batch",
+    "NumPy": "NumPy batch",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks import with_onnxruntime, with_streamrnn, with_torch
+from benchmarks import with_numpy, with_onnxruntime, with_streamrnn, with_torch
 from benchmarks.contender import Contender, missing
 from benchmarks.crowd import Crowd
 from benchmarks.peak import peak
@@ -15,9 +15,11 @@ from streamrnn import Stream
 
 CONTENDERS: dict[str, Any] = {
     "streamrnn pool": with_streamrnn.pool,
+    "streamrnn pool on two threads": with_streamrnn.pool_on_two_threads,
     "streamrnn loop of streams": with_streamrnn.loop_of_streams,
     "onnxruntime batch": with_onnxruntime.batch,
     "torch batch": with_torch.batch,
+    "NumPy batch": with_numpy.batch,
 }
 UNCHECKED: dict[str, Any] = {
     "streamrnn third of the pool": with_streamrnn.third_of_pool,

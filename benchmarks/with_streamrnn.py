@@ -44,10 +44,10 @@ def chunk(case: Case, model: Model, n_steps: int) -> Contender:
     return Contender(lambda: stream.process(x)[-1], n_steps)
 
 
-def pool(crowd: Crowd, model: Model) -> Contender:
+def pool(crowd: Crowd, model: Model, threads: int = 1) -> Contender:
     """A tick of all streams of a pool."""
-    x = crowd.inputs()
-    y, streams = np.zeros((crowd.n_streams, crowd.case.hidden), np.float32), StreamPool(model, crowd.n_streams)
+    x, streams = crowd.inputs(), StreamPool(model, crowd.n_streams, threads=threads)
+    y = np.zeros((crowd.n_streams, crowd.case.hidden), np.float32)
     slots = np.array([streams.open() for _ in range(crowd.n_streams)])
 
     def run() -> object:
@@ -56,6 +56,11 @@ def pool(crowd: Crowd, model: Model) -> Contender:
         return y
 
     return Contender(run, crowd.n_ticks * crowd.n_streams)
+
+
+def pool_on_two_threads(crowd: Crowd, model: Model) -> Contender:
+    """The same, shared by two threads where the pool finds that worth it."""
+    return pool(crowd, model, threads=2)
 
 
 def third_of_pool(crowd: Crowd, model: Model) -> Contender:

@@ -42,17 +42,30 @@ class Room(NamedTuple):
     states   (n_places, any), a row for each stream
     marks    (n_places,), whether it is open
     chosen   (n_places,), for the numbers of a call's streams
-    backup   as large as the states
-    table    streamrnn/record.py
-    address  the table's
+    backup   (n_places, any), for their states before the call
+    tables   (n_threads, any), one for each thread (streamrnn/record.py)
+    addresses  of the tables
     """
 
     states: Array
     marks: NDArray[np.int64]
     chosen: NDArray[np.int64]
     backup: Array
-    table: NDArray[np.int64]
-    address: int
+    tables: NDArray[np.int64]
+    addresses: list[int]
+
+
+class Bench:
+    """What a thread works with while it takes streams of a pool through the ops: nothing that outlasts a call."""
+
+    def __init__(self, plan: PoolPlan) -> None:
+        ops = list(zip(plan.ops, plan.strides, strict=True))
+        self.scratch = [aligned(plan.tile * stride * _n_scratch(op), plan.dtype) for op, stride in ops]
+        self.ready = [aligned(_ready_size(plan, index), plan.dtype) for index in range(len(plan.ops))]
+        self.tile_rows = np.zeros(3 * plan.tile, np.int64)
+        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
+        self.slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
+        self.reads = list(places_read(plan, self.slots))
 
 
 class PoolMemory:
@@ -62,7 +75,7 @@ class PoolMemory:
     a row of its states, (any,), in the order of a snapshot; `initial` is the row of a new stream.
     """
 
-    def __init__(self, plan: PoolPlan, n_places: int) -> None:
+    def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
         self.plan = plan
         self._row = self._row_size(plan)
         places = [place for at, initial in self._vectors() for place in range(at, at + initial.size)]
@@ -70,12 +83,7 @@ class PoolMemory:
         self.initial = np.zeros(self._row, plan.dtype)
         for at, initial in self._vectors():
             self.initial[at : at + initial.size] = initial
-        self._scratch = [aligned(plan.tile * stride * _n_scratch(op), plan.dtype) for op, stride in self._ops()]
-        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
-        self._ready = [aligned(self._ready_size(index), plan.dtype) for index in range(len(plan.ops))]
-        self._tile_rows = np.zeros(3 * plan.tile, np.int64)
-        self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
-        self._reads = list(places_read(plan, self._slots))
+        self._benches = [Bench(plan) for _ in range(n_threads)]
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
         self.room = self._room_for(n_places)
 
@@ -87,26 +95,27 @@ class PoolMemory:
 
     def _room_for(self, n_places: int) -> Room:
         size, dtype = n_places * self._row, self.plan.dtype
-        states, backup = aligned(size, dtype).reshape(n_places, self._row), aligned(size, dtype)
+        states, backup = (aligned(size, dtype).reshape(n_places, self._row) for _ in range(2))
         marks, chosen = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
-        table = np.zeros(POOL_HEADER_FIELDS + RECORD_FIELDS * len(self.plan.ops), np.int64)
-        header = {
-            N_OPS: len(self.plan.ops),
-            TILE: self.plan.tile,
-            SLOTS: self._slots.ctypes.data,
-            STATE_BLOCK: states.ctypes.data,
-            BACKUP: backup.ctypes.data,
-            STATE_BYTES: self._row * states.itemsize,
-            N_INPUTS: self.plan.input_size,
-            CHOSEN: chosen.ctypes.data,
-            N_PLACES: n_places,
-            MARKS: marks.ctypes.data,
-            TILE_ROWS: self._tile_rows.ctypes.data,
-        }
-        for position, value in header.items():
-            table[position] = value
-        self._fill_records(table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS))
-        return Room(states, marks, chosen, backup, table, int(table.ctypes.data))
+        tables = np.zeros((len(self._benches), POOL_HEADER_FIELDS + RECORD_FIELDS * len(self.plan.ops)), np.int64)
+        for table, bench in zip(tables, self._benches, strict=True):
+            header = {
+                N_OPS: len(self.plan.ops),
+                TILE: self.plan.tile,
+                SLOTS: bench.slots.ctypes.data,
+                STATE_BLOCK: states.ctypes.data,
+                BACKUP: backup.ctypes.data,
+                STATE_BYTES: self._row * states.itemsize,
+                N_INPUTS: self.plan.input_size,
+                CHOSEN: chosen.ctypes.data,
+                N_PLACES: n_places,
+                MARKS: marks.ctypes.data,
+                TILE_ROWS: bench.tile_rows.ctypes.data,
+            }
+            for position, value in header.items():
+                table[position] = value
+            self._fill_records(table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS), bench)
+        return Room(states, marks, chosen, backup, tables, [table.ctypes.data for table in tables])
 
     @contextmanager
     def unchanged_by_errors(self, chosen: NDArray[np.int64]) -> Iterator[None]:
@@ -135,21 +144,16 @@ class PoolMemory:
         lines = sum(stride * len(op.state) for op, stride in self._ops()) // line
         return (lines | 1) * line
 
-    def _ready_size(self, index: int) -> int:
-        """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel does at once."""
-        op, width = self.plan.ops[index], self.plan.widths[index]
-        return _MOST_AT_ONCE * (op.gates + 1) * width.units if op.state else self.plan.ready_sizes[index]
-
-    def _fill_records(self, records: NDArray[np.int64]) -> None:
+    def _fill_records(self, records: NDArray[np.int64], bench: Bench) -> None:
         state, itemsize = 0, np.dtype(self.plan.dtype).itemsize
         for index, (op, stride) in enumerate(self._ops()):
             memory = {
                 STATE: state,
-                SCRATCH: self._scratch[index].ctypes.data,
+                SCRATCH: bench.scratch[index].ctypes.data,
                 TABLE: self._tables[index].ctypes.data,
-                READS: self._reads[index].ctypes.data,
-                READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
-                ROWS: self._tile_rows.ctypes.data,
+                READS: bench.reads[index].ctypes.data,
+                READY: bench.ready[index].ctypes.data if bench.ready[index].size else 0,
+                ROWS: bench.tile_rows.ctypes.data,
             }
             fill_record(records[index], self.plan, index, memory)
             state += stride * len(op.state) * itemsize
@@ -158,3 +162,9 @@ class PoolMemory:
 def _n_scratch(op: Op) -> int:
     """Scratch vectors of an op for each stream of a tile: a convolution needs one more than for a single stream."""
     return op.scratch + 1 if op.state else op.scratch
+
+
+def _ready_size(plan: PoolPlan, index: int) -> int:
+    """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel does at once."""
+    op, width = plan.ops[index], plan.widths[index]
+    return _MOST_AT_ONCE * (op.gates + 1) * width.units if op.state else plan.ready_sizes[index]

@@ -39,12 +39,37 @@ N_INPUTS: Final = 7  # values of a step's input
 HEADER_FIELDS: Final = 8
 
 # What else the header of a pool has. Its STATE_BLOCK, BACKUP and STATE_BYTES are those of the first of its streams.
-N_CHOSEN: Final = 8  # streams of the call
+N_CHOSEN: Final = 8  # streams of the call: so many rows has each step
 CHOSEN: Final = 9  # address of their numbers
 N_PLACES: Final = 10  # streams for which there is room
 MARKS: Final = 11  # address of a mark for each of them
 TILE_ROWS: Final = 12  # what the records have as ROWS
-POOL_HEADER_FIELDS: Final = 13
+BEGIN: Final = 13  # the first of the call's streams that are to advance
+END: Final = 14  # the first behind them
+POOL_HEADER_FIELDS: Final = 15
+
+# The record of a crew: what threads share that take parts of a pool's call.
+AT_WORK: Final = 0  # helpers that may be taking parts
+STOP: Final = 8  # not 0 once the helpers are to end; on another cache line, as what follows
+DRIVER: Final = 9  # address of the pool's driver
+TABLES: Final = 10  # address of the members' plan headers, the caller's first
+TABLE_BYTES: Final = 11  # from one of them to the next
+X_ROWS: Final = 12  # address of the call's inputs
+Y_ROWS: Final = 13  # and of its outputs
+N_STEPS: Final = 14  # that it takes
+N_STREAMS: Final = 15  # of the call
+PART_STREAMS: Final = 16  # of a part
+N_PARTS: Final = 17
+LEFT: Final = 18  # address, for each member, of how many parts of its share nobody has taken; below 0 where one was looked for
+ANSWERS: Final = 19  # address of what the driver answers to each part
+N_HELPERS: Final = 20
+SEMAPHORES: Final = 21  # address of one for each helper
+WAIT: Final = 22  # addresses of the C library's functions: to wait for a semaphore
+POST: Final = 23  # to let a waiter go on
+SLEEP: Final = 24  # and to sleep so many microseconds
+CREW_FIELDS: Final = 25
+LEFT_BYTES: Final = 64  # from one to the next
+SEMAPHORE_BYTES: Final = 64
 
 #: Streams of a pool that pass through all ops before the next ones follow.
 POOL_TILE: Final = 96

@@ -81,7 +81,7 @@ def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
             with undisturbed():
                 Stream(model)
                 if pools:
-                    StreamPool(model, 1)
+                    StreamPool(model, 1, threads=2)
             advance()
     return store.asked_for()
 

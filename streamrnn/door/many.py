@@ -8,14 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.door.compiled import data_reader
+from streamrnn.door.crew import PART, Crew
 from streamrnn.door.plain import UNINTERRUPTED_BYTES, described, numbers_of
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
 from streamrnn.packing import Array
 from streamrnn.pool_memory import PoolMemory
-from streamrnn.record import DONE, INPUT_NOT_FINITE, N_CHOSEN, NO_SUCH_ENTRY, OPEN
+from streamrnn.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_CHOSEN, NO_SUCH_ENTRY, OPEN
 
 _ADDRESS = ctypes.c_int64
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
+
+#: Bytes of weights, counted for each stream and step, from which a call is shared: some 80 µs (benchmarks/test_pool.py).
+SHARED_BYTES = 30_000_000
 
 Numbers = NDArray[np.int64]
 
@@ -23,11 +27,13 @@ Numbers = NDArray[np.int64]
 class PoolDoor:
     """The way into the memory of a pool, for one caller at a time.
 
-    memory  of a plan with sizes I and O
+    memory     of a plan with sizes I and O
+    n_threads  that take part in a call which is worth it; the memory has a table for each
     """
 
-    def __init__(self, memory: PoolMemory) -> None:
+    def __init__(self, memory: PoolMemory, n_threads: int = 1) -> None:
         self._memory = memory
+        self._crew = Crew(memory, n_threads - 1) if n_threads > 1 else None
         self._advance = _RELEASES_GIL(memory.plan.driver)
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
@@ -118,12 +124,15 @@ class PoolDoor:
 
     def _status(self, call: str, numbers: Numbers, x: Array, y: Array) -> int:
         """What the driver answers. It reads the pool's own copy of the numbers, which no other thread can change."""
-        room, n = self._memory.room, len(numbers)
+        room, n, n_steps = self._memory.room, len(numbers), len(x)
         if n > len(room.chosen):
             self.check_open(call, numbers)
         room.chosen[:n] = numbers
-        room.table[N_CHOSEN] = n
-        return int(self._advance(room.address, self._data_of(x), self._data_of(y), len(x)))
+        if self._crew and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES:
+            return self._crew.share(n, self._data_of(x), self._data_of(y), n_steps)
+        table = room.tables[0]
+        table[N_CHOSEN], table[BEGIN], table[END] = n, 0, n
+        return int(self._advance(room.addresses[0], self._data_of(x), self._data_of(y), n_steps))
 
     def _explain(self, call: str, status: int, numbers: Numbers, x: Array, begin: int) -> None:
         """Raise what the driver found."""

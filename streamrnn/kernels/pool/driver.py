@@ -10,9 +10,11 @@ from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_cop
 from streamrnn.packing import Width
 from streamrnn.record import (
     BACKUP,
+    BEGIN,
     CALLED,
     CHOSEN,
     DONE,
+    END,
     INPUT_NOT_FINITE,
     INPUT_SLOT,
     KERNEL,
@@ -39,36 +41,36 @@ from streamrnn.simd.memory import load_int, store_int
 
 
 @inline
-def _all_open_and_distinct(pool):
-    """Whether the numbers of the call are those of open streams, each once. A mark says which have been seen."""
+def all_open_and_distinct(pool):
+    """Whether the numbers are those of open streams, each once. A mark says which have been seen."""
     chosen, marks, n_places = field(pool, CHOSEN), field(pool, MARKS), field(pool, N_PLACES)
-    n_seen, n_chosen = 0, field(pool, N_CHOSEN)
-    while n_seen < n_chosen:
-        number = load_int(chosen + 8 * n_seen)
+    seen_to, end = field(pool, BEGIN), field(pool, END)
+    while seen_to < end:
+        number = load_int(chosen + 8 * seen_to)
         if number < 0 or number >= n_places or load_int(marks + 8 * number) != OPEN:
             break
         store_int(marks + 8 * number, CALLED)
-        n_seen += 1
-    for index in range(n_seen):
+        seen_to += 1
+    for index in range(field(pool, BEGIN), seen_to):
         store_int(marks + 8 * load_int(chosen + 8 * index), OPEN)
-    return n_seen == n_chosen
+    return seen_to == end
 
 
-def _copies(width: Width) -> tuple[Part, Part]:
-    """Kernel parts that copy the states of the call's streams aside, and back."""
+def state_copies(width: Width) -> tuple[Part, Part]:
+    """Kernel parts that copy the states of the streams that are to advance aside, and back."""
     copy = whole_copy(width)
 
     @inline
     def keep(pool):
         backup, n_bytes = field(pool, BACKUP), field(pool, STATE_BYTES)
-        for index in range(field(pool, N_CHOSEN)):
+        for index in range(field(pool, BEGIN), field(pool, END)):
             number = load_int(field(pool, CHOSEN) + 8 * index)
             copy(backup + index * n_bytes, field(pool, STATE_BLOCK) + number * n_bytes, n_bytes)
 
     @inline
     def put_back(pool):
         backup, n_bytes = field(pool, BACKUP), field(pool, STATE_BYTES)
-        for index in range(field(pool, N_CHOSEN)):
+        for index in range(field(pool, BEGIN), field(pool, END)):
             number = load_int(field(pool, CHOSEN) + 8 * index)
             copy(field(pool, STATE_BLOCK) + number * n_bytes, backup + index * n_bytes, n_bytes)
 
@@ -91,10 +93,12 @@ def _through_all_ops(pool, n_streams):
 def run(width: Width) -> Kernel:
     """Takes `n_steps` rows for each stream of the call, [step][stream][value], from address x to address y.
 
+    The streams from BEGIN to END advance; the others may be on their way in other threads.
+
     Returns DONE, or why nothing has moved (streamrnn/record.py).
     """
     itemsize, all_finite = width.itemsize, finite_check(width)
-    keep, put_back = _copies(width)
+    keep, put_back = state_copies(width)
 
     def driver(pool, x, y, n_steps):
         n_chosen, n_inputs, slots = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, SLOTS)
@@ -102,14 +106,15 @@ def run(width: Width) -> Kernel:
         tile, rows = field(pool, TILE), field(pool, TILE_ROWS)
         last = pool + 8 * (POOL_HEADER_FIELDS + RECORD_FIELDS * (field(pool, N_OPS) - 1))
         x_stride, y_stride = itemsize * n_inputs, itemsize * field(last, OUTPUTS)
-        if not _all_open_and_distinct(pool):
+        if not all_open_and_distinct(pool):
             return NO_SUCH_STREAM
-        if not all_finite(x, n_steps * n_chosen * n_inputs):
-            return INPUT_NOT_FINITE
+        begin, end = field(pool, BEGIN), field(pool, END)
+        for step in range(n_steps):
+            if not all_finite(x + (step * n_chosen + begin) * x_stride, (end - begin) * n_inputs):
+                return INPUT_NOT_FINITE
         keep(pool)
-        begin = 0
-        while begin < n_chosen:
-            left = n_chosen - begin
+        while begin < end:
+            left = end - begin
             n_now = tile if tile < left else left  # not min, whose error path LLVM does not see through here
             for index in range(n_now):
                 store_int(rows + 8 * index, state + n_bytes * load_int(chosen + 8 * (begin + index)))

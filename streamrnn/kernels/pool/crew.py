@@ -1,0 +1,141 @@
+"""How several threads share a call of a pool: two functions over the record of a crew (streamrnn/record.py).
+
+The streams of a call are cut into parts. Each member, the caller being one, has a share of them, the same ones at every tick,
+so that the states stay in its core's caches; who is done takes of the others' shares. A helper sleeps until it is called, and
+one that comes late finds no part left: nobody waits for a thread whose core is busy with something else.
+"""
+
+from streamrnn.kernels.driver import call_kernel
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Kernel, field
+from streamrnn.kernels.pool.driver import all_open_and_distinct, state_copies
+from streamrnn.packing import Width
+from streamrnn.record import (
+    ANSWERS,
+    AT_WORK,
+    BEGIN,
+    DONE,
+    DRIVER,
+    END,
+    INPUT_NOT_FINITE,
+    LEFT,
+    LEFT_BYTES,
+    N_CHOSEN,
+    N_HELPERS,
+    N_PARTS,
+    N_STEPS,
+    N_STREAMS,
+    NO_SUCH_STREAM,
+    PART_STREAMS,
+    POST,
+    SEMAPHORE_BYTES,
+    SEMAPHORES,
+    SLEEP,
+    STOP,
+    TABLE_BYTES,
+    TABLES,
+    WAIT,
+    X_ROWS,
+    Y_ROWS,
+)
+from streamrnn.simd.memory import load_int, store_int
+from streamrnn.simd.shared import add_shared, call_with, load_shared, store_shared
+
+#: Looks at the helpers before the caller sleeps: some 20 µs, as long as a part lasts.
+_LOOKS = 20_000
+_NAP = 20  # microseconds
+
+
+@inline
+def _set_range(crew, table, begin, end):
+    """Say in a table which of the call's streams are to advance."""
+    store_int(table + 8 * N_CHOSEN, field(crew, N_STREAMS))
+    store_int(table + 8 * BEGIN, begin)
+    store_int(table + 8 * END, end)
+
+
+@inline
+def _set_part(crew, table, part):
+    begin, n_streams = part * field(crew, PART_STREAMS), field(crew, N_STREAMS)
+    end = begin + field(crew, PART_STREAMS)
+    _set_range(crew, table, begin, end if end < n_streams else n_streams)
+
+
+@inline
+def _first_of(crew, share):
+    """The first part of a share."""
+    return share * field(crew, N_PARTS) // (field(crew, N_HELPERS) + 1)
+
+
+@inline
+def _take_parts(crew, member):
+    """Advance one part after the other, as long as there are any. The member's table is its own."""
+    table, n_shares = field(crew, TABLES) + member * field(crew, TABLE_BYTES), field(crew, N_HELPERS) + 1
+    for turn in range(n_shares):
+        share = member + turn if member + turn < n_shares else member + turn - n_shares
+        while True:
+            left = add_shared(field(crew, LEFT) + share * LEFT_BYTES, -1)
+            if left <= 0:
+                break
+            part = _first_of(crew, share) + left - 1
+            _set_part(crew, table, part)
+            answer = call_kernel(field(crew, DRIVER), table, field(crew, X_ROWS), field(crew, Y_ROWS), field(crew, N_STEPS))
+            store_int(field(crew, ANSWERS) + 8 * part, answer)
+
+
+@inline
+def _verdict(crew):
+    """What one driver would answer to the whole call: what it finds before anything moves, else the first failure."""
+    found, answers = DONE, field(crew, ANSWERS)
+    for part in range(field(crew, N_PARTS)):
+        answer = load_int(answers + 8 * part)
+        if answer == NO_SUCH_STREAM or (answer == INPUT_NOT_FINITE and found != NO_SUCH_STREAM) or found == DONE:
+            found = answer
+    return found
+
+
+def serve(width: Width) -> Kernel:
+    """What a helper does until it is stopped: waits to be called, and takes parts. It is given the record and its number."""
+
+    def helper(crew, member, _, __):
+        semaphore = field(crew, SEMAPHORES) + (member - 1) * SEMAPHORE_BYTES
+        while True:
+            call_with(field(crew, WAIT), semaphore)
+            if load_shared(crew + 8 * STOP):
+                return DONE
+            add_shared(crew + 8 * AT_WORK, 1)
+            _take_parts(crew, member)
+            add_shared(crew + 8 * AT_WORK, -1)
+
+    return helper
+
+
+def share(width: Width) -> Kernel:
+    """What a caller does. Returns what the driver would to the whole call; where a part failed, the others are undone."""
+    _, put_back = state_copies(width)
+
+    def caller(crew, _, __, ___):
+        table, n_parts = field(crew, TABLES), field(crew, N_PARTS)
+        _set_range(crew, table, 0, field(crew, N_STREAMS))
+        if not all_open_and_distinct(table):
+            return NO_SUCH_STREAM
+        for share in range(field(crew, N_HELPERS) + 1):
+            store_shared(field(crew, LEFT) + share * LEFT_BYTES, _first_of(crew, share + 1) - _first_of(crew, share))
+        for helper in range(field(crew, N_HELPERS)):
+            if helper < n_parts - 1:
+                call_with(field(crew, POST), field(crew, SEMAPHORES) + helper * SEMAPHORE_BYTES)
+        _take_parts(crew, 0)
+        looks = 0
+        while load_shared(crew + 8 * AT_WORK) != 0:
+            looks += 1
+            if looks > _LOOKS:  # a helper has lost its core: leave it this one
+                call_with(field(crew, SLEEP), _NAP)
+        verdict = _verdict(crew)
+        if verdict != DONE:
+            for part in range(n_parts):
+                if load_int(field(crew, ANSWERS) + 8 * part) == DONE:
+                    _set_part(crew, table, part)
+                    put_back(table)
+        return verdict
+
+    return caller
