@@ -1,0 +1,156 @@
+"""`Residents`: the streams of a pool that are in memory, of the many more that its store holds."""
+
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.door.many import stream_numbers
+from streamrnn.errors import InputError, StoreError
+from streamrnn.packing import Array
+from streamrnn.places import Numbers, Places, check_distinct
+from streamrnn.pool_memory import PoolMemory
+from streamrnn.state_store import Key, StateStore, check_kinds
+
+_PART = 16  # of the capacity goes to the store at once, so that a transaction is worth its while
+_AT_ONCE = 1024  # states that are copied on their way
+
+
+class Residents(Places):
+    """Places whose memory does not grow: streams that have a key go to the store and come back, least recently used first.
+
+    A place remembers the call that has last named it, whether it has changed since it was saved, and whether the store knows
+    its key. A stream without a key stays.
+    """
+
+    def __init__(self, memory: PoolMemory, store: StateStore, fingerprint: str) -> None:
+        super().__init__(memory)
+        store.lend(self, fingerprint)
+        self._store = store
+        dtype: np.dtype[Any] = np.dtype(memory.plan.dtype)
+        self._stored = dtype.newbyteorder("<")
+        self._call = 0
+        self._last = np.zeros(self.capacity, np.int64)
+        self._named, self._changed, self._saved = (np.zeros(self.capacity, bool) for _ in range(3))
+
+    def begin(self, key: Hashable | None) -> int:
+        """The slot of a stream by its key, or of a new one without. Raises InputError where no place can be had."""
+        self._call += 1
+        return super().begin(key)
+
+    def open(self, keys: Sequence[Hashable]) -> Numbers:
+        """The slots of streams by their keys; those that there are not yet begin. Raises InputError for too many at once."""
+        self._bring_in("open", keys, begin=True)
+        return super().find("open", keys)
+
+    def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
+        """The slots of streams by their keys. Raises InputError for a key that has none, or too many at once."""
+        self._bring_in(call, keys, begin=False)
+        return super().find(call, keys)
+
+    def close(self, numbers: Numbers) -> None:
+        """End streams: their places are free, and the store forgets them."""
+        if known := numbers[self._saved[numbers]].tolist():
+            self._store.remove(map(self._key, known))
+        self._leave(numbers)
+
+    def close_keys(self, keys: Collection[Hashable]) -> None:
+        """End streams by their keys, wherever they are, in one transaction. Raises InputError for a key that has none."""
+        given = self._given("close_keys", keys)
+        away = [key for key in given if key not in self.slots]
+        if missing := set(away) - self._store.holding(away):
+            raise InputError(f"close_keys: no stream has the key {next(iter(missing))!r}; open one with it")
+        self._store.remove(given)
+        self._leave(super().find("close_keys", set(given) - set(away)))
+
+    def touch(self, call: str, slots: ArrayLike) -> None:
+        """Streams, or what a caller takes for some, are about to change. Raises InputError for what are no numbers."""
+        numbers = stream_numbers(call, slots)
+        numbers = numbers[(numbers >= 0) & (numbers < self.capacity)]
+        self._call += 1
+        self._last[numbers] = self._call
+        self._changed[numbers] = True
+
+    def flush(self, note: str | None) -> None:
+        """Save all that has a key and has changed, in one transaction, and a note."""
+        self._save(np.flatnonzero(self._named), note)
+
+    def _bring_in(self, call: str, keys: Collection[Hashable], begin: bool) -> None:
+        """Have the streams of all keys in memory. Raises, with nothing moved, where that cannot be."""
+        given = self._given(call, keys)
+        away = [key for key in given if key not in self.slots]
+        if not away:
+            return
+        n_places = len(self._free) + len(self.slots)
+        if len(given) > n_places:
+            raise InputError(
+                f"{call}: {len(given)} keys at once, but the pool has room for {n_places}; give fewer, or make a larger pool"
+            )
+        states = self._store.load(away)
+        if not begin and None in states:
+            key = away[states.index(None)]
+            raise InputError(f"{call}: no stream has the key {key!r}; open one with it")
+        rows = self._rows(away, states)
+        self._call += 1
+        self._last[[self.slots[key] for key in given if key in self.slots]] = self._call
+        numbers = self._fill(rows, away)
+        known = np.array([state is not None for state in states])
+        self._last[numbers], self._named[numbers] = self._call, True
+        self._saved[numbers], self._changed[numbers] = known, ~known
+
+    def _given(self, call: str, keys: Collection[Hashable]) -> list[Key]:
+        """Keys that a store takes, each there once. Raises InputError otherwise."""
+        check_distinct(call, keys)
+        check_kinds(keys)
+        return cast(list[Key], list(keys))
+
+    def _rows(self, keys: Sequence[Key], states: Sequence[bytes | None]) -> Array:
+        """Rows of the memory for states from the store, and initial ones for None."""
+        rows = np.tile(self._memory.initial, (len(states), 1))
+        n_values = self._memory.places.size
+        for key, state in zip(keys, states, strict=True):
+            if state is not None and len(state) != n_values * self._stored.itemsize:
+                raise StoreError(f"{self._store.path}: the state of key {key!r} does not fit the model; delete the key")
+        known = [index for index, state in enumerate(states) if state is not None]
+        values = np.frombuffer(b"".join(filter(None, states)), self._stored).reshape(len(known), n_values)
+        rows[np.ix_(np.array(known, np.int64), self._memory.places)] = values
+        return rows
+
+    def _make_room(self, n: int) -> None:
+        """Have so many free places: streams that the current call has not named make room, the least recently used first."""
+        missing = n - len(self._free)
+        if missing <= 0:
+            return
+        others = np.flatnonzero(self._named & (self._last < self._call))
+        if len(others) < missing:
+            raise InputError(f"open: all {self.capacity} places have streams without a key; close some, or make a larger pool")
+        leaving = min(len(others), max(missing, self.capacity // _PART))
+        oldest = others[np.argpartition(self._last[others], leaving - 1)[:leaving]]
+        self._save(oldest)
+        self._leave(oldest)
+
+    def _leave(self, numbers: Numbers) -> None:
+        """Free places, of streams that the store has or that end."""
+        super().close(numbers)
+        self._named[numbers] = self._changed[numbers] = self._saved[numbers] = False
+
+    def _save(self, numbers: Numbers, note: str | None = None) -> None:
+        """Save those of the streams that have changed, in one transaction, and a note."""
+        changed = numbers[self._changed[numbers]]
+        if len(changed) or note is not None:
+            self._store.save(self._states(changed), note)
+        self._changed[changed], self._saved[changed] = False, True
+
+    def _states(self, numbers: Numbers) -> Iterator[tuple[Key, bytes]]:
+        """Keys and states, a part at a time, so that all of a large pool are never there twice."""
+        places = self._memory.places
+        size = places.size * self._stored.itemsize
+        for begin in range(0, len(numbers), _AT_ONCE):
+            part = numbers[begin : begin + _AT_ONCE]
+            data = self._memory.room.states[part][:, places].astype(self._stored).tobytes()
+            for index, number in enumerate(part.tolist()):
+                yield self._key(number), data[index * size : (index + 1) * size]
+
+    def _key(self, number: int) -> Key:
+        return cast(Key, self._keys[number])
