@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.errors import InputError
+from streamrnn.key_table import KeyTable
 from streamrnn.packing import Array
 from streamrnn.pool_memory import PoolMemory
 from streamrnn.record import CLOSED, OPEN
@@ -22,8 +23,8 @@ class Places:
     def __init__(self, memory: PoolMemory) -> None:
         self._memory = memory
         self._free = list(range(self.capacity))[::-1]
-        self._keys: dict[int, Hashable] = {}
-        self.slots: dict[Hashable, int] = {}
+        self._keys: list[Hashable | None] = [None] * self.capacity
+        self.slots = KeyTable()
 
     @property
     def capacity(self) -> int:
@@ -48,15 +49,16 @@ class Places:
     def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
         """The slots of streams by their keys. Raises InputError for a key that has no stream."""
         try:
-            return np.fromiter(map(self.slots.__getitem__, keys), np.int64, len(keys))
+            return np.array(self.slots.find(keys), np.int64)
         except KeyError as error:
             raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
 
     def close(self, numbers: Numbers) -> None:
         """End streams: their places are free."""
         for number in numbers.tolist():
-            if number in self._keys:
-                del self.slots[self._keys.pop(number)]
+            if self._keys[number] is not None:
+                self.slots.remove(self._keys[number])
+                self._keys[number] = None
         self._memory.room.marks[numbers] = CLOSED
         self._free += numbers.tolist()
 
@@ -78,8 +80,9 @@ class Places:
         numbers = [self._free.pop() for _ in rows]
         self._memory.room.states[numbers] = rows
         self._memory.room.marks[numbers] = OPEN
-        self._keys.update(zip(numbers, keys, strict=False))
-        self.slots.update(zip(keys, numbers, strict=False))
+        for number, key in zip(numbers, keys, strict=False):
+            self._keys[number] = key
+        self.slots.add(keys, numbers)
         return np.array(numbers, np.int64)
 
     def _make_room(self, n: int) -> None:
@@ -92,13 +95,17 @@ class Places:
                 self._memory.grow(after)
             except MemoryError:
                 raise InputError(f"open: {after} streams do not fit into memory; close some, or use several pools") from None
+            self._keys += [None] * (after - before)
             self._free[:0] = range(after)[: before - 1 : -1]
 
 
 def check_distinct(call: str, keys: Collection[Hashable]) -> None:
     """Raise InputError unless these are keys, each there once."""
     try:
-        if isinstance(keys, str | bytes) or len(set(keys)) < len(keys):
-            raise TypeError("one is there twice" if len(set(keys)) < len(keys) else "it is one key")
+        if isinstance(keys, str | bytes):
+            raise TypeError("it is one key")
+        distinct = set(keys)
+        if len(distinct) < len(keys) or None in distinct:
+            raise TypeError("None is no key" if None in distinct else "one is there twice")
     except TypeError as error:
         raise InputError(f"{call}: not a list of keys, each of them once ({error})") from None

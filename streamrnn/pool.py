@@ -1,7 +1,6 @@
 """`StreamPool`: many signals going through one model, any of them at any tick."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -74,7 +73,7 @@ class StreamPool:
     @property
     def keys(self) -> Mapping[Hashable, int]:
         """The slots of the streams in memory that were opened with a key, by it: a view, which follows the pool."""
-        return MappingProxyType(self._places.slots)
+        return self._places.slots
 
     def __len__(self) -> int:
         """How many streams are open, and in memory."""

@@ -58,7 +58,7 @@ class Residents(Places):
     def close_keys(self, keys: Collection[Hashable]) -> None:
         """End streams by their keys, wherever they are, in one transaction. Raises InputError for a key that has none."""
         given = self._given("close_keys", keys)
-        away = [key for key in given if key not in self.slots]
+        away = cast(list[Key], self.slots.absent(given))
         if missing := set(away) - self._store.holding(away):
             raise InputError(f"close_keys: no stream has the key {next(iter(missing))!r}; open one with it")
         self._store.remove(given)
@@ -79,7 +79,7 @@ class Residents(Places):
     def _bring_in(self, call: str, keys: Collection[Hashable], begin: bool) -> None:
         """Have the streams of all keys in memory. Raises, with nothing moved, where that cannot be."""
         given = self._given(call, keys)
-        away = [key for key in given if key not in self.slots]
+        away = cast(list[Key], self.slots.absent(given))
         if not away:
             return
         n_places = len(self._free) + len(self.slots)
@@ -93,7 +93,7 @@ class Residents(Places):
             raise InputError(f"{call}: no stream has the key {key!r}; open one with it")
         rows = self._rows(away, states)
         self._call += 1
-        self._last[[self.slots[key] for key in given if key in self.slots]] = self._call
+        self._last[self.slots.find(set(given) - set(away))] = self._call
         numbers = self._fill(rows, away)
         known = np.array([state is not None for state in states])
         self._last[numbers], self._named[numbers] = self._call, True

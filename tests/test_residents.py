@@ -195,7 +195,12 @@ def test_a_pool_without_a_store_has_the_same_calls(whole: Any) -> None:
     pool = StreamPool(whole, 1)
     slots = pool.open_keys(["a", 2.0, (3,)])
     assert dict(pool.keys) == dict(zip(["a", 2.0, (3,)], slots.tolist(), strict=True))
-    for call in (pool.flush, lambda: pool.open_keys(["b", "a"]), lambda: pool.open_keys(["b", "b"])):
+    for call in (
+        pool.flush,
+        lambda: pool.open_keys(["b", "a"]),
+        lambda: pool.open_keys(["b", "b"]),
+        lambda: pool.open_keys([None]),
+    ):
         with pytest.raises(InputError, match=r"no store|a stream already|once"):
             call()
     assert len(pool) == 3
