@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from streamrnn import InputError, NonFiniteInputError, StateStore, StoreError, Stream, StreamPool, residents
+from streamrnn.snapshot import encode
 from tests.laws.test_calm_law import growth
 from tests.models import model, one_width, signal  # noqa: F401  (a fixture)
 
@@ -179,6 +180,16 @@ def test_a_damaged_state_is_named_and_can_be_given_up(whole: Any, pool: StreamPo
     assert pool.snapshot(pool.open(3)) == Stream(whole).snapshot()
 
 
+@pytest.mark.parametrize(("state", "message"), [(np.zeros(8), "does not fit"), (np.full(9, np.nan), "is not finite")])
+def test_a_state_that_no_stream_can_have_is_refused(whole: Any, store: StateStore, state: Any, message: str) -> None:
+    good = Stream(whole).snapshot()
+    store.put({1: good, 2: encode(whole.fingerprint, state.astype(np.float32)), 3: good})
+    pool = StreamPool(whole, CAPACITY, store)
+    with pytest.raises(StoreError, match=f"key 2 {message}"):
+        pool.open_keys([1, 2, 3])
+    assert len(pool) == 0
+
+
 def test_a_store_serves_one_pool_at_a_time(whole: Any, store: StateStore) -> None:
     pool = filled(whole, store)
     with pytest.raises(StoreError, match="serves another pool"):
@@ -210,6 +221,30 @@ def test_a_pool_without_a_store_has_the_same_calls(whole: Any) -> None:
     assert list(pool.keys) == [2.0]
     with pytest.raises(InputError, match=r"str is not a store; give streamrnn\.StateStore"):
         StreamPool(whole, 4, "states")  # type: ignore[arg-type]
+
+
+def test_a_stream_that_ctrl_c_parts_from_what_is_known_of_it_is_saved(
+    whole: Any, pool: StreamPool, store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = pool._places._fill
+
+    def interrupted(*args: Any) -> Any:
+        fill(*args)
+        raise KeyboardInterrupt
+
+    pool.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(pool._places, "_fill", interrupted)
+        for call in (lambda: pool.open("new"), lambda: pool.open(3), pool.open):
+            with pytest.raises(KeyboardInterrupt):
+                call()
+    pool.step_keys(inputs("new", 3))
+    pool.flush()
+    stream = Stream(whole)
+    stream.step([1, 2, 3])
+    assert store.get(["new"]) == {"new": stream.snapshot()}
+    assert store.get([3])[3] == pool.snapshot(pool.open(3))
+    assert set(store) == {*range(20), "new"}
 
 
 def test_memory_does_not_grow_with_keys_that_come_and_go(pool: StreamPool) -> None:
