@@ -35,11 +35,13 @@ _opened: "WeakSet[Database]" = WeakSet()
 class Database:
     """A connection for any thread of the process that opened it.
 
-    Write-ahead log, synchronised at every commit: what a transaction has written is there after a power failure, as a whole.
+    It has a write-ahead log: after whatever end, what a transaction has written is there as a whole or not at all.
+
+    sync  whether a commit waits for the disk
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, sync: bool) -> None:
+        self._path, self._sync = path, sync
         self._lock = threading.RLock()
         self._process = os.getpid()
         with self._explained():
@@ -101,7 +103,7 @@ class Database:
         if not new and version != FORMAT:
             raise StoreError(f"{self._path}: format {version}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
         with self.writing():
             for statement in _SCHEMA if new else ():
                 connection.execute(statement)

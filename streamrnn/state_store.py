@@ -20,15 +20,18 @@ class StateStore:
     """Snapshots by key, of any number of streams of one model, in one SQLite file.
 
     Every call that writes is one transaction. After a crash, be it `kill -9` or a power failure, each key has what was
-    committed last. A key is a str, an int of 64 bits, or bytes; 1 and "1" are two. The first snapshot, or the first pool, binds
-    the store to its model. A store has one owner at a time, whose threads may share it; a fork has to open it anew.
+    committed last, or, where the crash came in the middle of a commit, before. A key is a str, an int of 64 bits, or bytes;
+    1 and "1" are two. The first snapshot, or the first pool, binds the store to its model. A store has one owner at a time,
+    whose threads may share it; a fork has to open it anew.
 
     path  of the file, which is made where there is none; SQLite keeps a second one, with "-wal" behind its name, beside it
+    sync  whether a commit waits for the disk; else it is faster, survives the end of the process all the same, and a power
+          failure may take back the last commits, each as a whole
 
     Raises StoreError for a file that is not a store, of a later version, damaged or in use, or a place that cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], sync: bool = True) -> None:
         from streamrnn.database import Database  # here: who keeps no states needs no SQLite
 
         try:
@@ -37,7 +40,7 @@ class StateStore:
                 raise ValueError("it holds a zero byte")
         except (TypeError, ValueError) as error:
             raise StoreError(f"{path!r}: not the path of a file ({error})") from None
-        self._database = Database(self._path)
+        self._database = Database(self._path, sync)
         self._user: ReferenceType[object] | None = None
         try:
             self._fingerprint: str | None = self._about("fingerprint")

@@ -325,6 +325,14 @@ with streamrnn.StateStore(path) as store:
             assert store.get(range(300)) == dict.fromkeys(range(300), two[int(store.note) % 2])
 
 
+@pytest.mark.parametrize(("options", "level"), [({}, 2), ({"sync": True}, 2), ({"sync": False}, 1)])
+def test_a_commit_waits_for_the_disk_unless_asked_not_to(path: Path, options: dict[str, bool], level: int) -> None:
+    """Full and normal synchronisation, as SQLite numbers them; a power failure cannot be tried."""
+    with StateStore(path, **options) as store, store._database.reading() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_a_store_is_not_copied(store: StateStore) -> None:
     for duplicate in copy.copy, copy.deepcopy, pickle.dumps:
         with pytest.raises(StreamRNNError, match="open its file"):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from streamrnn.command import exit_codes
 from streamrnn.command.answering import answer
-from streamrnn.command.descriptors import ATOMIC, continued_target, is_regular, opened_source, opened_target, sync
+from streamrnn.command.descriptors import ATOMIC, STANDARD, continued_target, is_regular, opened_source, opened_target, sync
 from streamrnn.command.formats import Format
 from streamrnn.command.interruption import interruptible, undisturbed
 from streamrnn.command.keyed import MOST_ROWS, KeyedSession
@@ -37,7 +37,8 @@ def run_keyed(
     place   of the store
     resume  whether to go on where the last run with the store stopped
     """
-    with StateStore(place) as store:
+    # What a pipe has taken cannot be taken back, so there is no line up to which a power failure could be made good.
+    with StateStore(place, sync=ways.target != STANDARD) as store:
         with undisturbed():
             pool = StreamPool(model, _capacity(model), store)
         progress = Progress.from_note(store.note) if resume else Progress()
