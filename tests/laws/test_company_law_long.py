@@ -14,7 +14,7 @@ import pytest
 from streamrnn import Model, StateStore, Stream, StreamPool
 from tests.models import model
 
-N_HISTORIES, N_KEYS, N_ACTIONS = 500, 200, 15
+N_HISTORIES, N_KEYS, N_ACTIONS = 500, 200, 10
 ACTIONS = ["open", "close", "step", "step", "step slots", "process", "reset", "snapshot", "restore", "flush", "end", "kill"]
 
 
