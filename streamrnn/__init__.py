@@ -15,6 +15,7 @@ from streamrnn.errors import (
     NonFiniteInputError,
     NonFiniteStateError,
     SnapshotError,
+    StoreError,
     StreamBusyError,
     StreamRNNError,
     VerificationError,
@@ -38,6 +39,7 @@ from streamrnn.layers import (
 )
 from streamrnn.model import Model, load
 from streamrnn.pool import StreamPool
+from streamrnn.state_store import StateStore
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
 
@@ -67,6 +69,8 @@ __all__ = [
     "Select",
     "SnapshotError",
     "Softmax",
+    "StateStore",
+    "StoreError",
     "Stream",
     "StreamBusyError",
     "StreamPool",

@@ -9,6 +9,7 @@ StreamRNNError
 │   └── NonFiniteInputError    NaN or infinity in an input
 ├── NonFiniteStateError    a step that overflowed the state; undone      (also an ArithmeticError)
 ├── SnapshotError          a snapshot of another model, or altered       (also a ValueError)
+├── StoreError             a file of states that cannot be used          (also an OSError)
 ├── StreamBusyError        a stream entered by two threads at once       (also a RuntimeError)
 └── MissingExtraError      an optional package that is not installed     (also an ImportError)
 
@@ -55,6 +56,10 @@ class NonFiniteStateError(StreamRNNError, ArithmeticError):
 
 class SnapshotError(StreamRNNError, ValueError):
     """Bytes that are not a snapshot of this model. The stream is as it was."""
+
+
+class StoreError(StreamRNNError, OSError):
+    """A store of states that cannot be used: of another model, in use elsewhere, damaged, or in a place without room."""
 
 
 class StreamBusyError(StreamRNNError, RuntimeError):

@@ -1,21 +1,23 @@
 """`StreamPool`: many signals going through one model, any of them at any tick."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn import snapshot
-from streamrnn.door import PoolDoor, row_of
+from streamrnn.door import PoolDoor, rows_of
 from streamrnn.door.many import stream_numbers
 from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.packing import Array
+from streamrnn.places import Places
 from streamrnn.plan import pool_plan_of
 from streamrnn.pool_memory import PoolMemory
-from streamrnn.record import CLOSED, OPEN
+from streamrnn.record import CLOSED
+from streamrnn.residents import Residents
+from streamrnn.state_store import StateStore
 
 #: More than any processor has.
 MOST_THREADS = 1024
@@ -31,27 +33,33 @@ class StreamPool:
     releases the GIL while it computes. Making one compiles the kernels of the model's layers, the first time on a machine;
     afterwards nothing is compiled.
 
+    With a store a pool serves more streams than its memory holds: those that have a key go to the store, the least recently
+    used first, many in one transaction, and come back with the same bits when their key is named, in this process or a later
+    one. A slot is then its key's until the next call that names keys. What has changed since it was last in the store is lost
+    with the process, and the stream is back where it was saved; `flush` saves all.
+
     model     shared by any number of pools and streams
-    capacity  streams for which there is room at first; a full pool doubles it
+    capacity  streams for which there is room at first; a full pool doubles it, one with a store never
+    store     for the streams that have a key, which must be a str, an int or bytes; it serves one pool at a time
     threads   that share a call, the caller's among them, where it is long enough for that to pay (from about 0.1 ms on)
     """
 
-    def __init__(self, model: Model, capacity: int = 64, *, threads: int = 1) -> None:
+    def __init__(self, model: Model, capacity: int = 64, store: StateStore | None = None, *, threads: int = 1) -> None:
         if not isinstance(model, Model):
             raise StreamRNNError(f"StreamPool: {type(model).__name__} is not a streamrnn.Model; streamrnn.load gives one")
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise InputError(f"StreamPool: capacity {capacity!r} is not a whole number from 1 on")
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
             raise InputError(f"StreamPool: threads {threads!r} is not a whole number from 1 to {MOST_THREADS}")
+        if store is not None and not isinstance(store, StateStore):
+            raise InputError(f"StreamPool: {type(store).__name__} is not a store; give streamrnn.StateStore(path)")
         self._model = model
         try:
             self._memory = PoolMemory(pool_plan_of(model), capacity, threads)
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
         self._door = PoolDoor(self._memory, threads)
-        self._free = list(range(capacity))[::-1]
-        self._slots: dict[Hashable, int] = {}
-        self._keys: dict[int, Hashable] = {}
+        self._places = Places(self._memory) if store is None else Residents(self._memory, store, model.fingerprint)
 
     @property
     def model(self) -> Model:
@@ -60,50 +68,57 @@ class StreamPool:
 
     @property
     def capacity(self) -> int:
-        """Streams for which there is room before the pool grows."""
-        return len(self._memory.room.marks)
+        """Streams for which there is room before the pool grows, or, with a store, before some go there."""
+        return self._places.capacity
 
     @property
     def slots(self) -> NDArray[np.int64]:
-        """The open streams, (n,), ascending."""
+        """The open streams in memory, (n,), ascending."""
         return np.flatnonzero(self._memory.room.marks != CLOSED)
 
     @property
     def keys(self) -> Mapping[Hashable, int]:
-        """The slots of the streams that were opened with a key, by it: a view, which follows the pool."""
-        return MappingProxyType(self._slots)
+        """The slots of the streams in memory that were opened with a key, by it: a view, which follows the pool."""
+        return self._places.slots
 
     def __len__(self) -> int:
-        """How many streams are open."""
+        """How many streams are open, and in memory."""
         return int(np.count_nonzero(self._memory.room.marks))
 
     def open(self, key: Hashable | None = None) -> int:
         """Begin a stream, its state the initial one. Returns its slot, which is its own until it is closed.
 
-        key  any name for it, for `step_keys`; None: it has none
+        key  any name for it, for `step_keys`; None: it has none, and never goes to a store
 
-        Raises InputError for a key that is taken.
+        Raises InputError for a key that is taken. With a store none is: its stream goes on, wherever it is.
         """
         with self._door:
-            if key is not None and key in self._slots:
-                raise InputError(f"open: key {key!r} has a stream already, {self._slots[key]}; close it, or use another key")
-            if not self._free:
-                self._grow()
-            slot = self._free.pop()
-            self._memory.room.states[slot] = self._memory.initial
-            self._memory.room.marks[slot] = OPEN
-            if key is not None:
-                self._slots[key], self._keys[slot] = slot, key
-            return slot
+            return self._places.begin(key)
+
+    def open_keys(self, keys: Sequence[Hashable]) -> NDArray[np.int64]:
+        """`open` for many keys, each there once. Returns their slots, (n,)."""
+        with self._door:
+            return self._places.open(keys)
 
     def close(self, slot: int) -> None:
-        """End a stream. Its slot may be given to another. Raises InputError for a slot that is not open."""
+        """End a stream, in the store too. Its slot may be given to another. Raises InputError for a slot that is not open."""
         with self._door:
-            (number,) = self._open_numbers("close", [slot]).tolist()
-            if number in self._keys:
-                del self._slots[self._keys.pop(number)]
-            self._memory.room.marks[number] = CLOSED
-            self._free.append(number)
+            self._places.close(self._open_numbers("close", [slot]))
+
+    def close_keys(self, keys: Sequence[Hashable]) -> None:
+        """End the streams of some keys, each there once, wherever they are. Raises InputError for a key that has no stream."""
+        with self._door:
+            self._places.close_keys(keys)
+
+    def flush(self, note: str | None = None) -> None:
+        """Save every stream that has a key and has changed, in one transaction of the store.
+
+        note  a text to save with them, such as how far the input has been read; `StateStore.note` is the last one
+
+        Raises StoreError where that cannot be done; then nothing is saved. InputError where the pool has no store.
+        """
+        with self._door:
+            self._places.flush(note)
 
     def step(self, slots: Slots, X: ArrayLike, out: Array | None = None) -> Array:
         """Advance some streams by one step.
@@ -117,6 +132,7 @@ class StreamPool:
         infinity, naming row and slot; NonFiniteStateError where finite inputs overflow a state, its `slots` the streams to
         leave out; StreamBusyError where another thread is in the pool.
         """
+        self._places.touch("step", slots)
         return self._door.step(slots, X, out)
 
     def process(self, slots: Slots, X: ArrayLike) -> Array:
@@ -128,6 +144,7 @@ class StreamPool:
 
         Raises as `step` does; then no step has been taken by any.
         """
+        self._places.touch("process", slots)
         return self._door.process(slots, X)
 
     def step_keys(self, inputs: Mapping[Any, ArrayLike]) -> dict[Any, Array]:
@@ -136,21 +153,20 @@ class StreamPool:
         inputs   key -> (input_size,), or a number where input_size is 1
         returns  key -> (output_size,)
 
-        Raises InputError for a key that has no stream, and as `step` does.
+        Raises InputError for a key that has no stream, and as `step` does. With a store also for more keys than there is room
+        for, and StoreError where the store cannot be used; then nothing has moved.
         """
-        for key in inputs:
-            if key not in self._slots:
-                raise InputError(f"step_keys: no stream has the key {key!r}; open one with it")
-        size = self._model.input_size
-        rows = [row_of("step_keys", x, size) for x in inputs.values()]
-        x = np.stack(rows) if rows else np.zeros((0, size))
-        y = self._door.step([self._slots[key] for key in inputs], x)
+        with self._door:
+            slots = self._places.find("step_keys", inputs.keys())
+        y = self.step(slots, rows_of("step_keys", inputs.values(), self._model.input_size))
         return dict(zip(inputs, y, strict=True))
 
     def reset(self, slots: Slots | None = None) -> None:
         """Begin new signals: the states of some streams, None: of all, get their initial values. Raises as `close` does."""
         with self._door:
-            self._memory.room.states[self._open_numbers("reset", slots)] = self._memory.initial
+            numbers = self._open_numbers("reset", slots)
+            self._places.touch("reset", numbers)
+            self._memory.room.states[numbers] = self._memory.initial
 
     @overload
     def snapshot(self, slots: int) -> bytes: ...
@@ -184,6 +200,7 @@ class StreamPool:
             rows = np.tile(self._memory.initial, (len(numbers), 1))
             for row, state in zip(rows, states, strict=True):
                 row[self._memory.places] = state
+            self._places.touch("restore", numbers)
             self._memory.room.states[numbers] = rows
 
     def __repr__(self) -> str:
@@ -199,14 +216,6 @@ class StreamPool:
         numbers = stream_numbers(call, slots)
         self._door.check_open(call, numbers)
         return numbers
-
-    def _grow(self) -> None:
-        before = self.capacity
-        try:
-            self._memory.grow(2 * before)
-        except MemoryError:
-            raise InputError(f"open: {2 * before} streams do not fit into memory; close some, or use several pools") from None
-        self._free[:] = range(2 * before)[: before - 1 : -1]
 
 
 def _is_one(slots: Any) -> bool:

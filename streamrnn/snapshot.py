@@ -23,13 +23,17 @@ _HASH = 32
 
 def encode(fingerprint: str, values: Array) -> bytes:
     """A snapshot of the state `values`, (n,)."""
-    little_endian = values.astype(values.dtype.newbyteorder("<"))
-    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + little_endian.tobytes()
+    return pack(fingerprint, values.astype(values.dtype.newbyteorder("<")).tobytes())
+
+
+def pack(fingerprint: str, state: bytes) -> bytes:
+    """A snapshot of a state that is little-endian already."""
+    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + state
     return body + hashlib.sha256(body).digest()
 
 
-def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
-    """The state in a snapshot, (n_values,) of a type. Raises SnapshotError for any other bytes."""
+def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
+    """The fingerprint and the state's bytes in a snapshot. Raises SnapshotError for any other or altered bytes."""
     try:
         data = bytes(memoryview(data))
     except (TypeError, ValueError):
@@ -42,10 +46,14 @@ def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], d
     version = int.from_bytes(body[len(_MAGIC) : _HEAD], "little")
     if version != _VERSION:
         raise SnapshotError(f"restore: snapshot version {version}, but this version of streamrnn reads {_VERSION}")
-    owner = body[_HEAD : _HEAD + _HASH].hex()
+    return body[_HEAD : _HEAD + _HASH].hex(), body[_HEAD + _HASH :]
+
+
+def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
+    """The state in a snapshot, (n_values,) of a type. Raises SnapshotError for any other bytes."""
+    owner, state = unpack(data)
     if owner != fingerprint:
         raise SnapshotError(f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…")
-    state = body[_HEAD + _HASH :]
     values = np.frombuffer(state, dtype.newbyteorder("<")) if len(state) == n_values * dtype.itemsize else None
     if values is None or not np.isfinite(values).all():
         raise SnapshotError("restore: the snapshot's state does not fit the model; take a new one")

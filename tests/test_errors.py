@@ -40,6 +40,7 @@ def test_an_error_is_also_the_builtin_that_the_docstring_says(name: str, also: s
         ("NonFiniteInputError", errors.InputError),
         ("NonFiniteStateError", ArithmeticError),
         ("SnapshotError", ValueError),
+        ("StoreError", OSError),
         ("StreamBusyError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],

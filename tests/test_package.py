@@ -38,6 +38,8 @@ PUBLIC = [
     "Select",
     "SnapshotError",
     "Softmax",
+    "StateStore",
+    "StoreError",
     "Stream",
     "StreamBusyError",
     "StreamPool",
@@ -47,7 +49,7 @@ PUBLIC = [
     "load",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
-NOT_AT_ONCE = ["numba", "onnx", "onnxruntime", "rich", "streamrnn_converters", "torch", "typer"]
+NOT_AT_ONCE = ["numba", "onnx", "onnxruntime", "rich", "sqlite3", "streamrnn_converters", "torch", "typer"]
 
 
 def test_public_names_are_these() -> None:

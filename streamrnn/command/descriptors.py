@@ -2,7 +2,9 @@
 
 import os
 import select
+import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ ATOMIC = select.PIPE_BUF
 #: Stands for standard input or output.
 STANDARD = Path("-")
 _AT_ONCE = 1 << 16
+_MEBIBYTE = 1 << 20
 
 
 class Descriptor(NamedTuple):
@@ -40,6 +43,48 @@ def opened_target(path: Path, *in_use: Path | int) -> AbstractContextManager[Des
     if any(_same_file(path, other) for other in in_use):
         raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another place")
     return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+
+def continued_target(path: Path, n_bytes: int, check: int, *in_use: Path | int) -> AbstractContextManager[Descriptor]:
+    """The file at `path`, behind its first `n_bytes` bytes; what followed is gone.
+
+    check  the CRC-32 of these bytes
+
+    Raises StreamRNNError where it cannot be opened, is no file that keeps what is written, does not begin with these bytes, or
+    is one of the files `in_use`.
+    """
+    if any(_same_file(path, other) for other in in_use):
+        raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another place")
+    if path == STANDARD or (path.exists() and not path.is_file()):
+        raise StreamRNNError(f"{path}: --resume takes back what was written and not counted; name a file with -o")
+    try:
+        with open(path, "r+b" if n_bytes else "w+b") as file:
+            found, left = 0, n_bytes
+            while left and (data := file.read(min(left, _MEBIBYTE))):
+                found, left = zlib.crc32(data, found), left - len(data)
+            if left or found != check:
+                raise StreamRNNError(
+                    f"{path}: does not begin with the {n_bytes} bytes that the last run with this store has written; "
+                    "give the same file, or leave --resume out"
+                )
+            file.truncate(n_bytes)
+    except OSError as error:
+        raise StreamRNNError(f"{path}: cannot be opened ({error.strerror})") from error
+    return _opened(path, os.O_WRONLY | os.O_APPEND)
+
+
+def is_regular(descriptor: Descriptor) -> bool:
+    """Whether it is a file, into which a write of any length goes at once."""
+    return stat.S_ISREG(os.fstat(descriptor.number).st_mode)
+
+
+def sync(descriptor: Descriptor) -> None:
+    """Have what was written survive a power failure, where it is a file. Raises StreamRNNError where that fails."""
+    if is_regular(descriptor):
+        try:
+            os.fdatasync(descriptor.number)
+        except OSError as error:
+            raise StreamRNNError(f"{descriptor.name}: cannot be written ({error.strerror})") from error
 
 
 def chunks(source: Descriptor, interruption: Interruption) -> Iterator[bytes]:

@@ -1,20 +1,21 @@
 """`streamrnn run`: a signal through a model, line by line."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamrnn.command import exit_codes, state_file
+from streamrnn.command import state_file
+from streamrnn.command.answering import answer
 from streamrnn.command.console import complain
-from streamrnn.command.descriptors import ATOMIC, Descriptor, chunks, opened_source, opened_target, write
-from streamrnn.command.formats import FORMATS, Format, FormatName, format_of, rows_as_they_arrive
-from streamrnn.command.interruption import Interrupted, Interruption, OutputClosed, interruptible, undisturbed
-from streamrnn.command.session import OnError, Refused, Session
-from streamrnn.model import load
+from streamrnn.command.descriptors import ATOMIC, opened_source, opened_target
+from streamrnn.command.formats import FORMATS, LONGEST_NUMBER, FormatName, Row, format_of
+from streamrnn.command.interruption import interruptible, undisturbed
+from streamrnn.command.run_keyed import Ways, run_keyed
+from streamrnn.command.session import OnError, Session
+from streamrnn.model import Model, load
 from streamrnn.stream import Stream
-
-_LONGEST_NUMBER = 16  # characters: "-1.1754944e-38" and what stands between two numbers
 
 
 def run(
@@ -34,6 +35,22 @@ def run(
         ),
     ] = None,
     on_error: Annotated[OnError, typer.Option(help="After a bad line: stop, or go on with the next one.")] = OnError.STOP,
+    key: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="The lines are of many signals; the column of their keys, by name or by number from 1 on.",
+        ),
+    ] = "",
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --key: where the states of all signals are kept, from run to run.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="With --key and -o: go on in the same input and output where the last run with this store stopped."
+        ),
+    ] = False,
 ) -> None:
     """Stream a signal through a model.
 
@@ -47,52 +64,62 @@ def run(
     The state is kept at the end of the input, at a bad line, a closed pipe, Ctrl-C and SIGTERM. It belongs to exactly the lines
     that have been written, so the next run repeats none and loses none.
 
+    With --key each line goes on with the signal of its key, and its output line begins with the key. csv names the column in
+    its header; in jsonl a line is an array, or an object whose other members are one array, or a number each. The states of
+    all signals are in the store, a SQLite file, committed with each block of lines once it has been written; keys that it does
+    not know begin. In memory are those that were used last.
+
+    After kill -9 or a power failure the output may have lines whose states were not committed any more. --resume takes them
+    back: it passes over the lines of the same input that count, cuts the output file behind their answers, and goes on. Where
+    nothing has been run yet it begins, so the same command line serves for all starts.
+
     \b
     Examples:
       streamrnn run vad.safetensors < in.csv > out.csv
       sensor | streamrnn run vad.safetensors --state today.state --on-error skip
       streamrnn run vad.safetensors in.jsonl -o out.f32
+      sensors | streamrnn run vad.safetensors --key sensor --store today.states
+      streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
     """
     read_as = input_format or format_of(source, FormatName.CSV)
     write_as = output_format or format_of(target, read_as)
+    keyed = bool(key) or store is not None or resume
+    if keyed and (not key.strip("0") or store is None):
+        raise typer.BadParameter("--key COLUMN and --store FILE belong together, and to --resume; columns count from 1 on")
+    if keyed and state:
+        raise typer.BadParameter("--state keeps one signal and --store keeps many; give one of them")
+    if keyed and FormatName.F32 in (read_as, write_as):
+        raise typer.BadParameter("f32 has no column for a key; read and write csv or jsonl")
     model = load(archive)
+    ways = Ways(source, FORMATS[read_as], target, FORMATS[write_as])
+    if store is None:
+        code, n_refused = _run_one(model, archive, ways, state, on_error)
+    else:
+        code, n_refused = run_keyed(model, archive, ways, key, store, resume, on_error)
+    if n_refused and on_error is OnError.SKIP:
+        complain(f"left out {n_refused} rows that could not be used")
+    raise typer.Exit(code)
+
+
+def _run_one(model: Model, archive: Path, ways: Ways, state: Path | None, on_error: OnError) -> tuple[int, int]:
+    """Stream one signal; the exit code, and the number of rows that could not be used."""
     with undisturbed():
         stream = Stream(model)
     state_file.restore(state, stream)
     # What goes out in one write, which a pipe takes as a whole or not at all, is computed and counted as a whole too.
-    session = Session(stream, on_error, longest=max(1, ATOMIC // (_LONGEST_NUMBER * model.output_size)))
+    session = Session(stream, on_error, longest=max(1, ATOMIC // (LONGEST_NUMBER * model.output_size)))
+
+    def answers(rows: Iterable[Row]) -> Iterator[bytes]:
+        return map(ways.write_as.encode, session.answers(rows))
+
     with (
-        opened_source(source) as incoming,
-        opened_target(target, incoming.number, archive, *filter(None, [state])) as outgoing,
+        opened_source(ways.source) as incoming,
+        opened_target(ways.target, incoming.number, archive, *filter(None, [state])) as outgoing,
         interruptible(incoming.number, outgoing.number) as interruption,
     ):
         state_file.save(state, session.state)  # a place that cannot be written shows now, not after the last line
         try:
-            code = _answer(session, incoming, FORMATS[read_as], outgoing, FORMATS[write_as], interruption)
+            code = answer(ways.read_as.reader(model.input_size), answers, incoming, outgoing, interruption)
         finally:
             state_file.save(state, session.state)
-    if session.n_refused and on_error is OnError.SKIP:
-        complain(f"left out {session.n_refused} rows that could not be used")
-    raise typer.Exit(code)
-
-
-def _answer(
-    session: Session,
-    incoming: Descriptor,
-    read_as: Format,
-    outgoing: Descriptor,
-    write_as: Format,
-    interruption: Interruption,
-) -> int:
-    """Answer all that comes in, until something ends it; the exit code says what."""
-    try:
-        for rows in rows_as_they_arrive(read_as.reader(session.input_size), chunks(incoming, interruption)):
-            for outputs in session.answers(rows):
-                write(outgoing, write_as.encode(outputs), interruption)
-    except Refused:
-        return exit_codes.FAILED
-    except OutputClosed:
-        return exit_codes.DONE
-    except Interrupted as interrupted:
-        return exit_codes.INTERRUPTED + interrupted.signal
-    return exit_codes.DONE
+    return code, session.n_refused

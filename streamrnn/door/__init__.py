@@ -7,6 +7,6 @@ docs/door.md tells more.
 
 from streamrnn.door.compiled import open_compiled
 from streamrnn.door.many import PoolDoor
-from streamrnn.door.plain import PlainDoor, row_of
+from streamrnn.door.plain import PlainDoor, rows_of
 
-__all__ = ["PlainDoor", "PoolDoor", "open_compiled", "row_of"]
+__all__ = ["PlainDoor", "PoolDoor", "open_compiled", "rows_of"]

@@ -2,6 +2,8 @@
 
 import ctypes
 import threading
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -96,6 +98,17 @@ def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
     if array.shape != (size,) and not (size == 1 and array.shape == ()):
         raise InputError(f"{call}: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
     return array.reshape(size)
+
+
+def rows_of(call: str, xs: Collection[ArrayLike], size: int) -> NDArray[Any]:
+    """What `row_of` makes of each, in one array, (n, size)."""
+    if set(map(type, xs)) <= {np.ndarray, list, tuple, float, int}:
+        with suppress(ValueError):  # of different lengths: below is said which is wrong
+            array = np.array(list(xs))
+            if array.dtype.kind in "fiub" and array.shape in {(len(xs), size), (len(xs),) if size == 1 else None}:
+                return array.reshape(len(xs), size)
+    rows = [row_of(call, x, size) for x in xs]
+    return np.stack(rows) if rows else np.zeros((0, size))
 
 
 def numbers_of(call: str, value: ArrayLike) -> NDArray[Any]:

@@ -7,9 +7,12 @@ from typing import NamedTuple, Protocol
 
 from streamrnn.command.formats import csv, f32, jsonl
 from streamrnn.command.formats.row import Row
-from streamrnn.packing import Array
 
-__all__ = ["FORMATS", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
+__all__ = ["FORMATS", "LONGEST_NUMBER", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
+
+
+#: Characters of a number, and what stands between two: "-1.1754944e-38, ".
+LONGEST_NUMBER = 16
 
 
 class Reader(Protocol):
@@ -25,8 +28,9 @@ class Reader(Protocol):
 class Format(NamedTuple):
     """How a signal is read and written."""
 
-    reader: Callable[[int], Reader]  # of rows with so many values
-    encode: Callable[[Array], bytes]  # of (n_steps, O)
+    reader: Callable[..., Reader]  # of rows with so many values, and the column of the key where there is one
+    encode: Callable[..., bytes]  # of (n_steps, O), and as many labels where there are some
+    label: Callable[[str | int], str] | None = None  # of a key; None: rows have none
 
 
 class FormatName(StrEnum):
@@ -38,8 +42,8 @@ class FormatName(StrEnum):
 
 
 FORMATS = {
-    FormatName.CSV: Format(csv.CsvReader, csv.encode),
-    FormatName.JSONL: Format(jsonl.JsonlReader, jsonl.encode),
+    FormatName.CSV: Format(csv.CsvReader, csv.encode, csv.label),
+    FormatName.JSONL: Format(jsonl.JsonlReader, jsonl.encode, jsonl.label),
     FormatName.F32: Format(f32.F32Reader, f32.encode),
 }
 _EXTENSIONS = {".csv": FormatName.CSV, ".jsonl": FormatName.JSONL, ".ndjson": FormatName.JSONL, ".f32": FormatName.F32}

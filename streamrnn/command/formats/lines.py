@@ -38,8 +38,8 @@ class LineReader(ABC):
         return self._row(line)
 
     @abstractmethod
-    def _parse(self, line: bytes) -> Sequence[float]:
-        """The numbers of a line. Raises InputError, saying what is wrong."""
+    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
+        """The key of a line, "" where it has none, and its numbers. Raises InputError, saying what is wrong."""
 
     def _is_header(self, line: bytes) -> bool:
         """Whether this first line names the columns."""
@@ -57,7 +57,8 @@ class LineReader(ABC):
             return
         place = f"line {self._number}"
         try:
-            yield Row(place, checked(self._parse(line), self._size))
+            key, values = self._parse(line)
+            yield Row(place, checked(values, self._size), key=key)
         except InputError as error:
             yield Row(place, error=str(error))
 

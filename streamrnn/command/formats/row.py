@@ -9,11 +9,12 @@ _BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # rounds to infinity, and all below it to
 
 
 class Row(NamedTuple):
-    """One input vector, or why there is none."""
+    """One input vector, or why there is none, and the signal that it belongs to where there are many."""
 
     place: str  # "line 7"
     values: Sequence[float] = ()
     error: str = ""
+    key: str | int = ""
 
 
 def checked(values: Sequence[float], size: int) -> Sequence[float]:

@@ -80,7 +80,7 @@ def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((place, values, found),) = rows(b"0,0\n" + line + b"\n")[1:]
+    ((place, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
     assert (place, list(values)) == ("line 2", [])
     assert error in found
 

@@ -1,0 +1,33 @@
+"""The loop of `run`: whatever has arrived is answered, until something ends it."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from streamrnn.command import exit_codes
+from streamrnn.command.descriptors import Descriptor, chunks, write
+from streamrnn.command.formats import Reader, Row, rows_as_they_arrive
+from streamrnn.command.interruption import Interrupted, Interruption, OutputClosed
+from streamrnn.command.session import Refused
+
+
+def answer(
+    reader: Reader,
+    answers: Callable[[Iterable[Row]], Iterator[bytes]],
+    incoming: Descriptor,
+    outgoing: Descriptor,
+    interruption: Interruption,
+) -> int:
+    """Answer all that comes in, until something ends it; the exit code says what.
+
+    answers  the output of rows, block by block; asked for the next block once one has been written
+    """
+    try:
+        for rows in rows_as_they_arrive(reader, chunks(incoming, interruption)):
+            for data in answers(rows):
+                write(outgoing, data, interruption)
+    except Refused:
+        return exit_codes.FAILED
+    except OutputClosed:
+        return exit_codes.DONE
+    except Interrupted as interrupted:
+        return exit_codes.INTERRUPTED + interrupted.signal
+    return exit_codes.DONE

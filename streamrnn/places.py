@@ -1,0 +1,111 @@
+"""`Places`: which rows of a pool's memory are streams, and the keys that they have."""
+
+from collections.abc import Collection, Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.errors import InputError
+from streamrnn.key_table import KeyTable
+from streamrnn.packing import Array
+from streamrnn.pool_memory import PoolMemory
+from streamrnn.record import CLOSED, OPEN
+
+Numbers = NDArray[np.int64]
+
+
+class Places:
+    """The rows of a pool's memory, each of them free or a stream's. Where they are too few, the memory grows.
+
+    slots  of the streams that have a key, by it
+    """
+
+    def __init__(self, memory: PoolMemory) -> None:
+        self._memory = memory
+        self._free = list(range(self.capacity))[::-1]
+        self._keys: list[Hashable | None] = [None] * self.capacity
+        self.slots = KeyTable()
+
+    @property
+    def capacity(self) -> int:
+        """Streams for which there is room."""
+        return len(self._memory.room.marks)
+
+    def begin(self, key: Hashable | None) -> int:
+        """Begin a stream, with a key or None, which has none; its slot. Raises InputError for a key that is taken."""
+        if key is not None:
+            return int(self.open([key])[0])
+        (slot,) = self._fill(self._memory.initial[None]).tolist()
+        return int(slot)
+
+    def open(self, keys: Sequence[Hashable]) -> Numbers:
+        """Begin a stream for each key; their slots. Raises InputError for a key that is taken, or there twice."""
+        check_distinct("open", keys)
+        for key in keys:
+            if key in self.slots:
+                raise InputError(f"open: key {key!r} has a stream already, {self.slots[key]}; close it, or use another key")
+        return self._fill(np.tile(self._memory.initial, (len(keys), 1)), keys)
+
+    def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
+        """The slots of streams by their keys. Raises InputError for a key that has no stream."""
+        try:
+            return np.array(self.slots.find(keys), np.int64)
+        except KeyError as error:
+            raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
+
+    def close(self, numbers: Numbers) -> None:
+        """End streams: their places are free."""
+        for number in numbers.tolist():
+            if self._keys[number] is not None:
+                self.slots.remove(self._keys[number])
+                self._keys[number] = None
+        self._memory.room.marks[numbers] = CLOSED
+        self._free += numbers.tolist()
+
+    def close_keys(self, keys: Collection[Hashable]) -> None:
+        """End streams by their keys. Raises as `find` does; then none has ended."""
+        check_distinct("close_keys", keys)
+        self.close(self.find("close_keys", keys))
+
+    def touch(self, call: str, slots: ArrayLike) -> None:
+        """Streams, or what a caller takes for some, are about to change. Raises InputError for what are no numbers."""
+
+    def flush(self, note: str | None) -> None:
+        """Keep what has changed."""
+        raise InputError("flush: the pool has no store; give it one, StreamPool(model, capacity, store=StateStore(path))")
+
+    def _fill(self, rows: Array, keys: Sequence[Hashable] = ()) -> Numbers:
+        """Have streams of these states, with keys or without; their slots."""
+        self._make_room(len(rows))
+        numbers = [self._free.pop() for _ in rows]
+        self._memory.room.states[numbers] = rows
+        self._memory.room.marks[numbers] = OPEN
+        for number, key in zip(numbers, keys, strict=False):
+            self._keys[number] = key
+        self.slots.add(keys, numbers)
+        return np.array(numbers, np.int64)
+
+    def _make_room(self, n: int) -> None:
+        """Have so many free places."""
+        before, after = self.capacity, self.capacity
+        while after - before + len(self._free) < n:
+            after *= 2
+        if after > before:
+            try:
+                self._memory.grow(after)
+            except MemoryError:
+                raise InputError(f"open: {after} streams do not fit into memory; close some, or use several pools") from None
+            self._keys += [None] * (after - before)
+            self._free[:0] = range(after)[: before - 1 : -1]
+
+
+def check_distinct(call: str, keys: Collection[Hashable]) -> None:
+    """Raise InputError unless these are keys, each there once."""
+    try:
+        if isinstance(keys, str | bytes):
+            raise TypeError("it is one key")
+        distinct = set(keys)
+        if len(distinct) < len(keys) or None in distinct:
+            raise TypeError("None is no key" if None in distinct else "one is there twice")
+    except TypeError as error:
+        raise InputError(f"{call}: not a list of keys, each of them once ({error})") from None

@@ -1,0 +1,174 @@
+"""`Residents`: the streams of a pool that are in memory, of the many more that its store holds."""
+
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.door.many import stream_numbers
+from streamrnn.errors import InputError, StoreError
+from streamrnn.packing import Array
+from streamrnn.places import Numbers, Places, check_distinct
+from streamrnn.pool_memory import PoolMemory
+from streamrnn.record import CLOSED
+from streamrnn.state_store import Key, StateStore, check_kinds
+
+_PART = 16  # of the capacity goes to the store at once, so that a transaction is worth its while
+_AT_ONCE = 1024  # states that are copied on their way
+
+
+class Residents(Places):
+    """Places whose memory does not grow: streams that have a key go to the store and come back, least recently used first.
+
+    A place remembers the call that has last named it, whether it has changed since it was saved, and whether the store knows
+    its key. A stream without a key stays.
+    """
+
+    def __init__(self, memory: PoolMemory, store: StateStore, fingerprint: str) -> None:
+        super().__init__(memory)
+        store.lend(self, fingerprint)
+        self._store = store
+        dtype: np.dtype[Any] = np.dtype(memory.plan.dtype)
+        self._stored = dtype.newbyteorder("<")
+        self._call = 0
+        self._last = np.zeros(self.capacity, np.int64)
+        self._stays = np.zeros(self.capacity, bool)
+        # Of a free place too: a stream that Ctrl-C parts from what is known of it is saved once too often, and not too rarely.
+        self._changed, self._saved = np.ones(self.capacity, bool), np.ones(self.capacity, bool)
+
+    def begin(self, key: Hashable | None) -> int:
+        """The slot of a stream by its key, or of a new one without. Raises InputError where no place can be had."""
+        self._call += 1
+        slot = super().begin(key)
+        self._stays[slot] = key is None
+        return slot
+
+    def open(self, keys: Sequence[Hashable]) -> Numbers:
+        """The slots of streams by their keys; those that there are not yet begin. Raises InputError for too many at once."""
+        return self._found("open", keys, begin=True)
+
+    def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
+        """The slots of streams by their keys. Raises InputError for a key that has none, or too many at once."""
+        return self._found(call, keys, begin=False)
+
+    def close(self, numbers: Numbers) -> None:
+        """End streams: their places are free, and the store forgets them."""
+        if known := self._with_key(numbers[self._saved[numbers]]):
+            self._store.remove(map(self._key, known))
+        self._leave(numbers)
+
+    def close_keys(self, keys: Collection[Hashable]) -> None:
+        """End streams by their keys, wherever they are, in one transaction. Raises InputError for a key that has none."""
+        given = self._given("close_keys", keys)
+        away = cast(list[Key], self.slots.absent(given))
+        if missing := set(away) - self._store.holding(away):
+            raise InputError(f"close_keys: no stream has the key {next(iter(missing))!r}; open one with it")
+        self._store.remove(given)
+        self._leave(super().find("close_keys", set(given) - set(away)))
+
+    def touch(self, call: str, slots: ArrayLike) -> None:
+        """Streams, or what a caller takes for some, are about to change. Raises InputError for what are no numbers."""
+        numbers = stream_numbers(call, slots)
+        numbers = numbers[(numbers >= 0) & (numbers < self.capacity)]
+        self._call += 1
+        self._last[numbers] = self._call
+        self._changed[numbers] = True
+
+    def flush(self, note: str | None) -> None:
+        """Save all that has a key and has changed, in one transaction, and a note."""
+        self._save(np.flatnonzero(self._memory.room.marks), note)
+
+    def _found(self, call: str, keys: Collection[Hashable], begin: bool) -> Numbers:
+        """The slots of the streams of some keys, which are in memory then."""
+        given = self._given(call, keys)
+        try:
+            return np.array(self.slots.find(given), np.int64)
+        except KeyError:
+            self._bring_in(call, given, begin)
+            return np.array(self.slots.find(given), np.int64)
+
+    def _bring_in(self, call: str, given: list[Key], begin: bool) -> None:
+        """Have the streams of all keys in memory. Raises, with nothing moved, where that cannot be."""
+        away = cast(list[Key], self.slots.absent(given))
+        n_places = len(self._free) + len(self.slots)
+        if len(given) > n_places:
+            raise InputError(
+                f"{call}: {len(given)} keys at once, but the pool has room for {n_places}; give fewer, or make a larger pool"
+            )
+        states = self._store.load(away)
+        if not begin and None in states:
+            key = away[states.index(None)]
+            raise InputError(f"{call}: no stream has the key {key!r}; open one with it")
+        rows = self._rows(away, states)
+        self._call += 1
+        self._last[self.slots.find(set(given) - set(away))] = self._call
+        numbers = self._fill(rows, away)
+        known = np.array([state is not None for state in states])
+        self._last[numbers], self._saved[numbers], self._changed[numbers] = self._call, known, ~known
+
+    def _given(self, call: str, keys: Collection[Hashable]) -> list[Key]:
+        """Keys that a store takes, each there once. Raises InputError otherwise."""
+        check_distinct(call, keys)
+        check_kinds(keys)
+        return cast(list[Key], list(keys))
+
+    def _rows(self, keys: Sequence[Key], states: Sequence[bytes | None]) -> Array:
+        """Rows of the memory for states from the store, and initial ones for None."""
+        rows = np.tile(self._memory.initial, (len(states), 1))
+        n_values = self._memory.places.size
+        known = []
+        for index, (key, state) in enumerate(zip(keys, states, strict=True)):
+            if state is not None:
+                known.append(index)
+                if len(state) != n_values * self._stored.itemsize:
+                    raise StoreError(f"{self._store.path}: the state of key {key!r} does not fit the model; close the key")
+        values = np.frombuffer(b"".join(filter(None, states)), self._stored).reshape(len(known), n_values)
+        if not (finite := np.isfinite(values).all(axis=1)).all():
+            key = keys[known[int(np.argmin(finite))]]
+            raise StoreError(f"{self._store.path}: the state of key {key!r} is not finite; close the key")
+        rows[np.ix_(np.array(known, np.int64), self._memory.places)] = values
+        return rows
+
+    def _make_room(self, n: int) -> None:
+        """Have so many free places: streams that the current call has not named make room, the least recently used first."""
+        missing = n - len(self._free)
+        if missing <= 0:
+            return
+        others = np.flatnonzero((self._memory.room.marks != CLOSED) & ~self._stays & (self._last < self._call))
+        if len(others) < missing:
+            raise InputError(f"open: all {self.capacity} places have streams without a key; close some, or make a larger pool")
+        leaving = min(len(others), max(missing, self.capacity // _PART))
+        oldest = others[np.argpartition(self._last[others], leaving - 1)[:leaving]]
+        self._save(oldest)
+        self._leave(oldest)
+
+    def _leave(self, numbers: Numbers) -> None:
+        """Free places, of streams that the store has or that end."""
+        super().close(numbers)
+        self._stays[numbers] = False
+        self._changed[numbers] = self._saved[numbers] = True
+
+    def _save(self, numbers: Numbers, note: str | None = None) -> None:
+        """Save those of the streams that have changed, in one transaction, and a note."""
+        changed = np.array(self._with_key(numbers[self._changed[numbers]]), np.int64)
+        if len(changed) or note is not None:
+            self._store.save(self._states(changed), note)
+        self._changed[changed], self._saved[changed] = False, True
+
+    def _states(self, numbers: Numbers) -> Iterator[tuple[Key, bytes]]:
+        """Keys and states, a part at a time, so that all of a large pool are never there twice."""
+        places = self._memory.places
+        size = places.size * self._stored.itemsize
+        for begin in range(0, len(numbers), _AT_ONCE):
+            part = numbers[begin : begin + _AT_ONCE]
+            data = self._memory.room.states[part][:, places].astype(self._stored).tobytes()
+            for index, number in enumerate(part.tolist()):
+                yield self._key(number), data[index * size : (index + 1) * size]
+
+    def _with_key(self, numbers: Numbers) -> list[int]:
+        """Those of the streams that have a key."""
+        return [number for number in numbers.tolist() if self._keys[number] is not None]
+
+    def _key(self, number: int) -> Key:
+        return cast(Key, self._keys[number])
