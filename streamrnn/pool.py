@@ -39,13 +39,19 @@ class StreamPool:
             raise InputError(f"StreamPool: capacity {capacity!r} is not a whole number from 1 on")
         self._model = model
         try:
-            self._memory = PoolMemory(pool_plan_of(model), capacity)
+            self._memory, self._door = self._make(capacity)
+        except StreamRNNError:
+            raise
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
-        self._door = PoolDoor(self._memory)
         self._free = list(range(capacity))[::-1]
         self._slots: dict[Hashable, int] = {}
         self._keys: dict[int, Hashable] = {}
+
+    def _make(self, capacity: int) -> tuple[PoolMemory, PoolDoor]:
+        """Memory for so many streams, and the way into it."""
+        memory = PoolMemory(pool_plan_of(self._model), capacity)
+        return memory, PoolDoor(memory)
 
     @property
     def model(self) -> Model:
@@ -84,7 +90,7 @@ class StreamPool:
             if not self._free:
                 self._grow()
             slot = self._free.pop()
-            self._memory.room.states[slot] = self._memory.initial
+            self._memory.begin(np.array([slot]))
             self._memory.room.marks[slot] = OPEN
             if key is not None:
                 self._slots[key], self._keys[slot] = slot, key
@@ -144,7 +150,7 @@ class StreamPool:
     def reset(self, slots: Slots | None = None) -> None:
         """Begin new signals: the states of some streams, None: of all, get their initial values. Raises as `close` does."""
         with self._door:
-            self._memory.room.states[self._open_numbers("reset", slots)] = self._memory.initial
+            self._memory.begin(self._open_numbers("reset", slots))
 
     @overload
     def snapshot(self, slots: int) -> bytes: ...
@@ -157,8 +163,7 @@ class StreamPool:
         """
         with self._door:
             numbers = self._open_numbers("snapshot", [slots] if _is_one(slots) else slots)
-            states = self._memory.room.states[numbers][:, self._memory.places]
-            saved = [snapshot.encode(self._model.fingerprint, state) for state in states]
+            saved = [snapshot.encode(self._model.fingerprint, state) for state in self._memory.read(numbers)]
             return saved[0] if _is_one(slots) else saved
 
     def restore(self, slots: int | Slots, saved: bytes | Sequence[bytes]) -> None:
@@ -169,16 +174,13 @@ class StreamPool:
         """
         one = _is_one(slots)
         several = [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
-        size, fingerprint, dtype = self._memory.places.size, self._model.fingerprint, self._model.dtype
+        size, fingerprint, dtype = self._memory.n_values, self._model.fingerprint, self._model.dtype
         with self._door:
             numbers = self._open_numbers("restore", [slots] if one else slots)
             if len(several) != len(numbers):
                 raise InputError(f"restore: {len(numbers)} streams, but {len(several)} snapshots; give one for each")
             states = [snapshot.decode(fingerprint, size, dtype, data) for data in several]  # type: ignore[arg-type]
-            rows = np.tile(self._memory.initial, (len(numbers), 1))
-            for row, state in zip(rows, states, strict=True):
-                row[self._memory.places] = state
-            self._memory.room.states[numbers] = rows
+            self._memory.write(numbers, np.array(states, dtype).reshape(len(numbers), size))
 
     def __repr__(self) -> str:
         return f"<StreamPool of {len(self)} streams of {self._model!r}>"
