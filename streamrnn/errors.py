@@ -10,6 +10,7 @@ StreamRNNError
 ├── NonFiniteStateError    a step that overflowed the state; undone      (also an ArithmeticError)
 ├── SnapshotError          a snapshot of another model, or altered       (also a ValueError)
 ├── StreamBusyError        a stream entered by two threads at once       (also a RuntimeError)
+├── DeviceError            a CUDA device that is not there, or fails     (also a RuntimeError)
 └── MissingExtraError      an optional package that is not installed     (also an ImportError)
 
 A message says where, what, why and what to do.
@@ -59,6 +60,10 @@ class SnapshotError(StreamRNNError, ValueError):
 
 class StreamBusyError(StreamRNNError, RuntimeError):
     """A stream was entered by two threads at once; a stream belongs to one caller at a time."""
+
+
+class DeviceError(StreamRNNError, RuntimeError):
+    """There is no CUDA device that can be used, or it failed; then its memory, and the pools there, are lost."""
 
 
 class MissingExtraError(StreamRNNError, ImportError):

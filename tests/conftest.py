@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+#: Whether a test of another run has begun this one: no test of this one is under way yet.
+WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
+
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = os.environ.get("STREAMRNN_CACHE_DIR")
-    if before is not None and "PYTEST_CURRENT_TEST" in os.environ:
+    if before is not None and WITHIN_A_TEST:
         yield Path(before)
         return
     place = tmp_path_factory.mktemp("store")

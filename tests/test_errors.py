@@ -41,6 +41,7 @@ def test_an_error_is_also_the_builtin_that_the_docstring_says(name: str, also: s
         ("NonFiniteStateError", ArithmeticError),
         ("SnapshotError", ValueError),
         ("StreamBusyError", RuntimeError),
+        ("DeviceError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],
 )
