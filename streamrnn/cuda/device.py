@@ -10,7 +10,7 @@ from numba.cuda.cudadrv import error as numba_errors
 from numpy.typing import NDArray
 
 from streamrnn.cuda.kernels.device import SIMULATED
-from streamrnn.errors import DeviceError
+from streamrnn.errors import DeviceError, InputError
 
 #: Bytes of shared memory that a block has on every device, and so in the simulator.
 _LEAST_SHARED = 48 << 10
@@ -18,7 +18,7 @@ _LEAST_SHARED = 48 << 10
 
 def _failures() -> tuple[type[Exception], ...]:
     """What a failing driver raises."""
-    names = "CudaDriverError", "CudaSupportError"
+    names = "CudaDriverError", "CudaSupportError", "NvvmSupportError", "NvrtcSupportError"
     found = [getattr(numba_errors, name) for name in names if hasattr(numba_errors, name)]
     try:
         from cuda.core._utils.cuda_utils import CUDAError
@@ -65,13 +65,21 @@ def n_multiprocessors() -> int:
 
 
 def is_on_device(value: Any) -> bool:
-    """Whether a value is an array in the memory of the device."""
-    return hasattr(value, "__cuda_array_interface__") or bool(cuda.devicearray.is_cuda_ndarray(value))
+    """Whether a value is an array of the device. Raises InputError for one that hides its memory (of torch, with gradients)."""
+    try:
+        return hasattr(value, "__cuda_array_interface__") or bool(cuda.devicearray.is_cuda_ndarray(value))
+    except RuntimeError as error:
+        raise InputError(f"an array of {type(value).__module__} gives no access to its memory ({error})") from None
 
 
 def view_of(value: Any) -> Any:
-    """A value that is on the device, as Numba's array, over the same memory."""
-    return value if cuda.devicearray.is_cuda_ndarray(value) else cuda.as_cuda_array(value)
+    """A value that is on the device, as Numba's array, over the same memory. Raises InputError for what Numba cannot take."""
+    if cuda.devicearray.is_cuda_ndarray(value):
+        return value
+    try:
+        return cuda.as_cuda_array(value)
+    except (NotImplementedError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"an array of {type(value).__module__} on the device cannot be used ({error})") from None
 
 
 def uploaded(values: NDArray[Any]) -> Any:

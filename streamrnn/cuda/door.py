@@ -81,17 +81,13 @@ class DeviceDoor(PoolDoor):
                 with explained(call):
                     there = x if is_on_device(x) else uploaded(x)
                     y = room_for(shape, self._dtype) if y is None else y
-                    ticket = self._memory.ticket(numbers)
-                    rows = n * n_steps
-                    self._memory.advance(
-                        ticket, there.reshape(rows, self._n_inputs), y.reshape(rows, self._n_outputs), n, n_steps
-                    )
-                    status = ticket.copy_to_host()
+                    flat = there.reshape(n * n_steps, self._n_inputs), y.reshape(n * n_steps, self._n_outputs)
+                    said = self._memory.advance(numbers, *flat, n_steps)
             except MemoryError:
                 raise InputError(
                     f"{call}: {n} streams, {n_steps} steps each, do not fit into the device's memory; give fewer at once"
                 ) from None
-        self._explain_ticket(numbers, x, status)
+        self._explain_ticket(numbers, x, said)
         return y
 
     def _check_all_open(self, call: str, numbers: Numbers) -> None:
@@ -104,14 +100,14 @@ class DeviceDoor(PoolDoor):
         if np.count_nonzero(seen) != len(numbers) or not (marks[numbers] == OPEN).all():
             self.check_open(call, numbers)
 
-    def _explain_ticket(self, numbers: Numbers, x: Any, status: NDArray[np.int64]) -> None:
+    def _explain_ticket(self, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
         """Raise what the kernels found."""
-        if status[INPUT_STATUS] != DONE:
+        if said[INPUT_STATUS] != DONE:
             values = _on_host(x) if is_on_device(x) else x
             place = [int(index) for index in np.argwhere(~np.isfinite(values))[0]]
             raise poisoned(place, values[tuple(place)], numbers[place[0]])
-        if status[STATUS] != DONE:
-            wrong = status[STREAMS : STREAMS + len(numbers)] != DONE
+        if said[STATUS] != DONE:
+            wrong = said[STREAMS : STREAMS + len(numbers)] != DONE
             raise overflown(tuple(int(number) for number in numbers[wrong]), self._dtype)
 
 

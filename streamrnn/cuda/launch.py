@@ -17,6 +17,9 @@ from streamrnn.packing import DType
 
 Dimensions = tuple[int, int]
 
+#: Configurations that a kernel remembers.
+_MOST_LAUNCHES = 256
+
 
 class Kernel:
     """A function of numbers and of arrays on the device.
@@ -49,6 +52,8 @@ class Kernel:
                 warnings.simplefilter("ignore")
                 launch = self._compiled[grid, block, 0, shared_bytes]
             if not SIMULATED:  # its kernels keep one configuration, the last
+                if len(self._launches) >= _MOST_LAUNCHES:
+                    self._launches.clear()
                 self._launches[configuration] = launch
         launch(*arguments)
 

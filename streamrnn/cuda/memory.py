@@ -12,6 +12,7 @@ from streamrnn.cuda.kernels.parts import Pass
 from streamrnn.cuda.launch import chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
 from streamrnn.cuda.plan import DeviceOp, DevicePlan
 from streamrnn.packing import Array
+from streamrnn.record import DONE
 
 #: Blocks of threads that copy; the simulator takes them one after the other.
 _MOST_BLOCKS = 2 if SIMULATED else 1024
@@ -56,7 +57,7 @@ class DeviceMemory:
         if not n:
             return np.zeros((0, self.n_values), self.plan.dtype)
         with explained("snapshot"):
-            rows, ticket = room_for((n, columns), self.plan.dtype), self.ticket(numbers)
+            rows, ticket = room_for((n, columns), self.plan.dtype), self._ticket(numbers)
             self._take(rows, ticket, n, rows, 0)
             return np.asarray(rows.copy_to_host())[:, : self.n_values]
 
@@ -65,17 +66,19 @@ class DeviceMemory:
         n = len(numbers)
         if n and self.n_values:
             with explained("restore"):
-                self._give(uploaded(states), self.ticket(numbers), n)
+                self._give(uploaded(states), self._ticket(numbers), n)
 
-    def ticket(self, numbers: NDArray[np.int64]) -> Any:
+    def _ticket(self, numbers: NDArray[np.int64]) -> Any:
         """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
         return uploaded(np.concatenate([np.zeros(record.STREAMS + len(numbers), np.int64), numbers]))
 
-    def advance(self, ticket: Any, x: Any, y: Any, n_streams: int, n_steps: int) -> None:
-        """Take the streams of a ticket through the plan, wholly or, where something is wrong, not at all; the ticket says.
+    def advance(self, numbers: NDArray[np.int64], x: Any, y: Any, n_steps: int) -> NDArray[np.int64]:
+        """Take streams through the plan, wholly or, where something is wrong, not at all; returns what the kernels say of it.
 
-        x and y are (n_streams * n_steps, any), on the device, step by step for one stream after the other.
+        x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. The states are put
+        back last, when all is known: until then an error, or Ctrl-C, leaves them as they were.
         """
+        ticket, n_streams = self._ticket(numbers), len(numbers)
         shape = n_streams, self.plan.row_size
         before, after, spare = (room_for(shape, self.plan.dtype) for _ in range(3))
         self._take(before, ticket, n_streams, x, self.plan.input_size)
@@ -84,7 +87,10 @@ class DeviceMemory:
             target = y if is_last else room_for((n_streams * n_steps, op.op.output_size), self.plan.dtype)
             self._run(op, ticket, x, target, (before, after, spare), n_streams, n_steps)
             x = target
-        self._give(after, ticket, n_streams)
+        said: NDArray[np.int64] = ticket.copy_to_host()
+        if said[record.INPUT_STATUS] == said[record.STATUS] == DONE:
+            self._give(after, ticket, n_streams)
+        return said
 
     def _run(
         self, op: DeviceOp, ticket: Any, x: Any, y: Any, vectors: tuple[Any, Any, Any], n_streams: int, n_steps: int

@@ -163,7 +163,7 @@ class DevicePlan:
         self.input_size, self.output_size = model.input_size, model.output_size
         with explained("cuda.StreamPool"):
             self.ops = list(self._ops(model.layers))
-            self.row_size = self.n_state + max(op.n_scratch for op in self.ops)
+            self.row_size = max(1, self.n_state + max(op.n_scratch for op in self.ops))
             for kernel, n_bytes in self._kernels():
                 kernel.compile(n_bytes)
 

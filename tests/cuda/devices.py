@@ -20,7 +20,7 @@ def _why_no_device() -> str | None:
 
 
 def _why_no_hardware() -> str | None:
-    return "the simulator is no device" if SIMULATED else _why_no_device()
+    return "no CUDA device" if SIMULATED or _why_no_device() else None
 
 
 def _skipped(reason: str | None) -> pytest.MarkDecorator:

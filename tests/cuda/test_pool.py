@@ -81,7 +81,7 @@ def test_dense_layers_have_every_activation() -> None:
         assert ours.step(slots, x).tobytes() == cpu.step(slots, x).tobytes(), activation
 
 
-@pytest.mark.parametrize("variant", ["lstm", "gru-reset-before", "dense-softmax"])
+@pytest.mark.parametrize("variant", ["lstm", "gru-reset-before-with-everything"])
 def test_float64_has_the_bits_of_the_cpu(variant: str) -> None:
     check_same_bits(model(variant, hidden=5).astype("float64"))
 
@@ -199,6 +199,21 @@ def test_streams_that_overflow_are_named_and_the_call_is_undone_for_all(n_steps:
         pool.process(slots, x)
     assert refused.value.slots == (2, 9)
     assert pool.snapshot() == before
+
+
+def test_an_interrupted_call_is_undone_for_all(three: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, before, ops = type(three._memory)._run, three.snapshot(), []
+
+    def interrupted(memory: Any, op: Any, *arguments: Any) -> None:
+        ops.append(op)
+        if len(ops) == 4:
+            raise KeyboardInterrupt
+        run(memory, op, *arguments)
+
+    monkeypatch.setattr(type(three._memory), "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        three.process([0, 2], chunks(2, 2))
+    assert three.snapshot() == before
 
 
 def test_streams_come_and_go_and_the_pool_grows() -> None:

@@ -1,10 +1,10 @@
-"""What stands around the passes of a call: its streams' states copied out, and back if all went well."""
+"""What stands around the passes of a call: its streams' states copied out and back."""
 
 from numba import cuda
 
 from streamrnn.cuda.kernels.parts import is_finite
-from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
-from streamrnn.record import DONE, INPUT_NOT_FINITE
+from streamrnn.cuda.kernels.record import INPUT_STATUS, STREAMS
+from streamrnn.record import INPUT_NOT_FINITE
 
 
 def take(states, rows, ticket, n_streams, n_state, x, n_inputs):
@@ -22,8 +22,7 @@ def take(states, rows, ticket, n_streams, n_state, x, n_inputs):
 
 
 def give(states, rows, ticket, n_streams, n_state):
-    """Copy the states of the ticket's streams back, unless something is wrong."""
-    if ticket[INPUT_STATUS] == DONE and ticket[STATUS] == DONE:
-        for index in range(cuda.grid(1), n_streams * n_state, cuda.gridsize(1)):
-            stream, column = index // n_state, index % n_state
-            states[ticket[STREAMS + n_streams + stream], column] = rows[stream, column]
+    """Copy the states of the ticket's streams back."""
+    for index in range(cuda.grid(1), n_streams * n_state, cuda.gridsize(1)):
+        stream, column = index // n_state, index % n_state
+        states[ticket[STREAMS + n_streams + stream], column] = rows[stream, column]
