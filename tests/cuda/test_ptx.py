@@ -29,7 +29,7 @@ RECIPES = {
     "dense": ["linear", "tanh", "sigmoid", "relu", "general", "softmax"],
 }
 ALL = [(f"{room}.{variant}", "float32") for room, variants in RECIPES.items() for variant in variants]
-DOUBLE = [("lstm.standard", "float64"), ("gru.reset_before", "float64")]
+DOUBLE = [("lstm.standard", "float64")]
 
 
 @pytest.fixture(autouse=True, scope="module")

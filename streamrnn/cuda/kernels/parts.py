@@ -103,7 +103,7 @@ class Tile(NamedTuple):
     """What a block of threads does.
 
     lanes    units of a panel, one for each thread of a row
-    at_once  streams of a thread
+    at_once  streams of a thread, four at most
     rows     rows of threads, at most: each has other streams
     depth    rows of weights that lie in shared memory at once
     dtype    of the numbers
@@ -119,27 +119,20 @@ class Tile(NamedTuple):
 def each_stream(at_once: int, body: Any) -> Any:
     """A part that calls `body(index, known)` for each stream of a thread; `known` is passed on.
 
-    Written as a chain because an index that is no constant would put the sums into slow memory.
+    Written out, for four at most, because an index that is no constant would put the sums into slow memory.
     """
 
-    def chain(index: int) -> Any:
-        if index == at_once - 1:
+    @part
+    def each(known):
+        body(0, known)
+        if at_once > 1:
+            body(1, known)
+        if at_once > 2:
+            body(2, known)
+        if at_once > 3:
+            body(3, known)
 
-            @part
-            def last(known):
-                body(index, known)
-
-            return last
-        others = chain(index + 1)
-
-        @part
-        def first(known):
-            body(index, known)
-            others(known)
-
-        return first
-
-    return chain(0)
+    return each
 
 
 @part
