@@ -34,7 +34,7 @@ fuzz: $(VENV)/.test ## import files gone wrong, and go on where the last time en
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py
 
-setup: $(VENV)/.convert $(VENV)/.test $(VENV)/.check ## set up everything that run, test and check need
+setup: $(VENV)/.convert $(VENV)/.test $(VENV)/.cuda $(VENV)/.check ## set up everything that run, test and check need, CUDA's compiler too
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis .benchmarks

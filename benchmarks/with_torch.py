@@ -39,8 +39,7 @@ def layer(case: Case, model: Model, n_steps: int) -> Contender:
     import torch
 
     torch.set_num_threads(1)
-    module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case.kind](case.inputs, case.hidden)
-    _fill(module, model.layers[0], "_l0")
+    module = whole_layer(case, model)
     x, states = torch.from_numpy(case.signal(n_steps)), [None]
 
     def run() -> object:
@@ -49,6 +48,15 @@ def layer(case: Case, model: Model, n_steps: int) -> Contender:
         return y[-1].numpy()
 
     return Contender(run, n_steps)
+
+
+def whole_layer(case: Case, model: Model) -> Any:
+    """`nn.LSTM` or `nn.GRU`, with the weights of a model's layer."""
+    import torch
+
+    module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case.kind](case.inputs, case.hidden)
+    _fill(module, model.layers[0], "_l0")
+    return module
 
 
 def batch(crowd: Crowd, model: Model) -> Contender:

@@ -9,6 +9,7 @@ from streamrnn.activation import Activation
 from streamrnn.errors import (
     ArchiveError,
     ConversionError,
+    DeviceError,
     InputError,
     MissingExtraError,
     ModelError,
@@ -55,6 +56,7 @@ __all__ = [
     "Conv1d",
     "ConversionError",
     "Dense",
+    "DeviceError",
     "Embedding",
     "InputError",
     "Layer",

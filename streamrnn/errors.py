@@ -11,6 +11,7 @@ StreamRNNError
 ├── SnapshotError          a snapshot of another model, or altered       (also a ValueError)
 ├── StoreError             a file of states that cannot be used          (also an OSError)
 ├── StreamBusyError        a stream entered by two threads at once       (also a RuntimeError)
+├── DeviceError            a CUDA device that is not there, or fails     (also a RuntimeError)
 └── MissingExtraError      an optional package that is not installed     (also an ImportError)
 
 A message says where, what, why and what to do.
@@ -64,6 +65,10 @@ class StoreError(StreamRNNError, OSError):
 
 class StreamBusyError(StreamRNNError, RuntimeError):
     """A stream was entered by two threads at once; a stream belongs to one caller at a time."""
+
+
+class DeviceError(StreamRNNError, RuntimeError):
+    """There is no CUDA device that can be used, or it failed; then its memory, and the pools there, are lost."""
 
 
 class MissingExtraError(StreamRNNError, ImportError):

@@ -35,7 +35,7 @@ class Places:
         """Begin a stream, with a key or None, which has none; its slot. Raises InputError for a key that is taken."""
         if key is not None:
             return int(self.open([key])[0])
-        (slot,) = self._fill(self._memory.initial[None]).tolist()
+        (slot,) = self._fill(1).tolist()
         return int(slot)
 
     def open(self, keys: Sequence[Hashable]) -> Numbers:
@@ -44,7 +44,7 @@ class Places:
         for key in keys:
             if key in self.slots:
                 raise InputError(f"open: key {key!r} has a stream already, {self.slots[key]}; close it, or use another key")
-        return self._fill(np.tile(self._memory.initial, (len(keys), 1)), keys)
+        return self._fill(len(keys), keys)
 
     def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
         """The slots of streams by their keys. Raises InputError for a key that has no stream."""
@@ -74,16 +74,18 @@ class Places:
         """Keep what has changed."""
         raise InputError("flush: the pool has no store; give it one, StreamPool(model, capacity, store=StateStore(path))")
 
-    def _fill(self, rows: Array, keys: Sequence[Hashable] = ()) -> Numbers:
-        """Have streams of these states, with keys or without; their slots."""
-        self._make_room(len(rows))
-        numbers = [self._free.pop() for _ in rows]
-        self._memory.room.states[numbers] = rows
+    def _fill(self, n: int, keys: Sequence[Hashable] = (), known: Sequence[int] = (), states: Array | None = None) -> Numbers:
+        """Have so many streams, with keys or without; their slots. Those that are `known` have states, the others begin."""
+        self._make_room(n)
+        numbers = np.array([self._free.pop() for _ in range(n)], np.int64)
+        self._memory.begin(numbers)
+        if states is not None:
+            self._memory.write(numbers[list(known)], states)
         self._memory.room.marks[numbers] = OPEN
-        for number, key in zip(numbers, keys, strict=False):
+        for number, key in zip(numbers.tolist(), keys, strict=False):
             self._keys[number] = key
-        self.slots.add(keys, numbers)
-        return np.array(numbers, np.int64)
+        self.slots.add(keys, numbers.tolist())
+        return numbers
 
     def _make_room(self, n: int) -> None:
         """Have so many free places."""

@@ -55,11 +55,17 @@ class StreamPool:
             raise InputError(f"StreamPool: {type(store).__name__} is not a store; give streamrnn.StateStore(path)")
         self._model = model
         try:
-            self._memory = PoolMemory(pool_plan_of(model), capacity, threads)
+            self._memory, self._door = self._make(capacity, threads)
+        except StreamRNNError:
+            raise
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
-        self._door = PoolDoor(self._memory, threads)
         self._places = Places(self._memory) if store is None else Residents(self._memory, store, model.fingerprint)
+
+    def _make(self, capacity: int, threads: int) -> tuple[PoolMemory, PoolDoor]:
+        """Memory for so many streams, and the way into it."""
+        memory = PoolMemory(pool_plan_of(self._model), capacity, threads)
+        return memory, PoolDoor(memory, threads)
 
     @property
     def model(self) -> Model:
@@ -166,7 +172,7 @@ class StreamPool:
         with self._door:
             numbers = self._open_numbers("reset", slots)
             self._places.touch("reset", numbers)
-            self._memory.room.states[numbers] = self._memory.initial
+            self._memory.begin(numbers)
 
     @overload
     def snapshot(self, slots: int) -> bytes: ...
@@ -179,8 +185,7 @@ class StreamPool:
         """
         with self._door:
             numbers = self._open_numbers("snapshot", [slots] if _is_one(slots) else slots)
-            states = self._memory.room.states[numbers][:, self._memory.places]
-            saved = [snapshot.encode(self._model.fingerprint, state) for state in states]
+            saved = [snapshot.encode(self._model.fingerprint, state) for state in self._memory.read(numbers)]
             return saved[0] if _is_one(slots) else saved
 
     def restore(self, slots: int | Slots, saved: bytes | Sequence[bytes]) -> None:
@@ -191,17 +196,14 @@ class StreamPool:
         """
         one = _is_one(slots)
         several = [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
-        size, fingerprint, dtype = self._memory.places.size, self._model.fingerprint, self._model.dtype
+        size, fingerprint, dtype = self._memory.n_values, self._model.fingerprint, self._model.dtype
         with self._door:
             numbers = self._open_numbers("restore", [slots] if one else slots)
             if len(several) != len(numbers):
                 raise InputError(f"restore: {len(numbers)} streams, but {len(several)} snapshots; give one for each")
             states = [snapshot.decode(fingerprint, size, dtype, data) for data in several]  # type: ignore[arg-type]
-            rows = np.tile(self._memory.initial, (len(numbers), 1))
-            for row, state in zip(rows, states, strict=True):
-                row[self._memory.places] = state
             self._places.touch("restore", numbers)
-            self._memory.room.states[numbers] = rows
+            self._memory.write(numbers, np.array(states, dtype).reshape(len(numbers), size))
 
     def __repr__(self) -> str:
         return f"<StreamPool of {len(self)} streams of {self._model!r}>"

@@ -71,18 +71,17 @@ class Bench:
 class PoolMemory:
     """The memory of a pool.
 
-    `plan` is kept, since tables point into its arrays. `room` is the one to use now. `places` are those of the state vectors in
-    a row of its states, (any,), in the order of a snapshot; `initial` is the row of a new stream.
+    `plan` is kept, since tables point into its arrays. `room` is the one to use now.
     """
 
     def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
         self.plan = plan
         self._row = self._row_size(plan)
         places = [place for at, initial in self._vectors() for place in range(at, at + initial.size)]
-        self.places = np.array(places, np.int64)
-        self.initial = np.zeros(self._row, plan.dtype)
+        self._places = np.array(places, np.int64)  # of the state vectors in a row, in the order of a snapshot
+        self._initial = np.zeros(self._row, plan.dtype)  # the row of a new stream
         for at, initial in self._vectors():
-            self.initial[at : at + initial.size] = initial
+            self._initial[at : at + initial.size] = initial
         self._benches = [Bench(plan) for _ in range(n_threads)]
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
         self.room = self._room_for(n_places)
@@ -92,6 +91,25 @@ class PoolMemory:
         room, n_now = self._room_for(n_places), len(self.room.marks)
         room.states[:n_now], room.marks[:n_now] = self.room.states, self.room.marks
         self.room = room
+
+    @property
+    def n_values(self) -> int:
+        """Values of a stream's state."""
+        return self._places.size
+
+    def begin(self, numbers: NDArray[np.int64]) -> None:
+        """Give streams the initial state."""
+        self.room.states[numbers] = self._initial
+
+    def read(self, numbers: NDArray[np.int64]) -> Array:
+        """The states of streams, (n, n_values), in the order of a snapshot."""
+        return self.room.states[numbers][:, self._places]
+
+    def write(self, numbers: NDArray[np.int64], states: Array) -> None:
+        """Put states, (n, n_values), in place of streams'."""
+        rows = np.tile(self._initial, (len(numbers), 1))
+        rows[:, self._places] = states
+        self.room.states[numbers] = rows
 
     def _room_for(self, n_places: int) -> Room:
         size, dtype = n_places * self._row, self.plan.dtype

@@ -100,12 +100,13 @@ class Residents(Places):
         if not begin and None in states:
             key = away[states.index(None)]
             raise InputError(f"{call}: no stream has the key {key!r}; open one with it")
-        rows = self._rows(away, states)
+        known = [index for index, state in enumerate(states) if state is not None]
+        values = self._values([(away[index], states[index] or b"") for index in known])
         self._call += 1
         self._last[self.slots.find(set(given) - set(away))] = self._call
-        numbers = self._fill(rows, away)
-        known = np.array([state is not None for state in states])
-        self._last[numbers], self._saved[numbers], self._changed[numbers] = self._call, known, ~known
+        numbers = self._fill(len(away), away, known, values)
+        self._last[numbers], self._saved[numbers], self._changed[numbers] = self._call, False, True
+        self._saved[numbers[known]], self._changed[numbers[known]] = True, False
 
     def _given(self, call: str, keys: Collection[Hashable]) -> list[Key]:
         """Keys that a store takes, each there once. Raises InputError otherwise."""
@@ -113,22 +114,17 @@ class Residents(Places):
         check_kinds(keys)
         return cast(list[Key], list(keys))
 
-    def _rows(self, keys: Sequence[Key], states: Sequence[bytes | None]) -> Array:
-        """Rows of the memory for states from the store, and initial ones for None."""
-        rows = np.tile(self._memory.initial, (len(states), 1))
-        n_values = self._memory.places.size
-        known = []
-        for index, (key, state) in enumerate(zip(keys, states, strict=True)):
-            if state is not None:
-                known.append(index)
-                if len(state) != n_values * self._stored.itemsize:
-                    raise StoreError(f"{self._store.path}: the state of key {key!r} does not fit the model; close the key")
-        values = np.frombuffer(b"".join(filter(None, states)), self._stored).reshape(len(known), n_values)
+    def _values(self, stored: Sequence[tuple[Key, bytes]]) -> Array:
+        """The states in the store's bytes, (n, n_values). Raises StoreError for what is no state of the model."""
+        n_values = self._memory.n_values
+        for key, state in stored:
+            if len(state) != n_values * self._stored.itemsize:
+                raise StoreError(f"{self._store.path}: the state of key {key!r} does not fit the model; close the key")
+        values = np.frombuffer(b"".join(state for _, state in stored), self._stored).reshape(len(stored), n_values)
         if not (finite := np.isfinite(values).all(axis=1)).all():
-            key = keys[known[int(np.argmin(finite))]]
+            key = stored[int(np.argmin(finite))][0]
             raise StoreError(f"{self._store.path}: the state of key {key!r} is not finite; close the key")
-        rows[np.ix_(np.array(known, np.int64), self._memory.places)] = values
-        return rows
+        return values.astype(self._memory.plan.dtype)
 
     def _make_room(self, n: int) -> None:
         """Have so many free places: streams that the current call has not named make room, the least recently used first."""
@@ -158,11 +154,10 @@ class Residents(Places):
 
     def _states(self, numbers: Numbers) -> Iterator[tuple[Key, bytes]]:
         """Keys and states, a part at a time, so that all of a large pool are never there twice."""
-        places = self._memory.places
-        size = places.size * self._stored.itemsize
+        size = self._memory.n_values * self._stored.itemsize
         for begin in range(0, len(numbers), _AT_ONCE):
             part = numbers[begin : begin + _AT_ONCE]
-            data = self._memory.room.states[part][:, places].astype(self._stored).tobytes()
+            data = self._memory.read(part).astype(self._stored).tobytes()
             for index, number in enumerate(part.tolist()):
                 yield self._key(number), data[index * size : (index + 1) * size]
 

@@ -1,4 +1,7 @@
-"""What all tests share: compiled kernels of a test run go to a directory of its own, and from there to its subprocesses."""
+"""What all tests share: compiled kernels of a test run go to a directory of its own, and from there to its subprocesses.
+
+A test run that a test begins, in a subprocess, uses that of the one around it.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+#: Whether a test of another run has begun this one: no test of this one is under way yet.
+WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
+
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    before = os.environ.get("STREAMRNN_CACHE_DIR")
+    if before is not None and WITHIN_A_TEST:
+        yield Path(before)
+        return
     place = tmp_path_factory.mktemp("store")
     place.chmod(0o700)
-    before = os.environ.get("STREAMRNN_CACHE_DIR")
     os.environ["STREAMRNN_CACHE_DIR"] = str(place)
     yield place
     os.environ.pop("STREAMRNN_CACHE_DIR")

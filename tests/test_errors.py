@@ -42,6 +42,7 @@ def test_an_error_is_also_the_builtin_that_the_docstring_says(name: str, also: s
         ("SnapshotError", ValueError),
         ("StoreError", OSError),
         ("StreamBusyError", RuntimeError),
+        ("DeviceError", RuntimeError),
         ("MissingExtraError", ImportError),
     ],
 )

@@ -24,6 +24,7 @@ PUBLIC = [
     "Conv1d",
     "ConversionError",
     "Dense",
+    "DeviceError",
     "Embedding",
     "InputError",
     "Layer",
@@ -49,7 +50,7 @@ PUBLIC = [
     "load",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
-NOT_AT_ONCE = ["numba", "onnx", "onnxruntime", "rich", "sqlite3", "streamrnn_converters", "torch", "typer"]
+NOT_AT_ONCE = ["numba", "numba_cuda", "onnx", "onnxruntime", "rich", "sqlite3", "streamrnn_converters", "torch", "typer"]
 
 
 def test_public_names_are_these() -> None:

@@ -140,23 +140,14 @@ class PoolDoor:
         if status == INPUT_NOT_FINITE:
             step, row, value = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
             place = [row, value] if call == "step" else [row, begin + step, value]
-            raise NonFiniteInputError(
-                f"input{place} is {x[step, row, value]}, for stream {numbers[row]}; all states are as they were; "
-                "leave the stream out, or replace the value by a number"
-            )
+            raise poisoned(place, x[step, row, value], numbers[row])
         to_blame = tuple(int(number) for index, number in enumerate(numbers) if self._alone(number, x[:, index]) == status)
-        those = f"stream{'s' * (len(to_blame) > 1)} {', '.join(map(str, to_blame))}"
         if status == NO_SUCH_ENTRY:
             raise InputError(
-                f"{those}: an index is no whole number, or not one of the embedding's entries; the call is undone for all; "
-                "give indices from 0 on"
+                f"{_named(to_blame)}: an index is no whole number, or not one of the embedding's entries; the call is undone "
+                "for all; give indices from 0 on"
             )
-        error = NonFiniteStateError(
-            f"{those}: the state left the range of {self._dtype}; the call is undone for all; the input is too large or the "
-            "model diverges: scale the input, reset the stream, or leave it out"
-        )
-        error.slots = to_blame
-        raise error
+        raise overflown(to_blame, self._dtype)
 
     def _alone(self, number: np.int64, x: Array) -> int:
         """What the driver answers to one of the streams, whose state stays as it is: what it would in company."""
@@ -166,6 +157,28 @@ class PoolDoor:
             return self._status("step", np.array([number]), np.ascontiguousarray(x), y)
         finally:
             self._memory.room.states[number] = before
+
+
+def poisoned(place: list[int], value: Any, number: Any) -> NonFiniteInputError:
+    """The error for a value at a place of a call's inputs, which is of a stream."""
+    return NonFiniteInputError(
+        f"input{place} is {value}, for stream {number}; all states are as they were; leave the stream out, or replace the "
+        "value by a number"
+    )
+
+
+def overflown(to_blame: tuple[int, ...], dtype: Any) -> NonFiniteStateError:
+    """The error for streams whose inputs drove their states out of the range of a type."""
+    error = NonFiniteStateError(
+        f"{_named(to_blame)}: the state left the range of {dtype}; the call is undone for all; the input is too large or the "
+        "model diverges: scale the input, reset the stream, or leave it out"
+    )
+    error.slots = to_blame
+    return error
+
+
+def _named(numbers: tuple[int, ...]) -> str:
+    return f"stream{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def stream_numbers(call: str, slots: ArrayLike) -> Numbers:

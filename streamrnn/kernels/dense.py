@@ -53,55 +53,60 @@ def _build(width: Width, function: Part, finish: Part = _as_they_are) -> Kernel:
 
 
 @inline
-def _linear(options, x):
+def as_it_is(options, x):
+    """The pre-activation."""
     return x
 
 
 @inline
-def _tanh(options, x):
+def tanh_of(options, x):
+    """Tanh of a pre-activation that is scaled for base 2."""
     return tanh2(x)
 
 
 @inline
-def _sigmoid(options, x):
+def sigmoid_of(options, x):
+    """σ of a pre-activation that is scaled for base 2."""
     return sigmoid2(x)
 
 
 @inline
-def _relu(options, x):
+def relu_of(options, x):
+    """Relu."""
     return positive(x)
 
 
 @inline
-def _general(options, x):
+def transform_of(options, x):
+    """Any element-wise function."""
     return transform(options, 1, x)
 
 
 def linear(width: Width) -> Kernel:
     """No activation."""
-    return _build(width, _linear)
+    return _build(width, as_it_is)
 
 
 def tanh(width: Width) -> Kernel:
     """Tanh; rows scaled for base-2 exponentials."""
-    return _build(width, _tanh)
+    return _build(width, tanh_of)
 
 
 def sigmoid(width: Width) -> Kernel:
     """σ; rows scaled for base-2 exponentials."""
-    return _build(width, _sigmoid)
+    return _build(width, sigmoid_of)
 
 
 def relu(width: Width) -> Kernel:
     """Relu."""
-    return _build(width, _relu)
+    return _build(width, relu_of)
 
 
 def softmax(width: Width) -> Kernel:
     """Softmax over all outputs; rows scaled for base-2 exponentials."""
-    return _build(width, _linear, normalize(width))
+    return _build(width, as_it_is, normalize(width))
 
 
 def general(width: Width) -> Kernel:
     """Any element-wise activation; rows unscaled."""
-    return _build(width, _general)
+    return _build(width, transform_of)

@@ -10,10 +10,16 @@ from numba.core import types
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
-from streamrnn.simd.vector import Vec, common_vec, llvm_type, scalar_of
+from streamrnn.simd.vector import Vec, common_vec, lane_type, llvm_type, scalar_of, splat
 
 _BITS = {types.float32: types.int32, types.float64: types.int64}
 _SUFFIX = {types.float32: "f32", types.float64: "f64"}
+
+
+def _bits_of(typ: types.Type) -> types.Type:
+    """Integers of the same width, in as many lanes."""
+    bits = _BITS[scalar_of(typ)]
+    return typ.with_dtype(bits) if isinstance(typ, Vec) else bits
 
 
 def _meet(*args: types.Type) -> types.Type | None:
@@ -26,7 +32,7 @@ def _meet(*args: types.Type) -> types.Type | None:
 
 def overloaded_name(name: str, typ: types.Type) -> str:
     """Name of the LLVM intrinsic `name` for a type: llvm.fma.v8f32, llvm.fma.f32."""
-    lanes = f"v{typ.lanes}" if isinstance(typ, Vec) else ""
+    lanes = f"v{typ.lanes}" if isinstance(typ, Vec) and typ.lanes > 1 else ""
     return f"llvm.{name}.{lanes}{_SUFFIX[scalar_of(typ)]}"
 
 
@@ -63,23 +69,30 @@ def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> An
     return signature(typ, mask, typ, typ), codegen
 
 
-def _of_one(name: str, doc: str) -> Any:
-    """LLVM's intrinsic `name` of one argument, lane by lane."""
+@intrinsic
+def absolute(typingctx: Any, a: types.Type) -> Any:
+    """|a|, by clearing the sign bit."""
 
-    def function(typingctx: Any, a: types.Type) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            kind = llvm_type(sig.return_type)
-            called = overloaded_name(name, sig.return_type)
-            return builder.call(builder.module.declare_intrinsic(called, (), ir.FunctionType(kind, [kind])), args)
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        bits = _bits_of(sig.return_type)
+        all_but_sign = ir.Constant(lane_type(scalar_of(bits)), (1 << (scalar_of(bits).bitwidth - 1)) - 1)
+        mask = splat(builder, all_but_sign, bits) if isinstance(bits, Vec) else all_but_sign
+        cleared = builder.and_(builder.bitcast(args[0], llvm_type(bits)), mask)
+        return builder.bitcast(cleared, llvm_type(sig.return_type))
 
-        return signature(a, a), codegen
-
-    function.__doc__ = doc
-    return intrinsic(function)
+    return signature(a, a), codegen
 
 
-absolute = _of_one("fabs", "|a|, by clearing the sign bit.")
-square_root = _of_one("sqrt", "sqrt(a), rounded as IEEE 754 says.")
+@intrinsic
+def square_root(typingctx: Any, a: types.Type) -> Any:
+    """sqrt(a), rounded as IEEE 754 says."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        kind = llvm_type(sig.return_type)
+        called = overloaded_name("sqrt", sig.return_type)
+        return builder.call(builder.module.declare_intrinsic(called, (), ir.FunctionType(kind, [kind])), args)
+
+    return signature(a, a), codegen
 
 
 @intrinsic
@@ -90,6 +103,8 @@ def any_lane(typingctx: Any, mask: types.Type) -> Any:
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         kind = llvm_type(mask)
+        if mask.lanes == 1:
+            return args[0]
         function = ir.FunctionType(ir.IntType(1), [kind])
         name = f"llvm.vector.reduce.or.v{mask.lanes}i1"
         return builder.call(builder.module.declare_intrinsic(name, (), function), args)
@@ -100,8 +115,7 @@ def any_lane(typingctx: Any, mask: types.Type) -> Any:
 @intrinsic
 def to_bits(typingctx: Any, a: types.Type) -> Any:
     """The bits of floats, as integers of the same width."""
-    bits = _BITS[scalar_of(a)]
-    result = a.with_dtype(bits) if isinstance(a, Vec) else bits
+    result = _bits_of(a)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return builder.bitcast(args[0], llvm_type(sig.return_type))

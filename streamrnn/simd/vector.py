@@ -5,8 +5,8 @@ No operator carries fast-math flags: what is written is what is computed (the ma
 """
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -14,7 +14,7 @@ from numba.core import types
 from numba.core.extending import models, register_model
 from numba.core.imputils import lower_cast
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import lower_builtin
+from numba.extending import intrinsic, lower_builtin
 from numba.np.numpy_support import from_dtype
 
 
@@ -48,8 +48,10 @@ def lane_type(dtype: types.Type) -> ir.Type:
 
 
 def llvm_type(typ: types.Type) -> ir.Type:
-    """LLVM type of a vector or of a scalar."""
-    return ir.VectorType(lane_type(typ.dtype), typ.lanes) if isinstance(typ, Vec) else lane_type(typ)
+    """LLVM type of a vector or of a scalar; a vector of one lane is a scalar to LLVM."""
+    if isinstance(typ, Vec) and typ.lanes > 1:
+        return ir.VectorType(lane_type(typ.dtype), typ.lanes)
+    return lane_type(scalar_of(typ))
 
 
 def scalar_of(typ: types.Type) -> types.Type:
@@ -57,26 +59,16 @@ def scalar_of(typ: types.Type) -> types.Type:
     return typ.dtype if isinstance(typ, Vec) else typ
 
 
-@register_model(Vec)
-class _VecModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, vec: Vec) -> None:
-        super().__init__(manager, vec, llvm_type(vec))
-
-
 def splat(builder: ir.IRBuilder, value: ir.Value, vec: Vec) -> ir.Value:
     """`value` in every lane."""
     kind = llvm_type(vec)
+    if vec.lanes == 1:
+        return value
     if isinstance(value, ir.Constant):
         return ir.Constant(kind, [value] * vec.lanes)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     mask = ir.Constant(ir.VectorType(ir.IntType(32), vec.lanes), [ir.Constant(ir.IntType(32), 0)] * vec.lanes)
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask)
-
-
-@lower_cast(types.Number, Vec)
-@lower_cast(types.Literal, Vec)
-def _number_to_vec(context: Any, builder: ir.IRBuilder, fromty: types.Type, toty: Vec, value: ir.Value) -> ir.Value:
-    return splat(builder, context.cast(builder, value, fromty, toty.dtype), toty)
 
 
 def common_vec(a: types.Type, b: types.Type) -> Vec | None:
@@ -86,11 +78,53 @@ def common_vec(a: types.Type, b: types.Type) -> Vec | None:
     return b if isinstance(b, Vec) and isinstance(a, types.Number | types.Literal) else None
 
 
-def _binary(op: Callable[..., Any], emit: dict[bool, Callable[..., Any]], result: types.Type | None = None) -> None:
-    """Give vectors the operator `op`: `emit[is_float](builder, a, b)`, lanes of `result` or of the operands' type."""
+Emit = Callable[..., ir.Value]
 
-    @infer_global(op)
-    class Typing(AbstractTemplate):
+
+class Target(NamedTuple):
+    """A target of Numba: how it is told of a type, and what its operators of floats are there."""
+
+    models: Any
+    register_model: Callable[..., Any]
+    lower_cast: Callable[..., Any]
+    lower_builtin: Callable[..., Any]
+    template: type
+    infer_global: Callable[..., Any]
+    floats: Mapping[Callable[..., Any], Emit]
+    negate: Emit
+
+
+def introduce_vectors(target: Target) -> None:
+    """Give a target the type and its operators."""
+    _introduce_type(target)
+    for op, emit in _INTEGERS.items():
+        _introduce_operator(target, op, {False: emit})
+    for op, emit in target.floats.items():
+        _introduce_operator(target, op, {True: emit} | ({False: _SHARED[op]} if op in _SHARED else {}))
+    for op, symbol in _COMPARISONS.items():
+        _introduce_operator(target, op, _compare(symbol), types.boolean)
+    _introduce_negation(target)
+
+
+def _introduce_type(target: Target) -> None:
+    @target.register_model(Vec)
+    class Model(target.models.PrimitiveModel):  # type: ignore[name-defined]
+        def __init__(self, manager: Any, vec: Vec) -> None:
+            super().__init__(manager, vec, llvm_type(vec))
+
+    @target.lower_cast(types.Number, Vec)
+    @target.lower_cast(types.Literal, Vec)
+    def number_to_vec(context: Any, builder: ir.IRBuilder, fromty: types.Type, toty: Vec, value: ir.Value) -> ir.Value:
+        return splat(builder, context.cast(builder, value, fromty, toty.dtype), toty)
+
+
+def _introduce_operator(
+    target: Target, op: Callable[..., Any], emit: Mapping[bool, Emit], result: types.Type | None = None
+) -> None:
+    """The operator `op`: `emit[is_float](builder, a, b)`, lanes of `result` or of the operands' type."""
+
+    @target.infer_global(op)
+    class Typing(target.template):  # type: ignore[name-defined]
         def generic(self, args: Any, kws: Any) -> Any:
             if kws or len(args) != 2 or (vec := common_vec(*args)) is None:
                 return None
@@ -98,37 +132,85 @@ def _binary(op: Callable[..., Any], emit: dict[bool, Callable[..., Any]], result
                 return None
             return signature(vec if result is None else vec.with_dtype(result), vec, vec)
 
-    @lower_builtin(op, Vec, Vec)
+    @target.lower_builtin(op, Vec, Vec)
     def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return emit[isinstance(sig.args[0].dtype, types.Float)](builder, *args)
 
 
-def _compare(symbol: str) -> dict[bool, Callable[..., Any]]:
+def _introduce_negation(target: Target) -> None:
+    @target.infer_global(operator.neg)
+    class Typing(target.template):  # type: ignore[name-defined]
+        def generic(self, args: Any, kws: Any) -> Any:
+            return signature(args[0], args[0]) if len(args) == 1 and isinstance(args[0], Vec) else None
+
+    @target.lower_builtin(operator.neg, Vec)
+    def lower(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return target.negate(builder, args[0])
+
+
+def _compare(symbol: str) -> dict[bool, Emit]:
     return {
         True: lambda builder, a, b: (builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered)(symbol, a, b),
         False: lambda builder, a, b: builder.icmp_signed(symbol, a, b),
     }
 
 
-_binary(operator.add, {True: ir.IRBuilder.fadd, False: ir.IRBuilder.add})
-_binary(operator.sub, {True: ir.IRBuilder.fsub, False: ir.IRBuilder.sub})
-_binary(operator.mul, {True: ir.IRBuilder.fmul, False: ir.IRBuilder.mul})
-_binary(operator.truediv, {True: ir.IRBuilder.fdiv})
-_binary(operator.and_, {False: ir.IRBuilder.and_})
-_binary(operator.or_, {False: ir.IRBuilder.or_})
-_binary(operator.lshift, {False: ir.IRBuilder.shl})
-_binary(operator.rshift, {False: ir.IRBuilder.ashr})
-_binary(operator.ne, _compare("!="), types.boolean)
-for _op, _symbol in (operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="):
-    _binary(_op, _compare(_symbol), types.boolean)
+#: Operators of integers alone, those that floats have too, and comparisons.
+_INTEGERS: dict[Callable[..., Any], Emit] = {
+    operator.and_: ir.IRBuilder.and_,
+    operator.or_: ir.IRBuilder.or_,
+    operator.lshift: ir.IRBuilder.shl,
+    operator.rshift: ir.IRBuilder.ashr,
+}
+_SHARED: dict[Callable[..., Any], Emit] = {
+    operator.add: ir.IRBuilder.add,
+    operator.sub: ir.IRBuilder.sub,
+    operator.mul: ir.IRBuilder.mul,
+}
+_COMPARISONS: dict[Callable[..., Any], str] = {
+    operator.ne: "!=",
+    operator.lt: "<",
+    operator.le: "<=",
+    operator.gt: ">",
+    operator.ge: ">=",
+}
+
+introduce_vectors(
+    Target(
+        models,
+        register_model,
+        lower_cast,
+        lower_builtin,
+        AbstractTemplate,
+        infer_global,
+        {
+            operator.add: ir.IRBuilder.fadd,
+            operator.sub: ir.IRBuilder.fsub,
+            operator.mul: ir.IRBuilder.fmul,
+            operator.truediv: ir.IRBuilder.fdiv,
+        },
+        ir.IRBuilder.fneg,
+    )
+)
 
 
-@infer_global(operator.neg)
-class _Negate(AbstractTemplate):
-    def generic(self, args: Any, kws: Any) -> Any:
-        return signature(args[0], args[0]) if len(args) == 1 and isinstance(args[0], Vec) else None
+@intrinsic
+def as_vector(typingctx: Any, number: types.Type) -> Any:
+    """A number as a vector of one lane."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return args[0]
+
+    return signature(Vec(number, 1), number), codegen
 
 
-@lower_builtin(operator.neg, Vec)
-def _negate(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-    return builder.fneg(args[0])
+@intrinsic
+def as_number(typingctx: Any, vector: types.Type) -> Any:
+    """What a vector of one lane holds."""
+    if not isinstance(vector, Vec) or vector.lanes != 1:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return args[0]
+
+    return signature(vector.dtype, vector), codegen

@@ -18,8 +18,8 @@ histories = st.lists(st.sampled_from(ACTIONS), min_size=8, max_size=25)
 class Company:
     """A pool, and for each of its streams the same one alone."""
 
-    def __init__(self, whole: Model, seed: int, capacity: int = 3) -> None:
-        self.pool, self.alone = StreamPool(whole, capacity), dict[int, Stream]()
+    def __init__(self, whole: Model, seed: int, capacity: int = 3, pool: type[StreamPool] = StreamPool) -> None:
+        self.pool, self.alone = pool(whole, capacity), dict[int, Stream]()
         self.rng, self.whole, self.n_opened, self.saved = np.random.default_rng(seed), whole, 0, [Stream(whole).snapshot()]
 
     def some(self) -> list[int]:
@@ -81,8 +81,8 @@ class Company:
         assert self.pool.snapshot() == [self.alone[slot].snapshot() for slot in sorted(self.alone)]
 
 
-def live(whole: Model, history: list[str], seed: int) -> None:
-    company = Company(whole, seed)
+def live(whole: Model, history: list[str], seed: int, pool: type[StreamPool] = StreamPool) -> None:
+    company = Company(whole, seed, pool=pool)
     for action in ["open", *history, "step"]:
         company.do(action)
     company.check()

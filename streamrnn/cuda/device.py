@@ -1,0 +1,97 @@
+"""The device: its memory, its limits, and what becomes of its errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numba import cuda
+from numba.cuda.cudadrv import error as numba_errors
+from numpy.typing import NDArray
+
+from streamrnn.cuda.kernels.device import SIMULATED
+from streamrnn.errors import DeviceError, InputError
+
+#: Bytes of shared memory that a block has on every device, and so in the simulator.
+_LEAST_SHARED = 48 << 10
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a failing driver raises."""
+    names = "CudaDriverError", "CudaSupportError", "NvvmSupportError", "NvrtcSupportError"
+    found = [getattr(numba_errors, name) for name in names if hasattr(numba_errors, name)]
+    try:
+        from cuda.core._utils.cuda_utils import CUDAError
+    except ImportError:
+        return tuple(found)
+    return *found, CUDAError
+
+
+_FAILURES = _failures()
+
+
+@contextmanager
+def explained(call: str) -> Iterator[None]:
+    """Raise MemoryError where the device has no room for what follows, DeviceError where it fails otherwise."""
+    try:
+        yield
+    except _FAILURES as error:
+        if "OUT_OF_MEMORY" in str(error):
+            raise MemoryError(str(error)) from error
+        raise DeviceError(
+            f"{call}: the CUDA device failed ({' '.join(str(error).split())}); nothing more can be had from it in this "
+            "process: begin a new one, and go on from snapshots"
+        ) from error
+
+
+def check_device() -> None:
+    """Raise DeviceError where there is none."""
+    if not cuda.is_available():
+        reason = " ".join(str(cuda.cuda_error() or "no device was found").split())
+        raise DeviceError(
+            f"streamrnn.cuda: no CUDA device can be used ({reason}); install NVIDIA's driver, or use streamrnn.StreamPool, "
+            "which gives the same bits on the CPU"
+        )
+
+
+def shared_bytes() -> int:
+    """Bytes of shared memory that a block of threads may have."""
+    return _LEAST_SHARED if SIMULATED else int(cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
+
+
+def n_multiprocessors() -> int:
+    """How many blocks of threads run at once, at least."""
+    return 2 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
+
+
+def is_on_device(value: Any) -> bool:
+    """Whether a value is an array of the device. Raises InputError for one that hides its memory (of torch, with gradients)."""
+    try:
+        return hasattr(value, "__cuda_array_interface__") or bool(cuda.devicearray.is_cuda_ndarray(value))
+    except RuntimeError as error:
+        raise InputError(f"an array of {type(value).__module__} gives no access to its memory ({error})") from None
+
+
+def view_of(value: Any) -> Any:
+    """A value that is on the device, as Numba's array, over the same memory. Raises InputError for what Numba cannot take."""
+    if cuda.devicearray.is_cuda_ndarray(value):
+        return value
+    try:
+        return cuda.as_cuda_array(value)
+    except (NotImplementedError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"an array of {type(value).__module__} on the device cannot be used ({error})") from None
+
+
+def uploaded(values: NDArray[Any]) -> Any:
+    """A copy on the device."""
+    return cuda.to_device(np.ascontiguousarray(values))
+
+
+def room_for(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array on the device, of whatever was there."""
+    return cuda.device_array(shape, dtype)
+
+
+def address_of(array: Any) -> int:
+    """Where an array of the device begins."""
+    return int(array.ctypes.data if SIMULATED else array.__cuda_array_interface__["data"][0])

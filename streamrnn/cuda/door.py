@@ -1,0 +1,120 @@
+"""The door of a CUDA pool: takes arrays of the host or of the device, checks them, and runs the plan."""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.cuda.device import explained, is_on_device, room_for, uploaded, view_of
+from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
+from streamrnn.cuda.memory import DeviceMemory
+from streamrnn.door import PoolDoor
+from streamrnn.door.many import Numbers, overflown, poisoned, stream_numbers
+from streamrnn.door.plain import numbers_of
+from streamrnn.errors import InputError
+from streamrnn.packing import Array
+from streamrnn.record import DONE, OPEN
+
+
+class DeviceDoor(PoolDoor):
+    """The way into the memory of a CUDA pool, for one caller at a time."""
+
+    _memory: Any
+
+    def __init__(self, memory: DeviceMemory) -> None:
+        self._memory = memory
+        self._dtype = np.dtype(memory.plan.dtype)
+        self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
+        self._lock = threading.Lock()
+
+    def step(self, slots: Any, X: Any, out: Any = None) -> Any:
+        """One step, as `cuda.StreamPool.step` describes it."""
+        numbers = stream_numbers("step", slots)
+        n = len(numbers)
+        x = self._given("step", X, (n, self._n_inputs))
+        if out is not None and not is_on_device(out):
+            self._check_out(out, n)
+        there = self._given("step", out, (n, self._n_outputs), "out") if is_on_device(out) else None
+        y = self._run("step", numbers, x, (n, 1), there)
+        if out is None:
+            return y if is_on_device(X) else _on_host(y)
+        if there is None:
+            y.copy_to_host(out)
+        return out
+
+    def process(self, slots: Any, X: Any) -> Any:
+        """Many steps, as `cuda.StreamPool.process` describes it."""
+        numbers = stream_numbers("process", slots)
+        given = X if is_on_device(X) else numbers_of("process", X)
+        n_steps = given.shape[1] if len(given.shape) == 3 else "n_steps"
+        x = self._given("process", given, (len(numbers), n_steps, self._n_inputs))
+        y = self._run("process", numbers, x, x.shape[:2], None)
+        return y if is_on_device(X) else _on_host(y)
+
+    def _given(self, call: str, value: Any, shape: tuple[int | str, ...], name: str = "the array") -> Any:
+        """An argument as it is: on the device an array of its own or of the caller, on the host what converts to one."""
+        if not is_on_device(value):
+            return self._inputs(call, value, shape)
+        with explained(call):
+            array = view_of(value)
+        if array.dtype != self._dtype:
+            raise InputError(f"{call}: {name} on the device is {array.dtype}, but the model {self._dtype}; convert it there")
+        if tuple(array.shape) != shape:
+            wanted = ", ".join(map(str, shape))
+            raise InputError(f"{call}: shape {tuple(array.shape)} does not fit, expected ({wanted})")
+        if not array.is_c_contiguous():
+            raise InputError(f"{call}: {name} on the device is not in C order; copy it there")
+        return array
+
+    def _run(  # type: ignore[override]
+        self, call: str, numbers: Numbers, x: Any, size: tuple[int, int], y: Any
+    ) -> Any:
+        """Advance the streams. x and y, None: a new one, are (n, n_steps, any), or (n, any) for one step; returns y."""
+        n, n_steps = size
+        shape = *x.shape[:-1], self._n_outputs
+        with self:
+            self._check_all_open(call, numbers)
+            if not n or not n_steps:
+                return y if y is not None else np.zeros(shape, self._dtype)
+            try:
+                with explained(call):
+                    there = x if is_on_device(x) else uploaded(x)
+                    y = room_for(shape, self._dtype) if y is None else y
+                    flat = there.reshape(n * n_steps, self._n_inputs), y.reshape(n * n_steps, self._n_outputs)
+                    said = self._memory.advance(numbers, *flat, n_steps)
+            except MemoryError:
+                raise InputError(
+                    f"{call}: {n} streams, {n_steps} steps each, do not fit into the device's memory; give fewer at once"
+                ) from None
+        self._explain_ticket(numbers, x, said)
+        return y
+
+    def _check_all_open(self, call: str, numbers: Numbers) -> None:
+        """As `check_open`, for many at once."""
+        marks = self._memory.room.marks
+        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(marks)):
+            self.check_open(call, numbers)
+        seen = np.zeros(len(marks), bool)
+        seen[numbers] = True
+        if np.count_nonzero(seen) != len(numbers) or not (marks[numbers] == OPEN).all():
+            self.check_open(call, numbers)
+
+    def _explain_ticket(self, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
+        """Raise what the kernels found."""
+        if said[INPUT_STATUS] != DONE:
+            values = _on_host(x) if is_on_device(x) else x
+            place = [int(index) for index in np.argwhere(~np.isfinite(values))[0]]
+            raise poisoned(place, values[tuple(place)], numbers[place[0]])
+        if said[STATUS] != DONE:
+            wrong = said[STREAMS : STREAMS + len(numbers)] != DONE
+            raise overflown(tuple(int(number) for number in numbers[wrong]), self._dtype)
+
+
+def host_numbers(call: str, slots: Any) -> Numbers:
+    """The numbers of streams as an array of the host."""
+    return stream_numbers(call, _on_host(view_of(slots)) if is_on_device(slots) else slots)
+
+
+def _on_host(array: Any) -> Array:
+    return array if isinstance(array, np.ndarray) else np.asarray(array.copy_to_host())

@@ -1,0 +1,142 @@
+"""A tick: many streams through one pass of a layer, a step each."""
+
+from typing import Any
+
+from numba import cuda
+
+from streamrnn.cuda.kernels.device import Kernel, part
+from streamrnn.cuda.kernels.parts import (
+    NONE,
+    NOTHING,
+    Pass,
+    Section,
+    Tile,
+    begin,
+    cell_of_sums,
+    each_stream,
+    is_finite,
+    multiply,
+)
+from streamrnn.cuda.kernels.record import (
+    FIRST_READ,
+    FIRST_WRITTEN,
+    MULTIPLIED,
+    N_INPUTS,
+    N_MULTIPLIED,
+    OPTIONS,
+    PADDED,
+    SECOND_READ,
+    SECOND_WRITTEN,
+    STATUS,
+    STREAMS,
+    UNITS,
+    WEIGHTS,
+)
+from streamrnn.record import STATE_NOT_FINITE
+
+
+def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
+    """A part that adds a section to the sums of a thread, its weights and values through shared memory, some rows at a time.
+
+    It begins at a place of the weights. The values of the block's n-th stream lie in row source_at + n source_stride of
+    `source`, from a column on; there are `n_left` streams from the first on.
+    """
+    (n_biases, biases_kept, bias_shift), (gates, kept, shift) = section
+    lanes, at_once, _, depth, dtype = tile
+    row_size, zero = gates * lanes, dtype(0)
+    if section == NOTHING:
+
+        @part
+        def nothing(sums, staged, values, weights, at, source, source_at, source_stride, column, count, n_left):
+            pass
+
+        return nothing
+
+    @part
+    def add(sums, staged, values, weights, at, source, source_at, source_stride, column, count, n_left):
+        lane, row = cuda.threadIdx.x, cuda.threadIdx.y
+        thread, n_threads, n_here = row * lanes + lane, cuda.blockDim.y * lanes, cuda.blockDim.y * at_once
+        begin(sums, weights, at + lane, n_biases, biases_kept, bias_shift, n_sums, lanes, at_once)
+        at += n_biases * lanes
+        for done in range(0, count, depth):
+            n_rows = min(depth, count - done)
+            cuda.syncthreads()
+            for index in range(thread, n_rows * row_size, n_threads):
+                staged[index] = weights[at + index]
+            for index in range(thread, n_rows * n_here, n_threads):
+                stream, value = index // n_rows, index % n_rows
+                is_there = stream < n_left
+                values[value * n_here + stream] = (
+                    source[source_at + stream * source_stride, column + done + value] if is_there else zero
+                )
+            cuda.syncthreads()
+            multiply(sums, staged, lane, values, row * at_once, n_here, n_rows, gates, kept, shift, n_sums, lanes, at_once)
+            at += n_rows * row_size
+
+    return add
+
+
+def tick(one: Pass, tile: Tile) -> Kernel:
+    """A kernel that takes `n_rows` rows through a pass of a layer.
+
+    A block of threads has a panel of units and a tile of rows; each weight is read once for all of these. Row r of the inputs
+    is x[x_at + r x_stride], of the outputs y[y_at + r y_stride]; rows r of `before` and `after` are a stream's vectors, which
+    the fields of the pass, from place `at` of the record on, find. States are read in `before` and written to `after`, which
+    must not be the same.
+    """
+    lanes, at_once, most_rows, depth, dtype = tile
+    n_sums, n_in_registers = one.n_sums, at_once * one.n_sums
+    (n_biases, _, _), (input_gates, _, _) = one.inputs
+    (n_inner, _, _), (recurrent_gates, _, _) = one.recurrent
+    n_staged, n_values = depth * lanes * max(input_gates, recurrent_gates), depth * most_rows * at_once
+    add_inputs, add_recurrent = (_staged(section, n_sums, tile) for section in (one.inputs, one.recurrent))
+    multiplies_state, finish = one.is_state(one.multiplied), each_stream(at_once, _finish(one, tile))
+
+    def kernel(x, x_at, x_stride, before, after, y, y_at, y_stride, weights, record, at, n_rows, ticket):
+        staged = cuda.shared.array(n_staged, dtype)
+        values = cuda.shared.array(n_values, dtype)
+        sums = cuda.local.array(n_in_registers, dtype)
+        panel, n_here = cuda.blockIdx.y, cuda.blockDim.y * at_once
+        first, unit = cuda.blockIdx.x * n_here, panel * lanes + cuda.threadIdx.x
+        n_inputs, n_multiplied, left = record[N_INPUTS], record[at + N_MULTIPLIED], n_rows - first
+        w_size, r_size = n_biases + n_inputs * input_gates, n_inner + n_multiplied * recurrent_gates
+        w = record[at + WEIGHTS] + panel * lanes * w_size
+        r = record[at + WEIGHTS] + record[at + PADDED] * w_size + panel * lanes * r_size
+        add_inputs(sums, staged, values, weights, w, x, x_at + first * x_stride, x_stride, 0, n_inputs, left)
+        multiplied, column = before if multiplies_state else after, record[at + MULTIPLIED]
+        add_recurrent(sums, staged, values, weights, r, multiplied, first, 1, column, n_multiplied, left)
+        if unit < record[at + UNITS]:
+            finish((sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, ticket))
+
+    return kernel
+
+
+def _finish(one: Pass, tile: Tile) -> Any:
+    """A part that makes of the sums of one of a thread's streams what the pass is there for."""
+    n_sums, at_once, zero = one.n_sums, tile.at_once, tile.dtype(0)
+    cell, gives = cell_of_sums(one), one.gives
+    (reads_a, reads_b), (writes_p, writes_q) = ((vector != NONE for vector in vectors) for vectors in (one.reads, one.writes))
+    (a_is_state, b_is_state), (p_is_state, q_is_state) = (map(one.is_state, vectors) for vectors in (one.reads, one.writes))
+
+    @part
+    def finish(index, known):
+        sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, ticket = known
+        row = first + cuda.threadIdx.y * at_once + index
+        if row < n_rows:
+            a = b = zero
+            if reads_a:
+                a = (before if a_is_state else after)[row, record[at + FIRST_READ] + unit]
+            if reads_b:
+                b = (before if b_is_state else after)[row, record[at + SECOND_READ] + unit]
+            p, q = cell(record[at + OPTIONS], unit, record[at + PADDED], sums, index * n_sums, a, b)
+            if writes_p:
+                after[row, record[at + FIRST_WRITTEN] + unit] = p
+            if writes_q:
+                after[row, record[at + SECOND_WRITTEN] + unit] = q
+            if gives:
+                y[y_at + row * y_stride, unit] = p
+            if (p_is_state and not is_finite(p)) or (q_is_state and not is_finite(q)):
+                ticket[STATUS] = STATE_NOT_FINITE
+                ticket[STREAMS + row] = STATE_NOT_FINITE
+
+    return finish

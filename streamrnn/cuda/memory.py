@@ -1,0 +1,150 @@
+"""`DeviceMemory`: the states of many streams, in the memory of the device, and how a call takes them through a plan."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.cuda.device import explained, room_for, uploaded
+from streamrnn.cuda.kernels import record
+from streamrnn.cuda.kernels.device import SIMULATED
+from streamrnn.cuda.kernels.parts import Pass
+from streamrnn.cuda.launch import chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
+from streamrnn.cuda.plan import DeviceOp, DevicePlan
+from streamrnn.packing import Array
+from streamrnn.record import DONE
+
+#: Blocks of threads that copy; the simulator takes them one after the other.
+_MOST_BLOCKS = 2 if SIMULATED else 1024
+
+
+class Room(NamedTuple):
+    """What grows with a pool: replaced as one, so that Ctrl-C never leaves a part of it.
+
+    states  (n_places, any), on the device, a row for each stream
+    marks   (n_places,), on the host, whether it is open
+    """
+
+    states: Any
+    marks: NDArray[np.int64]
+
+
+class DeviceMemory:
+    """The memory of a pool, beside its plan. Raises MemoryError where there is none, DeviceError where the device fails."""
+
+    def __init__(self, plan: DevicePlan, n_places: int) -> None:
+        self.plan = plan
+        self.n_values = plan.n_state
+        with explained("cuda.StreamPool"):
+            self.room = self._room_for(n_places)
+
+    def grow(self, n_places: int) -> None:
+        """Have room for so many streams. Those that are there keep their numbers and their states."""
+        n_now = len(self.room.marks)
+        with explained("open"):
+            room = self._room_for(n_places)
+            room.states[:n_now].copy_to_device(self.room.states)
+        room.marks[:n_now] = self.room.marks
+        self.room = room
+
+    def begin(self, numbers: NDArray[np.int64]) -> None:
+        """Give streams the initial state."""
+        self.write(numbers, np.tile(self.plan.initial, (len(numbers), 1)))
+
+    def read(self, numbers: NDArray[np.int64]) -> Array:
+        """The states of streams, (n, n_values), in the order of a snapshot."""
+        n, columns = len(numbers), max(1, self.n_values)
+        if not n:
+            return np.zeros((0, self.n_values), self.plan.dtype)
+        with explained("snapshot"):
+            rows, ticket = room_for((n, columns), self.plan.dtype), self._ticket(numbers)
+            self._take(rows, ticket, n, rows, 0)
+            return np.asarray(rows.copy_to_host())[:, : self.n_values]
+
+    def write(self, numbers: NDArray[np.int64], states: Array) -> None:
+        """Put states, (n, n_values), in place of streams'."""
+        n = len(numbers)
+        if n and self.n_values:
+            with explained("restore"):
+                self._give(uploaded(states), self._ticket(numbers), n)
+
+    def _ticket(self, numbers: NDArray[np.int64]) -> Any:
+        """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
+        return uploaded(np.concatenate([np.zeros(record.STREAMS + len(numbers), np.int64), numbers]))
+
+    def advance(self, numbers: NDArray[np.int64], x: Any, y: Any, n_steps: int) -> NDArray[np.int64]:
+        """Take streams through the plan, wholly or, where something is wrong, not at all; returns what the kernels say of it.
+
+        x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. The states are put
+        back last, when all is known: until then an error, or Ctrl-C, leaves them as they were.
+        """
+        ticket, n_streams = self._ticket(numbers), len(numbers)
+        shape = n_streams, self.plan.row_size
+        before, after, spare = (room_for(shape, self.plan.dtype) for _ in range(3))
+        self._take(before, ticket, n_streams, x, self.plan.input_size)
+        for op in self.plan.ops:
+            is_last = op is self.plan.ops[-1]
+            target = y if is_last else room_for((n_streams * n_steps, op.op.output_size), self.plan.dtype)
+            self._run(op, ticket, x, target, (before, after, spare), n_streams, n_steps)
+            x = target
+        said: NDArray[np.int64] = ticket.copy_to_host()
+        if said[record.INPUT_STATUS] == said[record.STATUS] == DONE:
+            self._give(after, ticket, n_streams)
+        return said
+
+    def _run(
+        self, op: DeviceOp, ticket: Any, x: Any, y: Any, vectors: tuple[Any, Any, Any], n_streams: int, n_steps: int
+    ) -> None:
+        """All steps of a layer: its states are in the first of `vectors`, and then in the second."""
+        before, after, spare = vectors
+        n_here = op.streams_of_chunk(n_streams) if op.n_state and n_steps > 1 else 0
+        if not op.n_state:
+            self._tick(op, ticket, x, y, before, after, n_streams * n_steps, 0, 1)
+        elif n_here:
+            arguments = x, before, after, y, n_steps, op.weights, op.chunk_record(n_here), n_streams, n_here, ticket
+            kernel, blocks = chunk_kernel(op.recipe, op.tile), (-(-n_streams // n_here), 1)
+            items = n_here // op.tile.at_once * max(op.panels(one) for one in op.recipe.passes)
+            threads = op.tile.lanes, min(op.tile.rows, items)
+            kernel(blocks, threads, *arguments, shared_bytes=op.chunk_bytes(n_here))
+        else:
+            for step in range(n_steps):
+                then = after if (n_steps - step) % 2 else spare
+                self._tick(op, ticket, x, y, before, then, n_streams, step, n_steps)
+                before = then
+        if op.recipe.distribution:
+            rows = n_streams * n_steps
+            softmax_kernel(op.tile)(*self._spread(rows), y, 0, 1, op.op.output_size, rows)
+
+    def _tick(
+        self, op: DeviceOp, ticket: Any, x: Any, y: Any, before: Any, after: Any, n_rows: int, at: int, stride: int
+    ) -> None:
+        """A step of a layer: all its passes, over rows at, at + stride and so on of x and y."""
+        tile = op.tile
+        rows = min(tile.rows, -(-n_rows // tile.at_once))
+        for index, one in enumerate(op.recipe.passes):
+            fields = record.PASSES + record.PASS_FIELDS * index
+            arguments = x, at, stride, before, after, y, at, stride, op.weights, op.record, fields, n_rows, ticket
+            tick_kernel(one, tile)(self._grid(op, one, n_rows, rows), (tile.lanes, rows), *arguments)
+
+    def _grid(self, op: DeviceOp, one: Pass, n_rows: int, rows: int) -> tuple[int, int]:
+        return -(-n_rows // (rows * op.tile.at_once)), op.panels(one)
+
+    def _take(self, rows: Any, ticket: Any, n: int, x: Any, n_inputs: int) -> None:
+        """Copy states to the first columns of `rows`, and look at the inputs."""
+        spread = self._spread(max(n * self.n_values, x.shape[0] * n_inputs))
+        take_kernel(self.plan.tile)(*spread, self.room.states, rows, ticket, n, self.n_values, x, n_inputs)
+
+    def _give(self, rows: Any, ticket: Any, n: int) -> None:
+        """Copy states back."""
+        arguments = self.room.states, rows, ticket, n, self.n_values
+        give_kernel(self.plan.tile)(*self._spread(n * self.n_values), *arguments)
+
+    def _spread(self, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """A grid and blocks for so many independent values."""
+        tile = self.plan.tile
+        threads = tile.lanes * tile.rows
+        return (max(1, min(_MOST_BLOCKS, -(-count // threads))), 1), (threads, 1)
+
+    def _room_for(self, n_places: int) -> Room:
+        states = room_for((n_places, max(1, self.n_values)), self.plan.dtype)
+        return Room(states, np.zeros(n_places, np.int64))

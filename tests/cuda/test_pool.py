@@ -1,0 +1,238 @@
+"""`cuda.StreamPool`: the interface and the bits of `StreamPool`, on a device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamrnn import (
+    RNN,
+    Activation,
+    InputError,
+    Model,
+    ModelError,
+    NonFiniteInputError,
+    NonFiniteStateError,
+    SnapshotError,
+    Stream,
+    StreamPool,
+)
+from tests.cuda.devices import needs_device
+from tests.models import ACTIVATIONS, VARIANTS, dense, mixed, model, signal
+
+pytestmark = needs_device
+
+KINDS = "lstm", "gru", "rnn", "dense"
+OURS = [name for name in VARIANTS if name.startswith(KINDS)]
+N = 11  # more than a block of the simulator takes
+
+
+def cuda_pool(whole: Model, capacity: int = 16) -> Any:
+    from streamrnn import cuda
+
+    return cuda.StreamPool(whole, capacity)
+
+
+def on_device(array: Any) -> Any:
+    from numba import cuda
+
+    return cuda.to_device(np.ascontiguousarray(array))
+
+
+def both(whole: Model, n: int = N) -> tuple[Any, StreamPool, list[int]]:
+    """A pool of the device and one of the CPU, with as many streams."""
+    pools = cuda_pool(whole), StreamPool(whole)
+    slots = [[pool.open() for _ in range(n)] for pool in pools]
+    assert slots[0] == slots[1]
+    return *pools, slots[0]
+
+
+def chunks(n: int, n_steps: int, inputs: int = 3) -> Any:
+    return signal(n * n_steps, inputs).reshape(n, n_steps, inputs)
+
+
+def check_same_bits(whole: Model) -> None:
+    """Ticks of all and of some, and chunks, from quiet to saturating."""
+    ours, cpu, slots = both(whole)
+    some = slots[::-3]
+    for loudness in 0.1, 30:
+        x = (loudness * signal(N, whole.input_size)).astype(whole.dtype)
+        assert ours.step(slots, x).tobytes() == cpu.step(slots, x).tobytes()
+        block = (loudness * chunks(len(some), 4, whole.input_size)).astype(whole.dtype)
+        assert ours.process(some, block).tobytes() == cpu.process(some, block).tobytes()
+    assert ours.snapshot() == cpu.snapshot()
+
+
+@pytest.mark.parametrize("variant", OURS)
+def test_every_layer_has_the_bits_of_the_cpu(variant: str) -> None:
+    check_same_bits(model(variant, hidden=9, gain=2))
+
+
+def test_layers_of_all_kinds_and_sizes_have_the_bits_of_the_cpu() -> None:
+    check_same_bits(mixed())
+
+
+def test_dense_layers_have_every_activation() -> None:
+    rng, others = np.random.default_rng(0), [Activation(name) for name in ("exp", "log", "sqrt", "absolute", "reciprocal")]
+    for activation in (*ACTIVATIONS, *others, Activation("clip", -0.3, 0.7)):
+        ours, cpu, slots = both(Model([dense(rng, 3, 5, activation=activation)]), 3)
+        x = signal(3)
+        assert ours.step(slots, x).tobytes() == cpu.step(slots, x).tobytes(), activation
+
+
+def test_float64_has_the_bits_of_the_cpu() -> None:
+    check_same_bits(model("lstm", hidden=5).astype("float64"))
+
+
+def test_weights_that_do_not_fit_into_shared_memory_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamrnn.cuda.plan.shared_bytes", lambda: 0)
+    check_same_bits(model("lstm-projected", "gru-reset-before", hidden=5))
+
+
+def test_no_streams_and_no_steps_are_nothing() -> None:
+    pool = cuda_pool(mixed(), 1)
+    assert pool.step([], np.zeros((0, 3))).shape == (0, 4)
+    assert pool.process([], np.zeros((0, 5, 3))).shape == (0, 5, 4)
+    slot, before = pool.open(), pool.snapshot()
+    assert pool.process([slot], np.zeros((1, 0, 3))).shape == (1, 0, 4)
+    pool.reset([])
+    pool.restore([], [])
+    assert (pool.snapshot([]), pool.snapshot()) == ([], before)
+
+
+def test_a_stream_moves_between_stream_pool_and_device_with_the_same_bits() -> None:
+    whole, x = model("lstm", "gru-reset-after"), signal(12)
+    alone, stream = Stream(whole), Stream(whole)
+    cpu, ours = StreamPool(whole), cuda_pool(whole, 1)
+    expected = alone.process(x)
+    parts = [stream.process(x[:3])]
+    there = ours.open()
+    ours.restore(there, stream.snapshot())
+    parts.append(ours.process([there], x[None, 3:7])[0])
+    cpu.restore(cpu.open(), ours.snapshot(there))
+    parts.append(cpu.process([0], x[None, 7:10])[0])
+    back = ours.open()  # the pool grows
+    ours.restore(back, cpu.snapshot(0))
+    parts.append(ours.step([back], x[10:11]))
+    stream.restore(ours.snapshot(back))
+    parts.append(stream.process(x[11:]))
+    assert np.concatenate(parts).tobytes() == expected.tobytes()
+
+
+def test_arrays_of_the_device_give_arrays_of_the_device_with_the_same_bits() -> None:
+    ours, cpu, slots = both(mixed(), 4)
+    x, block = signal(4), chunks(4, 3)
+    y = ours.step(on_device(np.array(slots)), on_device(x))
+    assert not isinstance(y, np.ndarray)
+    assert y.copy_to_host().tobytes() == cpu.step(slots, x).tobytes()
+    ys = ours.process(slots, on_device(block))
+    assert ys.copy_to_host().tobytes() == cpu.process(slots, block).tobytes()
+    there, here = on_device(np.zeros((4, 4), np.float32)), np.zeros((4, 4), np.float32)
+    expected = cpu.step(slots, x).tobytes()
+    assert ours.step(slots, x, out=there) is there
+    assert there.copy_to_host().tobytes() == expected
+    expected = cpu.step(slots, x).tobytes()
+    assert ours.step(slots, on_device(x), here) is here
+    assert here.tobytes() == expected
+    assert ours.snapshot() == cpu.snapshot()
+
+
+REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a closed slot": (lambda pool: pool.step([0, 9], signal(2)), r"slots\[1\] is 9, which is no open stream"),
+    "a slot that is beyond": (lambda pool: pool.step([0, 10**9], signal(2)), "no open stream"),
+    "a slot below zero": (lambda pool: pool.step([-1], signal(1)), "no open stream"),
+    "a slot twice": (lambda pool: pool.process([1, 1], chunks(2, 2)), r"slots\[1\] is 1 again"),
+    "a slot twice, there": (lambda pool: pool.step(on_device([1, 1]), signal(2)), r"slots\[1\] is 1 again"),
+    "too few rows": (lambda pool: pool.step([0, 1], signal(1)), r"shape \(1, 3\) does not fit, expected \(2, 3\)"),
+    "too few rows, there": (lambda pool: pool.step([0, 1], on_device(signal(1))), r"shape \(1, 3\) does not fit"),
+    "a flat block": (lambda pool: pool.process([0, 1], signal(2)), r"expected \(2, n_steps, 3\)"),
+    "a flat block, there": (lambda pool: pool.process([0, 1], on_device(signal(2))), r"expected \(2, n_steps, 3\)"),
+    "another type, there": (lambda pool: pool.step([0], on_device(np.zeros((1, 3)))), "float64, but the model float32"),
+    "strides, there": (lambda pool: pool.step([0, 1], on_device(signal(4))[::2]), "not in C order"),
+    "a wrong out": (lambda pool: pool.step([0], signal(1), np.zeros((1, 3), np.float32)), r"shape \(1, 4\)"),
+    "a wrong out, there": (
+        lambda pool: pool.step([0], signal(1), on_device(np.zeros((1, 3), np.float32))),
+        r"expected \(1, 4\)",
+    ),
+    "words": (lambda pool: pool.step([0], [["a", "b", "c"]]), "not an array of numbers"),
+}
+
+
+@pytest.fixture(scope="module")
+def three() -> Any:
+    pool = cuda_pool(mixed(), 4)
+    pool.process([pool.open(), pool.open(), pool.open()], chunks(3, 2))
+    return pool
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_call_says_why_and_leaves_all_streams_as_they_were(name: str, three: Any) -> None:
+    call, message = REFUSED[name]
+    before = three.snapshot()
+    with pytest.raises(InputError, match=message):
+        call(three)
+    assert three.snapshot() == before
+
+
+@pytest.mark.parametrize("place", [np.array, on_device], ids=["host", "device"])
+@pytest.mark.parametrize("poison", [np.nan, -np.inf])
+def test_poison_in_one_row_is_named_and_touches_nobody(place: Callable[..., Any], poison: float, three: Any) -> None:
+    before, x, block = three.snapshot(), signal(2), chunks(2, 3)
+    x[1, 2] = block[0, 2, 1] = poison
+    with pytest.raises(NonFiniteInputError, match=r"input\[1, 2\] is .*, for stream 2"):
+        three.step([0, 2], place(x))
+    with pytest.raises(NonFiniteInputError, match=r"input\[0, 2, 1\] is .*, for stream 1"):
+        three.process([1, 0], place(block))
+    assert three.snapshot() == before
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_streams_that_overflow_are_named_and_the_call_is_undone_for_all(n_steps: int) -> None:
+    pool = cuda_pool(Model([RNN([[[2.0]]], [[[-1.0]]], activations=("relu",))]))
+    slots = [pool.open() for _ in range(N)]
+    pool.step(slots, np.ones((N, 1)))
+    before, x = pool.snapshot(), np.ones((N, n_steps, 1), np.float32)
+    x[[2, 9], 0] = 3e38
+    with pytest.raises(NonFiniteStateError, match="streams 2, 9: the state left") as refused:
+        pool.process(slots, x)
+    assert refused.value.slots == (2, 9)
+    assert pool.snapshot() == before
+
+
+def test_an_interrupted_call_is_undone_for_all(three: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, before, ops = type(three._memory)._run, three.snapshot(), []
+
+    def interrupted(memory: Any, op: Any, *arguments: Any) -> None:
+        ops.append(op)
+        if len(ops) == 4:
+            raise KeyboardInterrupt
+        run(memory, op, *arguments)
+
+    monkeypatch.setattr(type(three._memory), "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        three.process([0, 2], chunks(2, 2))
+    assert three.snapshot() == before
+
+
+def test_streams_come_and_go_and_the_pool_grows() -> None:
+    pool, whole = cuda_pool(model("rnn-tanh"), 1), model("rnn-tanh")
+    fresh = Stream(whole).snapshot()
+    slots = [pool.open(f"s{index}") for index in range(5)]
+    y = pool.step_keys({"s3": [1, 2, 3], "s1": [4, 5, 6]})
+    assert y["s1"].tobytes() == Stream(whole).step([4, 5, 6]).tobytes()
+    assert [state == fresh for state in pool.snapshot()] == [True, False, True, False, True]
+    pool.reset([3])
+    pool.close(1)
+    assert pool.open("s1") == 1
+    assert pool.snapshot(slots) == [fresh] * 5
+    with pytest.raises(SnapshotError):
+        pool.restore([0, 1], [fresh, fresh[:-1] + b"?"])
+
+
+@pytest.mark.parametrize("variant", sorted({name.split("-")[0]: name for name in VARIANTS if name not in OURS}.values()))
+def test_a_layer_without_a_kernel_is_named(variant: str) -> None:
+    whole = model("rnn-tanh", variant, hidden=3)
+    assert whole.layers[1].kind not in KINDS
+    with pytest.raises(ModelError, match=rf"layer 1 \({whole.layers[1].kind}\) has no kernel for the GPU.*on the CPU"):
+        cuda_pool(whole)

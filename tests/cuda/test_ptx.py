@@ -1,0 +1,143 @@
+"""What the kernels become: PTX, and its registers, for devices that need not be there.
+
+The machine law is to be read in the instructions: all arithmetic names its rounding, to nearest, and the sums of a thread are
+in registers.
+"""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cuda.devices import SIMULATED, needs_numba_cuda
+
+pytestmark = [needs_numba_cuda, pytest.mark.skipif(SIMULATED, reason="the simulator makes no PTX")]
+
+DEVICES = [(8, 0), (9, 0)]
+ROUNDED = {f"{name}.rn" for name in ("add", "div", "fma", "mul", "rcp", "sqrt")}
+EXACT = {"abs", "neg", "mov", "ld", "ld.global", "ld.shared", "st.global", "st.shared"}
+COMPARED = {"setp", "selp"}
+
+RECIPES = {
+    "lstm": ["standard", "general", "standard_projected", "general_projected"],
+    "gru": ["reset_after", "reset_after_general", "reset_before", "reset_before_general"],
+    "rnn": ["tanh", "relu", "general"],
+    "dense": ["linear", "tanh", "sigmoid", "relu", "general", "softmax"],
+}
+ALL = [(f"{room}.{variant}", "float32") for room, variants in RECIPES.items() for variant in variants]
+DOUBLE = [("lstm.standard", "float64")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def stand_in() -> Iterator[None]:
+    """Numba asks the current device what it can, wherever a function calls another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        device = SimpleNamespace(compute_capability=DEVICES[0])
+        patch.setattr("numba.cuda.dispatcher.get_current_device", lambda: device)
+        yield
+
+
+def ptx_of(kernel: Any, device: tuple[int, int]) -> str:
+    from numba import cuda
+
+    return str(cuda.compile_ptx(kernel.function, kernel.signature, cc=device)[0])
+
+
+def instructions(ptx: str) -> set[str]:
+    """All that compute: `fma.rn.f32`."""
+    return set(re.findall(r"^\s*(?:@!?%p\d+\s+)?([a-z]\w*(?:\.\w+)*)\s", ptx, re.MULTILINE))
+
+
+def complaints(ptx: str, number: str) -> list[str]:
+    """What in a kernel of some type of number is not as it should be."""
+    found = []
+    for instruction in instructions(ptx):
+        name, _, kind = instruction.rpartition(".")
+        if kind in ("f16", "f32", "f64"):
+            allowed = name in ROUNDED | EXACT or name.partition(".")[0] in COMPARED
+            if kind != number or not allowed:
+                found.append(instruction)
+        elif any(word in instruction.split(".") for word in ("approx", "ftz", "cvt", "call")) and "f" in kind[:1]:
+            found.append(instruction)
+    return found + [word for word in ("approx", "ftz", ".local", "call") if word in ptx]
+
+
+def usage(ptx: str, device: tuple[int, int]) -> str:
+    """What NVIDIA's assembler says of the registers."""
+    from cuda.bindings import nvjitlink
+
+    handle = nvjitlink.create(2, [f"-arch=sm_{device[0]}{device[1]}", "-verbose"])
+    try:
+        data = ptx.encode()
+        nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel")
+        nvjitlink.complete(handle)
+        log = bytearray(nvjitlink.get_info_log_size(handle))
+        nvjitlink.get_info_log(handle, log)
+    finally:
+        nvjitlink.destroy(handle)
+    return log.decode()
+
+
+def check(kernel: Any, number: str, threads: int) -> None:
+    for device in DEVICES:
+        ptx = ptx_of(kernel, device)
+        assert complaints(ptx, number) == [], device
+        said = usage(ptx, device)
+        assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in said, said
+        registers = int(re.findall(r"Used (\d+) registers", said)[0])
+        assert registers * threads <= 65536, said
+
+
+@pytest.mark.parametrize(("recipe", "dtype"), ALL + DOUBLE, ids=lambda value: str(value))
+def test_every_pass_rounds_to_nearest_and_keeps_its_sums_in_registers(recipe: str, dtype: str) -> None:
+    from streamrnn.cuda.launch import chunk_kernel, tick_kernel
+    from streamrnn.cuda.plan import TILE
+
+    room, variant = recipe.split(".")
+    made = getattr(import_module(f"streamrnn.cuda.kernels.{room}"), variant)
+    tile = TILE._replace(dtype=np.dtype(dtype).type)
+    kernels = [tick_kernel(one, tile) for one in made.passes]
+    if made.passes[0].n_states:
+        kernels.append(chunk_kernel(made, tile))
+    for kernel in kernels:
+        check(kernel, dtype.replace("loat", ""), tile.lanes * tile.rows)
+
+
+@pytest.mark.parametrize("name", ["take_kernel", "give_kernel", "softmax_kernel"])
+def test_what_stands_around_the_passes_rounds_to_nearest(name: str) -> None:
+    from streamrnn.cuda import launch
+    from streamrnn.cuda.plan import TILE
+
+    check(getattr(launch, name)(TILE), "f32", TILE.lanes * TILE.rows)
+
+
+def test_every_recipe_is_among_them() -> None:
+    from streamrnn.cuda.kernels.parts import Recipe
+    from streamrnn.cuda.plan import KINDS
+
+    found = {
+        kind: {
+            name for name, value in vars(import_module(f"streamrnn.cuda.kernels.{kind}")).items() if isinstance(value, Recipe)
+        }
+        for kind in KINDS
+    }
+    assert found == {room: set(variants) for room, variants in RECIPES.items()}
+
+
+def test_plain_arithmetic_is_fused_and_seen() -> None:
+    """What the check is for: NVVM fuses a product and a sum that name no rounding."""
+    from numba.cuda import types
+
+    def kernel(x, y):  # type: ignore[no-untyped-def]
+        y[0] = x[0] * x[1] + x[2]
+        y[1] = x[3] - x[4]
+
+    numbers = types.float32[::1]
+    ptx = ptx_of(SimpleNamespace(function=kernel, signature=types.void(numbers, numbers)), DEVICES[0])
+    assert "fma.rn.f32" in instructions(ptx)
+    assert complaints(ptx, "f32") == ["sub.f32"]
+    assert complaints(ptx, "f64")
