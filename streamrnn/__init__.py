@@ -33,10 +33,12 @@ from streamrnn.layers import (
     LayerNorm,
     Pointwise,
     PRelu,
+    Reverse,
     Select,
     Softmax,
 )
 from streamrnn.model import Model, load
+from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
@@ -64,6 +66,7 @@ __all__ = [
     "NonFiniteStateError",
     "PRelu",
     "Pointwise",
+    "Reverse",
     "Select",
     "SnapshotError",
     "Softmax",
@@ -74,4 +77,5 @@ __all__ = [
     "VerificationError",
     "__version__",
     "load",
+    "run_offline",
 ]

@@ -37,9 +37,9 @@ class StreamPool:
             raise StreamRNNError(f"StreamPool: {type(model).__name__} is not a streamrnn.Model; streamrnn.load gives one")
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise InputError(f"StreamPool: capacity {capacity!r} is not a whole number from 1 on")
-        self._model = model
+        self._model, plan = model, pool_plan_of(model)
         try:
-            self._memory = PoolMemory(pool_plan_of(model), capacity)
+            self._memory = PoolMemory(plan, capacity)
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
         self._door = PoolDoor(self._memory)

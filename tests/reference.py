@@ -162,6 +162,8 @@ def initial_states(layer: Any) -> States:
 
 def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> tuple[NDArray[np.float64], States]:
     """Outputs, (n_steps, output_size), of one layer over signals, (n_steps, size) each, and the states it ends in."""
+    if layer.kind == "reverse":
+        return np.asarray(signals[0], np.float64)[::-1], {}
     states = initial_states(layer) if states is None else states
     outputs = []
     for places in zip(*(np.asarray(signal, np.float64) for signal in signals), strict=True):

@@ -20,6 +20,7 @@ from streamrnn import (
     ModelError,
     NonFiniteStateError,
     Pointwise,
+    Reverse,
     Select,
     Stream,
     load,
@@ -53,8 +54,12 @@ def gated(rng: np.random.Generator) -> Model:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Model:
-    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read."""
+def graphs(draw: st.DrawFn, *further: str) -> Model:
+    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read.
+
+    further  kinds that it may have beside those that can be streamed: "reverse"
+    """
+    kinds = ["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat", *further]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes, layers, sources = {-1: draw(st.integers(1, 20))}, [], []
     unread = {-1}
@@ -69,9 +74,11 @@ def graphs(draw: st.DrawFn) -> Model:
     place = -1
     for _ in range(draw(st.integers(1, 6))):
         size, outputs = sizes[place], draw(st.integers(1, 20))
-        kind = draw(st.sampled_from(["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat"]))
+        kind = draw(st.sampled_from(kinds))
         if kind == "pointwise":
             add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), place)
+        elif kind == "reverse":
+            add(Reverse(size), place)
         elif kind == "select":
             add(Select(size, tuple(rng.integers(0, size, outputs).tolist())), place)
         elif kind == "arithmetic":
@@ -257,6 +264,8 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Select(3, (-1,)),
         lambda: Select(3, (0.5,)),  # type: ignore[arg-type]
         lambda: Select(3, None),  # type: ignore[arg-type]
+        lambda: Reverse(0),
+        lambda: Reverse(3, "float16"),
     ],
 )
 def test_sizes_and_options_that_cannot_be_are_refused(build: Any) -> None:

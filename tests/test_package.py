@@ -35,6 +35,7 @@ PUBLIC = [
     "NonFiniteStateError",
     "PRelu",
     "Pointwise",
+    "Reverse",
     "Select",
     "SnapshotError",
     "Softmax",
@@ -45,6 +46,7 @@ PUBLIC = [
     "VerificationError",
     "__version__",
     "load",
+    "run_offline",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 NOT_AT_ONCE = ["numba", "onnx", "onnxruntime", "rich", "streamrnn_converters", "torch", "typer"]
