@@ -786,7 +786,9 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "slice-of-the-first-steps": lambda: behind_a_gru("cuts the signal", "Slice", [0], [3], [0]),
     "slice-of-all-but-the-first-step": lambda: behind_a_gru("cuts the signal", "Slice", [1], [2**31 - 1], [0]),
     "slice-of-every-second-step": lambda: behind_a_gru("cuts the signal", "Slice", [0], [2**31 - 1], [0], [2]),
-    "slice-backwards": lambda: behind_a_gru("cuts the signal", "Slice", [-1], [-(2**62)], [0], [-1]),
+    "slice-backwards": lambda: behind_a_gru(
+        "turns the signal behind a gru layer around in time", "Slice", [-1], [-(2**62)], [0], [-1]
+    ),
     "slice-of-the-batch": lambda: behind_a_gru("picks place -1 of the batch axis", "Slice", [-1], [2**31 - 1], [1]),
     "slice-of-nothing": lambda: behind_a_gru("picks nothing", "Slice", [2], [2], [2]),
     "slice-without-an-end": lambda: behind_a_gru("does not say where it begins and ends", "Slice", [0]),

@@ -267,8 +267,8 @@ def test_a_final_state_taken_from_the_wrong_layer_is_found(monkeypatch: pytest.M
     data = graph(node("GRU"), node("GRU", HIDDEN, name="second"))
     model = from_onnx(data)
 
-    def mistaken(source: bytes, constants: Any) -> Imported:
-        imported = read_onnx(source, constants)
+    def mistaken(source: bytes, constants: Any, **options: Any) -> Imported:
+        imported = read_onnx(source, constants, **options)
         outputs = [replace(o, states=((1, "h"),)) if o.name == "Y_h.0" else o for o in imported.outputs]
         return replace(imported, outputs=tuple(outputs))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import Concat, Layer, Select
+from streamrnn import Concat, Layer, Reverse, Select
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.onnx.axes import Axes
 from streamrnn_converters.onnx.parse import Graph, Node
@@ -46,12 +46,18 @@ class Walk:
     lenient  a node that cannot be understood gives nothing, and so do those behind it: for finding out about axes
     initial  where states begin that a graph input brings: by recurrent layer and name of the state
     entries  by graph inputs of integers: how many rows the tables have from which they pick
+    offline  the graph is to answer whole recordings, so that it may read them backwards
+    lengths  of the recordings of a batch: the graph input that brings them, or constants; None where all are as long
+    whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
-    def __init__(self, graph: Graph, axes: Axes, *, lenient: bool = False) -> None:
+    def __init__(self, graph: Graph, axes: Axes, *, lenient: bool = False, offline: bool = False) -> None:
         self.opset = graph.opset
         self.axes = axes
         self.lenient = lenient
+        self.offline = offline
+        self.lengths: str | tuple[int, ...] | None = None
+        self.whole_only: list[ConversionError] = []
         self.remarks: list[str] = []
         self.initial: dict[tuple[Applied, str], Flow] = {}
         self.entries: dict[str, int] = {}
@@ -185,9 +191,15 @@ class Walk:
             raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
         return part.of
 
-    def _once(self, layer: Concat | Select, *reads: Vector) -> Vector:
+    def reversed(self, vector: Vector) -> Vector:
+        """What a vector gives, the last step first."""
+        if isinstance(vector, Applied) and isinstance(vector.layer, Reverse):
+            return vector.reads[0]
+        return self._once(Reverse(vector.size), vector)
+
+    def _once(self, layer: Concat | Select | Reverse, *reads: Vector) -> Vector:
         """A layer that only moves values; the same one where they are moved so again."""
-        key = reads, layer.sizes if isinstance(layer, Concat) else layer.indices
+        key = reads, layer.kind, layer.indices if isinstance(layer, Select) else ()
         if key not in self._joined:
             self._joined[key] = Applied(layer, reads)
         return self._joined[key]
