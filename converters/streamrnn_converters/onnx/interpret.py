@@ -17,7 +17,7 @@ from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.onnx.axes import Axes
 from streamrnn_converters.onnx.parse import Graph, Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Value, describe
-from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector
+from streamrnn_converters.onnx.vectors import Applied, Final, First, Source, Vector
 
 Inputs = Sequence[Value | None]
 Handler = Callable[["Walk", Node, Inputs], Sequence[Value]]
@@ -185,6 +185,8 @@ class Walk:
         """A part as a layer can read it: of final states h, which the layer gives at that step."""
         if isinstance(part, Source) and part.is_state:
             raise _used_twice(node, part)
+        if isinstance(part, First):
+            raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
         if not isinstance(part, Final):
             return part
         if part.state != "h":

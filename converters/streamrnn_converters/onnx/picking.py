@@ -12,7 +12,7 @@ from streamrnn_converters.onnx.constants import INTEGERS, integers, limit
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places, without
 from streamrnn_converters.onnx.parse import Node
-from streamrnn_converters.onnx.reversing import before_reversal, turned
+from streamrnn_converters.onnx.reversing import first_step, turned
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Kind, Size, Spread, Value, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Applied, Source, Vector
 
@@ -105,8 +105,8 @@ def _last(walk: Walk, node: Node, flow: Flow, axis: int, index: int) -> Flow:
     if size == 1 and index in (0, -1):
         return without(walk, node, flow, [axis])
     role = walk.role(picked)
-    if role == "time" and index == 0 and (turned := before_reversal(flow)) is not None:
-        return replace(turned, axes=_without_axis(flow, axis), places=np.squeeze(flow.places, axis), last=True)
+    if role == "time" and index == 0 and (first := first_step(flow)) is not None:
+        return replace(first, axes=_without_axis(flow, axis), places=np.squeeze(flow.places, axis))
     if role == "time" and index in (-1, None if size is None else size - 1) and not flow.surplus:
         walk.whole_only.append(node.refused("picks the last step of a batch, which lies behind the end of a short recording"))
         return replace(flow, axes=_without_axis(flow, axis), places=np.squeeze(flow.places, axis), last=True)

@@ -11,7 +11,7 @@ from streamrnn_converters.onnx.constants import INTEGERS
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Spread, Value, describe
-from streamrnn_converters.onnx.vectors import Applied, Source, Vector
+from streamrnn_converters.onnx.vectors import Applied, First, Source, Vector
 
 OFFLINE = "or import it for whole recordings: from_onnx(path, offline=True), streamrnn import --offline"
 
@@ -39,14 +39,15 @@ def turned(walk: Walk, node: Node, value: Flow) -> Flow:
     return replace(flow, parts=tuple(walk.reversed(part) for part in flow.parts))
 
 
-def before_reversal(flow: Flow) -> Flow | None:
-    """What a flow is before it is turned around: its last step is the flow's first. None for one that is not."""
-    before: dict[Vector, Vector] = {
-        part: part.reads[0] for part in flow.parts if isinstance(part, Applied) and isinstance(part.layer, Reverse)
-    }
-    if any(part not in before for part, _ in flow.elements()):
-        return None
-    return replace(flow, parts=tuple(before.get(part, part) for part in flow.parts))
+def first_step(flow: Flow) -> Flow | None:
+    """The first step of a flow, which backward directions give last, by what they are before they are turned around.
+
+    None for a flow without any.
+    """
+    parts: list[Vector] = [
+        part.reads[0] if isinstance(part, Applied) and isinstance(part.layer, Reverse) else First(part) for part in flow.parts
+    ]
+    return replace(flow, parts=tuple(parts), last=True) if not all(isinstance(part, First) for part in parts) else None
 
 
 def take_lengths(walk: Walk, node: Node, value: Value | None, *, time: Axis, batch: Axis) -> None:
