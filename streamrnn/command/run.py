@@ -1,5 +1,6 @@
 """`streamrnn run`: a signal through a model, line by line."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from streamrnn.command.descriptors import ATOMIC, Descriptor, chunks, opened_sou
 from streamrnn.command.formats import FORMATS, Format, FormatName, format_of, rows_as_they_arrive
 from streamrnn.command.interruption import Interrupted, Interruption, OutputClosed, interruptible, undisturbed
 from streamrnn.command.session import OnError, Refused, Session
+from streamrnn.command.whole import Whole
 from streamrnn.model import load
 from streamrnn.stream import Stream
 
@@ -41,6 +43,9 @@ def run(
     between; a first line without any number is a header. jsonl is an array of numbers on each line, f32 raw little-endian
     float32. Blank lines are passed over. Numbers are written as the shortest text that gives the same float32 back.
 
+    A model that reads its input backwards (imported --offline) answers behind the last line, all lines as one recording; a bad
+    line then stops the run before any answer, or is left out. There is no state to be kept.
+
     A line with a wrong count, with NaN, infinity or something else that is not a number gives "error: line N: ..." on standard
     error, no output, and leaves the state as it was.
 
@@ -56,28 +61,40 @@ def run(
     read_as = input_format or format_of(source, FormatName.CSV)
     write_as = output_format or format_of(target, read_as)
     model = load(archive)
-    with undisturbed():
-        stream = Stream(model)
-    state_file.restore(state, stream)
     # What goes out in one write, which a pipe takes as a whole or not at all, is computed and counted as a whole too.
-    session = Session(stream, on_error, longest=max(1, ATOMIC // (_LONGEST_NUMBER * model.output_size)))
+    longest = max(1, ATOMIC // (_LONGEST_NUMBER * model.output_size))
+    session: Session | Whole
+    if model.streamable:
+        with undisturbed():
+            stream = Stream(model)
+        state_file.restore(state, stream)
+        session = Session(stream, on_error, longest)
+    else:
+        if state is not None:
+            raise typer.BadParameter("--state goes on with a stream, but this model answers whole recordings; leave it out")
+        session = Whole(model, on_error, longest)
     with (
         opened_source(source) as incoming,
         opened_target(target, incoming.number, archive, *filter(None, [state])) as outgoing,
         interruptible(incoming.number, outgoing.number) as interruption,
     ):
-        state_file.save(state, session.state)  # a place that cannot be written shows now, not after the last line
+        _save(state, session)  # a place that cannot be written shows now, not after the last line
         try:
             code = _answer(session, incoming, FORMATS[read_as], outgoing, FORMATS[write_as], interruption)
         finally:
-            state_file.save(state, session.state)
+            _save(state, session)
     if session.n_refused and on_error is OnError.SKIP:
         complain(f"left out {session.n_refused} rows that could not be used")
     raise typer.Exit(code)
 
 
+def _save(path: Path | None, session: Session | Whole) -> None:
+    if isinstance(session, Session):
+        state_file.save(path, session.state)
+
+
 def _answer(
-    session: Session,
+    session: Session | Whole,
     incoming: Descriptor,
     read_as: Format,
     outgoing: Descriptor,
@@ -86,7 +103,8 @@ def _answer(
 ) -> int:
     """Answer all that comes in, until something ends it; the exit code says what."""
     try:
-        for rows in rows_as_they_arrive(read_as.reader(session.input_size), chunks(incoming, interruption)):
+        arriving = rows_as_they_arrive(read_as.reader(session.input_size), chunks(incoming, interruption))
+        for rows in arriving if isinstance(session, Session) else [chain.from_iterable(arriving)]:
             for outputs in session.answers(rows):
                 write(outgoing, write_as.encode(outputs), interruption)
     except Refused:
