@@ -17,7 +17,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 onnx = pytest.importorskip("onnx", reason="imports ONNX graphs, and onnx is not installed")
 
 from streamrnn_converters.onnx import read_onnx  # noqa: E402
-from streamrnn_converters.onnx.imported import Imported  # noqa: E402
+from streamrnn_converters.onnx.imported import GraphOutput, Imported  # noqa: E402
 from tests.converters.definition import ALPHAS, BETAS, DEFAULTS, FUNCTIONS, WAYS, defined, ways  # noqa: E402
 from tests.converters.onnx_graphs import NEWEST_OPSET, OUTPUTS, RecurrentNode, random_node, recurrent_model  # noqa: E402
 
@@ -105,7 +105,8 @@ def drawn(op: str, seed: int) -> Case:
     n_inputs, batch, hidden = int(rng.integers(1, 7)), int(rng.integers(1, 4)), int(rng.choice([1, 2, 3, 5, 8, 9, 17]))
     n_steps = int(rng.integers(2, 13 if standard else 7))
     node = random_node(rng, op, n_inputs, hidden, batch=batch, gain=1.0 if standard else 0.6, **attributes)
-    node = node.but(*(name for name in ("B", "initial_h", "initial_c", "P", "hidden_size") if rng.random() < 0.2))
+    rarely = {"B": 0.2, "initial_h": 0.2, "initial_c": 0.2, "P": 0.5, "hidden_size": 0.2}
+    node = node.but(*(name for name, share in rarely.items() if rng.random() < share))
     x = rng.normal(size=(batch, n_steps, n_inputs) if layout else (n_steps, batch, n_inputs)).astype(np.float32)
     lengths = rng.integers(1, n_steps + 1, batch, dtype=np.int32) if rng.random() < 0.3 else None
     if lengths is not None:
@@ -156,15 +157,25 @@ def streamed(case: Case) -> dict[str, Array]:
     return arranged(case, imported, ys, states)
 
 
+def ending(output: GraphOutput, y: Array, states: Any) -> Array:
+    """What an output without time has of a signal: states, else the last row."""
+    if not output.states:
+        return y[-1, output.start : output.start + output.size]
+    return np.concatenate([states[layer][name] for layer, name in output.states])[list(output.places)]
+
+
 def arranged(case: Case, imported: Imported, ys: Sequence[Array], states: Sequence[Any]) -> dict[str, Array]:
     """What signals gave, as ONNX lays its outputs out: (time, direction, batch, H), and (direction, batch, H) of states."""
     results = {}
+    direction = "one" if len(ways(case.node)) == 1 else "feature"
     for output in imported.outputs:
-        if output.states:
-            joined = [
-                np.concatenate([own[layer][name] for layer, name in output.states])[list(output.places)] for own in states
-            ]
-            value = np.array(joined).reshape(len(joined), len(ways(case.node)), -1)
+        axes = ["layer", "batch", "feature"] if output.name != "Y" else ["time", direction, "batch", "feature"]
+        if case.layout:
+            axes.insert(0, axes.pop(-2))
+        assert [*output.axes] == axes
+        if output.name != "Y":
+            value = np.array([ending(output, y, own) for y, own in zip(ys, states, strict=True)])
+            value = value.reshape(len(ys), len(ways(case.node)), -1)
             results[output.name] = value if case.layout else value.swapaxes(0, 1)
             continue
         whole = np.zeros((len(ys), case.x.shape[case.layout], ys[0].shape[1]))
