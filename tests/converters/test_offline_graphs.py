@@ -311,6 +311,13 @@ CANNOT: dict[str, tuple[Callable[[Sketch], list[str]], str]] = {
         lambda g: recurrent(g, "x", lengths=g.add("Add", given_lengths(g), np.array([1], np.int32)))[:1],
         "integers, which can only pick from a table",
     ),
+    "lengths that are indices too": (
+        lambda g: [
+            joined(g, recurrent(g, "x", lengths=given_lengths(g))[0]),
+            g.add("Gather", g.draw(9, 2), "lengths", axis=0),
+        ],
+        "graph input 'lengths': brings the lengths of recordings, and is used for something else too",
+    ),
     "a signal turned around along its features": (
         lambda g: [g.squeezed(recurrent(g, g.add("ReverseSequence", "x", given_lengths(g), time_axis=2))[0], 1)],
         "node 'my_ReverseSequence' (ReverseSequence): time_axis=2 and batch_axis=1 do not fit 3 axes",

@@ -61,6 +61,9 @@ def corpus() -> list[bytes]:
                     options: dict[str, Any] = {"layout": 1} if layout else {}
                     nodes = [random_node(rng, op, 3, 4, **options), random_node(rng, op, 4, 4, **options)]
                     files.append(recurrent_model(nodes[:1] if opset < 22 else nodes, opset=opset).SerializeToString())
+        for direction in ("reverse", "bidirectional"):
+            node = random_node(rng, op, 3, 4, batch=2, direction=direction).but(sequence_lens=np.array([5, 3], np.int32))
+            files.append(recurrent_model(node, batch=2).SerializeToString())
     return files
 
 

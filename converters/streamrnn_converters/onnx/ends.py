@@ -27,10 +27,13 @@ def inputs_of(walk: Walk, entries: Iterable[Input], sources: Mapping[str, str]) 
     return tuple(found)
 
 
-def lengths_of(walk: Walk, entries: Iterable[Input], carried: Mapping[str, str]) -> GraphInput | tuple[int, ...] | None:
+def lengths_of(
+    walk: Walk, entries: Iterable[Input], carried: Mapping[str, str], vectors: Iterable[Vector]
+) -> GraphInput | tuple[int, ...] | None:
     """The graph input that brings the lengths of recordings, or the constants that it has for them.
 
-    Raises ConversionError where a node goes on behind the end of a recording, or states are carried from there.
+    Raises ConversionError where a node goes on behind the end of a recording, states are carried from there, or the vectors
+    are made of lengths too.
     """
     if walk.lengths is None:
         return None
@@ -43,6 +46,11 @@ def lengths_of(walk: Walk, entries: Iterable[Input], carried: Mapping[str, str])
         )
     if isinstance(walk.lengths, tuple):
         return walk.lengths
+    if walk.lengths in {vector.name for vector in behind(vectors) if isinstance(vector, Source)}:
+        raise ConversionError(
+            f"graph input {walk.lengths!r}: brings the lengths of recordings, and is used for something else too; export the "
+            "model with an input for each"
+        )
     (found,) = inputs_of(walk, [entry for entry in entries if entry.name == walk.lengths], {})
     return found
 

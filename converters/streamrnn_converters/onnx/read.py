@@ -81,7 +81,7 @@ def read_onnx(
     check_used(walk, graph.inputs, distinct)
     check_carried(walk, distinct)
     sources = carried_of(walk, states)
-    lengths = lengths_of(walk, graph.inputs, carried=sources)
+    lengths = lengths_of(walk, graph.inputs, sources, distinct)
     inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in (*sources, walk.lengths)], {})
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))

@@ -61,7 +61,7 @@ def take_lengths(walk: Walk, node: Node, value: Value | None, *, time: Axis, bat
         return
     if isinstance(value, Constant):
         lengths: Any = _constant_lengths(node, value, time, batch)
-    elif isinstance(value, Flow) and value.integer and len(value.axes) == len(value.parts) == 1:
+    elif isinstance(value, Flow) and value.integer and len(value.axes) == 1 and [part.size for part in value.parts] == [1]:
         walk.bind(node, value.axes[0], "batch")
         (part,) = value.parts
         assert isinstance(part, Source)
