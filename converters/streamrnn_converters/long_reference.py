@@ -13,7 +13,7 @@ from streamrnn_converters.arrange import of_input, zeros
 from streamrnn_converters.carrying import Carried, InParts, in_parts
 from streamrnn_converters.live_reference import LiveReference, live_reference
 from streamrnn_converters.onnx.imported import Imported
-from streamrnn_converters.onnx.layout import time_first
+from streamrnn_converters.onnx.runnable import runnable
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ class LongReference:
         self._imported, self._n_steps, self._timeout = imported, n_steps, timeout
         #: The outputs that are answers to a step: those that a stream gives too, or, where there are none, states.
         self.outputs = [o for o in imported.outputs if not o.states] or list(imported.outputs)
-        self._data, remarks = time_first(data)
+        self._data, remarks = runnable(data)
         self._n_signals = imported.size_of("batch") or 1
         self._fixed = imported.size_of("time")
         every_step = all("time" in output.axes for output in self.outputs)

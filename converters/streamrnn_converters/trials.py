@@ -90,10 +90,10 @@ def answered(model: Model, trials: Sequence[Trial]) -> Iterator[Answers]:
         yield Answers(streams, trial)
 
 
-def exactly(model: Model, ours: Answers, trial: Trial) -> Answers:
-    """The answers of the same model in float64, begun with the states with which ours began."""
-    wide = model.astype("float64")
-    return Answers([Stream(_begun(wide, states) if trial.start else wide) for states in ours.before], trial)
+def rounded_otherwise(model: Model, ours: Answers, trial: Trial) -> Answers:
+    """The answers of the same model in its other type, begun with the states with which ours began."""
+    other = model.astype("float64" if model.dtype == "float32" else "float32")
+    return Answers([Stream(_begun(other, states) if trial.start else other) for states in ours.before], trial)
 
 
 def _begun(model: Model, states: Sequence[Mapping[str, Array]]) -> Model:
@@ -103,7 +103,7 @@ def _begun(model: Model, states: Sequence[Mapping[str, Array]]) -> Model:
         type(layer)(**(vars(layer) | {fields[name]: value for name, value in own.items()}))
         for layer, own in zip(model.layers, states, strict=True)
     ]
-    return Model(layers, sources=model.sources)
+    return Model([layer.astype(str(model.dtype)) for layer in layers], sources=model.sources)
 
 
 def _streamed(stream: Stream, x: Array, ends: Sequence[int]) -> tuple[Array, list[Sequence[Mapping[str, Array]]]]:

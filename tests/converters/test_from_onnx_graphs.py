@@ -670,6 +670,14 @@ def states_joined_in_different_orders() -> Refused:
 
 
 @refused
+def an_input_of_booleans() -> Refused:
+    g = Sketch()
+    y = g.rnn("x")[0]
+    g.inputs[0].type.tensor_type.elem_type = TensorProto.BOOL
+    return g.bytes(y), "graph input 'x'", "BOOL cannot be streamed, only FLOAT, DOUBLE and FLOAT16"
+
+
+@refused
 def a_function_of_the_model() -> Refused:
     g = Sketch()
     g.outputs = [g.rnn("x")[0]]
@@ -792,8 +800,8 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "slice-without-an-end": lambda: behind_a_gru("does not say where it begins and ends", "Slice", [0]),
     "slice-of-fewer-starts-than-axes": lambda: behind_a_gru("do not fit the operator", "Slice", [0], [3], [0, 1]),
     "expand-of-the-signal": lambda: behind_a_gru("repeats the signal", "Expand", [7, 2, 4]),
-    "cast-of-the-signal": lambda: behind_a_gru("casts to another type", "Cast", to=TensorProto.DOUBLE),
-    "cast-to-nothing": lambda: behind_a_gru("casts to another type", "Cast"),
+    "cast-of-the-signal": lambda: behind_a_gru("to another type than floats", "Cast", to=TensorProto.BOOL),
+    "cast-to-nothing": lambda: behind_a_gru("to another type than floats", "Cast"),
     "dropout-in-training": lambda: behind_a_gru("training mode", "Dropout", np.float32(0.4), np.array(True)),
     "shape-with-a-wrong-attribute": lambda: behind_a_gru("do not fit the operator", "Shape", start=1.5),
 }

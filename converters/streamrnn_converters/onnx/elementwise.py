@@ -82,7 +82,7 @@ def _number(node: Node, value: Value | None, name: str) -> float:
 
 def _behind(walk: Walk, node: Node, value: Value | None, activation: Activation) -> Flow:
     flow = needs_flow(node, value, "X")
-    return walk.elementwise(node, flow, Pointwise(flow.places.size, activation))
+    return walk.elementwise(node, flow, Pointwise(flow.places.size, activation, walk.dtype))
 
 
 @operator("Neg")
@@ -94,7 +94,7 @@ def _negated(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 @operator("PRelu")
 def _prelu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     flow, slope = _spread(walk, node, needs_flow(node, inputs[0], "X"), inputs[1], "slope")
-    return [walk.elementwise(node, flow, PRelu(slope))]
+    return [walk.elementwise(node, flow, PRelu(slope, walk.dtype))]
 
 
 @operator("Pow")
@@ -124,7 +124,7 @@ def _arithmetic(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     if isinstance(b, Flow):
         flow, constant = _spread(walk, node, needs_flow(node, b, "B"), a, "A")
         if node.op == "Div":
-            flow = walk.elementwise(node, flow, Pointwise(flow.places.size, Activation("reciprocal")))
+            flow = walk.elementwise(node, flow, Pointwise(flow.places.size, Activation("reciprocal"), walk.dtype))
     else:
         flow, constant = _spread(walk, node, needs_flow(node, a, "A"), b, "B")
         if node.op == "Div":
@@ -138,7 +138,7 @@ def _arithmetic(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 
 def _scaled(walk: Walk, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:
     n = flow.places.size
-    return walk.elementwise(node, flow, Affine(np.broadcast_to(scale, n), np.broadcast_to(shift, n)))
+    return walk.elementwise(node, flow, Affine(np.broadcast_to(scale, n), np.broadcast_to(shift, n), walk.dtype))
 
 
 def _spread(walk: Walk, node: Node, flow: Flow, value: Value | None, name: str) -> tuple[Flow, NDArray[np.float64]]:
@@ -189,7 +189,7 @@ def _combined(walk: Walk, node: Node, a: Flow, b: Flow, operation: str) -> Flow:
     places = np.broadcast_arrays(a.places, b.places)
     reads = [walk.vector(node, replace(flow, places=own)) for flow, own in zip((a, b), places, strict=True)]
     walk.remark_last(a)
-    layer: Layer = Arithmetic(places[0].size, operation)
+    layer: Layer = Arithmetic(places[0].size, operation, walk.dtype)
     whole = np.arange(places[0].size).reshape(places[0].shape)
     return replace(a, parts=(Applied(layer, tuple(reads)),), axes=walk.anew(node, axes), places=whole)
 

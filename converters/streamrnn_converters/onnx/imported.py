@@ -66,7 +66,7 @@ class Imported:
     outputs: tuple[GraphOutput, ...]
     states: tuple[GraphInput, ...] = ()
     remarks: tuple[str, ...] = ()
-    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed, floats in float32
 
     @property
     def input(self) -> GraphInput:

@@ -14,16 +14,16 @@ from streamrnn_converters.onnx.parse import Graph, Node
 _N_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
-def lift(graph: Graph) -> tuple[Graph, list[str]]:
+def lift(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
     """The graph with recurrent nodes in place of what computes the same, and what to say of it.
 
-    What is not recognised stays as it is.
+    What is not recognised stays as it is. The weights of the nodes are of the type `dtype`.
     """
     forms = Forms(graph)
     found = list(cells(forms))
     if not found:
         return graph, []
-    rewriting = _Rewriting(graph, forms)
+    rewriting = _Rewriting(graph, forms, dtype)
     for chain in _chains(found):
         rewriting.put(chain)
     return (rewriting.graph() if rewriting.remarks else graph), rewriting.remarks
@@ -59,8 +59,8 @@ def _close(a: NDArray[Any], b: NDArray[Any]) -> bool:
 class _Rewriting:
     """Puts nodes in place of values."""
 
-    def __init__(self, graph: Graph, forms: Forms) -> None:
-        self._graph, self._forms = graph, forms
+    def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
+        self._graph, self._forms, self._dtype = graph, forms, dtype
         self._new: list[Node] = []
         self._constants = dict(graph.constants)
         self.remarks: list[str] = []
@@ -78,7 +78,7 @@ class _Rewriting:
         hidden = last.weights["R"].shape[1]
         for key, array in last.weights.items():
             assert array is not None
-            self._constants[f"{name}.{key}"] = array.astype(np.float32)[None]
+            self._constants[f"{name}.{key}"] = array.astype(self._dtype)[None]
         first = chain[0]
         states = [self._state(first.h, name, "h", hidden)]
         outputs = [f"{name}.Y", f"{name}.Y_h"]

@@ -54,7 +54,12 @@ class Input:
 
     name: str
     sizes: tuple[int | None, ...]
-    integer: str = ""  # its type, "int32" or "int64", if it brings integers
+    type: str = "float32"  # by NumPy's names
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it brings integers: places in a table."""
+        return self.type in ("int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -150,16 +155,25 @@ def _opset(model: onnx.ModelProto) -> int:
     return int(versions[0])
 
 
-_INTEGERS: dict[int, str] = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
+#: ONNX's numbers of the types that an input may have, to NumPy's names.
+_TYPES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+}
 
 
 def _input(info: onnx.ValueInfoProto) -> Input:
     tensor = info.type.tensor_type
     known = {number: name for name, number in TensorProto.DataType.items()}
     kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
-    if kind != "FLOAT" and tensor.elem_type not in _INTEGERS:
-        raise ConversionError(f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT; export the model in float32")
-    return Input(info.name, _sizes(info), _INTEGERS.get(tensor.elem_type, ""))
+    if tensor.elem_type not in _TYPES:
+        raise ConversionError(
+            f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT, DOUBLE and FLOAT16; export the model in float32"
+        )
+    return Input(info.name, _sizes(info), _TYPES[tensor.elem_type])
 
 
 def _sizes(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:

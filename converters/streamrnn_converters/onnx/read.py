@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import streamrnn_converters.onnx.convolution
 import streamrnn_converters.onnx.dense
@@ -22,6 +23,7 @@ from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
 from streamrnn_converters.onnx.lifting import lift
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
+from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
 
@@ -50,8 +52,10 @@ def from_onnx(
 def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
-    graph, remarks = lift(parse(read_bytes(source), constants))
-    walk = understood(graph)
+    graph = parse(read_bytes(source), constants)
+    precision = precision_of(graph)
+    graph, remarks = lift(graph, precision.dtype)
+    walk = understood(graph, precision)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
@@ -63,7 +67,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     check_carried(walk, distinct)
     sources = carried_of(walk, states)
     inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in sources], {})
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct)
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
         signal_of(walk, name, flow, starts[given[name]]) if name in given else states_of(walk, assembly, name, flow)
@@ -72,18 +76,18 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     _remark(walk, inputs, outputs, set(sources.values()), n_vectors=len(distinct))
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
     carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
-    fixed = {name: graph.constants[name] for name in constants}
-    return Imported(model, inputs, outputs, carried, (*remarks, *walk.remarks), fixed)
+    fixed = {name: _in_single(graph.constants[name]) for name in constants}
+    return Imported(model, inputs, outputs, carried, (*precision.remarks, *remarks, *walk.remarks), fixed)
 
 
-def understood(graph: Graph) -> Walk:
+def understood(graph: Graph, precision: Precision) -> Walk:
     """The walk through a graph after all has been found out about its axes."""
     axes, known = Axes(), -1
     while len(axes) > known:
         known = len(axes)
-        Walk(graph, axes, lenient=True)
+        Walk(graph, axes, precision, lenient=True)
     axes.settle(graph.inputs)
-    walk = Walk(graph, axes)
+    walk = Walk(graph, axes, precision)
     axes.check(graph.inputs)
     return walk
 
@@ -100,6 +104,10 @@ def _outputs(graph: Graph, walk: Walk) -> dict[str, Flow]:
             raise ConversionError(f"graph output {name!r}: has more steps than the input; cut them off at its end")
         flows[name] = value
     return flows
+
+
+def _in_single(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 class _End(Node):
