@@ -18,6 +18,7 @@ from streamrnn_converters.onnx.vectors import Applied
 FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
     "Abs": ("absolute", None, None),
     "Elu": ("elu", 1.0, None),
+    "Erf": ("erf", None, None),
     "Exp": ("exp", None, None),
     "HardSigmoid": ("hard_sigmoid", 0.2, 0.5),
     "LeakyRelu": ("leaky_relu", 0.01, None),
@@ -48,6 +49,41 @@ def _hard_swish(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     """x times its hard sigmoid (HardSwish-14)."""
     flow = needs_flow(node, inputs[0], "X")
     return [_combined(walk, node, flow, _behind(walk, node, flow, Activation("hard_sigmoid", 1 / 6, 0.5)), "multiply")]
+
+
+@operator("Mish")
+def _mish(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """x tanh(softplus(x)) (Mish-18)."""
+    flow = needs_flow(node, inputs[0], "X")
+    gate = _behind(walk, node, _behind(walk, node, flow, Activation("softplus")), Activation("tanh"))
+    return [_combined(walk, node, flow, gate, "multiply")]
+
+
+@operator("Gelu")
+def _gelu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """Gelu-20."""
+    how = node.take("approximate", "none")
+    names = {"none": "gelu", "tanh": "gelu_tanh"}
+    if how not in names:
+        raise node.refused(f"approximate={how!r} is neither 'none' nor 'tanh'")
+    return [_behind(walk, node, inputs[0], Activation(names[how]))]
+
+
+@operator("Selu")
+def _selu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """gamma elu(x) (Selu-6)."""
+    elu = Activation("elu", node.take("alpha", 1.6732632))
+    return [_scaled(walk, node, _behind(walk, node, inputs[0], elu), node.take("gamma", 1.050701), 0)]
+
+
+@operator("Celu")
+def _celu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """alpha elu(x / alpha) (Celu-12)."""
+    alpha = node.take("alpha", 1.0)
+    if not alpha > 0:
+        raise node.refused(f"alpha={alpha} is not positive")
+    inner = _scaled(walk, node, needs_flow(node, inputs[0], "X"), 1 / alpha, 0)
+    return [_scaled(walk, node, _behind(walk, node, inner, Activation("elu")), alpha, 0)]
 
 
 @operator("Clip")
@@ -99,17 +135,18 @@ def _prelu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator("Pow")
 def _power(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    """Squares and square roots."""
+    """Squares, cubes and square roots."""
     values = folded(node, inputs)
     if values is not None:
         return values
     flow, exponent = needs_flow(node, inputs[0], "X"), inputs[1]
     power = float(exponent.array.ravel()[0]) if isinstance(exponent, Constant) and exponent.array.size == 1 else None
-    if power == 2:
-        return [_combined(walk, node, flow, flow, "multiply")]
+    if power in (2, 3):
+        square = _combined(walk, node, flow, flow, "multiply")
+        return [square if power == 2 else _combined(walk, node, square, flow, "multiply")]
     if power == 0.5:
         return [_behind(walk, node, flow, Activation("sqrt"))]
-    raise node.refused("raises the signal to another power than 2 or 0.5, which is not understood")
+    raise node.refused("raises the signal to another power than 2, 3 or 0.5, which is not understood")
 
 
 @operator(*ARITHMETIC)

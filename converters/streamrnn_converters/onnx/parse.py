@@ -5,7 +5,7 @@ onnx.checker accepts nearly every wrong tensor, so that all that later stages re
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     outputs = tuple(info.name for info in graph.output)
     _check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return Graph(graph.name, producer, opset, inputs, outputs, _needed(nodes, outputs), constants)
+    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants)
 
 
 def _check_text(model: onnx.ModelProto) -> None:
@@ -287,7 +287,8 @@ def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -
         raise ConversionError("the graph has no outputs; export the model again")
 
 
-def _needed(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+def needed(nodes: Sequence[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes on which the outputs depend."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted & set(node.outputs):

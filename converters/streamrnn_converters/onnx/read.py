@@ -19,6 +19,7 @@ from streamrnn_converters.onnx.assemble import Assembly
 from streamrnn_converters.onnx.axes import Axes
 from streamrnn_converters.onnx.carried import is_final
 from streamrnn_converters.onnx.ends import behind, carried_of, check_carried, check_used, inputs_of, signal_of, states_of
+from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
 from streamrnn_converters.onnx.lifting import lift
@@ -54,7 +55,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     precision = precision_of(graph)
-    graph, remarks = lift(graph, precision.dtype)
+    graph, remarks = lift(unguarded(graph, precision.dtype), precision.dtype)
     walk = understood(graph, precision)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
