@@ -149,19 +149,23 @@ IMPORTED = {
     "lstm-time-first-no-bias-last-open.script": "lstm dense(tanh)",
     "lstm-unbatched.dynamo": "lstm dense(linear)",
     "lstm-unbatched.script": "lstm dense(linear)",
+    "rnn-2-layers-time-first-last.dynamo": "rnn rnn dense(tanh)",
     "rnn-2-layers-time-first-last.script": "rnn rnn dense(tanh)",
+    "rnn-2-layers-time-first-no-bias-all-open.dynamo": "rnn rnn dense(tanh)",
     "rnn-2-layers-time-first-no-bias-all-open.script": "rnn rnn dense(tanh)",
+    "rnn-no-bias-hidden-open.dynamo": "rnn dense(tanh)",
     "rnn-no-bias-hidden-open.script": "rnn dense(tanh)",
+    "rnn-relu.dynamo": "rnn",
     "rnn-relu.script": "rnn",
+    "rnn-step.dynamo": "rnn",
     "rnn-step.script": "rnn",
+    "rnn-time-first-no-bias-states.dynamo": "rnn",
     "rnn-time-first-no-bias-states.script": "rnn",
 }
 
 UNKNOWN = "this operator is not understood as part of a stream"
 BOTH_WAYS = "direction='bidirectional' cannot be streamed, the backward pass needs the end of the signal"
-LOOP = "if this is a loop over the steps, export the model with its recurrent node kept (torch: dynamo=False)"
-
-#: Who refuses, by name, and why. The newer exporter unrolls torch.nn.RNN.
+#: Who refuses, by name, and why.
 REFUSED = {
     "gru-convolution-centred.dynamo": ("node 'node_conv1d' (Conv)", "looks 1 step ahead"),
     "gru-convolution-centred.script": ("node '/convolution/Conv' (Conv)", "looks 1 step ahead"),
@@ -182,12 +186,6 @@ REFUSED = {
     "lstm-softmax-over-time.script": ("node '/2/Softmax' (Softmax)", "axis=1 is not the feature axis alone"),
     "lstm-swapped-step.dynamo": ("graph input 'h'", "come out of graph output 'cat' in another order or shape"),
     "lstm-swapped-step.script": ("graph input 'h'", "come out of graph output '94' in another order or shape"),
-    "rnn-2-layers-time-first-last.dynamo": ("node 'node_Slice_20' (Slice)", LOOP),
-    "rnn-2-layers-time-first-no-bias-all-open.dynamo": ("node 'node_Slice_22' (Slice)", LOOP),
-    "rnn-no-bias-hidden-open.dynamo": ("node 'node_Slice_17' (Slice)", LOOP),
-    "rnn-relu.dynamo": ("node 'node_Slice_16' (Slice)", LOOP),
-    "rnn-step.dynamo": ("node 'node_add' (Add)", "combines the batch axis of one signal with the time axis of the other"),
-    "rnn-time-first-no-bias-states.dynamo": ("node 'node_Slice_15' (Slice)", LOOP),
 }
 
 BRIEF = (Case("quiet", 0.01, 20), Case("normal", 1.0, 20), Case("loud", 10.0, 20))

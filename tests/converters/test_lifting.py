@@ -15,9 +15,10 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 's
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'streamrnn[convert]'")
 
 from streamrnn_converters.onnx import read_onnx  # noqa: E402
-from streamrnn_converters.verification import verify  # noqa: E402
+from streamrnn_converters.verification import Case, verify  # noqa: E402
 
 I, H, T = 3, 5, 4  # noqa: E741 - the field's names
+BRIEF = (Case("normal", 1.0, 20),)
 
 
 class Builder:
@@ -124,6 +125,88 @@ def loop_graph(
         rows.append(b.Unsqueeze(x, b.constant(np.array([axis]))))
     shape = [T, 2, I] if axis == 0 else [2, T, I]
     return b.model({"x": shape}, {"y": b.Concat(*rows, axis=axis)})
+
+
+KERAS = {"lstm": LSTM, "gru": GRU, "gru-reset-before": GRU, "rnn": RNN}
+
+
+def keras_cell(b: Builder, kind: str, inputs: int) -> Callable[[str, str, str], tuple[str, str]]:
+    """A step as the layers of Keras compute it (implementation 2), with their order of the gates and their shapes."""
+    n_gates = {"lstm": 4, "rnn": 1}.get(kind, 3)
+    kernel, bias, recurrent_bias = b.weights(inputs, n_gates * H), b.weights(n_gates * H), b.weights(n_gates * H)
+    recurrent, one = b.weights(H, n_gates * H), b.constant(np.float32(1))
+    zr, n = (b.constant(array) for array in np.split(b.tensors[recurrent], [2 * H], axis=1))
+
+    def step(x: str, h: str, c: str) -> tuple[str, str]:
+        from_x = b.Add(b.MatMul(x, kernel), bias)
+        if kind == "rnn":
+            return b.Tanh(b.Add(from_x, b.MatMul(h, recurrent))), ""
+        if kind == "lstm":
+            i, f, g, o = b.Split(b.Add(b.Add(b.MatMul(x, kernel), b.MatMul(h, recurrent)), bias), outputs=4, axis=1)
+            c = b.Add(b.Mul(b.Sigmoid(f), c), b.Mul(b.Sigmoid(i), b.Tanh(g)))
+            return b.Mul(b.Sigmoid(o), b.Tanh(c)), c
+        xz, xr, xn = b.Split(from_x, outputs=3, axis=-1)
+        if kind == "gru":
+            hz, hr, hn = b.Split(b.Add(b.MatMul(h, recurrent), recurrent_bias), outputs=3, axis=-1)
+        else:
+            hz, hr = b.Split(b.MatMul(h, zr), outputs=2, axis=-1)
+        z, r = b.Sigmoid(b.Add(xz, hz)), b.Sigmoid(b.Add(xr, hr))
+        new = b.Tanh(b.Add(xn, b.Mul(r, hn) if kind == "gru" else b.MatMul(b.Mul(r, h), n)))
+        return b.Add(b.Mul(z, h), b.Mul(b.Sub(one, z), new)), ""
+
+    return step
+
+
+def keras_graph(
+    kind: str, *, cut: str = "Split", zeros: str = "", layers: int = 1, last: bool = False, n_steps: int = T
+) -> bytes:
+    """Layers with unroll=True as tf2onnx writes them, by hand: TensorFlow itself is far too heavy for a test.
+
+    cut    how steps are cut out of the signal, time first: "Split" (tf.unstack) or "Slice" (x[t])
+    zeros  the operator that makes the initial states for the batch that comes; "": constants
+    last   whether the last step only is given (return_sequences=False)
+    n_steps  over which the loop goes, of the T of the signal
+    """
+    b = Builder()
+    first, batch = b.constant(np.array([0])), 2
+    state = b.constant(np.zeros((batch, H), np.float32))
+    if zeros:
+        shape = b.Concat(b.Slice(b.Shape("x"), first, b.constant(np.array([1]))), b.constant(np.array([H])), axis=0)
+        state = b.ConstantOfShape(shape) if zeros == "ConstantOfShape" else b.Expand(b.constant(np.float32(0)), shape)
+    y = "x"
+    for layer in range(layers):
+        y, step = b.Transpose(y, perm=[1, 0, 2]), keras_cell(b, kind, I if layer == 0 else H)
+        if cut == "Split":
+            rows = b.Split(y, outputs=T, axis=0)
+        else:
+            rows = [b.Slice(y, b.constant(np.array([t])), b.constant(np.array([t + 1])), first) for t in range(T)]
+        h = c = state
+        steps = []
+        for row in rows[:n_steps]:
+            h, c = step(b.Squeeze(row, first), h, c)
+            steps.append(b.Unsqueeze(h, first))
+        y = b.Transpose(b.Concat(*steps, axis=0), perm=[1, 0, 2])
+    return b.model({"x": ["batch" if zeros else batch, T, I]}, {"y": h if last else y})
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"cut": "Slice"}, {"zeros": "ConstantOfShape"}, {"zeros": "Expand", "layers": 2}, {"cut": "Slice", "last": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", KERAS)
+def test_unrolled_layers_of_keras_become_layers(kind: str, how: dict[str, Any]) -> None:
+    data = keras_graph(kind, **how)
+    imported = read_onnx(data)
+    assert [type(layer) for layer in imported.model.layers] == [KERAS[kind]] * how.get("layers", 1)
+    assert verify(imported.model, data, cases=BRIEF).proven
+
+
+@pytest.mark.parametrize("cut", ["Split", "Slice"])
+@pytest.mark.parametrize("kind", KERAS)
+def test_a_loop_over_a_part_of_the_signal_is_refused(kind: str, cut: str) -> None:
+    with pytest.raises(ConversionError, match="of time only the last step can be picked"):
+        read_onnx(keras_graph(kind, cut=cut, last=True, n_steps=T - 1))
 
 
 @every_kind

@@ -61,6 +61,7 @@ class _Rewriting:
 
     def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
         self._graph, self._forms, self._dtype = graph, forms, dtype
+        self._graph_names = {*graph.constants, *(entry.name for entry in graph.inputs), *forms.producers}
         self._new: list[Node] = []
         self._constants = dict(graph.constants)
         self.remarks: list[str] = []
@@ -80,10 +81,10 @@ class _Rewriting:
             assert array is not None
             self._constants[f"{name}.{key}"] = array.astype(self._dtype)[None]
         first = chain[0]
-        states = [self._state(first.h, name, "h", hidden)]
+        states = [self._state(first, first.h, name, "h")]
         outputs = [f"{name}.Y", f"{name}.Y_h"]
         if last.op == "LSTM":
-            states.append(self._state(first.c, name, "c", hidden))
+            states.append(self._state(first, first.c, name, "c"))
             outputs.append(f"{name}.Y_c")
         inputs = (signal, f"{name}.W", f"{name}.R", f"{name}.B", "", *states)
         self._new.append(Node(name, last.op, inputs, tuple(outputs), {"hidden_size": hidden, **last.attributes}))
@@ -93,8 +94,13 @@ class _Rewriting:
         steps = f"{len(chain)} steps of a loop" if len(chain) > 1 else "a step"
         self.remarks.append(f"{steps}, up to the value {last.output!r}, are those of one {last.op} that was taken apart")
         for step, cell in enumerate(chain[:-1]):
-            self._add("Gather", [whole, self._number(step)], cell.output, axis=0)
-        self._add("Squeeze", [f"{name}.Y_h"], last.output, axes=[0])
+            row = f"{cell.output}.row" if last.leads else cell.output
+            self._add("Gather", [whole, self._numbers(step)], row, axis=0)
+            if last.leads:
+                self._add("Unsqueeze", [row], cell.output, axes=[0])
+        self._add(
+            "Identity" if last.leads else "Squeeze", [f"{name}.Y_h"], last.output, **({} if last.leads else {"axes": [0]})
+        )
         if last.memory:
             self._add("Squeeze", [f"{name}.Y_c"], last.memory, axes=[0])
 
@@ -107,41 +113,34 @@ class _Rewriting:
 
     def _signal(self, chain: list[Cell]) -> str | None:
         """The name of X, time first."""
-        if len(chain) == 1:
-            name = f"{chain[0].output}.lifted.X"
-            self._add("Unsqueeze", [chain[0].x], name, axes=[0])
-            return name
-        rows = tuple(cell.x for cell in chain)
-        for outputs, whole in self._sequences.items():
-            if outputs == rows:
-                return whole
-        picked = {self._picked(name, step) for step, name in enumerate(rows)}
-        if len(picked) != 1 or None in picked:
-            return None
-        (source,) = picked
-        assert source is not None
-        signal, axis = source
-        if axis == 0:
-            return signal
         name = f"{chain[0].output}.lifted.X"
-        self._add("Transpose", [signal], name, perm=[1, 0, 2])
+        rows = [self._forms.row(cell.x) for cell in chain]
+        if len(chain) == 1:
+            x, row = chain[0].x, rows[0]
+            if x not in self._graph_names and row is not None:
+                x = f"{name}.row"
+                self._add("Gather", [row.sequence, self._numbers(row.step)], x, axis=row.axis)
+            self._add("Unsqueeze", [x], name, axes=[0])
+            return name
+        for outputs, whole in self._sequences.items():
+            if outputs == tuple(cell.x for cell in chain):
+                return whole
+        if rows[0] is None or any(row != replace(rows[0], step=step) for step, row in enumerate(rows)):
+            return None
+        all_of_it = [self._numbers(places) for places in ([0], [len(rows)], [rows[0].axis])]
+        whole = name if rows[0].axis == 0 else f"{name}.whole"
+        self._add("Slice", [rows[0].sequence, *all_of_it], whole)  # which is refused where there are more steps than these
+        if rows[0].axis == 1:
+            self._add("Transpose", [whole], name, perm=[1, 0, 2])
         return name
 
-    def _picked(self, name: str, step: int) -> tuple[str, int] | None:
-        """The value of which `name` is the row of a step, and the axis of its steps."""
-        node = self._forms.producers.get(name)
-        if node is None or node.op != "Gather" or node.attributes.get("axis", 0) not in (0, 1):
-            return None
-        index = self._graph.constants.get(node.inputs[1])
-        if index is None or index.ndim or index.dtype.kind not in "iu" or int(index) != step:
-            return None
-        return node.inputs[0], node.attributes.get("axis", 0)
-
-    def _state(self, name: str, lifted: str, letter: str, hidden: int) -> str:
+    def _state(self, cell: Cell, name: str, lifted: str, letter: str) -> str:
         """The name of an initial state with the axis of directions; "" for zeros."""
-        array = self._graph.constants.get(name) if name else np.zeros(0)
+        array = self._forms.rows.constant(name) if name else np.zeros(0)
         if array is not None and not array.any():
             return ""
+        if cell.leads:
+            return name
         with_direction = f"{lifted}.{letter}0"
         self._add("Unsqueeze", [name], with_direction, axes=[0])
         return with_direction
@@ -160,18 +159,16 @@ class _Rewriting:
         return Node(node.name, "Transpose", (whole,), node.outputs, {"perm": [1, 0, 2]})
 
     def _unsqueezed(self, name: str, axis: int) -> str:
+        """The row that a Concat takes, which needs an axis of its own before; "" for another."""
         node = self._forms.producers.get(name)
-        if node is None or node.op != "Unsqueeze":
-            return ""
-        axes: Any = node.attributes.get("axes")
-        if axes is None and len(node.inputs) > 1:
-            axes = self._graph.constants.get(node.inputs[1])
-        return node.inputs[0] if axes is not None and np.ravel(axes).tolist() == [axis] else ""
+        if axis == 0 and self._forms.leads(name) and node is not None and node.op != "Unsqueeze":
+            return name
+        return node.inputs[0] if node is not None and node.op == "Unsqueeze" and self._forms.rows.axes(node) == [axis] else ""
 
     def _add(self, op: str, inputs: list[str], output: str, **attributes: object) -> None:
         self._new.append(Node(f"{output} (lifted)", op, tuple(inputs), (output,), dict(attributes)))
 
-    def _number(self, value: int) -> str:
+    def _numbers(self, value: int | list[int]) -> str:
         name = f"lifted.{value}"
         self._constants[name] = np.array(value)
         return name
