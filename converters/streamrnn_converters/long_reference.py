@@ -42,18 +42,18 @@ class LongReference:
         self._fixed = imported.size_of("time")
         every_step = all("time" in output.axes for output in self.outputs)
         fits = _bytes(imported.model) * n_steps <= _MOST_BYTES
-        other = [layer.kind for layer in imported.model.layers if layer.states and layer.kind not in _CELLS]
+        lost = [] if imported.states else _not_carried(imported.model, self._data)
         if self._fixed is not None:
             self._part = self._fixed
-        elif every_step and (fits or other):
+        elif every_step and (fits or lost):
             self._part = n_steps
         else:
             self._part = _PART if every_step else 1
         if self._part < n_steps:
-            if other:
+            if lost:
                 raise VerificationError(
-                    f"the graph answers {self._part} steps at a time, and what its {other[0]} layer keeps cannot be carried "
-                    "over from one answer to the next; export it with an open number of steps and an answer to each"
+                    f"the graph answers {self._part} steps at a time, and what {lost[0]} cannot be carried over "
+                    "from one answer to the next; export it with an open number of steps and an answer to each"
                 )
             if not imported.states:
                 steps = f"{self._part} step{'s' * (self._part > 1)}"
@@ -106,6 +106,15 @@ class LongReference:
             x = np.concatenate([x, np.zeros((self._fixed - len(x), x.shape[1]), x.dtype)])
         values = np.repeat(x[:, None, :], self._n_signals, axis=1)
         return {given.name: of_input(values, given) for given in self._imported.inputs} | dict(self._imported.constants)
+
+
+def _not_carried(model: Model, data: bytes) -> list[str]:
+    """What keeps something from step to step that no copy of the graph hands over."""
+    lost = [f"its {layer.kind} layer keeps" for layer in model.layers if layer.states and layer.kind not in _CELLS]
+    n_states = sum(len(layer.states) for layer in model.layers if layer.kind in _CELLS)
+    if n_states > len(in_parts(data).states):
+        lost.append("its recurrent layers keep, which have no nodes of their own in the graph,")
+    return lost
 
 
 def _bytes(model: Model) -> int:

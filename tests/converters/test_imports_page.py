@@ -17,6 +17,7 @@ from tests.converters import test_from_onnx_exports as exports
 from tests.converters import test_from_onnx_graphs as graphs
 from tests.converters import test_from_onnx_layers as layers
 from tests.converters import test_from_onnx_steps as steps
+from tests.converters import test_loops as loops
 
 PAGE = Path(__file__).parents[2] / "docs" / "imports.md"
 
@@ -39,6 +40,7 @@ def reasons() -> list[str]:
     for draw, _, _ in layers.CANNOT.values():
         g = graphs.Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))
+    sources += [draw() for draw, _ in loops.REFUSED.values()]
     found = []
     for source in [*sources, lengths()]:
         try:

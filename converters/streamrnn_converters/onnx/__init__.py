@@ -3,7 +3,8 @@
 parse          bytes to a checked graph
 precision      the types of floats that the signal has, and which a stream of it computes in
 guards         softplus without its guard
-lifting        cells that were taken apart, and loops that were unrolled, as recurrent nodes (`cells`, `linear`)
+loops          Loop and Scan over time as recurrent nodes
+lifting        cells that were taken apart, and loops that were unrolled, as recurrent nodes (`cells`, `linear`, `rows`)
 axes           which axis is time, which is batch
 interpret      what every value is; its handlers are `constants`, `moving`, `picking`, `elementwise`, `dense`, `normalization`,
                `convolution` and `recurrent`

@@ -162,9 +162,10 @@ def _input_and_state(
         return None
     graph_inputs = [entry.name for entry in forms.graph.inputs]
     fitting = [name for name in names if all(name in gate.terms and gate.terms[name].shape[1] == size for gate in gates)]
-    if c:  # of an LSTM: the h that its c came with
+    states = [name for name in fitting if name in forms.states]
+    if c and not states:  # of an LSTM: the h that its c came with
         states = [name for name in fitting if name in before and before[name].memory == c]
-    else:  # of an RNN: what the same cell gave a step before
+    elif not states:  # of an RNN: what the same cell gave a step before
         states = [name for name in fitting if name in before and _is_step_of(before[name], gates, set(names) - {name})]
     states = states or [name for name in fitting if forms.rows.constant(name) is not None]
     may_carry = c in graph_inputs or (not c and output in forms.outputs)

@@ -74,6 +74,7 @@ class Forms:
     """
 
     graph: Graph
+    states: frozenset[str] = frozenset()  # those of the graph's inputs that are known to be states of a cell
     nodes: list[Node] = field(init=False)  # those that may be part of a cell
     producers: dict[str, Node] = field(init=False)
     rows: Rows = field(init=False)

@@ -23,6 +23,7 @@ from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import Walk
 from streamrnn_converters.onnx.lifting import lift
+from streamrnn_converters.onnx.loops import without_loops
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.values import Flow
@@ -55,7 +56,8 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     precision = precision_of(graph)
-    graph, remarks = lift(unguarded(graph, precision.dtype), precision.dtype)
+    graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
+    graph, more = lift(graph, precision.dtype)
     walk = understood(graph, precision)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
@@ -78,7 +80,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, An
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
     carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_single(graph.constants[name]) for name in constants}
-    return Imported(model, inputs, outputs, carried, (*precision.remarks, *remarks, *walk.remarks), fixed)
+    return Imported(model, inputs, outputs, carried, (*precision.remarks, *remarks, *more, *walk.remarks), fixed)
 
 
 def understood(graph: Graph, precision: Precision) -> Walk:
