@@ -12,7 +12,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'streamrnn[convert]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'streamrnn[convert]'")
 
-from onnx import helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from streamrnn_converters.onnx import read_onnx  # noqa: E402
 from streamrnn_converters.verification import verify  # noqa: E402
@@ -65,6 +65,28 @@ def test_a_scan_may_begin_with_other_states_than_zeros() -> None:
 @pytest.mark.parametrize("how", ["", "sliced", "counted"])
 def test_a_loop_over_a_cell_becomes_a_layer(kind: str, how: str) -> None:
     assert_becomes(looped(kind, how=how), kind)
+
+
+def test_what_a_loop_hands_on_unchanged_is_taken_from_outside() -> None:
+    """As TensorFlow does with the weights and the signal of a while_loop."""
+    model = onnx.load_model_from_string(looped("lstm", how="counted"))
+    (node,) = (node for node in model.graph.node if node.op_type == "Loop")
+    body = next(attribute for attribute in node.attribute if attribute.name == "body").g
+    kernel = next(tensor for tensor in body.initializer if list(tensor.dims) == [I, 4 * H])
+    body.initializer.remove(kernel)
+    moved = model.graph.initializer.add()
+    moved.CopyFrom(kernel)
+    for name, inner in ((f"{kernel.name}.outer", kernel.name), ("x", "x.inner")):
+        node.input.append(name)
+        body.input.append(helper.make_tensor_value_info(inner, TensorProto.FLOAT, None))
+        body.node.append(helper.make_node("Identity", [inner], [f"{inner}.next"]))
+        body.output.insert(len(body.output) - 1, helper.make_tensor_value_info(f"{inner}.next", TensorProto.FLOAT, None))
+        node.output.insert(len(node.output) - 1, f"{inner}.end")
+    moved.name = f"{kernel.name}.outer"
+    for inner in body.node:
+        if inner.op_type == "Gather":
+            inner.input[0] = "x.inner"
+    assert_becomes(model.SerializeToString(), "lstm")
 
 
 def test_a_loop_behind_another_becomes_two_layers() -> None:

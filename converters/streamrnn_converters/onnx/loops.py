@@ -15,6 +15,7 @@ from streamrnn_converters.onnx.recurrences import Recurrences
 from streamrnn_converters.onnx.rows import Rows
 
 _OLDEST_SCAN = 9  # before, it had another form
+_LONGEST_WAY = 20  # from a value to what it stands for
 _ENDLESS = 2**31 - 1  # from here on a number of steps means: until the condition ends it
 
 
@@ -52,13 +53,18 @@ class _Loop:
         """The value that a name stands for."""
         return _behind(self.producers, name, "Identity")
 
+    def outside(self, name: str) -> str:
+        """The name outside of what the body takes from there, be it as a state that never changes."""
+        state = self.states.get(name)
+        return name if state is None or self.found(state.next) != name else state.initial
+
 
 def without_loops(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
     """The graph with recurrent nodes in place of loops, and what to say of it. Raises ConversionError for other loops."""
     loops = [_read(graph, node) for node in graph.nodes if isinstance(node.attributes.get("body"), Graph)]
     if not loops:
         return graph, []
-    made, remarks = Recurrences(dtype), []
+    made, remarks, rows = Recurrences(dtype), [], Rows(graph, _producers(graph))
     nodes: list[Node] = []
     used = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
     for node in graph.nodes:
@@ -67,7 +73,7 @@ def without_loops(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
             continue
         loop = loops.pop(0)
         made.nodes = nodes  # one behind the other, so that each reads what has been given before
-        ops = _put(loop, graph, made, used)
+        ops = _put(loop, rows, made, used)
         remarks.append(f"the loop of node {node.name!r} ({node.op}) is {' and '.join(ops)}")
     graph = replace(graph, constants=graph.constants | made.constants)
     return replace(graph, nodes=needed(nodes, graph.outputs)), remarks
@@ -143,16 +149,17 @@ def _picked(body: Graph, steps: set[str]) -> Iterator[tuple[str, tuple[str, int]
     """The rows that a body picks out of sequences from outside, by the number of the step."""
     producers, inside = _producers(body), {name for node in body.nodes for name in node.outputs}
     rows = Rows(body, producers)
+    squeezed = {node.inputs[0]: node for node in body.nodes if node.op == "Squeeze" and node.inputs}
     for node in body.nodes:
         if node.op != "Gather" or len(node.inputs) != 2 or node.inputs[0] in inside:
             continue
-        source, axis = (node.inputs[0], node.attributes.get("axis", 0)), node.outputs[0]
+        axis, lone = node.attributes.get("axis", 0), squeezed.get(node.outputs[0])
         if _behind(producers, node.inputs[1], "Identity", "Cast") in steps:
-            yield axis, source
-        elif _behind(producers, node.inputs[1], "Identity", "Cast", "Unsqueeze") in steps:
-            for other in body.nodes:
-                if other.op == "Squeeze" and other.inputs[0] == node.outputs[0] and rows.axes(other) == [source[1]]:
-                    yield other.outputs[0], source
+            yield node.outputs[0], (node.inputs[0], axis)
+            continue
+        by_index = _behind(producers, node.inputs[1], "Identity", "Cast", "Unsqueeze") in steps
+        if by_index and lone is not None and rows.axes(lone) == [axis]:
+            yield lone.outputs[0], (node.inputs[0], axis)
 
 
 def _n_steps(graph: Graph, loop: _Loop, steps: set[str], condition: str) -> str:
@@ -164,7 +171,7 @@ def _n_steps(graph: Graph, loop: _Loop, steps: set[str], condition: str) -> str:
         limits = [most, *limits]
     begin = graph.constants.get(first)
     if not limits or (first and (begin is None or not begin.all())):
-        raise loop.node.refused("when it ends is not understood; only a loop over a number of steps is")
+        raise loop.node.refused(_NO_END)
     for other in limits[1:]:
         if other != limits[0] and not _equal(graph, limits[0], other):
             raise loop.node.refused(f"ends by two numbers of steps, {limits[0]!r} and {other!r}, that need not be the same")
@@ -173,18 +180,24 @@ def _n_steps(graph: Graph, loop: _Loop, steps: set[str], condition: str) -> str:
 
 def _limits(loop: _Loop, name: str, steps: set[str], condition: str) -> list[str]:
     """The numbers of steps at which a condition ends a loop: of those that never do, none."""
-    name = loop.found(name)
-    constant, node = loop.body.constants.get(name), loop.producers.get(name)
-    if name == condition or (constant is not None and constant.all()):
-        return []
-    if node is not None and node.op == "And":
-        return [limit for part in node.inputs for limit in _limits(loop, part, steps, condition)]
-    if node is not None and node.op == "Less":
-        after = [loop.found(loop.states[step].next) for step in steps if step in loop.states]
-        inside = {entry.name for entry in loop.body.inputs} | set(loop.producers)
-        if _behind(loop.producers, node.inputs[0], "Identity", "Cast") in after and node.inputs[1] not in inside:
-            return [node.inputs[1]]
-    raise loop.node.refused("when it ends is not understood; only a loop over a number of steps is")
+    after = [loop.found(loop.states[step].next) for step in steps if step in loop.states]
+    inside = {entry.name for entry in loop.body.inputs} | set(loop.producers)
+    limits, waiting, seen = [], [name], set()
+    while waiting:
+        name = loop.found(waiting.pop())
+        constant, node = loop.body.constants.get(name), loop.producers.get(name)
+        if name in seen or name == condition or (constant is not None and constant.all()):
+            continue
+        seen.add(name)
+        if node is not None and node.op == "And":
+            waiting += node.inputs
+            continue
+        if node is None or node.op != "Less" or _behind(loop.producers, node.inputs[0], "Identity", "Cast") not in after:
+            raise loop.node.refused(_NO_END)
+        limits.append(loop.outside(node.inputs[1]))
+        if limits[-1] in inside:
+            raise loop.node.refused(_NO_END)
+    return limits
 
 
 def _equal(graph: Graph, one: str, other: str) -> bool:
@@ -192,9 +205,11 @@ def _equal(graph: Graph, one: str, other: str) -> bool:
     return all(array is not None for array in arrays) and np.array_equal(np.ravel(arrays[0]), np.ravel(arrays[1]))  # type: ignore[arg-type]
 
 
-def _put(loop: _Loop, graph: Graph, made: Recurrences, used: set[str]) -> list[str]:
+def _put(loop: _Loop, rows: Rows, made: Recurrences, used: set[str]) -> list[str]:
     """The nodes of a loop's cells, one behind the other, and its outputs; the operators of the cells."""
-    forms = Forms(loop.body, frozenset(loop.states))
+    kept = {name: rows.constant(loop.outside(name)) for name in loop.states if loop.outside(name) != name}
+    constants = {name: array for name, array in kept.items() if array is not None}
+    forms = Forms(replace(loop.body, constants=loop.body.constants | constants), frozenset(loop.states))
     found = [cell for cell in cells(forms) if _is_whole(loop, cell)]
     values: dict[str, str] = {}  # by the body's name of what a cell gives at each step: all of it
     ends: dict[str, str] = {}  # by the body's name of what a state becomes: the state after the last step
@@ -202,7 +217,7 @@ def _put(loop: _Loop, graph: Graph, made: Recurrences, used: set[str]) -> list[s
         name = f"{loop.node.name}.{cell.output}.lifted"
         signal = values.get(cell.x) or _signal(loop, name, cell.x, made)
         given = [cell.h, *filter(None, [cell.c])]
-        states = [_initial(loop, graph, state, f"{name}.{state}", made) for state in given]
+        states = [_initial(loop, rows, state, f"{name}.{state}", made) for state in given]
         values[cell.output], *finals = made.put(name, cell, signal, states)
         ends |= dict(zip((cell.output, cell.memory), finals, strict=False))
     for name, state in loop.states.items():
@@ -228,6 +243,7 @@ def _put(loop: _Loop, graph: Graph, made: Recurrences, used: set[str]) -> list[s
     return [cell.op for cell in found]
 
 
+_NO_END = "when it ends is not understood; only a loop over a number of steps is"
 _NO_CELL = (
     "what it computes at each step is not one cell behind the other, of LSTM, GRU or RNN with their usual functions, giving "
     "their h; export the model with its recurrent nodes kept"
@@ -247,15 +263,16 @@ def _signal(loop: _Loop, name: str, x: str, made: Recurrences) -> str:
     source, axis = loop.signals.get(loop.found(x), ("", -1))
     if axis not in (0, 1):
         raise loop.node.refused(f"its cell takes {x!r}, which is no row of a sequence of vectors")
+    source = loop.outside(source)
     if loop.n_steps:  # a Slice is refused where these are not all
         source = made.add("Slice", [source, made.number([0]), loop.n_steps, made.number([axis])], f"{name}.whole")
     return source if axis == 0 else made.add("Transpose", [source], f"{name}.X", perm=[1, 0, 2])
 
 
-def _initial(loop: _Loop, graph: Graph, state: str, name: str, made: Recurrences) -> str:
+def _initial(loop: _Loop, rows: Rows, state: str, name: str, made: Recurrences) -> str:
     """The initial state of a cell with the axis of directions; "" for zeros."""
     initial = loop.states[state].initial
-    array = Rows(graph, _producers(graph)).constant(initial)
+    array = rows.constant(initial)
     return "" if array is not None and not array.any() else made.add("Unsqueeze", [initial], name, axes=[0])
 
 
@@ -265,6 +282,9 @@ def _producers(graph: Graph) -> dict[str, Node]:
 
 def _behind(producers: dict[str, Node], name: str, *ops: str) -> str:
     """The value that a name stands for, behind operators that do not change it."""
-    while (node := producers.get(name)) is not None and node.op in ops:
+    for _ in range(_LONGEST_WAY):
+        node = producers.get(name)
+        if node is None or node.op not in ops:
+            break
         name = node.inputs[0]
     return name

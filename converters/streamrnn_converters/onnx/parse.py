@@ -322,14 +322,14 @@ def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -
         for name in node.outputs:
             if name and (produced[name] > 1 or name in given):
                 raise node.refused(f"its output {name!r} is given twice in the graph; export it again")
-    known = set(given)
+    known, everything = set(given), given | produced.keys()
     for node in nodes:
         body = node.attributes.get("body")
         if isinstance(body, Graph):
             inside = {*body.constants, *(entry.name for entry in body.inputs), *(o for n in body.nodes for o in n.outputs)} - {
                 ""
             }
-            if again := sorted(inside & (given | produced.keys())):
+            if again := sorted(inside & everything):
                 raise node.refused(f"its body gives {again[0]!r}, which the graph around it gives too; export it again")
         missing = [name for name in node.inputs if name and name not in known]
         if missing:
