@@ -146,6 +146,39 @@ def test_a_function_of_each_value_is_that_of_numpy_to_a_few_places(name: str, dt
     assert (np.abs(y - truth) <= bound).all(), x[(np.abs(y - truth) - bound).argmax()]
 
 
+@pytest.mark.parametrize("name", ["erf", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_erf_and_gelu_are_exact_to_two_last_places(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = np.geomspace(1e-30, 1, 2001)
+    x = np.concatenate([np.linspace(-12, 12, 40_001), small, -small, 1 + np.linspace(-1e-6, 1e-6, 501)]).astype(dtype)
+    answers = set()
+    for lanes in "4", "16":
+        monkeypatch.setenv("STREAMRNN_LANES", lanes)
+        y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
+        answers.add(y.tobytes())
+    assert len(answers) == 1  # the machine law
+    error, places = np.abs(y - reference.activate(name, x)), 2.0 ** (-23 if dtype == "float32" else -52)
+    assert (error <= 2 * places * np.maximum(1, np.abs(x))).all(), x[error.argmax()]
+    near = np.abs(x) < 0.1
+    assert (error[near] <= 2 * places * np.abs(x[near])).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_function_never_falls_and_reaches_one(dtype: str) -> None:
+    x = np.linspace(-7, 7, 100_001).astype(dtype)
+    y = Stream(Model([Pointwise(1, "erf", dtype)])).process(x[:, None])[:, 0]
+    assert (np.diff(y) >= 0).all()
+    assert y[0] == -1
+    assert y[-1] == 1
+
+
+def test_gelu_of_huge_numbers_is_what_its_limits_are() -> None:
+    x = np.array([3e38, 1e20, -1e20, -3e38, 0.0, 1e-45], np.float32)
+    for name in "gelu", "gelu_tanh":
+        y = Stream(Model([Pointwise(6, name)])).step(x)
+        np.testing.assert_array_equal(y, np.where(x > 1, x, 0))
+
+
 def test_functions_at_the_ends_of_their_range_are_those_of_numpy() -> None:
     x = np.array([0.0, -0.0, -1.0, 1e-45, 3.4e38, -3.4e38, 89.0, -104.0, 1.0], np.float32)
     for name, function in ("exp", np.exp), ("log", np.log), ("sqrt", np.sqrt), ("reciprocal", np.reciprocal):
@@ -253,7 +286,7 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Pointwise(2.0, "tanh"),  # type: ignore[arg-type]
         lambda: Pointwise(True, "tanh"),
         lambda: Pointwise(3, "softmax"),
-        lambda: Pointwise(3, "gelu"),
+        lambda: Pointwise(3, "swish"),
         lambda: Arithmetic(3, "power"),
         lambda: Arithmetic(3, ["add"]),  # type: ignore[arg-type]
         lambda: Concat(()),

@@ -44,11 +44,11 @@ class Pair:
             first_disagreement=since if first.size else None,
         )
 
-    def rounding(self, exact: "Pair") -> float:
-        """How far float32 alone moves our answers from those of the same model in float64."""
-        n = min(len(self.steps), len(exact.steps))
-        ours, wide = (np.take(pair.ours, range(n), self.axis) for pair in (self, exact))
-        return float(np.abs(ours - wide).max())
+    def rounding(self, other: "Pair") -> float:
+        """How far our answers in float32 and in float64 lie apart."""
+        n = min(len(self.steps), len(other.steps))
+        one, two = (np.take(pair.ours, range(n), self.axis) for pair in (self, other))
+        return float(np.abs(one - two).max())
 
     @property
     def _has_steps(self) -> bool:

@@ -122,12 +122,12 @@ def answered(model: Model, trials: Sequence[Trial]) -> Iterator[Answers]:
         yield _of_streams(streams, trial)
 
 
-def exactly(model: Model, ours: Answers, trial: Trial) -> Answers:
-    """The answers of the same model in float64, begun with the states with which ours began."""
-    wide = model.astype("float64")
+def rounded_otherwise(model: Model, ours: Answers, trial: Trial) -> Answers:
+    """The answers of the same model in its other type, begun with the states with which ours began."""
+    other = model.astype("float64" if model.dtype == "float32" else "float32")
     if trial.lengths:
-        return _of_recordings(wide, trial)
-    return _of_streams([Stream(_begun(wide, states) if trial.start else wide) for states in ours.before], trial)
+        return _of_recordings(other, trial)
+    return _of_streams([Stream(_begun(other, states) if trial.start else other) for states in ours.before], trial)
 
 
 def _begun(model: Model, states: Sequence[Mapping[str, Array]]) -> Model:
@@ -137,7 +137,7 @@ def _begun(model: Model, states: Sequence[Mapping[str, Array]]) -> Model:
         type(layer)(**(vars(layer) | {fields[name]: value for name, value in own.items()}))
         for layer, own in zip(model.layers, states, strict=True)
     ]
-    return Model(layers, sources=model.sources)
+    return Model([layer.astype(str(model.dtype)) for layer in layers], sources=model.sources)
 
 
 def _of_recordings(model: Model, trial: Trial) -> Answers:

@@ -258,6 +258,20 @@ def test_initial_states_may_be_spread_over_an_open_batch(op: str, layout: int) -
 
 
 @pytest.mark.parametrize("op", OPS)
+def test_a_node_in_double_keeps_sixteen_digits(op: str) -> None:
+    rng = np.random.default_rng(22)
+    node = random_node(rng, op, 2, 5)
+    node = node.but(**{name: rng.normal(size=tensor.shape) / 3 for name, tensor in node.tensors.items()})
+    model, x = recurrent_model(node), rng.normal(size=(30, 1, 2))
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    results = streamed(model, x)
+    assert all(result.dtype == np.float64 for result in results)
+    assert error(results, defined(node, x)) <= 1e-14
+    assert "converted" not in " ".join(read_onnx(model.SerializeToString()).remarks)
+
+
+@pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_weights_of_other_float_types_are_converted_with_a_remark(op: str, dtype: str) -> None:
     node = random_node(np.random.default_rng(16), op, 2, 3)

@@ -101,6 +101,8 @@ ACTIVATIONS: dict[str, Any] = {
     "softplus": lambda: nn.Softplus(),
     "softsign": lambda: nn.Softsign(),
     "hardsigmoid": lambda: nn.Hardsigmoid(),
+    "gelu": lambda: nn.GELU(),
+    "gelu-by-tanh": lambda: nn.GELU("tanh"),
 }
 
 
@@ -138,6 +140,7 @@ def test_an_activation_is_fused_into_the_linear_before_it(name: str) -> None:
         ("softplus", nn.Softplus()),
         ("softsign", nn.Softsign()),
         ("hardsigmoid", nn.Hardsigmoid()),
+        ("gelu", nn.GELU()),
     ],
 )
 def test_a_description_names_activations_as_torch_does(name: str, module: Any) -> None:
@@ -256,7 +259,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "subclass": (lambda: nn.Sequential(Doubled(3, 4)), ["'0' (Doubled)"]),
     "other-layer": (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), ["'1' (BatchNorm1d)"]),
     "other-container": (lambda: nn.ModuleList([nn.Linear(3, 4)]), ["(ModuleList)"]),
-    "other-activation": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU()), ["'1' (GELU)"]),
+    "other-activation": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Mish()), ["'1' (Mish)"]),
     "parametrised": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(3, 4)), ["ParametrizedLinear"]),
     "hooked": (lambda: nn.Sequential(hooked(nn.Linear(3, 4))), ["'0' (Linear)", "hook"]),
     "hooked-sequential": (lambda: hooked(nn.Sequential(nn.Linear(3, 4))), ["(Sequential)", "hook"]),

@@ -22,7 +22,8 @@ def inputs_of(walk: Walk, entries: Iterable[Input], sources: Mapping[str, str]) 
         assert isinstance(flow, Flow)
         axes, sizes = _axes(walk, flow.axes)
         n_entries = walk.entries.get(entry.name, 0)
-        found.append(GraphInput(entry.name, axes, sizes, start, entry.integer, n_entries, sources.get(entry.name, "")))
+        integers = entry.type if entry.is_integer else ""
+        found.append(GraphInput(entry.name, axes, sizes, start, integers, n_entries, sources.get(entry.name, "")))
         start += found[-1].size
     return tuple(found)
 

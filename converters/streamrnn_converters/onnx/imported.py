@@ -66,7 +66,7 @@ class Imported:
     outputs: tuple[GraphOutput, ...]
     states: tuple[GraphInput, ...] = ()
     remarks: tuple[str, ...] = ()
-    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed, floats in float32
     #: What tells the graph how long the recordings of a batch are: an input, or constants; None where all are as long.
     lengths: GraphInput | tuple[int, ...] | None = None
 

@@ -167,7 +167,7 @@ def _embedded(walk: Walk, node: Node, table: Constant, indices: Flow, axis: int)
     rows: list[Vector] = []
     for place in indices.places.ravel():
         one = walk.vector(node, replace(whole, places=np.array([place])))
-        rows.append(Applied(Embedding(table.array.astype(np.float64)), (one,)))
+        rows.append(Applied(Embedding(table.array.astype(np.float64), walk.dtype), (one,)))
     axes = (*indices.axes, Axis(f"{node.outputs[0]}.feature", size, "feature"))
     return replace(whole, parts=tuple(rows), axes=axes, places=np.arange(size * len(rows)).reshape(*indices.places.shape, size))
 

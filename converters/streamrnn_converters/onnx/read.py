@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import streamrnn_converters.onnx.convolution
 import streamrnn_converters.onnx.dense
@@ -27,10 +28,13 @@ from streamrnn_converters.onnx.ends import (
     signal_of,
     states_of,
 )
+from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import LAST_ONLY, Walk
 from streamrnn_converters.onnx.lifting import lift
+from streamrnn_converters.onnx.loops import without_loops
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
+from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
 
@@ -69,8 +73,11 @@ def read_onnx(
 ) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
-    graph, remarks = lift(parse(read_bytes(source), constants))
-    walk = understood(graph, offline=offline)
+    graph = parse(read_bytes(source), constants)
+    precision = precision_of(graph)
+    graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
+    graph, more = lift(graph, precision.dtype)
+    walk = understood(graph, precision, offline=offline)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
@@ -83,7 +90,7 @@ def read_onnx(
     sources = carried_of(walk, states)
     lengths = lengths_of(walk, graph.inputs, sources, distinct)
     inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in (*sources, walk.lengths)], {})
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct)
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
         signal_of(walk, name, flow, starts[given[name]]) if name in given else states_of(walk, assembly, name, flow)
@@ -92,18 +99,19 @@ def read_onnx(
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
     _remark(walk, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
-    fixed = {name: graph.constants[name] for name in constants}
-    return Imported(model, inputs, outputs, carried, (*remarks, *walk.remarks), fixed, lengths)
+    fixed = {name: _in_single(graph.constants[name]) for name in constants}
+    remarks = (*precision.remarks, *remarks, *more, *walk.remarks)
+    return Imported(model, inputs, outputs, carried, remarks, fixed, lengths)
 
 
-def understood(graph: Graph, *, offline: bool = False) -> Walk:
+def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Walk:
     """The walk through a graph after all has been found out about its axes."""
     axes, known = Axes(), -1
     while len(axes) > known:
         known = len(axes)
-        Walk(graph, axes, lenient=True, offline=offline)
+        Walk(graph, axes, precision, lenient=True, offline=offline)
     axes.settle(graph.inputs)
-    walk = Walk(graph, axes, offline=offline)
+    walk = Walk(graph, axes, precision, offline=offline)
     axes.check(graph.inputs)
     return walk
 
@@ -120,6 +128,10 @@ def _outputs(graph: Graph, walk: Walk) -> dict[str, Flow]:
             raise ConversionError(f"graph output {name!r}: has more steps than the input; cut them off at its end")
         flows[name] = value
     return flows
+
+
+def _in_single(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 class _End(Node):

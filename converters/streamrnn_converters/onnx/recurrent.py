@@ -54,6 +54,7 @@ def _lstm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
             initial_hidden=own.initial[0],
             initial_cell=own.initial[1],
             activations=chosen,
+            dtype=walk.dtype,
             clip=bound,
             coupled=coupled,
         )
@@ -85,6 +86,7 @@ def _gru(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
                 form="reset-after" if reset_after else "reset-before",
                 initial_hidden=own.initial[0],
                 activations=chosen,
+                dtype=walk.dtype,
                 clip=bound,
             )
         )
@@ -104,6 +106,7 @@ def _rnn(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
             bias=own.input_bias + own.recurrent_bias,
             initial_hidden=own.initial[0],
             activations=chosen,
+            dtype=walk.dtype,
             clip=bound,
         )
         for own, chosen in zip(directions, functions, strict=True)
@@ -154,16 +157,16 @@ def _constant(walk: Walk, node: Node, value: Value | None, name: str, shape: tup
 
 
 def _floats(walk: Walk, node: Node, array: Array, name: str) -> Array:
-    """An array of any type of floats as float64; its values must be finite in float32, in which the engine computes."""
-    if array.dtype != np.float32:
+    """An array of any type of floats as float64; its values must be finite in the type in which the layer computes."""
+    if array.dtype.name not in walk.precision.kinds:
         if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
             raise node.refused(f"its input {name} is of type {array.dtype}, not of floats")
-        walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {array.dtype} to float32")
+        walk.remark(f"node {node.name!r} ({node.op}): {name} was converted from {array.dtype} to {walk.dtype}")
     with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN, refused below like any other
-        finite = np.isfinite(array.astype(np.float32, copy=False)).all()
+        finite = np.isfinite(array.astype(walk.dtype, copy=False)).all()
     if not finite:
         raise node.refused(
-            f"its input {name} has values that are not finite in float32; the model was not trained or saved well"
+            f"its input {name} has values that are not finite in {walk.dtype}; the model was not trained or saved well"
         )
     wide: Array = array.astype(np.float64)
     return wide
