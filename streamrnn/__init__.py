@@ -35,10 +35,12 @@ from streamrnn.layers import (
     LayerNorm,
     Pointwise,
     PRelu,
+    Reverse,
     Select,
     Softmax,
 )
 from streamrnn.model import Model, load
+from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
 from streamrnn.state_store import StateStore
 from streamrnn.stream import Stream
@@ -68,6 +70,7 @@ __all__ = [
     "NonFiniteStateError",
     "PRelu",
     "Pointwise",
+    "Reverse",
     "Select",
     "SnapshotError",
     "Softmax",
@@ -80,4 +83,5 @@ __all__ = [
     "VerificationError",
     "__version__",
     "load",
+    "run_offline",
 ]

@@ -31,6 +31,9 @@ class Activation:
     absolute          |x|
     reciprocal        1 / x
     clip              min(max(x, alpha), beta)
+    erf               erf(x)
+    gelu              x (1 + erf(x / sqrt(2))) / 2 (Hendrycks & Gimpel 2016)
+    gelu_tanh         x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2, which is near it
 
     A cell takes those above softmax, a `Dense` or a `Pointwise` layer the others too.
 
@@ -63,6 +66,9 @@ class Activation:
         "absolute": (None, None),
         "reciprocal": (None, None),
         "clip": (-_LARGEST, _LARGEST),
+        "erf": (None, None),
+        "gelu": (None, None),
+        "gelu_tanh": (None, None),
     }
 
     def __post_init__(self) -> None:

@@ -88,6 +88,11 @@ class Model:
         return sum(layer.n_parameters for layer in self._layers)
 
     @property
+    def streamable(self) -> bool:
+        """Whether a stream can answer step by step; else `run_offline` answers whole recordings."""
+        return all(layer.streamable for layer in self._layers)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, over kinds, options and weights: two models that compute the same have the same."""
         return self._fingerprint

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.errors import ModelError
 from streamrnn.host import driver_width, pool_width_for, width_for
 from streamrnn.layers import Layer
 from streamrnn.model import Model
@@ -64,7 +65,10 @@ def aligned(values: int, dtype: DType) -> Array:
 
 
 class Plan:
-    """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet."""
+    """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet.
+
+    Raises ModelError for a model that is not streamable, naming the layer.
+    """
 
     def __init__(self, model: Model) -> None:
         self.ops: list[Op] = []
@@ -74,11 +78,13 @@ class Plan:
         self.input_size, self.output_size = model.input_size, model.output_size
         self.dtype: DType = model.dtype.type
         self._kept: list[Array] = []  # what the addresses below point to
-        for layer in model.layers:
-            width = self._width_for(layer)
-            op = layer.pack(width)
-            self.ops.append(op)
-            self.widths.append(width)
+        for index, layer in enumerate(model.layers):
+            self.widths.append(self._width_for(layer))
+            try:
+                self.ops.append(layer.pack(self.widths[-1]))
+            except ModelError as error:
+                raise ModelError(f"layer {index}: {error}") from None
+        for op, width in zip(self.ops, self.widths, strict=True):
             self.kernels.append(address_of(self._kernel_of(op), width))
         self.weights = [self._copy(op.weights) for op in self.ops]
         self.constants = [self._copy(op.constants) for op in self.ops]

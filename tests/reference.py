@@ -6,6 +6,7 @@ GRU-22, RNN-22 and Gemm-13; Gers & Schmidhuber 2000 (peepholes); Sak et al. 2014
 gates); Cho et al. 2014 (GRU).
 """
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,9 @@ ACTIVATIONS: dict[str, tuple[Callable[[Vector, float, float], Vector], float, fl
     "absolute": (lambda x, a, b: np.abs(x), 0.0, 0.0),
     "reciprocal": (lambda x, a, b: 1 / x, 0.0, 0.0),
     "clip": (lambda x, a, b: np.clip(x, a, b), -float(np.finfo(np.float32).max), float(np.finfo(np.float32).max)),
+    "erf": (lambda x, a, b: np.vectorize(math.erf, otypes=[np.float64])(x), 0.0, 0.0),
+    "gelu": (lambda x, a, b: x * np.vectorize(math.erfc, otypes=[np.float64])(-x / np.sqrt(2)) / 2, 0.0, 0.0),
+    "gelu_tanh": (lambda x, a, b: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2, 0.0, 0.0),
 }
 
 
@@ -162,6 +166,8 @@ def initial_states(layer: Any) -> States:
 
 def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> tuple[NDArray[np.float64], States]:
     """Outputs, (n_steps, output_size), of one layer over signals, (n_steps, size) each, and the states it ends in."""
+    if layer.kind == "reverse":
+        return np.asarray(signals[0], np.float64)[::-1], {}
     states = initial_states(layer) if states is None else states
     outputs = []
     for places in zip(*(np.asarray(signal, np.float64) for signal in signals), strict=True):

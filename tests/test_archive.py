@@ -243,7 +243,7 @@ WRONG_OPTIONS: dict[str, Any] = {
     "coupled is a number": {"coupled": 1},
     "activations are one name": {"activations": "tanh"},
     "activations are too few": {"activations": [{"name": "tanh"}]},
-    "an activation is unknown": {"activations": [{"name": "gelu"}] * 3},
+    "an activation is unknown": {"activations": [{"name": "swish"}] * 3},
     "an activation is a number": {"activations": [1, 2, 3]},
     "an activation has no name": {"activations": [{"alpha": 1.0}] * 3},
     "an activation has more": {"activations": [{"name": "tanh", "gamma": 1}] * 3},

@@ -20,6 +20,7 @@ from streamrnn import (
     ModelError,
     NonFiniteStateError,
     Pointwise,
+    Reverse,
     Select,
     Stream,
     load,
@@ -53,8 +54,12 @@ def gated(rng: np.random.Generator) -> Model:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Model:
-    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read."""
+def graphs(draw: st.DrawFn, *further: str) -> Model:
+    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read.
+
+    further  kinds that it may have beside those that can be streamed: "reverse"
+    """
+    kinds = ["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat", *further]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes, layers, sources = {-1: draw(st.integers(1, 20))}, [], []
     unread = {-1}
@@ -69,9 +74,11 @@ def graphs(draw: st.DrawFn) -> Model:
     place = -1
     for _ in range(draw(st.integers(1, 6))):
         size, outputs = sizes[place], draw(st.integers(1, 20))
-        kind = draw(st.sampled_from(["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat"]))
+        kind = draw(st.sampled_from(kinds))
         if kind == "pointwise":
             add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), place)
+        elif kind == "reverse":
+            add(Reverse(size), place)
         elif kind == "select":
             add(Select(size, tuple(rng.integers(0, size, outputs).tolist())), place)
         elif kind == "arithmetic":
@@ -137,6 +144,39 @@ def test_a_function_of_each_value_is_that_of_numpy_to_a_few_places(name: str, dt
     places = 2.0 ** (-23 if dtype == "float32" else -52)
     bound = 4 * places * np.maximum(1, np.abs(x) if name == "exp" else 1) * np.abs(truth)
     assert (np.abs(y - truth) <= bound).all(), x[(np.abs(y - truth) - bound).argmax()]
+
+
+@pytest.mark.parametrize("name", ["erf", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_erf_and_gelu_are_exact_to_two_last_places(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = np.geomspace(1e-30, 1, 2001)
+    x = np.concatenate([np.linspace(-12, 12, 40_001), small, -small, 1 + np.linspace(-1e-6, 1e-6, 501)]).astype(dtype)
+    answers = set()
+    for lanes in "4", "16":
+        monkeypatch.setenv("STREAMRNN_LANES", lanes)
+        y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
+        answers.add(y.tobytes())
+    assert len(answers) == 1  # the machine law
+    error, places = np.abs(y - reference.activate(name, x)), 2.0 ** (-23 if dtype == "float32" else -52)
+    assert (error <= 2 * places * np.maximum(1, np.abs(x))).all(), x[error.argmax()]
+    near = np.abs(x) < 0.1
+    assert (error[near] <= 2 * places * np.abs(x[near])).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_function_never_falls_and_reaches_one(dtype: str) -> None:
+    x = np.linspace(-7, 7, 100_001).astype(dtype)
+    y = Stream(Model([Pointwise(1, "erf", dtype)])).process(x[:, None])[:, 0]
+    assert (np.diff(y) >= 0).all()
+    assert y[0] == -1
+    assert y[-1] == 1
+
+
+def test_gelu_of_huge_numbers_is_what_its_limits_are() -> None:
+    x = np.array([3e38, 1e20, -1e20, -3e38, 0.0, 1e-45], np.float32)
+    for name in "gelu", "gelu_tanh":
+        y = Stream(Model([Pointwise(6, name)])).step(x)
+        np.testing.assert_array_equal(y, np.where(x > 1, x, 0))
 
 
 def test_functions_at_the_ends_of_their_range_are_those_of_numpy() -> None:
@@ -246,7 +286,7 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Pointwise(2.0, "tanh"),  # type: ignore[arg-type]
         lambda: Pointwise(True, "tanh"),
         lambda: Pointwise(3, "softmax"),
-        lambda: Pointwise(3, "gelu"),
+        lambda: Pointwise(3, "swish"),
         lambda: Arithmetic(3, "power"),
         lambda: Arithmetic(3, ["add"]),  # type: ignore[arg-type]
         lambda: Concat(()),
@@ -257,6 +297,8 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Select(3, (-1,)),
         lambda: Select(3, (0.5,)),  # type: ignore[arg-type]
         lambda: Select(3, None),  # type: ignore[arg-type]
+        lambda: Reverse(0),
+        lambda: Reverse(3, "float16"),
     ],
 )
 def test_sizes_and_options_that_cannot_be_are_refused(build: Any) -> None:

@@ -36,6 +36,7 @@ PUBLIC = [
     "NonFiniteStateError",
     "PRelu",
     "Pointwise",
+    "Reverse",
     "Select",
     "SnapshotError",
     "Softmax",
@@ -48,6 +49,7 @@ PUBLIC = [
     "VerificationError",
     "__version__",
     "load",
+    "run_offline",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 NOT_AT_ONCE = ["numba", "numba_cuda", "onnx", "onnxruntime", "rich", "sqlite3", "streamrnn_converters", "torch", "typer"]

@@ -31,7 +31,7 @@ class InParts:
 
 
 def in_parts(data: bytes) -> InParts:
-    """The copies of a graph all of whose recurrent nodes have layout 0. What they compute of a step is not changed."""
+    """The copies of a graph in float32 whose recurrent nodes have layout 0; what they compute of a step is not changed."""
     model = onnx.load_model_from_string(data)
     states = []
     given = {info.name for info in model.graph.output}
@@ -43,12 +43,12 @@ def in_parts(data: bytes) -> InParts:
             inputs.append((node, place, states[-1].input))
             if output not in given:
                 given.add(output)
-                model.graph.output.append(onnx.helper.make_tensor_value_info(output, _type(model), None))
+                model.graph.output.append(onnx.helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
     first = model.SerializeToString()
     for node, place, name in inputs:
         node.input.extend([""] * (place + 1 - len(node.input)))
         node.input[place] = name
-        model.graph.input.append(onnx.helper.make_tensor_value_info(name, _type(model), [None] * 3))
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 3))
     return InParts(first, model.SerializeToString(), tuple(states))
 
 
@@ -58,9 +58,3 @@ def _output(node: onnx.NodeProto, place: int, name: str) -> str:
     if not node.output[place]:
         node.output[place] = name
     return str(node.output[place])
-
-
-def _type(model: onnx.ModelProto) -> int:
-    """What the graph computes in: double where an input says so, else float."""
-    kinds = {info.type.tensor_type.elem_type for info in model.graph.input}
-    return TensorProto.DOUBLE if TensorProto.DOUBLE in kinds else TensorProto.FLOAT

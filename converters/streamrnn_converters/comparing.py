@@ -44,11 +44,11 @@ class Pair:
             first_disagreement=since if first.size else None,
         )
 
-    def rounding(self, exact: "Pair") -> float:
-        """How far float32 alone moves our answers from those of the same model in float64."""
-        n = min(len(self.steps), len(exact.steps))
-        ours, wide = (np.take(pair.ours, range(n), self.axis) for pair in (self, exact))
-        return float(np.abs(ours - wide).max())
+    def rounding(self, other: "Pair") -> float:
+        """How far our answers in float32 and in float64 lie apart."""
+        n = min(len(self.steps), len(other.steps))
+        one, two = (np.take(pair.ours, range(n), self.axis) for pair in (self, other))
+        return float(np.abs(one - two).max())
 
     @property
     def _has_steps(self) -> bool:
@@ -80,13 +80,13 @@ def paired(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequence[NDAr
         values = ours.states(output.states)
         values = values[..., list(output.places)] if len(values) else values
     else:
-        values = ours.signal[..., output.start : output.start + output.size]
+        values = ours.signal if "time" in output.axes else ours.ends
+        values = values[..., output.start : output.start + output.size]
     if "time" in output.axes:
         axis, steps = output.axes.index("time"), np.arange(ours.n_steps)
         theirs = np.concatenate(runs, axis).take(steps, axis)
     else:
         axis, steps = 0, np.array(trial.ends[: ours.n_runs], np.int64) - 1
-        values = values if output.states else values[steps]
         theirs = np.array(runs[: ours.n_runs])
     if not len(steps):
         return None
@@ -94,6 +94,9 @@ def paired(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequence[NDAr
     if mine.shape != theirs.shape:
         have, want = (array.shape if "time" in output.axes else array.shape[1:] for array in (theirs, mine))
         raise VerificationError(f"output {output.name!r}: onnxruntime gives shape {have}, the import expects {want}")
+    if "time" in output.axes and trial.lengths:  # behind the end of a recording there is nothing to compare
+        within = np.arange(len(values))[:, None] < np.array(trial.lengths)
+        mine = np.where(arranged(np.broadcast_to(within[:, :, None], values.shape), output), mine, theirs)
     return Pair(output, trial, mine, theirs, steps, axis)
 
 

@@ -121,6 +121,8 @@ def horizon(
         raise VerificationError(f"a horizon of {n_steps} steps: it takes at least one")
     data, imported = read_origin(model, source, constants)
     check_sizes(model, imported.model, "name the file that it was imported from")
+    if imported.offline:
+        raise VerificationError("the graph answers whole recordings, so that there is no signal that goes on; compare without")
     reference = LongReference(imported, data, n_steps, timeout)
     errors = np.full((len(reference.outputs), n_steps), np.nan)
     stream, done, remarks = Stream(model), 0, list(reference.remarks)

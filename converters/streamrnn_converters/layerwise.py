@@ -14,7 +14,7 @@ from streamrnn import GRU, LSTM, RNN, Model, NonFiniteStateError, Stream, Verifi
 from streamrnn_converters.arrange import drawn, of_input, zeros
 from streamrnn_converters.cutting import up_to
 from streamrnn_converters.live_reference import live_reference
-from streamrnn_converters.onnx.layout import time_first
+from streamrnn_converters.onnx.runnable import runnable
 from streamrnn_converters.origin import read_origin
 from streamrnn_converters.report import finite
 
@@ -84,8 +84,9 @@ def layerwise(
     Raises VerificationError where the source cannot be imported or run, MissingExtraError without onnx and onnxruntime.
     """
     data, imported = read_origin(model, source, constants)
-    runnable, _ = time_first(data)
-    graph = onnx.load_model_from_string(runnable)
+    if imported.offline:
+        return Layerwise(tolerance, 0, (), ("layers were not compared one by one: the graph answers whole recordings",))
+    graph = onnx.load_model_from_string(runnable(data)[0])
     cells = [(index, layer) for index, layer in enumerate(model.layers) if isinstance(layer, LSTM | GRU | RNN)]
     nodes = _nodes(graph)
     theirs = [(op.lower(), hidden) for _, op, hidden, _ in nodes]

@@ -13,7 +13,7 @@ from streamrnn_converters.arrange import of_input, zeros
 from streamrnn_converters.carrying import Carried, InParts, in_parts
 from streamrnn_converters.live_reference import LiveReference, live_reference
 from streamrnn_converters.onnx.imported import Imported
-from streamrnn_converters.onnx.layout import time_first
+from streamrnn_converters.onnx.runnable import runnable
 
 Array = NDArray[Any]
 
@@ -37,23 +37,23 @@ class LongReference:
         self._imported, self._n_steps, self._timeout = imported, n_steps, timeout
         #: The outputs that are answers to a step: those that a stream gives too, or, where there are none, states.
         self.outputs = [o for o in imported.outputs if not o.states] or list(imported.outputs)
-        self._data, remarks = time_first(data)
+        self._data, remarks = runnable(data)
         self._n_signals = imported.size_of("batch") or 1
         self._fixed = imported.size_of("time")
         every_step = all("time" in output.axes for output in self.outputs)
         fits = _bytes(imported.model) * n_steps <= _MOST_BYTES
-        other = [layer.kind for layer in imported.model.layers if layer.states and layer.kind not in _CELLS]
+        lost = [] if imported.states else _not_carried(imported.model, self._data)
         if self._fixed is not None:
             self._part = self._fixed
-        elif every_step and (fits or other):
+        elif every_step and (fits or lost):
             self._part = n_steps
         else:
             self._part = _PART if every_step else 1
         if self._part < n_steps:
-            if other:
+            if lost:
                 raise VerificationError(
-                    f"the graph answers {self._part} steps at a time, and what its {other[0]} layer keeps cannot be carried "
-                    "over from one answer to the next; export it with an open number of steps and an answer to each"
+                    f"the graph answers {self._part} steps at a time, and what {lost[0]} cannot be carried over "
+                    "from one answer to the next; export it with an open number of steps and an answer to each"
                 )
             if not imported.states:
                 steps = f"{self._part} step{'s' * (self._part > 1)}"
@@ -106,6 +106,15 @@ class LongReference:
             x = np.concatenate([x, np.zeros((self._fixed - len(x), x.shape[1]), x.dtype)])
         values = np.repeat(x[:, None, :], self._n_signals, axis=1)
         return {given.name: of_input(values, given) for given in self._imported.inputs} | dict(self._imported.constants)
+
+
+def _not_carried(model: Model, data: bytes) -> list[str]:
+    """What keeps something from step to step that no copy of the graph hands over."""
+    lost = [f"its {layer.kind} layer keeps" for layer in model.layers if layer.states and layer.kind not in _CELLS]
+    n_states = sum(len(layer.states) for layer in model.layers if layer.kind in _CELLS)
+    if n_states > len(in_parts(data).states):
+        lost.append("its recurrent layers keep, which have no nodes of their own in the graph,")
+    return lost
 
 
 def _bytes(model: Model) -> int:

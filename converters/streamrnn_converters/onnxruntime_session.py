@@ -55,15 +55,15 @@ def calls_of(source: bytes, input_size: int) -> Calls:
     """
     from streamrnn_converters.arrange import of_input, zeros
     from streamrnn_converters.onnx import read_onnx
-    from streamrnn_converters.onnx.layout import time_first
+    from streamrnn_converters.onnx.runnable import runnable
 
     imported = read_onnx(source)
     if imported.model.input_size != input_size:
         raise VerificationError(
             f"the model takes {input_size} values, but the graph {imported.model.input_size}; name the model's own source"
         )
-    runnable, remarks = time_first(source)
-    session = session_of(runnable)
+    model, remarks = runnable(source)
+    session = session_of(model)
     n_steps, n_signals = imported.size_of("time") or 1, imported.size_of("batch") or 1
     if n_steps > 1:
         remarks.append(f"the graph takes {n_steps} steps at a time: each of its calls gives that many")

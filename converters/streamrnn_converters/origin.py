@@ -23,7 +23,7 @@ def read_origin(
         constants = model.notes.get("source", {}).get("constants")
     try:
         data = read_bytes(source)
-        return data, read_onnx(data, constants)
+        return data, read_onnx(data, constants, offline=True)
     except ConversionError as error:
         raise VerificationError(f"the source cannot be imported: {error}") from error
 

@@ -19,22 +19,23 @@ _STYLE = """
           --good: #5fc98c; --bad: #f0837a; --warn: #e0b060; --blue: #7db3ee; --pale: #3f6c9c }
 }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-       max-width: 62rem; margin: 2.5rem auto; padding: 0 1.25rem }
+       max-width: 66rem; margin: 2.5rem auto; padding: 0 1.25rem }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem }
 h2 { font-size: 1.08rem; margin: 2.2rem 0 .6rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .3rem 1.1rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
+th, td { text-align: left; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { font-weight: 600; color: var(--quiet); font-size: .87rem }
 td.number, th.number { text-align: right }
 code { font: .87em ui-monospace, monospace; overflow-wrap: anywhere }
 ul { padding-left: 1.2rem }
-svg { width: 100%; height: auto }
+svg { width: 100%; min-width: 36rem; height: auto }
 .verdict { font-weight: 600 }
 .good { color: var(--good) }
 .bad { color: var(--bad) }
 .warn { color: var(--warn) }
 .quiet { color: var(--quiet) }
 .wide { overflow-x: auto }
+.wide td { white-space: nowrap }
 """
 
 
@@ -113,7 +114,8 @@ def _horizon(dossier: "Dossier") -> str:
     found = dossier.horizon
     assert found is not None
     remarks = _list(found.remarks) if found.remarks else ""
-    return f'<p class="{"good" if found.agrees else "bad"}">{escape(found.verdict)}</p>\n{curve(found)}\n{remarks}'
+    verdict = f'<p class="{"good" if found.agrees else "bad"}">{escape(found.verdict)}</p>'
+    return f'{verdict}\n<div class="wide">{curve(found)}</div>\n{remarks}'
 
 
 def _model(dossier: "Dossier") -> str:
@@ -162,11 +164,13 @@ def _list(items: Iterable[str], kind: str = "") -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
-    """A table of cells that are HTML."""
+    """A table of cells that are HTML; one without a head breaks its lines, another is moved sideways where it is too wide."""
     kinds = [' class="number"' if place in numbers else "" for place in range(len(head))]
     lines = ["".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows]
     titles = "".join(f"<th{kind}>{escape(title)}</th>" for kind, title in zip(kinds, head, strict=True)) if any(head) else ""
-    return f'<div class="wide"><table><tr>{titles}</tr>' + "".join(f"<tr>{line}</tr>" for line in lines) + "</table></div>"
+    head_row = f"<tr>{titles}</tr>" if titles else ""
+    table = f"<table>{head_row}{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    return f'<div class="wide">{table}</div>' if titles else table
 
 
 def _code(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Embedding, InputError, Layer, Model, NonFiniteStateError, Stream
+from streamrnn import GRU, LSTM, RNN, Embedding, InputError, Layer, Model, NonFiniteStateError, Stream, run_offline
 from streamrnn.activation import SIGMOID
 from streamrnn.gates import GATE_ORDERS
 from streamrnn_converters.cutting import up_to
@@ -59,9 +59,8 @@ def _units(model: Model, seed: int) -> Iterator[str]:
     for index, layer in enumerate(model.layers):
         if not isinstance(layer, LSTM | GRU | RNN):
             continue
-        (source,) = model.sources[index]
-        x = signal if source == -1 else _watched(up_to(model, source), signal)[0]
-        _, states = _watched(up_to(model, index), signal[: len(x)])
+        x = _reaching(model, index, signal)
+        states = _watched(Model([layer]), x)[1]
         if len(states) < 2:
             continue
         hidden = np.array([step["h"] for step in states])
@@ -101,6 +100,20 @@ def _gates(layer: LSTM | GRU, x: Array, states: Sequence[Mapping[str, Array]]) -
     if isinstance(layer, LSTM) and layer.coupled:
         gates["f"] = 1 - gates["i"]
     return gates
+
+
+def _reaching(model: Model, index: int, signal: Array) -> Array:
+    """What a layer gets of a signal, step by step in its own direction: up to where a layer before it overflows."""
+    (source,) = model.sources[index]
+    if source == -1:
+        return signal
+    before = up_to(model, source)
+    if before.streamable:
+        return _watched(before, signal)[0]
+    try:
+        return run_offline(before, signal)
+    except (NonFiniteStateError, InputError):
+        return np.zeros((0, before.output_size))
 
 
 def _watched(model: Model, signal: Array) -> tuple[Array, list[dict[str, Array]]]:

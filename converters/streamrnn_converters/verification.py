@@ -5,17 +5,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Model, VerificationError, __version__
 from streamrnn_converters.arrange import arranged, of_input, zeros
 from streamrnn_converters.comparing import Pair, paired, worse
-from streamrnn_converters.onnx.imported import GraphOutput, Imported
-from streamrnn_converters.onnx.layout import time_first
+from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
+from streamrnn_converters.onnx.runnable import runnable
 from streamrnn_converters.origin import check_sizes, read_origin
 from streamrnn_converters.reference import run_reference
 from streamrnn_converters.report import Comparison, Report
-from streamrnn_converters.trials import Answers, Case, Trial, answered, exactly, joined, trials_of
+from streamrnn_converters.trials import Answers, Case, Trial, answered, joined, rounded_otherwise, trials_of
 
 CASES = (
     Case("quiet", 1e-3, 200),
@@ -44,13 +45,14 @@ def verify(
 
     Every signal of a batch goes through a stream of its own, its first half step by step, the rest as chunks. What a graph
     gives as final states is compared with `Stream.states`. A graph that carries its states gets its own outputs back, zeros at
-    first and now and then ours, and is compared after every run: at every step, where a run is a step.
+    first and now and then ours, and is compared after every run: at every step, where a run is a step. A model that cannot be
+    streamed, or whose graph is told the lengths of its recordings, answers whole ones of several lengths, by `run_offline`.
 
     model      from `from_onnx` or an archive
     source     path or bytes of the ONNX file
     constants  graph inputs that were fixed for the import; None: those that the model notes
     tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|). Where that fails by little, the model
-               is computed in float64 too: what rounding does to our answers, a few times, is added, and a remark tells of it
+               is computed in its other type too: what rounding does to our answers, a few times, is added, and a remark tells
     timeout    seconds that onnxruntime may take
     progress   called with (done, total) as the work goes on
 
@@ -59,27 +61,31 @@ def verify(
     """
     data, imported = read_origin(model, source, constants)
     _check_layers(model, imported.model)
-    runnable, remarks = time_first(data)
+    to_run, remarks = runnable(data)
     trials = trials_of(imported, cases, seed, _OPEN_BATCH)
     answers = list(answered(model, trials))
     try:
-        references, version = _referred(runnable, imported, trials, answers, timeout)
+        references, version = _referred(to_run, imported, trials, answers, timeout)
     except VerificationError:
         if imported.size_of("batch") is not None:
             raise
         # Its initial states may be those of one signal, though it declares any number.
         trials = trials_of(imported, cases, seed, 1)
         answers = list(answered(model, trials))
-        references, version = _referred(runnable, imported, trials, answers, timeout)
+        references, version = _referred(to_run, imported, trials, answers, timeout)
         remarks.append("onnxruntime runs the graph with one signal at a time only; compared so")
     comparisons: dict[tuple[str, str], Comparison] = {}
     roundings: dict[tuple[str, str], float] = {}
     for done, (trial, ours, runs) in enumerate(zip(trials, answers, references, strict=True), 1):
         if progress is not None:
             progress(done, len(trials))
-        if ours.n_steps < len(trial.x):
+        if trial.lengths and not ours.n_steps:
+            remarks.append(
+                f"case {trial.case.name!r}: the model overflows {model.dtype} in {len(trial.x)} steps; not compared there"
+            )
+        elif ours.n_steps < len(trial.x):
             step = trial.start + ours.n_steps
-            remarks.append(f"case {trial.case.name!r}: the model overflows float32 at step {step}; compared up to there")
+            remarks.append(f"case {trial.case.name!r}: the model overflows {model.dtype} at step {step}; compared up to there")
         for output in imported.outputs:
             key = output.name, trial.case.name
             pair = paired(output, trial, ours, [run[output.name] for run in runs])
@@ -88,15 +94,15 @@ def verify(
                 roundings[key] = max(roundings.get(key, 0.0), rounding)
                 comparisons[key] = worse(comparisons.get(key, found), found, goes_on=trial.start > 0)
     remarks += [
-        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, against float64; compared to "
-        f"within {_ROUNDINGS} times that"
+        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, float32 against float64; "
+        f"compared to within {_ROUNDINGS} times that"
         for (name, case), rounding in roundings.items()
         if rounding
     ]
     for output in imported.outputs:
         if not any(name == output.name for name, _ in comparisons):
             raise VerificationError(
-                f"output {output.name!r}: the model overflows float32 in every case, before there is anything to compare"
+                f"output {output.name!r}: the model overflows {model.dtype} in every case, before there is anything to compare"
             )
     return Report(
         source_sha256=hashlib.sha256(data).hexdigest(),
@@ -111,7 +117,7 @@ def verify(
 
 
 def _referred(
-    runnable: bytes, imported: Imported, trials: Sequence[Trial], answers: Sequence[Answers], timeout: float
+    to_run: bytes, imported: Imported, trials: Sequence[Trial], answers: Sequence[Answers], timeout: float
 ) -> tuple[list[list[dict[str, NDArray[Any]]]], str]:
     """For each trial what each of its runs gives; one that goes on begins with the states that our streams had."""
     outputs = {output.name: output for output in imported.outputs}
@@ -120,30 +126,33 @@ def _referred(
         for start, end in zip((0, *trial.ends), trial.ends, strict=False):
             feed = {given.name: of_input(trial.x[start:end], given) for given in imported.inputs}
             feed |= imported.constants
+            if isinstance(imported.lengths, GraphInput):
+                feed[imported.lengths.name] = np.array(trial.lengths, imported.lengths.integers)
             if not start and not trial.start:
                 feed |= {given.name: zeros(given, trial.x.shape[1]) for given in imported.states}
             elif not start:
                 feed |= {given.name: _going_on(outputs[given.source], ours) for given in imported.states}
             feeds.append(feed)
     carried = {given.name: given.source for given in imported.states}
-    results, version = run_reference(runnable, feeds, timeout, carried)
+    results, version = run_reference(to_run, feeds, timeout, carried)
     runs = iter(results)
     return [[next(runs) for _ in trial.ends] for trial in trials], version
 
 
 def _going_on(output: GraphOutput, ours: Answers) -> NDArray[Any]:
     """The states that our streams had before a trial, as the output that carries them gives them."""
-    return arranged(joined(ours.before, output.states)[None, :, list(output.places)], output)
+    values = joined(ours.before, output.states)[None, :, list(output.places)]
+    return arranged(values.astype(np.float32), output)
 
 
 def _found(model: Model, pair: Pair, ours: Answers, runs: list[NDArray[Any]], tolerance: float) -> tuple[Comparison, float]:
-    """The comparison, and what rounding does there: one that fails by little is measured by the same model in float64."""
+    """The comparison, and what rounding does there: one that fails by little is measured by the model in its other type."""
     found = pair.compared(tolerance)
     most = _MOST_ROUNDING * tolerance
-    if found.agrees or model.dtype != "float32" or not pair.compared(tolerance, most).agrees:
+    if found.agrees or not pair.compared(tolerance, most).agrees:
         return found, 0.0
-    exact = paired(pair.output, pair.trial, exactly(model, ours, pair.trial), runs)
-    rounding = pair.rounding(exact) if exact is not None else 0.0
+    other = paired(pair.output, pair.trial, rounded_otherwise(model, ours, pair.trial), runs)
+    rounding = pair.rounding(other) if other is not None else 0.0
     return pair.compared(tolerance, min(most, _ROUNDINGS * rounding)), rounding
 
 

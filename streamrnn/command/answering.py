@@ -1,6 +1,7 @@
 """The loop of `run`: whatever has arrived is answered, until something ends it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from streamrnn.command import exit_codes
 from streamrnn.command.descriptors import Descriptor, chunks, write
@@ -15,13 +16,17 @@ def answer(
     incoming: Descriptor,
     outgoing: Descriptor,
     interruption: Interruption,
+    *,
+    whole: bool = False,
 ) -> int:
     """Answer all that comes in, until something ends it; the exit code says what.
 
     answers  the output of rows, block by block; asked for the next block once one has been written
+    whole    whether it is given all rows at once, up to the end of the input
     """
     try:
-        for rows in rows_as_they_arrive(reader, chunks(incoming, interruption)):
+        arriving = rows_as_they_arrive(reader, chunks(incoming, interruption))
+        for rows in [chain.from_iterable(arriving)] if whole else arriving:
             for data in answers(rows):
                 write(outgoing, data, interruption)
     except Refused:

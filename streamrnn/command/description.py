@@ -22,6 +22,7 @@ def describe(model: Model) -> dict[str, Any]:
         "output_size": model.output_size,
         "parameters": model.n_parameters,
         "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),
+        "streamable": model.streamable,
         "state_values": n_states,
         "state_bytes": n_states * model.dtype.itemsize,
         "layers": [_describe_layer(layer, reads) for layer, reads in zip(model.layers, model.sources, strict=True)],

@@ -30,6 +30,9 @@ def import_(
     allow_external_data: Annotated[
         bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="For whole recordings, which may be read backwards: no stream needs to answer.")
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the proof, the layers' errors and those of a long signal: .html, or .json."),
@@ -65,6 +68,7 @@ def import_(
       streamrnn import vad.onnx -o models/vad.safetensors
       streamrnn import vad.onnx --report vad.html
       streamrnn import vad.onnx --set sr=16000
+      streamrnn import both_ways.onnx --offline
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
     """
     if report is not None and not verified:
@@ -73,8 +77,10 @@ def import_(
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
     fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
-        if fixed or allow_external_data or report is not None:
-            raise typer.BadParameter("--set, --allow-external-data and --report are for ONNX models, and this is a checkpoint")
+        if fixed or allow_external_data or offline or report is not None:
+            raise typer.BadParameter(
+                "--set, --allow-external-data, --offline and --report are for ONNX models, and this is a checkpoint"
+            )
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
@@ -85,7 +91,7 @@ def import_(
     if report is not None:
         check_report(report, source)
     data = read_source(source, allow_external_data)
-    imported = read_onnx(data, fixed)
+    imported = read_onnx(data, fixed, offline=offline)
     model = imported.model
     for remark in imported.remarks:
         complain(f"remark: {remark}")

@@ -45,6 +45,7 @@ def _summary(path: Path, found: dict[str, Any]) -> Table:
         ("output", f"{found['output_size']} {found['dtype']}"),
         ("parameters", f"{found['parameters']}, weights {found['weight_bytes']} bytes"),
         ("state", f"{found['state_values']} values, {found['state_bytes']} bytes"),
+        *([] if found["streamable"] else [("offline only", "it reads its input backwards, and answers whole recordings")]),
         *_flat(found["notes"]),
     ]:
         table.add_row(printable(name), printable(value))

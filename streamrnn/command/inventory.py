@@ -17,6 +17,8 @@ def kernels(*, pools: bool) -> list[Function]:
     """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU; of a pool too, where wanted."""
     found: list[Function] = []
     for kind, layer in KINDS.items():
+        if not layer.streamable:
+            continue
         choices = [(dtype, passes) for dtype in DTYPES.values() for passes in layer.all_passes]
         found += _of_room(f"kernels.{kind}", (width for dtype, passes in choices for width in widths(passes, dtype)))
         if pools:

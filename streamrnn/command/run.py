@@ -14,6 +14,7 @@ from streamrnn.command.formats import FORMATS, LONGEST_NUMBER, FormatName, Row, 
 from streamrnn.command.interruption import interruptible, undisturbed
 from streamrnn.command.run_keyed import Ways, run_keyed
 from streamrnn.command.session import OnError, Session
+from streamrnn.command.whole import Whole
 from streamrnn.model import Model, load
 from streamrnn.stream import Stream
 
@@ -57,6 +58,9 @@ def run(
     Each input line is answered by one output line, as it arrives. csv is numbers with commas (or semicolons, or tabs) in
     between; a first line without any number is a header. jsonl is an array of numbers on each line, f32 raw little-endian
     float32. Blank lines are passed over. Numbers are written as the shortest text that gives the same float32 back.
+
+    A model that reads its input backwards (imported --offline) answers behind the last line, all lines as one recording; a bad
+    line then stops the run before any answer, or is left out. There is no state to be kept.
 
     A line with a wrong count, with NaN, infinity or something else that is not a number gives "error: line N: ..." on standard
     error, no output, and leaves the state as it was.
@@ -102,12 +106,19 @@ def run(
 
 
 def _run_one(model: Model, archive: Path, ways: Ways, state: Path | None, on_error: OnError) -> tuple[int, int]:
-    """Stream one signal; the exit code, and the number of rows that could not be used."""
-    with undisturbed():
-        stream = Stream(model)
-    state_file.restore(state, stream)
+    """Take one signal through a model; the exit code, and the number of rows that could not be used."""
     # What goes out in one write, which a pipe takes as a whole or not at all, is computed and counted as a whole too.
-    session = Session(stream, on_error, longest=max(1, ATOMIC // (LONGEST_NUMBER * model.output_size)))
+    longest = max(1, ATOMIC // (LONGEST_NUMBER * model.output_size))
+    session: Session | Whole
+    if model.streamable:
+        with undisturbed():
+            stream = Stream(model)
+        state_file.restore(state, stream)
+        session = Session(stream, on_error, longest)
+    elif state is not None:
+        raise typer.BadParameter("--state goes on with a stream, but this model answers whole recordings; leave it out")
+    else:
+        session = Whole(model, on_error, longest)
 
     def answers(rows: Iterable[Row]) -> Iterator[bytes]:
         return map(ways.write_as.encode, session.answers(rows))
@@ -117,9 +128,15 @@ def _run_one(model: Model, archive: Path, ways: Ways, state: Path | None, on_err
         opened_target(ways.target, incoming.number, archive, *filter(None, [state])) as outgoing,
         interruptible(incoming.number, outgoing.number) as interruption,
     ):
-        state_file.save(state, session.state)  # a place that cannot be written shows now, not after the last line
+        _save(state, session)  # a place that cannot be written shows now, not after the last line
         try:
-            code = answer(ways.read_as.reader(model.input_size), answers, incoming, outgoing, interruption)
+            reader = ways.read_as.reader(model.input_size)
+            code = answer(reader, answers, incoming, outgoing, interruption, whole=not model.streamable)
         finally:
-            state_file.save(state, session.state)
+            _save(state, session)
     return code, session.n_refused
+
+
+def _save(path: Path | None, session: Session | Whole) -> None:
+    if isinstance(session, Session):
+        state_file.save(path, session.state)

@@ -24,6 +24,7 @@ from streamrnn.errors import StreamRNNError
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model, load
+from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
 from streamrnn.store import Function
 from streamrnn.stream import Stream
@@ -79,8 +80,11 @@ def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
     with _progress("models", len(models)) as advance:
         for model in models:
             with undisturbed():
-                Stream(model)
-                if pools:
+                if model.streamable:
+                    Stream(model)
+                else:
+                    run_offline(model, np.zeros((0, model.input_size)))
+                if pools and model.streamable:
                     StreamPool(model, 1, threads=2)
             advance()
     return store.asked_for()

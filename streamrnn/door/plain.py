@@ -52,7 +52,7 @@ class PlainDoor:
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `Stream.step` describes it."""
-        values = self._converted(row_of("step", x, self._x.size))
+        values = converted(row_of("step", x, self._x.size), self._dtype)
         if out is not None:
             self._check_out(out)
         with self:
@@ -65,11 +65,9 @@ class PlainDoor:
 
     def process(self, block: ArrayLike) -> Array:
         """Many steps, as `Stream.process` describes it."""
-        array = numbers_of("process", block)
-        if array.ndim != 2 or array.shape[1] != self._x.size:
-            raise InputError(f"process: shape {array.shape} does not fit, expected (n_steps, {self._x.size})")
+        array = block_of("process", block, self._x.size)
         try:
-            x, y = np.ascontiguousarray(self._converted(array)), np.empty((len(array), self._y.size), self._dtype)
+            x, y = np.ascontiguousarray(converted(array, self._dtype)), np.empty((len(array), self._y.size), self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
         with self, self._workspace.unchanged_by_errors():
@@ -79,11 +77,6 @@ class PlainDoor:
                 status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(rows))
                 _explain(status, x)
         return y
-
-    def _converted(self, array: NDArray[Any]) -> Array:
-        """The numbers in the model's type; those that it cannot hold become infinite, which the driver finds."""
-        with np.errstate(over="ignore"):
-            return array.astype(self._dtype, copy=False)
 
     def _check_out(self, out: Any) -> None:
         size = self._y.size
@@ -98,6 +91,20 @@ def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
     if array.shape != (size,) and not (size == 1 and array.shape == ()):
         raise InputError(f"{call}: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
     return array.reshape(size)
+
+
+def block_of(call: str, block: ArrayLike, size: int) -> NDArray[Any]:
+    """`block` as an array of shape (n_steps, size)."""
+    array = numbers_of(call, block)
+    if array.ndim != 2 or array.shape[1] != size:
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected (n_steps, {size})")
+    return array
+
+
+def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
+    """The numbers in the model's type; those that it cannot hold become infinite, which is found later."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def rows_of(call: str, xs: Collection[ArrayLike], size: int) -> NDArray[Any]:
@@ -131,13 +138,16 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} of {value.dtype}, shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
 
 
+def not_finite(x: Array, remedy: str) -> NonFiniteInputError:
+    """The error for an input that is not finite: where, and what it is."""
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+    return NonFiniteInputError(f"input{list(place)} is {x[place]}; {remedy}")
+
+
 def _explain(status: int, x: Array) -> None:
     """Raise what the driver found."""
     if status == INPUT_NOT_FINITE:
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise NonFiniteInputError(
-            f"input{list(place)} is {x[place]}; the state is as it was; leave the value out, or replace it by a number"
-        )
+        raise not_finite(x, "the state is as it was; leave the value out, or replace it by a number")
     if status == NO_SUCH_ENTRY:
         raise InputError(
             "an index is no whole number, or not one of the embedding's entries; the call is undone; give indices from 0 on"

@@ -8,11 +8,13 @@ as the first operand.
 import numpy as np
 
 from streamrnn.activation import Activation
+from streamrnn.kernels.error_function import erf
 from streamrnn.kernels.exponential import (
     exp,
     exp2,
     log,
     log1p,
+    scaled,
     split_exponential,
     times_log2e,
     times_two_log2e,
@@ -23,8 +25,10 @@ from streamrnn.kernels.inline import inline
 from streamrnn.simd.arithmetic import absolute, fma, select, square_root
 from streamrnn.simd.memory import load_like
 
+times_root_half, times_root_two_over_pi, times_gelu_cube = map(scaled, (2**-0.5, (2 / np.pi) ** 0.5, 0.044715))
+
 # Exact in every type, so that they take that of the number beside them.
-ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
 (
     _,
@@ -46,6 +50,9 @@ ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
     _ABSOLUTE,
     _RECIPROCAL,
     _CLIP,
+    _ERF,
+    _GELU,
+    _GELU_TANH,
 ) = map(np.float32, range(len(Activation.DEFAULTS)))
 
 
@@ -108,6 +115,20 @@ def softplus(x):
 
 
 @inline
+def gelu(x):
+    """x (1 + erf(x / √2)) / 2."""
+    half = x * HALF
+    return fma(half, erf(times_root_half(x)), half)
+
+
+@inline
+def gelu_tanh(x):
+    """x (1 + tanh(√(2 / π) (x + 0.044715 x³))) / 2."""
+    half = x * HALF
+    return fma(half, tanh(times_root_two_over_pi(fma(times_gelu_cube(x * x), x, x))), half)
+
+
+@inline
 def transform(options, place, x):
     """As `activate`, and the functions that are no cell's."""
     code = load_like(options, place, x)
@@ -123,6 +144,12 @@ def transform(options, place, x):
         return ONE / x
     if code == _CLIP:
         return above(load_like(options, place + 1, x), below(load_like(options, place + 2, x), x))
+    if code == _ERF:
+        return erf(x)
+    if code == _GELU:
+        return gelu(x)
+    if code == _GELU_TANH:
+        return gelu_tanh(x)
     return activate(options, place, x)
 
 

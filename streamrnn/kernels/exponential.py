@@ -1,59 +1,16 @@
 """What the activations are made of, each for float32 and for float64: 2**t, log(1 + u), and where a number is next to nothing.
 
-The polynomials are minimax fits of our own. Numba chooses by the lane type of the argument, a vector's or a scalar's, so that
-what is built on these is written once.
+The polynomials are minimax fits of our own. Which format is meant the lane type of the argument tells, a vector's or a
+scalar's, so that what is built on these is written once.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
-from numba.extending import overload
 
-from streamrnn.kernels.inline import OPTIONS, inline
+from streamrnn.kernels.formats import DOUBLE, SINGLE, Format, Function, chosen, for_both, polynomial
+from streamrnn.kernels.inline import inline
 from streamrnn.simd.arithmetic import absolute, fma, from_bits, select, to_bits
-from streamrnn.simd.vector import scalar_of
-
-Function = Callable[..., Any]
-
-
-class Format(NamedTuple):
-    """A floating-point format, and the numbers of it that the functions below need."""
-
-    number: type[np.floating[Any]]
-    bits: type[np.signedinteger[Any]]
-    mantissa_bits: int
-    bias: int  # of the exponent
-    saturated: int  # tanh is 1 from 2**saturated = exp(2 x) on
-    silent: float  # what is smaller is next to nothing
-
-    @property
-    def largest_exponent(self) -> int:
-        """2**x is normal for |x| up to here."""
-        return self.bias - 1
-
-
-SINGLE = Format(np.float32, np.int32, 23, 127, 30, 1e-30)
-DOUBLE = Format(np.float64, np.int64, 52, 1023, 60, 1e-200)
-
-
-def _chosen(single: Function, double: Function) -> Function:
-    """A function that Numba takes for `single` where its argument, called x in all three, is float32, and else for `double`."""
-
-    def function(x):
-        raise TypeError("this function exists compiled only")
-
-    @overload(function, jit_options=OPTIONS)
-    def choose(x):
-        return {types.float32: single, types.float64: double}[scalar_of(x)]
-
-    return function
-
-
-def _for_both(build: Callable[[Format], Function]) -> Function:
-    return _chosen(build(SINGLE), build(DOUBLE))
-
 
 # (2**r - 1) / r on [-1/2, 1/2]: relative errors 1.1e-8 and 4.9e-17
 _SINGLE_POWERS = [
@@ -121,7 +78,7 @@ def _double_remainder() -> Function:
 
 
 #: 2**r - 1 for |r| <= 1/2.
-_remainder = _chosen(_single_remainder(), _double_remainder())
+_remainder = chosen(_single_remainder(), _double_remainder())
 
 
 def _split(form: Format) -> Function:
@@ -137,16 +94,12 @@ def _split(form: Format) -> Function:
 
 
 def _artanh(form: Format, coefficients: list[float]) -> Function:
-    two, highest = form.number(2), form.number(coefficients[-1])
-    rest = tuple(map(form.number, reversed(coefficients[:-1])))
+    two, series = form.number(2), polynomial(form, coefficients)
 
     @inline
     def twice_artanh(s):
         s2 = s * s
-        total = fma(s2, highest, rest[0])
-        for place in range(1, len(rest)):
-            total = fma(s2, total, rest[place])
-        return s * fma(s2, total, two)
+        return s * fma(s2, series(s2), two)
 
     return twice_artanh
 
@@ -170,19 +123,21 @@ def _within(limit_of: Callable[[Format], int]) -> Function:
 
         return within
 
-    return _for_both(build)
+    return for_both(build)
 
 
-def _scaled(factor: float) -> Function:
+def scaled(factor: float) -> Function:
+    """A function that multiplies by a constant, rounded to the format."""
+
     def build(form: Format) -> Function:
         rounded = form.number(factor)
 
-        def scaled(x):
+        def times(x):
             return x * rounded
 
-        return scaled
+        return times
 
-    return _for_both(build)
+    return for_both(build)
 
 
 def _flush(form: Format) -> Function:
@@ -238,20 +193,20 @@ def _log(form: Format, coefficients: list[float]) -> Function:
 
 
 #: 2**x as (s, p): 2**x = s * (1 + p), s a power of two, for x within the exponents of normal numbers.
-split_exponential = _for_both(_split)
+split_exponential = for_both(_split)
 #: log(1 + x) for 0 <= x <= 1, as 2 artanh(x / (2 + x)).
-log1p = _chosen(_log1p(SINGLE, _SINGLE_LOGARITHM), _log1p(DOUBLE, _DOUBLE_LOGARITHM))
+log1p = chosen(_log1p(SINGLE, _SINGLE_LOGARITHM), _log1p(DOUBLE, _DOUBLE_LOGARITHM))
 #: log(x); a subnormal number counts as 0.
-log = _chosen(_log(SINGLE, _SINGLE_LOGARITHM), _log(DOUBLE, _DOUBLE_LOGARITHM))
+log = chosen(_log(SINGLE, _SINGLE_LOGARITHM), _log(DOUBLE, _DOUBLE_LOGARITHM))
 #: exp(x); what would be subnormal is 0.
-exp = _for_both(_exp)
+exp = for_both(_exp)
 #: x, limited to the exponents of normal numbers.
 within_exponents = _within(lambda form: form.largest_exponent)
 #: x, limited to where (2**x - 1) / (2**x + 1) has not reached 1 yet.
 within_tanh = _within(lambda form: form.saturated)
 #: log2(e) x and 2 log2(e) x.
-times_log2e, times_two_log2e = _scaled(float(np.log2(np.e))), _scaled(float(2 * np.log2(np.e)))
+times_log2e, times_two_log2e = scaled(float(np.log2(np.e))), scaled(float(2 * np.log2(np.e)))
 #: x, or 0 where |x| is next to nothing: a state that decays must not become subnormal (the silence law).
-flush = _for_both(_flush)
+flush = for_both(_flush)
 #: 2**x for x <= 0; 0 where that is no normal number.
-exp2 = _for_both(_exp2)
+exp2 = for_both(_exp2)

@@ -12,6 +12,7 @@ from streamrnn.layers.layernorm import LayerNorm
 from streamrnn.layers.lstm import LSTM
 from streamrnn.layers.pointwise import Pointwise
 from streamrnn.layers.prelu import PRelu
+from streamrnn.layers.reverse import Reverse
 from streamrnn.layers.rnn import RNN
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Layer]] = {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
+        Reverse,
     )
 }  # fmt: skip
 
@@ -39,6 +41,7 @@ __all__ = [
     "LayerNorm",
     "PRelu",
     "Pointwise",
+    "Reverse",
     "Select",
     "Softmax",
 ]

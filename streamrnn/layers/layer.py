@@ -55,6 +55,7 @@ class Layer(ABC):
     kind: ClassVar[str]
     dtype: str
     all_passes: ClassVar[tuple[tuple[int, ...], ...]]  # what `passes` can be
+    streamable: ClassVar[bool] = True  # whether its answer to a step needs no step behind it
 
     @property
     @abstractmethod
@@ -88,7 +89,7 @@ class Layer(ABC):
 
     @abstractmethod
     def pack(self, width: Width) -> Op:
-        """The layer as a kernel of this width reads it."""
+        """The layer as a kernel of this width reads it. Raises ModelError for one that is not streamable."""
 
     @classmethod
     def tensor_names(cls) -> list[str]:

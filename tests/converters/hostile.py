@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.converters.loop_graphs import looped
 from tests.converters.onnx_graphs import random_node, recurrent_model
 
 #: Fields of the messages, by their numbers in onnx.proto.
@@ -94,6 +95,17 @@ def chain(op: str, n: int, **attributes: Any) -> bytes:
         model.graph.node.append(helper.make_node(op, inputs, [f"Y.{k}"], **attributes))
         name = f"Y.{k}"
     model.graph.output[0].name = name
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def conditions(n: int) -> bytes:
+    """A Loop whose condition is asked twice for each of `n` others, one behind the other."""
+    model = onnx.load_model_from_string(looped())
+    body = next(attribute for node in model.graph.node for attribute in node.attribute if attribute.name == "body").g
+    for k in range(n):
+        name = body.output[0].name
+        body.node.append(helper.make_node("And", [name, name], [f"and{k}"]))
+        body.output[0].name = f"and{k}"
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
@@ -201,6 +213,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 LONG: dict[str, Callable[[], bytes]] = {
     "identities": lambda: chain("Identity", 5_000),
     "functions": lambda: chain("Tanh", 5_000),
+    "conditions": lambda: conditions(5_000),
     "sums": lambda: chain("Add", 5_000),
     "products-summed": lambda: products(4_000),
     "transposes": lambda: chain("Transpose", 5_000, perm=[0, 1, 2, 3]),

@@ -43,24 +43,26 @@ class RecurrentNode:
 def random_node(
     rng: np.random.Generator, op: str, n_inputs: int, hidden: int, *, batch: int = 1, gain: float = 1.0, **attributes: Any
 ) -> RecurrentNode:
-    """A node with every tensor that can be streamed, all numbers different; initial states are the same for the whole batch."""
+    """A node with every tensor but sequence_lens, all numbers different; initial states are the same for the whole batch."""
     rows, bound = N_GATES[op] * hidden, gain / np.sqrt(hidden)
+    n = 2 if attributes.get("direction") == "bidirectional" else 1
 
     def draw(bound: float, *shape: int) -> Array:
         return rng.uniform(-bound, bound, shape).astype(np.float32)
 
     def state(bound: float) -> Array:
-        one = draw(bound, 1, 1, hidden)
-        return np.repeat(one, batch, axis=0 if attributes.get("layout") else 1)
+        if attributes.get("layout"):
+            return np.repeat(draw(bound, 1, n, hidden), batch, axis=0)
+        return np.repeat(draw(bound, n, 1, hidden), batch, axis=1)
 
     tensors = {
-        "W": draw(bound, 1, rows, n_inputs),
-        "R": draw(bound, 1, rows, hidden),
-        "B": draw(bound, 1, 2 * rows),
+        "W": draw(bound, n, rows, n_inputs),
+        "R": draw(bound, n, rows, hidden),
+        "B": draw(bound, n, 2 * rows),
         "initial_h": state(0.9),
     }
     if op == "LSTM":
-        tensors |= {"initial_c": state(2.0), "P": draw(bound, 1, 3 * hidden)}
+        tensors |= {"initial_c": state(2.0), "P": draw(bound, n, 3 * hidden)}
     return RecurrentNode(op, tensors, {"hidden_size": hidden, **attributes}, f"my_{op.lower()}")
 
 

@@ -130,6 +130,38 @@ def test_the_right_convention_is_found_without_being_told(framework: str, name: 
         np.testing.assert_allclose(found.tensors()[tensor], value, atol=1e-6)
 
 
+def peeping(layer: Any, order: str) -> np.ndarray:
+    """Its peepholes, (3, H), in an order of gates. Ours: i f o."""
+    return np.asarray(layer.peepholes)[["ifo".index(letter) for letter in order]]
+
+
+#: An LSTM's further arrays, and the order of peepholes that is to be found.
+FURTHER: dict[str, tuple[Callable[[Any], Arrays], str]] = {
+    "onnx": (lambda layer: {"P": peeping(layer, "iof").reshape(1, -1)}, "iof"),
+    "three-vectors": (lambda layer: dict(zip("uvw", peeping(layer, "foi"), strict=True)), "foi"),
+    "projection": (lambda layer: {"P": np.asarray(layer.projection)}, ""),
+    "projection-by-columns": (lambda layer: {"P": np.asarray(layer.projection).T}, ""),
+    "both": (lambda layer: {"a": peeping(layer, "ifo"), "b": np.asarray(layer.projection)}, "ifo"),
+}
+
+
+@pytest.mark.parametrize("further", FURTHER)
+@pytest.mark.parametrize("framework", ["torch", "onnx", "keras"])
+def test_peepholes_and_projections_are_found(framework: str, further: str) -> None:
+    more, order = FURTHER[further]
+    options: dict[str, Any] = {"peepholes": True} if order else {}
+    outputs = 3 if "projection" in further or further == "both" else None
+    layer = from_zero(lstm(np.random.default_rng(4), 4, 6, 2.0, outputs=outputs, **options))
+    arrays = FRAMEWORKS[framework](layer) | more(layer)
+    diagnosis = diagnose(wide({f"n{place}": array for place, array in enumerate(arrays.values())}), recorded(layer))
+    assert diagnosis.convention is not None, str(diagnosis)
+    assert diagnosis.convention.family.peepholes == order
+    assert framework in diagnosis.convention.frameworks
+    (found,) = diagnosis.model().layers
+    for tensor, value in layer.tensors().items():
+        np.testing.assert_allclose(found.tensors()[tensor], value, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["lstm", "lstm-hard", "gru-reset-after", "gru-reset-before", "rnn-relu"])
 def test_weights_that_keras_has_written_are_read_as_keras_does(name: str) -> None:
     with np.load(Path(__file__).parent / "fixtures" / "keras_layers.npz") as file:

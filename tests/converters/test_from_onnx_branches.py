@@ -382,7 +382,7 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
         "node 'my_ReduceMean' (ReduceMean)",
         "what is its feature axis is the time axis",
     ),
-    "a-third-power": (lambda g, y: g.add("Pow", y, np.float32(3)), "node 'my_Pow' (Pow)", "another power than 2 or 0.5"),
+    "a-fourth-power": (lambda g, y: g.add("Pow", y, np.float32(4)), "node 'my_Pow' (Pow)", "another power than 2, 3 or 0.5"),
     "divided-by-zero": (lambda g, y: g.add("Div", y, np.float32(0)), "node 'my_Div' (Div)", "every weight must be finite"),
     "the-greater-of-two-signals": (lambda g, y: g.add("Max", y, y), "node 'my_Max' (Max)", "compares several signals"),
     "a-matrix-in-a-step": (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamrnn import GRU, ConversionError, Dense, Stream, StreamRNNError
+from streamrnn import GRU, ConversionError, Dense, Pointwise, Stream, StreamRNNError
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
@@ -494,6 +494,9 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any], int]] = {
     "hard-sigmoid-default": ("HardSigmoid", {}, 18),
     "softmax": ("Softmax", {}, 18),
     "softmax-by-axis": ("Softmax", {"axis": 2}, 13),
+    "gelu": ("Gelu", {}, 20),
+    "gelu-by-tanh": ("Gelu", {"approximate": "tanh"}, 20),
+    "erf": ("Erf", {}, 18),
     "softmax-of-an-old-opset": ("Softmax", {"axis": 2}, 11),
     "softmax-of-an-old-opset-from-the-end": ("Softmax", {"axis": -1}, 11),
 }
@@ -508,6 +511,44 @@ def test_an_activation_is_fused_into_the_dense_layer_before_it(name: str) -> Non
     y = g.add(op, g.add("Add", g.add("MatMul", y, 5 * g.draw(HIDDEN, 3)), g.draw(3)), **attributes)
     imported = assert_streams_what_onnxruntime_gives(g.bytes(y), "TBF", "TBF")
     assert [layer.kind for layer in imported.model.layers] == ["gru", "dense"]
+
+
+COMPOSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "mish": ("Mish", {}, "gru pointwise(softplus) pointwise(tanh) arithmetic"),
+    "selu": ("Selu", {}, "gru pointwise(elu(1.67326)) affine"),
+    "selu-of-other-constants": ("Selu", {"alpha": 1.2, "gamma": 0.7}, "gru pointwise(elu(1.2)) affine"),
+    "celu": ("Celu", {}, "gru affine pointwise(elu(1)) affine"),
+    "celu-of-another-constant": ("Celu", {"alpha": 0.3}, "gru affine pointwise(elu(1)) affine"),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_function_without_a_kernel_is_put_together_of_those_that_have_one(name: str) -> None:
+    op, attributes, layers = COMPOSED[name]
+    g = Sketch()
+    y = g.add(op, g.squeezed(g.rnn("x")[0], 1), **attributes)
+    model = assert_streams_what_onnxruntime_gives(g.bytes(y), "TBF", "TBF").model
+    said = [f"({layer.activation})" if isinstance(layer, Pointwise) else "" for layer in model.layers]
+    assert " ".join(layer.kind + function for layer, function in zip(model.layers, said, strict=True)) == layers
+
+
+def guarded(threshold: float, *, outer: float = 2.0, swapped: bool = False) -> bytes:
+    """softplus(2 x) / outer, and x itself where 2 x is above a threshold."""
+    g = Sketch()
+    y = g.squeezed(g.rnn("x")[0], 1)
+    scaled = g.add("Mul", y, np.float32(2))
+    smooth = g.add("Div", g.add("Softplus", scaled), np.float32(outer))
+    choices = (smooth, y) if swapped else (y, smooth)
+    return g.bytes(g.add("Where", g.add("Greater", scaled, np.float32(threshold)), *choices))
+
+
+def test_the_guard_of_a_softplus_is_taken_away_where_it_changes_nothing() -> None:
+    assert_streams_what_onnxruntime_gives(guarded(20), "TBF", "TBF")
+
+
+@pytest.mark.parametrize("data", [guarded(14), guarded(20, outer=3), guarded(20, swapped=True), guarded(-1)])
+def test_a_guard_that_changes_something_is_refused(data: bytes) -> None:
+    assert refusal(data).startswith("node 'my_Greater' (Greater): this operator is not understood")
 
 
 def test_dense_layers_alone_are_a_model() -> None:
@@ -670,6 +711,14 @@ def states_joined_in_different_orders() -> Refused:
 
 
 @refused
+def an_input_of_booleans() -> Refused:
+    g = Sketch()
+    y = g.rnn("x")[0]
+    g.inputs[0].type.tensor_type.elem_type = TensorProto.BOOL
+    return g.bytes(y), "graph input 'x'", "BOOL cannot be streamed, only FLOAT, DOUBLE and FLOAT16"
+
+
+@refused
 def a_function_of_the_model() -> Refused:
     g = Sketch()
     g.outputs = [g.rnn("x")[0]]
@@ -730,7 +779,7 @@ def weights_that_are_not_finite() -> Refused:
 
 
 ONE_LINERS: dict[str, Callable[[], Refused]] = {
-    "unknown-operator": lambda: behind_a_gru("this operator is not understood as part of a stream", "Erf"),
+    "unknown-operator": lambda: behind_a_gru("this operator is not understood as part of a stream", "Sin"),
     "unknown-attribute": lambda: behind_a_gru("attribute 'wet' is not understood", "Identity", wet=1),
     "unknown-attribute-of-a-dense-layer": lambda: behind_a_gru(
         "attribute 'wet' is not understood", "MatMul", np.ones((HIDDEN, 2), np.float32), wet=1
@@ -786,14 +835,18 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "slice-of-the-first-steps": lambda: behind_a_gru("cuts the signal", "Slice", [0], [3], [0]),
     "slice-of-all-but-the-first-step": lambda: behind_a_gru("cuts the signal", "Slice", [1], [2**31 - 1], [0]),
     "slice-of-every-second-step": lambda: behind_a_gru("cuts the signal", "Slice", [0], [2**31 - 1], [0], [2]),
-    "slice-backwards": lambda: behind_a_gru("cuts the signal", "Slice", [-1], [-(2**62)], [0], [-1]),
+    "slice-backwards": lambda: behind_a_gru(
+        "turns the signal behind a gru layer around in time", "Slice", [-1], [-(2**62)], [0], [-1]
+    ),
     "slice-of-the-batch": lambda: behind_a_gru("picks place -1 of the batch axis", "Slice", [-1], [2**31 - 1], [1]),
     "slice-of-nothing": lambda: behind_a_gru("picks nothing", "Slice", [2], [2], [2]),
     "slice-without-an-end": lambda: behind_a_gru("does not say where it begins and ends", "Slice", [0]),
     "slice-of-fewer-starts-than-axes": lambda: behind_a_gru("do not fit the operator", "Slice", [0], [3], [0, 1]),
     "expand-of-the-signal": lambda: behind_a_gru("repeats the signal", "Expand", [7, 2, 4]),
-    "cast-of-the-signal": lambda: behind_a_gru("casts to another type", "Cast", to=TensorProto.DOUBLE),
-    "cast-to-nothing": lambda: behind_a_gru("casts to another type", "Cast"),
+    "cast-of-the-signal": lambda: behind_a_gru("to another type than floats", "Cast", to=TensorProto.BOOL),
+    "cast-to-nothing": lambda: behind_a_gru("to another type than floats", "Cast"),
+    "celu-of-no-constant": lambda: behind_a_gru("alpha=0.0 is not positive", "Celu", alpha=0.0),
+    "gelu-of-another-kind": lambda: behind_a_gru("approximate='erf' is neither", "Gelu", approximate="erf"),
     "dropout-in-training": lambda: behind_a_gru("training mode", "Dropout", np.float32(0.4), np.array(True)),
     "shape-with-a-wrong-attribute": lambda: behind_a_gru("do not fit the operator", "Shape", start=1.5),
 }

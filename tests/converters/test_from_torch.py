@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import ConversionError, Dense, Stream
+from streamrnn import ConversionError, Dense, Stream, run_offline
 from streamrnn_converters.torch import from_torch
 from tests.models import one_width  # noqa: F401  (a fixture)
 
@@ -101,6 +101,8 @@ ACTIVATIONS: dict[str, Any] = {
     "softplus": lambda: nn.Softplus(),
     "softsign": lambda: nn.Softsign(),
     "hardsigmoid": lambda: nn.Hardsigmoid(),
+    "gelu": lambda: nn.GELU(),
+    "gelu-by-tanh": lambda: nn.GELU("tanh"),
 }
 
 
@@ -138,6 +140,7 @@ def test_an_activation_is_fused_into_the_linear_before_it(name: str) -> None:
         ("softplus", nn.Softplus()),
         ("softsign", nn.Softsign()),
         ("hardsigmoid", nn.Hardsigmoid()),
+        ("gelu", nn.GELU()),
     ],
 )
 def test_a_description_names_activations_as_torch_does(name: str, module: Any) -> None:
@@ -192,6 +195,42 @@ def test_a_module_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(layer.weights, before["0.weight"].numpy())
 
 
+BOTH_WAYS: dict[str, Any] = {
+    "lstm": lambda: nn.LSTM(3, 10, bidirectional=True),
+    "lstm-stacked": lambda: nn.LSTM(3, 10, num_layers=3, dropout=0.2, bidirectional=True),
+    "lstm-projected": lambda: nn.LSTM(3, 10, num_layers=2, proj_size=4, bidirectional=True),
+    "gru-stacked-without-bias": lambda: nn.GRU(3, 10, num_layers=2, bias=False, bidirectional=True),
+    "rnn-relu": lambda: nn.RNN(3, 10, num_layers=2, nonlinearity="relu", bidirectional=True),
+    "sequential": lambda: nn.Sequential(
+        nn.Linear(3, 6), nn.Tanh(), nn.GRU(6, 9), nn.LSTM(9, 5, bidirectional=True), nn.GRU(10, 4), nn.Linear(4, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_a_bidirectional_module_answers_whole_recordings_as_torch_does(name: str) -> None:
+    module = BOTH_WAYS[name]().eval()
+    model = from_torch(module, offline=True)
+    assert not model.streamable
+    for n_steps in (1, N_STEPS):
+        x = torch.randn(n_steps, 3)
+        with torch.no_grad():
+            expected = answers(copy.deepcopy(module).double().eval(), x.double()).numpy()
+        assert np.abs(run_offline(model, x.numpy()) - expected).max() <= TOLERANCE
+
+
+def test_the_state_dict_of_a_bidirectional_module_is_the_same_model() -> None:
+    module = nn.GRU(3, 4, num_layers=2, bidirectional=True)
+    assert from_torch(module.state_dict(), offline=True).fingerprint == from_torch(module, offline=True).fingerprint
+
+
+def test_a_backward_direction_that_lacks_a_tensor_is_refused_by_its_name() -> None:
+    state = nn.LSTM(3, 4, num_layers=2, bidirectional=True).state_dict()
+    del state["bias_hh_l1_reverse"]
+    with pytest.raises(ConversionError, match=r"^lstm: tensor 'bias_hh_l1_reverse' is missing"):
+        from_torch(state, offline=True)
+
+
 def test_the_notes_say_where_the_model_came_from() -> None:
     module = nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 2))
     assert from_torch(module).notes == {
@@ -210,14 +249,17 @@ def patched(module: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Any, list[str]]] = {
-    "bidirectional": (lambda: nn.LSTM(3, 4, bidirectional=True), ["lstm", "backward pass", "bidirectional=False"]),
+    "bidirectional": (
+        lambda: nn.LSTM(3, 4, bidirectional=True),
+        ["lstm", "backward pass", "bidirectional=False", "offline=True"],
+    ),
     "bidirectional-inside": (lambda: nn.Sequential(nn.GRU(3, 4, bidirectional=True)), ["gru '0'", "bidirectional=False"]),
     "own-forward": (Network, ["the module (Network)", "nn.Sequential", "layers="]),
     "own-forward-inside": (lambda: nn.Sequential(nn.Sequential(Network())), ["'0.0' (Network)"]),
     "subclass": (lambda: nn.Sequential(Doubled(3, 4)), ["'0' (Doubled)"]),
     "other-layer": (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), ["'1' (BatchNorm1d)"]),
     "other-container": (lambda: nn.ModuleList([nn.Linear(3, 4)]), ["(ModuleList)"]),
-    "other-activation": (lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU()), ["'1' (GELU)"]),
+    "other-activation": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Mish()), ["'1' (Mish)"]),
     "parametrised": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(3, 4)), ["ParametrizedLinear"]),
     "hooked": (lambda: nn.Sequential(hooked(nn.Linear(3, 4))), ["'0' (Linear)", "hook"]),
     "hooked-sequential": (lambda: hooked(nn.Sequential(nn.Linear(3, 4))), ["(Sequential)", "hook"]),

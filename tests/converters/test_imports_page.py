@@ -1,6 +1,7 @@
 """docs/imports.md tells of every operator that the importer has, and of no other; its reasons are those that are given."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.converters import test_from_onnx_exports as exports
 from tests.converters import test_from_onnx_graphs as graphs
 from tests.converters import test_from_onnx_layers as layers
 from tests.converters import test_from_onnx_steps as steps
+from tests.converters import test_loops as loops
 
 PAGE = Path(__file__).parents[2] / "docs" / "imports.md"
 
@@ -38,6 +40,7 @@ def reasons() -> list[str]:
     for draw, _, _ in layers.CANNOT.values():
         g = graphs.Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))
+    sources += [draw() for draw, _ in loops.REFUSED.values()]
     found = []
     for source in [*sources, lengths()]:
         try:
@@ -58,6 +61,23 @@ def lengths() -> bytes:
 def test_the_page_has_every_operator_once() -> None:
     named = [name for cells in rows("Operators") for name in re.split(r", ", cells[0])]
     assert sorted(named) == sorted(OPERATORS)
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+def test_the_page_tells_of_every_export_of_torch_what_becomes_of_it(exporter: str) -> None:
+    table = rows("What torch exports")
+    for name in exports.IMPORTED | exports.REFUSED:
+        case, _, own = name.rpartition(".")
+        fitting = [cells for cells in table if any(fnmatch(case, pattern) for pattern in cells[1].split(", "))]
+        assert len(fitting) == 1, name
+        told = fitting[0][2 if exporter == "script" else 3]
+        if own == exporter:
+            assert "imports" in told if name in exports.IMPORTED else _reason(told) in exports.REFUSED[name][1], name
+
+
+def _reason(told: str) -> str:
+    """What a refusal says, without what the page says of it."""
+    return told.partition("is refused: ")[2].partition(" (")[0] or "nothing"
 
 
 def test_every_reason_on_the_page_is_one_that_is_given() -> None:

@@ -2,7 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,46 +14,10 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 's
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'streamrnn[convert]'")
 
 from streamrnn_converters.onnx import read_onnx  # noqa: E402
-from streamrnn_converters.verification import verify  # noqa: E402
+from streamrnn_converters.verification import Case, verify  # noqa: E402
+from tests.converters.cell_graphs import Builder, H, I, T, keras_graph  # noqa: E402
 
-I, H, T = 3, 5, 4  # noqa: E741 - the field's names
-
-
-class Builder:
-    """A graph, node by node: `b.Tanh(x)` adds one and gives the name of its output."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.nodes: list[Any] = []
-        self.tensors: dict[str, Any] = {}
-        self._rng = np.random.default_rng(seed)
-
-    def __getattr__(self, op: str) -> Callable[..., Any]:
-        def add(*inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-            names = [f"{op}_{len(self.nodes)}_{index}" for index in range(outputs)]
-            self.nodes.append(onnx.helper.make_node(op, list(inputs), names, names[0], **attributes))
-            return names[0] if outputs == 1 else names
-
-        return add
-
-    def constant(self, array: Any) -> str:
-        name = f"constant_{len(self.tensors)}"
-        self.tensors[name] = array
-        return name
-
-    def weights(self, *shape: int) -> str:
-        return self.constant(self._rng.uniform(-0.6, 0.6, shape).astype(np.float32))
-
-    def model(self, inputs: dict[str, list[Any]], outputs: dict[str, str]) -> bytes:
-        nodes = [*self.nodes, *(onnx.helper.make_node("Identity", [name], [output]) for output, name in outputs.items())]
-        graph = onnx.helper.make_graph(
-            nodes,
-            "graph",
-            [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-            [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs],
-            [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in self.tensors.items()],
-        )
-        made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-        return made.SerializeToString()  # type: ignore[no-any-return]
+BRIEF = (Case("normal", 1.0, 20),)
 
 
 class Cell:
@@ -124,6 +87,29 @@ def loop_graph(
         rows.append(b.Unsqueeze(x, b.constant(np.array([axis]))))
     shape = [T, 2, I] if axis == 0 else [2, T, I]
     return b.model({"x": shape}, {"y": b.Concat(*rows, axis=axis)})
+
+
+KERAS = {"lstm": LSTM, "gru": GRU, "gru-reset-before": GRU, "rnn": RNN}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"cut": "Slice"}, {"zeros": "ConstantOfShape"}, {"zeros": "Expand", "layers": 2}, {"cut": "Slice", "last": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", KERAS)
+def test_unrolled_layers_of_keras_become_layers(kind: str, how: dict[str, Any]) -> None:
+    data = keras_graph(kind, **how)
+    imported = read_onnx(data)
+    assert [type(layer) for layer in imported.model.layers] == [KERAS[kind]] * how.get("layers", 1)
+    assert verify(imported.model, data, cases=BRIEF).proven
+
+
+@pytest.mark.parametrize("cut", ["Split", "Slice"])
+@pytest.mark.parametrize("kind", KERAS)
+def test_a_loop_over_a_part_of_the_signal_is_refused(kind: str, cut: str) -> None:
+    with pytest.raises(ConversionError, match="of time only the last step can be picked"):
+        read_onnx(keras_graph(kind, cut=cut, last=True, n_steps=T - 1))
 
 
 @every_kind

@@ -1,4 +1,4 @@
-"""ONNX's own tests of LSTM, GRU and RNN nodes, all of them: what can be streamed gives their outputs, the rest is refused.
+"""ONNX's own tests of LSTM, GRU and RNN nodes, all of them: as streams, the rest as whole recordings.
 
 Their weights are graph inputs; they are made initializers here. Most have one step or weights that are all the same, so that
 they say less than tests/converters/test_from_onnx_nodes.py.
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamrnn import ConversionError, Stream
+from streamrnn import ConversionError, Stream, run_offline
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 onnx = pytest.importorskip("onnx", reason="imports ONNX graphs, and onnx is not installed")
@@ -93,6 +93,20 @@ def test_a_case_that_can_be_streamed_gives_the_outputs_that_onnx_ships(name: str
     assert results.keys() == expected.keys()
     for output, values in expected.items():
         np.testing.assert_allclose(results[output], values, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() & CASES.keys()))
+def test_a_case_that_cannot_be_streamed_answers_whole_recordings_as_onnx_ships_them(name: str) -> None:
+    model, X, expected = with_weights_inside(CASES[name])
+    imported = read_onnx(model.SerializeToString(), offline=True)
+    answers = [run_offline(imported.model, signal, states=True) for signal in X.swapaxes(0, 1)]
+    for output in imported.outputs:
+        values = expected[output.name]
+        for k, (y, states) in enumerate(answers):
+            ends = [states[layer][state] for layer, state in output.states]
+            ours = np.concatenate(ends)[list(output.places)] if ends else y
+            theirs = values[..., k, :]
+            np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED.keys() & CASES.keys()))

@@ -15,6 +15,8 @@ import onnx
 
 import streamrnn_converters.onnx.read  # noqa: F401 - fills the table of operators
 from streamrnn_converters.onnx import interpret
+from tests.converters.cell_graphs import keras_graph
+from tests.converters.loop_graphs import looped, scanned
 from tests.converters.onnx_graphs import random_node, recurrent_model
 
 Rng = np.random.Generator
@@ -51,7 +53,7 @@ _FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e-3, 100.0, 3e38, float("inf"), -f
 
 @cache
 def corpus() -> list[bytes]:
-    """The good files: what torch's exporters have written, and nodes with every input and attribute."""
+    """The good files: what torch's exporters have written, nodes with every input and attribute, and loops."""
     files = [path.read_bytes() for path in sorted(_EXPORTS.glob("*.onnx"))]
     rng = np.random.default_rng(0)
     for op in ("LSTM", "GRU", "RNN"):
@@ -61,7 +63,11 @@ def corpus() -> list[bytes]:
                     options: dict[str, Any] = {"layout": 1} if layout else {}
                     nodes = [random_node(rng, op, 3, 4, **options), random_node(rng, op, 4, 4, **options)]
                     files.append(recurrent_model(nodes[:1] if opset < 22 else nodes, opset=opset).SerializeToString())
-    return files
+        for direction in ("reverse", "bidirectional"):
+            node = random_node(rng, op, 3, 4, batch=2, direction=direction).but(sequence_lens=np.array([5, 3], np.int32))
+            files.append(recurrent_model(node, batch=2).SerializeToString())
+    loops = [scanned(), looped("lstm"), looped("gru", how="counted"), looped("rnn", how="sliced")]
+    return [*files, *loops, *(keras_graph(kind, zeros="Expand") for kind in ("lstm", "gru-reset-before"))]
 
 
 def mutant(number: int) -> bytes:

@@ -23,6 +23,7 @@ from streamrnn import (
     ModelError,
     Pointwise,
     PRelu,
+    Reverse,
     Select,
     Softmax,
 )
@@ -72,7 +73,7 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
     "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
 #: Kinds that have sizes and options alone (tests/test_graph.py).
-WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select]
+WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reverse]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
 every_array = pytest.mark.parametrize(("kind", "name"), FIELDS, ids=["-".join(entry) for entry in FIELDS])
 

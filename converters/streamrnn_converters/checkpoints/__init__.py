@@ -67,7 +67,7 @@ def read_checkpoint(
             "layers": [part.entry for part in parts],
             "remarks": remarks,
         }
-        return Checkpoint(Model(build(parts, tensors, wanted), {"source": source}), tuple(remarks))
+        return Checkpoint(build(parts, tensors, wanted, {"source": source}), tuple(remarks))
     except (ConversionError, ModelError) as error:
         raise ConversionError(f"{place}: {error}") from error
 

@@ -22,7 +22,19 @@ def layers(convention: Convention) -> list[Layer]:
     bias = sum(biases, np.zeros((n_gates, hidden)))
     found: list[Layer]
     if reading.kind == "lstm":
-        found = [LSTM(inputs, recurrent, bias, activations=(family.sigmoid, TANH, TANH))]
+        peepholes = reading.peepholes
+        if peepholes is not None:
+            peepholes = peepholes[[family.peepholes.index(gate) for gate in GATE_ORDERS["lstm.peepholes"]["streamrnn"]]]
+        found = [
+            LSTM(
+                inputs,
+                recurrent,
+                bias,
+                peepholes=peepholes,
+                projection=reading.projection,
+                activations=(family.sigmoid, TANH, TANH),
+            )
+        ]
     elif reading.kind == "rnn":
         found = [RNN(inputs, recurrent, bias, activations=(family.function,))]
     else:

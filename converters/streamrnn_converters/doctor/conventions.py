@@ -26,6 +26,7 @@ class Family:
     inner: int | None = None  # of a GRU in reset-after: which bias of n, 0 or 1, is multiplied by r; None: neither
     swapped: bool = False  # of a GRU: h' = z n + (1 - z) h
     function: Activation = TANH  # of an RNN
+    peepholes: str = ""  # of an LSTM that has them: their order, "ifo"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Convention:
                 words.append("h' = z n + (1 - z) h")
         elif len(reading.biases) == 2:
             words.append("two biases, added")
+        if family.peepholes:
+            words.append(f"peepholes {' '.join(family.peepholes)}")
+        if reading.projection is not None:
+            words.append(f"projection to {len(reading.projection)}")
         words.append(str(family.function) if reading.kind == "rnn" else str(family.sigmoid))
         if self.head is not None:
             words.append(f"dense head, {self.head}")
@@ -100,7 +105,10 @@ def families(reading: Reading) -> Iterator[Family]:
         yield from (Family(function=function) for function in (TANH, RELU))
         return
     if reading.kind == "lstm":
-        yield from (Family(sigmoid) for sigmoid in SIGMOIDS)
+        known = GATE_ORDERS["lstm.peepholes"].values()
+        every = dict.fromkeys([*known, *("".join(order) for order in permutations("ifo"))])
+        for peepholes in every if reading.peepholes is not None else ("",):
+            yield from (Family(sigmoid, peepholes=peepholes) for sigmoid in SIGMOIDS)
         return
     inner: tuple[int | None, ...] = ((None,), (None, 0), (1, 0, None))[len(reading.biases)]
     for swapped in (False, True):

@@ -78,9 +78,9 @@ def diagnose(arrays: Mapping[str, Array], recording: Recording, tolerance: float
     recording  what the right convention gives; its first 50 steps are used
     tolerance  a convention reproduces it where |ours - reference| <= tolerance * max(1, |reference|)
 
-    Tried are all orders of gates, matrices as they are and transposed, input and recurrent weights exchanged where shapes
-    allow it, reset-after and reset-before, each bias within the reset or not, h' = z n + (1 - z) h, sigmoids hard and soft,
-    tanh and relu.
+    Tried are all orders of gates and of peepholes, matrices as they are and transposed, input and recurrent weights exchanged
+    where shapes allow it, reset-after and reset-before, each bias within the reset or not, h' = z n + (1 - z) h, sigmoids hard
+    and soft, tanh and relu.
 
     Raises ConversionError where the shapes are not those of one layer of the reference's sizes.
     """
@@ -91,7 +91,8 @@ def diagnose(arrays: Mapping[str, Array], recording: Recording, tolerance: float
     scale = np.maximum(1, np.abs(y))
     findings = []
     for reading in readings(arrays, x.shape[1], y.shape[1]):
-        if any(array.shape != (reading.hidden_size,) for array in initial.values()):
+        sizes = reading.state_sizes
+        if any(array.shape != (sizes.get(name, array.size),) for name, array in initial.items()):
             continue
         names = orders(reading.kind)
         for family in families(reading):
@@ -115,9 +116,10 @@ def _groups(findings: list[Finding], n_inputs: int) -> list[list[Finding]]:
     groups: list[tuple[Array, list[Finding]]] = []
     for finding in findings:
         convention = finding.convention
-        size = convention.reading.hidden_size
-        states = np.random.default_rng(size).uniform(-0.9, 0.9, (2, size))
-        initial = dict(zip(("initial_hidden", "initial_cell"), states, strict=True))
+        initial = {
+            name: np.random.default_rng(place).uniform(-0.9, 0.9, size)
+            for place, (name, size) in enumerate(convention.reading.state_sizes.items())
+        }
         hidden = hidden_states(convention.reading, convention.family, [convention.order], x, initial)
         answer = behind(convention.reading.head, convention.head, hidden)
         for other, members in groups:

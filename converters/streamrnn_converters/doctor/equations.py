@@ -15,14 +15,14 @@ Gate = Callable[[Array, str], Array]
 
 
 def hidden_states(reading: Reading, family: Family, orders: Sequence[str], x: Array, initial: Mapping[str, Array]) -> Array:
-    """h after each step, (n_orders, n_steps, H), for x, (n_steps, I). States that initial does not name begin at zeros."""
-    n_gates, hidden, _ = reading.recurrent.shape
+    """h after each step, (n_orders, n_steps, P), for x, (n_steps, I). States that initial does not name begin at zeros."""
+    n_gates, hidden, shown = reading.recurrent.shape
     total = sum(reading.biases, np.zeros((n_gates, hidden)))
     given = np.einsum("ghi,ti->tgh", reading.inputs, x) + total
-    h = np.broadcast_to(initial.get("initial_hidden", np.zeros(hidden)), (len(orders), hidden))
+    h = np.broadcast_to(initial.get("initial_hidden", np.zeros(shown)), (len(orders), shown))
     c = np.broadcast_to(initial.get("initial_cell", np.zeros(hidden)), (len(orders), hidden))
     gate = _picker(orders)
-    results = np.zeros((len(orders), len(x), hidden))
+    results = np.zeros((len(orders), len(x), shown))
     with np.errstate(over="ignore", invalid="ignore"):
         for step, inputs in enumerate(given):
             if reading.kind == "lstm":
@@ -54,9 +54,12 @@ def activate(function: Activation, x: Array) -> Array:
 
 def _lstm(reading: Reading, family: Family, gate: Gate, inputs: Array, h: Array, c: Array) -> tuple[Array, Array]:
     total = inputs + _times(reading.recurrent, h)
-    i, f, o = (activate(family.sigmoid, gate(total, name)) for name in "ifo")
+    peepholes = np.zeros((3, c.shape[1])) if reading.peepholes is None else reading.peepholes
+    peephole = dict(zip(family.peepholes or "ifo", peepholes, strict=True))
+    i, f = (activate(family.sigmoid, gate(total, name) + peephole[name] * c) for name in "if")
     c = f * c + i * np.tanh(gate(total, "g"))
-    return o * np.tanh(c), c
+    h = activate(family.sigmoid, gate(total, "o") + peephole["o"] * c) * np.tanh(c)
+    return h if reading.projection is None else h @ reading.projection.T, c
 
 
 def _gru(reading: Reading, family: Family, gate: Gate, inputs: Array, h: Array) -> Array:
@@ -73,8 +76,8 @@ def _gru(reading: Reading, family: Family, gate: Gate, inputs: Array, h: Array) 
 
 def _times(recurrent: Array, h: Array) -> Array:
     """R h of every gate: (n_orders, G, H)."""
-    n_gates, hidden, _ = recurrent.shape
-    return (h @ recurrent.reshape(n_gates * hidden, hidden).T).reshape(len(h), n_gates, hidden)
+    n_gates, hidden, shown = recurrent.shape
+    return (h @ recurrent.reshape(n_gates * hidden, shown).T).reshape(len(h), n_gates, hidden)
 
 
 def _picker(orders: Sequence[str]) -> Gate:

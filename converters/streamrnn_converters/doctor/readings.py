@@ -1,8 +1,8 @@
 """What each of some nameless arrays could be: input or recurrent weights, a bias, a dense head. Shapes alone decide."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import permutations
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.torch.parts import N_GATES
 
 Array = NDArray[np.float64]
-_MOST = 6  # two matrices, two biases, a head of two arrays
+_MOST = 10  # two matrices, two biases, three peepholes, a projection, a head of two arrays
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,17 @@ class Reading:
     layout: str  # "rows": (G H, I), "columns": (I, G H), "mixed": one of each, "buffer": all in one array
     roles: Mapping[str, str]  # name of an array -> what it is taken for
     inputs: Array  # (G, H, I)
-    recurrent: Array  # (G, H, H)
+    recurrent: Array  # (G, H, P), P = H without a projection
     biases: tuple[Array, ...]  # none, one or two of (G, H)
     head: Head | None = None
+    peepholes: Array | None = None  # of an LSTM: (3, H), also in an order not yet known
+    projection: Array | None = None  # of an LSTM: (P, H)
 
     @property
-    def hidden_size(self) -> int:
-        """H."""
-        return len(self.recurrent[0])
+    def state_sizes(self) -> dict[str, int]:
+        """Of the initial states, by their names in a recording: P, and of an LSTM H."""
+        _, hidden, shown = self.recurrent.shape
+        return {"initial_hidden": shown} | ({"initial_cell": hidden} if self.kind == "lstm" else {})
 
 
 def readings(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> list[Reading]:
@@ -58,26 +61,27 @@ def readings(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> list
         raise ConversionError(
             f"the arrays ({shapes}) are not one recurrent layer of {n_inputs} inputs and {n_outputs} outputs: "
             "input weights (G·H, I), recurrent weights (G·H, H), either of them transposed, biases (G·H,), (2·G·H,) or two, "
-            "perhaps a dense head (O, H) and (O,), with G = 4, 3 or 1 gates; leave out what belongs to others"
+            "perhaps a dense head (O, H) and (O,), with G = 4, 3 or 1 gates, and of an LSTM peepholes (3·H,) or three (H,) and "
+            "a projection (P, H); leave out what belongs to others"
         )
     return found
 
 
 def _of_matrices(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> Iterator[Reading]:
     for first, second in permutations(arrays, 2):
-        for kind, layout, recurrent in _recurrent(arrays[second]):
+        rest = {name: array for name, array in arrays.items() if name not in (first, second)}
+        for kind, layout, recurrent, projection in _recurrent(arrays[second], rest):
             n_gates, hidden, _ = recurrent.shape
             for of_inputs, inputs in _matrices(arrays[first], n_gates * hidden, n_inputs):
-                rest = {name: array for name, array in arrays.items() if name not in (first, second)}
-                for biases, head, roles in _others(rest, n_gates, hidden, n_outputs):
-                    yield Reading(
-                        kind,
-                        layout if layout == of_inputs else "mixed",
-                        {first: "input weights", second: "recurrent weights", **roles},
-                        inputs.reshape(n_gates, hidden, n_inputs),
-                        recurrent,
-                        biases,
-                        head,
+                taken = {projection: "projection"} if projection else {}
+                for reading in _others(_without(rest, taken), kind, recurrent.shape, n_outputs):
+                    yield replace(
+                        reading,
+                        layout=layout if layout == of_inputs else "mixed",
+                        roles={first: "input weights", second: "recurrent weights", **taken, **reading.roles},
+                        inputs=inputs.reshape(n_gates, hidden, n_inputs),
+                        recurrent=recurrent,
+                        projection=_rows(rest[projection], recurrent.shape[2]) if projection else None,
                     )
 
 
@@ -94,25 +98,39 @@ def _of_buffer(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> It
                     continue
                 rows = n_gates * hidden
                 inputs, recurrent, biases = np.split(array, [rows * n_inputs, rows * (n_inputs + hidden)])
-                for none, head, roles in _others(rest, n_gates, hidden, n_outputs):
-                    if not none:
-                        yield Reading(
-                            kind,
-                            "buffer",
-                            {name: "all of the layer", **roles},
-                            inputs.reshape(n_gates, hidden, n_inputs),
-                            recurrent.reshape(n_gates, hidden, hidden),
-                            tuple(biases.reshape(n_biases, n_gates, hidden)),
-                            head,
+                for reading in _others(rest, kind, (n_gates, hidden, hidden), n_outputs):
+                    if not reading.biases:
+                        yield replace(
+                            reading,
+                            layout="buffer",
+                            roles={name: "all of the layer", **reading.roles},
+                            inputs=inputs.reshape(n_gates, hidden, n_inputs),
+                            recurrent=recurrent.reshape(n_gates, hidden, hidden),
+                            biases=tuple(biases.reshape(n_biases, n_gates, hidden)),
                         )
 
 
-def _recurrent(array: Array) -> Iterator[tuple[str, str, Array]]:
-    """Kind, layout and (G, H, H) of each way to read a matrix as recurrent weights."""
-    for kind, n_gates in N_GATES.items() if array.ndim == 2 else ():
+def _recurrent(array: Array, others: Mapping[str, Array]) -> Iterator[tuple[str, str, Array, str]]:
+    """Kind, layout and (G, H, P) of each way to read a matrix as recurrent weights, and the name of the projection or ""."""
+    if array.ndim != 2:
+        return
+    for kind, n_gates in N_GATES.items():
         hidden = min(array.shape)
         for layout, matrix in _matrices(array, n_gates * hidden, hidden):
-            yield kind, layout, matrix.reshape(n_gates, hidden, hidden)
+            yield kind, layout, matrix.reshape(n_gates, hidden, hidden), ""
+    for name, other in others.items():
+        hidden, shown = (max(other.shape), min(other.shape)) if other.ndim == 2 else (0, 0)
+        if 0 < shown < hidden:
+            for layout, matrix in _matrices(array, 4 * hidden, shown):
+                yield "lstm", layout, matrix.reshape(4, hidden, shown), name
+
+
+def _rows(matrix: Array, rows: int) -> Array:
+    return matrix if len(matrix) == rows else matrix.T
+
+
+def _without(arrays: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    return {name: array for name, array in arrays.items() if name not in names}
 
 
 def _matrices(array: Array, rows: int, columns: int) -> Iterator[tuple[str, Array]]:
@@ -123,17 +141,40 @@ def _matrices(array: Array, rows: int, columns: int) -> Iterator[tuple[str, Arra
         yield "columns", array.T
 
 
-def _others(
-    arrays: Mapping[str, Array], n_gates: int, hidden: int, n_outputs: int
+def _others(arrays: Mapping[str, Array], kind: str, shape: tuple[int, ...], n_outputs: int) -> Iterator[Reading]:
+    """Each way to use up the arrays that are no weights of the layer: a reading of which these, (G, H, P), are not yet told."""
+    n_gates, hidden, shown = shape
+    unknown = np.zeros(0)
+    for peepholes, taken in _peepholes(arrays, kind, hidden):
+        left = _without(arrays, taken)
+        for biases, head, roles in _biases_and_head(left, n_gates, hidden, shown, n_outputs):
+            roles |= dict.fromkeys(taken, "peepholes")
+            yield Reading(kind, "", roles, unknown, unknown, biases, head, peepholes)
+
+
+def _peepholes(arrays: Mapping[str, Array], kind: str, hidden: int) -> Iterator[tuple[Array | None, tuple[str, ...]]]:
+    """None, one array of three vectors, or three arrays of one."""
+    yield None, ()
+    if kind != "lstm":
+        return
+    for name, array in arrays.items():
+        if array.shape in [(3 * hidden,), (1, 3 * hidden), (3, hidden)]:
+            yield array.reshape(3, hidden), (name,)
+    vectors = [name for name, array in arrays.items() if array.shape in [(hidden,), (1, hidden)]]
+    for names in combinations(vectors, 3):
+        yield np.stack([arrays[name].reshape(hidden) for name in names]), names
+
+
+def _biases_and_head(
+    arrays: Mapping[str, Array], n_gates: int, hidden: int, shown: int, n_outputs: int
 ) -> Iterator[tuple[tuple[Array, ...], Head | None, dict[str, str]]]:
-    """Biases, head and roles of each way to use up the arrays that are no weights of the layer."""
-    if n_outputs == hidden:
+    if n_outputs == shown:
         biases = _biases(arrays, n_gates, hidden)
         if biases is not None:
             yield biases, None, dict.fromkeys(arrays, "bias")
     for weights in arrays:
-        for _, matrix in _matrices(arrays[weights], n_outputs, hidden):
-            rest = {name: array for name, array in arrays.items() if name != weights}
+        for _, matrix in _matrices(arrays[weights], n_outputs, shown):
+            rest = _without(arrays, [weights])
             for bias in (None, *rest):
                 if bias is not None and rest[bias].shape != (n_outputs,):
                     continue

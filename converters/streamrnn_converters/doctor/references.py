@@ -32,9 +32,9 @@ def _run(data: bytes, seed: int) -> Recording:
     with naming_the_extra("convert"):
         import onnx
 
-        from streamrnn_converters.onnx.layout import time_first
+        from streamrnn_converters.onnx.runnable import runnable
     try:
-        runnable, remarks = time_first(data)
+        model, remarks = runnable(data)
         graph = onnx.load_model_from_string(data).graph
     except Exception as error:  # whatever protobuf makes of wrong bytes
         raise VerificationError(f"not an ONNX model ({type(error).__name__}); export it again") from None
@@ -52,7 +52,7 @@ def _run(data: bytes, seed: int) -> Recording:
         disturbed = x.copy()
         disturbed.reshape(-1, shape[-1])[0] += 1
         try:
-            (answer, changed), _ = run_reference(runnable, [{name: x, **zeros}, {name: disturbed, **zeros}])
+            (answer, changed), _ = run_reference(model, [{name: x, **zeros}, {name: disturbed, **zeros}])
         except VerificationError as error:
             reason = str(error)
             continue

@@ -13,19 +13,20 @@ class Assembly:
 
     signals  the graph's inputs by name with their sizes, in the order in which the model's input joins them
     outputs  the vectors
+    dtype    what the layers compute in
     """
 
-    def __init__(self, signals: Mapping[str, int], outputs: Sequence[Vector]) -> None:
+    def __init__(self, signals: Mapping[str, int], outputs: Sequence[Vector], dtype: str) -> None:
         self._input = Source("", sum(signals.values()))
         self._signals: dict[str, Vector] = {}
         start = 0
         for name, size in signals.items():
-            chosen = Select(self._input.size, tuple(range(start, start + size)))
+            chosen = Select(self._input.size, tuple(range(start, start + size)), dtype)
             self._signals[name] = self._input if len(signals) == 1 else Applied(chosen, (self._input,))
             start += size
         self._layers: dict[Vector, Layer] = {}
         self._reads: dict[Vector, list[Vector]] = {}
-        out = outputs[0] if len(outputs) == 1 else Applied(Concat(tuple(each.size for each in outputs)), tuple(outputs))
+        out = outputs[0] if len(outputs) == 1 else Applied(Concat(tuple(each.size for each in outputs), dtype), tuple(outputs))
         self._take(out)
         self._merge()
         self._places = {vector: place for place, vector in enumerate(self._layers)}

@@ -56,7 +56,7 @@ class Axes:
             if entry.name in self.states or {"time", "batch"} <= set(known):
                 self.roles |= dict.fromkeys(free, "feature")
                 continue
-            if free and free[-1] == names[-1] and "feature" not in known and not entry.integer and len(names) > 1:
+            if free and free[-1] == names[-1] and "feature" not in known and not entry.is_integer and len(names) > 1:
                 self.roles[free.pop()] = "feature"
             wanted = [role for role in ("time", "batch") if role not in known][-len(free) :] if free else []
             self.roles |= dict.fromkeys(free, "feature") | dict(zip(free, wanted, strict=False))

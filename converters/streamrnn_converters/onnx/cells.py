@@ -19,6 +19,7 @@ class Cell:
     x, h, c  names of the values that it takes; h is "" where the step begins with zeros that have been folded away, c where
              the cell has none
     output   name of the value that it gives, h'; memory: of c', or ""
+    leads    whether an axis of size 1 stands before the two of h and h'
     weights  by the names of ONNX's inputs: "W" (n_gates H, I), "R" (n_gates H, H), "B" (2 n_gates H,); R is None where h is ""
     """
 
@@ -30,6 +31,7 @@ class Cell:
     memory: str
     weights: dict[str, Array | None]
     attributes: dict[str, object]
+    leads: bool = False
 
 
 def cells(forms: Forms) -> Iterator[Cell]:
@@ -60,7 +62,7 @@ def _lstm(forms: Forms, node: Node, before: dict[str, Cell]) -> Cell | None:
             continue
         (i, g), (f, c) = inner, kept
         gates = [forms.of(gate) for gate in (i, o, f, g)]
-        if any(gate is None for gate in gates):
+        if any(gate is None or gate.leads for gate in gates):
             continue
         split = _input_and_state(forms, [gate for gate in gates if gate is not None], before, c, node.outputs[0])
         if split is None:
@@ -92,7 +94,7 @@ def _reset_after(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell |
         if reset is None or of_x is None:
             continue
         of_r, of_h = forms.of(reset[0]), forms.of(reset[1])
-        if of_r is None or of_h is None or not set(of_h.terms) <= {h}:
+        if of_r is None or of_h is None or not set(of_h.terms) <= {h} or of_x.leads or of_h.leads:
             continue
         (x,) = set(of_x.terms) if len(of_x.terms) == 1 else ("",)
         if not x or any(set(form.terms) - {x, h} for form in (of_r, of_z)):
@@ -112,7 +114,7 @@ def _reset_after(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell |
 
 def _reset_before(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell | None:
     of_n = forms.of(n)
-    if of_n is None or len(of_n.terms) != 2:
+    if of_n is None or of_n.leads or len(of_n.terms) != 2:
         return None
     for reset_h, x in (tuple(of_n.terms), tuple(of_n.terms)[::-1]):
         reset = _gated(forms, forms.producers.get(reset_h))
@@ -145,7 +147,9 @@ def _rnn(forms: Forms, node: Node, before: dict[str, Cell]) -> Cell | None:
     if split is None:
         return None
     x, h, weights = split
-    return Cell("RNN", x, h, "", node.outputs[0], "", weights, {"activations": [node.op]})
+    if form.leads and forms.row(x) is None:
+        return None
+    return Cell("RNN", x, h, "", node.outputs[0], "", weights, {"activations": [node.op]}, form.leads)
 
 
 def _input_and_state(
@@ -158,14 +162,15 @@ def _input_and_state(
         return None
     graph_inputs = [entry.name for entry in forms.graph.inputs]
     fitting = [name for name in names if all(name in gate.terms and gate.terms[name].shape[1] == size for gate in gates)]
-    if c:  # of an LSTM: the h that its c came with
+    states = [name for name in fitting if name in forms.states]
+    if c and not states:  # of an LSTM: the h that its c came with
         states = [name for name in fitting if name in before and before[name].memory == c]
-    else:  # of an RNN: what the same cell gave a step before
+    elif not states:  # of an RNN: what the same cell gave a step before
         states = [name for name in fitting if name in before and _is_step_of(before[name], gates, set(names) - {name})]
-    states = states or [name for name in fitting if name in forms.graph.constants]
+    states = states or [name for name in fitting if forms.rows.constant(name) is not None]
     may_carry = c in graph_inputs or (not c and output in forms.outputs)
     if not states and len(names) == 2 and may_carry:
-        carried = [name for name in fitting if name in graph_inputs]
+        carried = [name for name in fitting if forms.rows.source(name) in graph_inputs]
         named = [name for name in carried if name.lower().lstrip("_").startswith(("h", "state"))]
         states = named or carried[-1:]
     if len(names) == 1:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
 from streamrnn_converters.onnx.parse import Node
+from streamrnn_converters.onnx.precision import FLOATS
 from streamrnn_converters.onnx.values import Constant, Flow, Size, Spread, Value, describe, numbers, rank, shape
 
-_FLOAT = 1  # TensorProto.FLOAT
 _INTEGER_TYPES = (6, 7)  # INT32, INT64
 INTEGERS = "iuO"  # kinds of NumPy types; sizes not yet known are objects
 
@@ -104,8 +104,8 @@ def _cast(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         return [Constant(value.array.astype(onnx.helper.tensor_dtype_to_np_dtype(to)))]
     if isinstance(value, Flow) and value.integer and to in _INTEGER_TYPES:
         return [value]
-    if to != _FLOAT or (isinstance(value, Flow) and value.integer):
-        raise node.refused("casts to another type than FLOAT, which the engine computes in; export the model in float32")
+    if to not in FLOATS or (isinstance(value, Flow) and value.integer):
+        raise node.refused("casts the signal from integers or to another type than floats; export the model in float32")
     return [value]
 
 

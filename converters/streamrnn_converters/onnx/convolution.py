@@ -71,7 +71,7 @@ def _conv(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     surplus = _surplus(node, padding, _pads(node, (taps - 1) * dilation), (taps - 1) * dilation)
     bias = _constant(node, inputs[2], "B") if len(inputs) > 2 and inputs[2] is not None else np.zeros(outputs)
     limit(node, weights.size * group)
-    layer = _layer(_ungrouped(weights, group), bias, dilation)
+    layer = _layer(_ungrouped(weights, group), bias, dilation, walk.dtype)
     axes = (batch, Axis(f"{node.outputs[0]}.feature", outputs, "feature"), time)
     read = walk.vector(node, flow)
     return [
@@ -85,9 +85,11 @@ def _conv(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     ]
 
 
-def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int) -> Layer:
+def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int, dtype: str) -> Layer:
     """A convolution with one tap sees one step: it is a dense layer."""
-    return Dense(weights[:, :, 0], bias) if weights.shape[2] == 1 else Conv1d(weights, bias, dilation)
+    if weights.shape[2] == 1:
+        return Dense(weights[:, :, 0], bias, dtype=dtype)
+    return Conv1d(weights, bias, dilation, dtype=dtype)
 
 
 def _pads(node: Node, reach: int) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def _gemm(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
         bias = beta * _bias(node, inputs[2], len(weights))
     if isinstance(inputs[0], Flow) and rank(inputs[0]) != 2:
         raise node.refused(f"its input A has {rank(inputs[0])} axes, expected 2")
-    return [_behind(walk, node, inputs[0], Dense(alpha * weights, bias))]
+    return [_behind(walk, node, inputs[0], Dense(alpha * weights, bias, dtype=walk.dtype))]
 
 
 @operator("MatMul")
@@ -36,7 +36,7 @@ def _matmul(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     a, b = inputs
     if isinstance(a, Constant) and not isinstance(b, Constant):
         raise node.refused("multiplies the signal from the left; only signal times weights is understood")
-    return [_behind(walk, node, a, Dense(_weights(node, b, "B").T))]
+    return [_behind(walk, node, a, Dense(_weights(node, b, "B").T, dtype=walk.dtype))]
 
 
 def _behind(walk: Walk, node: Node, value: Value | None, layer: Dense) -> Flow:
@@ -82,7 +82,7 @@ def _reduced(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     walk.remark_last(flow)
     left = tuple(walk.one(node, place) if place in summed else axis for place, axis in enumerate(walk.anew(node, flow.axes)))
     whole = np.arange(len(weights)).reshape(kept)
-    flow = replace(flow, parts=(Applied(Dense(weights), (read,)),), axes=left, places=whole)
+    flow = replace(flow, parts=(Applied(Dense(weights, dtype=walk.dtype), (read,)),), axes=left, places=whole)
     if keep:
         return [flow]
     rest = tuple(axis for place, axis in enumerate(flow.axes) if place not in summed)

@@ -18,6 +18,7 @@ from streamrnn_converters.onnx.vectors import Applied
 FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
     "Abs": ("absolute", None, None),
     "Elu": ("elu", 1.0, None),
+    "Erf": ("erf", None, None),
     "Exp": ("exp", None, None),
     "HardSigmoid": ("hard_sigmoid", 0.2, 0.5),
     "LeakyRelu": ("leaky_relu", 0.01, None),
@@ -48,6 +49,41 @@ def _hard_swish(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     """x times its hard sigmoid (HardSwish-14)."""
     flow = needs_flow(node, inputs[0], "X")
     return [_combined(walk, node, flow, _behind(walk, node, flow, Activation("hard_sigmoid", 1 / 6, 0.5)), "multiply")]
+
+
+@operator("Mish")
+def _mish(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """x tanh(softplus(x)) (Mish-18)."""
+    flow = needs_flow(node, inputs[0], "X")
+    gate = _behind(walk, node, _behind(walk, node, flow, Activation("softplus")), Activation("tanh"))
+    return [_combined(walk, node, flow, gate, "multiply")]
+
+
+@operator("Gelu")
+def _gelu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """Gelu-20."""
+    how = node.take("approximate", "none")
+    names = {"none": "gelu", "tanh": "gelu_tanh"}
+    if how not in names:
+        raise node.refused(f"approximate={how!r} is neither 'none' nor 'tanh'")
+    return [_behind(walk, node, inputs[0], Activation(names[how]))]
+
+
+@operator("Selu")
+def _selu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """gamma elu(x) (Selu-6)."""
+    elu = Activation("elu", node.take("alpha", 1.6732632))
+    return [_scaled(walk, node, _behind(walk, node, inputs[0], elu), node.take("gamma", 1.050701), 0)]
+
+
+@operator("Celu")
+def _celu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
+    """alpha elu(x / alpha) (Celu-12)."""
+    alpha = node.take("alpha", 1.0)
+    if not alpha > 0:
+        raise node.refused(f"alpha={alpha} is not positive")
+    inner = _scaled(walk, node, needs_flow(node, inputs[0], "X"), 1 / alpha, 0)
+    return [_scaled(walk, node, _behind(walk, node, inner, Activation("elu")), alpha, 0)]
 
 
 @operator("Clip")
@@ -82,7 +118,7 @@ def _number(node: Node, value: Value | None, name: str) -> float:
 
 def _behind(walk: Walk, node: Node, value: Value | None, activation: Activation) -> Flow:
     flow = needs_flow(node, value, "X")
-    return walk.elementwise(node, flow, Pointwise(flow.places.size, activation))
+    return walk.elementwise(node, flow, Pointwise(flow.places.size, activation, walk.dtype))
 
 
 @operator("Neg")
@@ -94,22 +130,23 @@ def _negated(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 @operator("PRelu")
 def _prelu(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     flow, slope = _spread(walk, node, needs_flow(node, inputs[0], "X"), inputs[1], "slope")
-    return [walk.elementwise(node, flow, PRelu(slope))]
+    return [walk.elementwise(node, flow, PRelu(slope, walk.dtype))]
 
 
 @operator("Pow")
 def _power(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
-    """Squares and square roots."""
+    """Squares, cubes and square roots."""
     values = folded(node, inputs)
     if values is not None:
         return values
     flow, exponent = needs_flow(node, inputs[0], "X"), inputs[1]
     power = float(exponent.array.ravel()[0]) if isinstance(exponent, Constant) and exponent.array.size == 1 else None
-    if power == 2:
-        return [_combined(walk, node, flow, flow, "multiply")]
+    if power in (2, 3):
+        square = _combined(walk, node, flow, flow, "multiply")
+        return [square if power == 2 else _combined(walk, node, square, flow, "multiply")]
     if power == 0.5:
         return [_behind(walk, node, flow, Activation("sqrt"))]
-    raise node.refused("raises the signal to another power than 2 or 0.5, which is not understood")
+    raise node.refused("raises the signal to another power than 2, 3 or 0.5, which is not understood")
 
 
 @operator(*ARITHMETIC)
@@ -124,7 +161,7 @@ def _arithmetic(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     if isinstance(b, Flow):
         flow, constant = _spread(walk, node, needs_flow(node, b, "B"), a, "A")
         if node.op == "Div":
-            flow = walk.elementwise(node, flow, Pointwise(flow.places.size, Activation("reciprocal")))
+            flow = walk.elementwise(node, flow, Pointwise(flow.places.size, Activation("reciprocal"), walk.dtype))
     else:
         flow, constant = _spread(walk, node, needs_flow(node, a, "A"), b, "B")
         if node.op == "Div":
@@ -138,7 +175,7 @@ def _arithmetic(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
 
 def _scaled(walk: Walk, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:
     n = flow.places.size
-    return walk.elementwise(node, flow, Affine(np.broadcast_to(scale, n), np.broadcast_to(shift, n)))
+    return walk.elementwise(node, flow, Affine(np.broadcast_to(scale, n), np.broadcast_to(shift, n), walk.dtype))
 
 
 def _spread(walk: Walk, node: Node, flow: Flow, value: Value | None, name: str) -> tuple[Flow, NDArray[np.float64]]:
@@ -189,7 +226,7 @@ def _combined(walk: Walk, node: Node, a: Flow, b: Flow, operation: str) -> Flow:
     places = np.broadcast_arrays(a.places, b.places)
     reads = [walk.vector(node, replace(flow, places=own)) for flow, own in zip((a, b), places, strict=True)]
     walk.remark_last(a)
-    layer: Layer = Arithmetic(places[0].size, operation)
+    layer: Layer = Arithmetic(places[0].size, operation, walk.dtype)
     whole = np.arange(places[0].size).reshape(places[0].shape)
     return replace(a, parts=(Applied(layer, tuple(reads)),), axes=walk.anew(node, axes), places=whole)
 

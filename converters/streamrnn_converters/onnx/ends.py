@@ -22,9 +22,38 @@ def inputs_of(walk: Walk, entries: Iterable[Input], sources: Mapping[str, str]) 
         assert isinstance(flow, Flow)
         axes, sizes = _axes(walk, flow.axes)
         n_entries = walk.entries.get(entry.name, 0)
-        found.append(GraphInput(entry.name, axes, sizes, start, entry.integer, n_entries, sources.get(entry.name, "")))
+        integers = entry.type if entry.is_integer else ""
+        found.append(GraphInput(entry.name, axes, sizes, start, integers, n_entries, sources.get(entry.name, "")))
         start += found[-1].size
     return tuple(found)
+
+
+def lengths_of(
+    walk: Walk, entries: Iterable[Input], carried: Mapping[str, str], vectors: Iterable[Vector]
+) -> GraphInput | tuple[int, ...] | None:
+    """The graph input that brings the lengths of recordings, or the constants that it has for them.
+
+    Raises ConversionError where a node goes on behind the end of a recording, states are carried from there, or the vectors
+    are made of lengths too.
+    """
+    if walk.lengths is None:
+        return None
+    if walk.whole_only:
+        raise walk.whole_only[0]
+    if carried:
+        raise ConversionError(
+            f"graph input {next(iter(carried))!r}: brings initial states, but the graph is told the lengths of whole "
+            "recordings; export the model with one of the two"
+        )
+    if isinstance(walk.lengths, tuple):
+        return walk.lengths
+    if walk.lengths in {vector.name for vector in behind(vectors) if isinstance(vector, Source)}:
+        raise ConversionError(
+            f"graph input {walk.lengths!r}: brings the lengths of recordings, and is used for something else too; export the "
+            "model with an input for each"
+        )
+    (found,) = inputs_of(walk, [entry for entry in entries if entry.name == walk.lengths], {})
+    return found
 
 
 def signal_of(walk: Walk, name: str, flow: Flow, start: int) -> GraphOutput:
@@ -83,7 +112,7 @@ def check_carried(walk: Walk, vectors: Iterable[Vector]) -> None:
 def check_used(walk: Walk, entries: Iterable[Input], vectors: Iterable[Vector]) -> None:
     """Refuse inputs on which nothing depends that the stream gives."""
     needed = behind(vectors)
-    used = {vector.name for vector in needed if isinstance(vector, Source)}
+    used = {vector.name for vector in needed if isinstance(vector, Source)} | {walk.lengths}
     for (layer, _), flow in walk.initial.items():
         if layer in needed:
             used |= {part.name for part in flow.parts if isinstance(part, Source)}

@@ -21,9 +21,9 @@ def fused(first: Layer, then: Layer) -> Layer | None:
     if isinstance(then, Affine) and isinstance(first, Conv1d):
         return replace(first, weights=_wide(then.scale)[:, None, None] * first.weights, bias=_shifted(first.bias, then))
     if isinstance(then, Affine) and isinstance(first, Affine):
-        return Affine(_wide(then.scale) * first.scale, _shifted(first.shift, then))
+        return Affine(_wide(then.scale) * first.scale, _shifted(first.shift, then), first.dtype)
     if isinstance(then, Select) and isinstance(first, Select):
-        return Select(first.size, tuple(first.indices[index] for index in then.indices))
+        return Select(first.size, tuple(first.indices[index] for index in then.indices), first.dtype)
     return None
 
 

@@ -66,7 +66,14 @@ class Imported:
     outputs: tuple[GraphOutput, ...]
     states: tuple[GraphInput, ...] = ()
     remarks: tuple[str, ...] = ()
-    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed, floats in float32
+    #: What tells the graph how long the recordings of a batch are: an input, or constants; None where all are as long.
+    lengths: GraphInput | tuple[int, ...] | None = None
+
+    @property
+    def offline(self) -> bool:
+        """Whether it answers whole recordings, and is not compared step by step."""
+        return self.lengths is not None or not self.model.streamable
 
     @property
     def input(self) -> GraphInput:
@@ -75,8 +82,10 @@ class Imported:
 
     def size_of(self, axis: Literal["time", "batch"]) -> int | None:
         """Steps or signals of a run: 1 where no input has such an axis, None where all that have leave it open."""
-        ends = [end for end in (*self.inputs, *self.states) if axis in end.axes]
-        sizes = [end.sizes[end.axes.index(axis)] for end in ends]
+        given = [*self.inputs, *self.states, *([self.lengths] if isinstance(self.lengths, GraphInput) else [])]
+        sizes = [end.sizes[end.axes.index(axis)] for end in given if axis in end.axes]
+        if isinstance(self.lengths, tuple):  # of so many signals, none of them longer than the longest
+            sizes.append(len(self.lengths) if axis == "batch" else max(self.lengths))
         return next((size for size in sizes if size is not None), None) if sizes else 1
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import Concat, Layer, Select
+from streamrnn import Concat, Layer, Reverse, Select
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.onnx.axes import Axes
 from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.precision import Precision
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Value, describe
-from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector
+from streamrnn_converters.onnx.vectors import Applied, Final, First, Source, Vector
 
 Inputs = Sequence[Value | None]
 Handler = Callable[["Walk", Node, Inputs], Sequence[Value]]
@@ -42,16 +43,24 @@ def operator(*names: str) -> Callable[[Handler], Handler]:
 class Walk:
     """A walk through one graph: the values by name.
 
-    axes     what is known of the axes; nodes that know more say so
-    lenient  a node that cannot be understood gives nothing, and so do those behind it: for finding out about axes
-    initial  where states begin that a graph input brings: by recurrent layer and name of the state
-    entries  by graph inputs of integers: how many rows the tables have from which they pick
+    axes       what is known of the axes; nodes that know more say so
+    precision  the types of the signal; layers compute in its `dtype`
+    lenient    a node that cannot be understood gives nothing, and so do those behind it: for finding out about axes
+    initial    where states begin that a graph input brings: by recurrent layer and name of the state
+    entries    by graph inputs of integers: how many rows the tables have from which they pick
+    offline    the graph is to answer whole recordings, so that it may read them backwards
+    lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all are as long
+    whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
-    def __init__(self, graph: Graph, axes: Axes, *, lenient: bool = False) -> None:
+    def __init__(self, graph: Graph, axes: Axes, precision: Precision, *, lenient: bool = False, offline: bool = False) -> None:
         self.opset = graph.opset
         self.axes = axes
+        self.precision = precision
         self.lenient = lenient
+        self.offline = offline
+        self.lengths: str | tuple[int, ...] | None = None
+        self.whole_only: list[ConversionError] = []
         self.remarks: list[str] = []
         self.initial: dict[tuple[Applied, str], Flow] = {}
         self.entries: dict[str, int] = {}
@@ -66,7 +75,7 @@ class Walk:
                 raise ConversionError(f"graph input {entry.name!r}: has {excess}")
             places = np.arange(math.prod(sizes)).reshape(sizes)
             self.values[entry.name] = Flow(
-                (Source(entry.name, places.size, entry.name in axes.states),), places, given, integer=bool(entry.integer)
+                (Source(entry.name, places.size, entry.name in axes.states),), places, given, integer=entry.is_integer
             )
         for node in graph.nodes:
             try:
@@ -120,6 +129,11 @@ class Walk:
                 "the graph makes more values of its constants and of a step than are allowed; export it simplified"
             )
 
+    @property
+    def dtype(self) -> str:
+        """What its layers compute in."""
+        return self.precision.dtype
+
     # Axes.
 
     def role(self, axis: Axis) -> str:
@@ -169,25 +183,33 @@ class Walk:
         begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
         moved = np.array([begins[parts[k]] - starts[k] for k in owned.tolist()], np.int64)
         order = flow.places.ravel() + moved[np.searchsorted(owned, owners)]
-        whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined)), *joined)
+        whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined), self.dtype), *joined)
         if np.array_equal(order, np.arange(whole.size)) or (self.lenient and order.max() >= whole.size):
             return whole
         self._take(node, _PER_INDEX * order.size)
-        return self._once(Select(whole.size, tuple(order.tolist())), whole)
+        return self._once(Select(whole.size, tuple(order.tolist()), self.dtype), whole)
 
     def _given(self, node: Node, part: Vector) -> Vector:
         """A part as a layer can read it: of final states h, which the layer gives at that step."""
         if isinstance(part, Source) and part.is_state:
             raise _used_twice(node, part)
+        if isinstance(part, First):
+            raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
         if not isinstance(part, Final):
             return part
         if part.state != "h":
             raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
         return part.of
 
-    def _once(self, layer: Concat | Select, *reads: Vector) -> Vector:
+    def reversed(self, vector: Vector) -> Vector:
+        """What a vector gives, the last step first."""
+        if isinstance(vector, Applied) and isinstance(vector.layer, Reverse):
+            return vector.reads[0]
+        return self._once(Reverse(vector.size), vector)
+
+    def _once(self, layer: Concat | Select | Reverse, *reads: Vector) -> Vector:
         """A layer that only moves values; the same one where they are moved so again."""
-        key = reads, layer.sizes if isinstance(layer, Concat) else layer.indices
+        key = reads, layer.kind, layer.indices if isinstance(layer, Select) else ()
         if key not in self._joined:
             self._joined[key] = Applied(layer, reads)
         return self._joined[key]

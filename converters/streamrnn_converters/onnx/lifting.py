@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from streamrnn_converters.onnx.cells import Cell, cells
 from streamrnn_converters.onnx.linear import Forms
 from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.recurrences import Recurrences
 
-_N_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
-
-def lift(graph: Graph) -> tuple[Graph, list[str]]:
+def lift(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
     """The graph with recurrent nodes in place of what computes the same, and what to say of it.
 
-    What is not recognised stays as it is.
+    What is not recognised stays as it is. The weights of the nodes are of the type `dtype`.
     """
     forms = Forms(graph)
     found = list(cells(forms))
     if not found:
         return graph, []
-    rewriting = _Rewriting(graph, forms)
+    rewriting = _Rewriting(graph, forms, dtype)
     for chain in _chains(found):
         rewriting.put(chain)
     return (rewriting.graph() if rewriting.remarks else graph), rewriting.remarks
@@ -59,10 +58,9 @@ def _close(a: NDArray[Any], b: NDArray[Any]) -> bool:
 class _Rewriting:
     """Puts nodes in place of values."""
 
-    def __init__(self, graph: Graph, forms: Forms) -> None:
-        self._graph, self._forms = graph, forms
-        self._new: list[Node] = []
-        self._constants = dict(graph.constants)
+    def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
+        self._graph, self._forms, self._made = graph, forms, Recurrences(dtype)
+        self._graph_names = {*graph.constants, *(entry.name for entry in graph.inputs), *forms.producers}
         self.remarks: list[str] = []
         self._sequences: dict[tuple[str, ...], str] = {}  # outputs of a chain -> name of all of them, time first
 
@@ -74,77 +72,64 @@ class _Rewriting:
         signal = self._signal(chain)
         if signal is None:
             return
-        name = f"{last.output}.lifted"
-        hidden = last.weights["R"].shape[1]
-        for key, array in last.weights.items():
-            assert array is not None
-            self._constants[f"{name}.{key}"] = array.astype(np.float32)[None]
-        first = chain[0]
-        states = [self._state(first.h, name, "h", hidden)]
-        outputs = [f"{name}.Y", f"{name}.Y_h"]
+        name, first = f"{last.output}.lifted", chain[0]
+        states = [self._state(first, first.h, f"{name}.h0")]
         if last.op == "LSTM":
-            states.append(self._state(first.c, name, "c", hidden))
-            outputs.append(f"{name}.Y_c")
-        inputs = (signal, f"{name}.W", f"{name}.R", f"{name}.B", "", *states)
-        self._new.append(Node(name, last.op, inputs, tuple(outputs), {"hidden_size": hidden, **last.attributes}))
-        whole = f"{name}.all"
-        self._add("Squeeze", [f"{name}.Y"], whole, axes=[1])
+            states.append(self._state(first, first.c, f"{name}.c0"))
+        whole, *ends = self._made.put(name, last, signal, states)
         self._sequences[tuple(cell.output for cell in chain)] = whole
         steps = f"{len(chain)} steps of a loop" if len(chain) > 1 else "a step"
         self.remarks.append(f"{steps}, up to the value {last.output!r}, are those of one {last.op} that was taken apart")
         for step, cell in enumerate(chain[:-1]):
-            self._add("Gather", [whole, self._number(step)], cell.output, axis=0)
-        self._add("Squeeze", [f"{name}.Y_h"], last.output, axes=[0])
-        if last.memory:
-            self._add("Squeeze", [f"{name}.Y_c"], last.memory, axes=[0])
+            row = f"{cell.output}.row" if last.leads else cell.output
+            self._made.add("Gather", [whole, self._made.number(step)], row, axis=0)
+            if last.leads:
+                self._made.add("Unsqueeze", [row], cell.output, axes=[0])
+        for end, value in zip(ends, (last.output, last.memory), strict=False):
+            if last.leads:
+                self._made.add("Identity", [end], value)
+            else:
+                self._made.add("Squeeze", [end], value, axes=[0])
 
     def graph(self) -> Graph:
         """The graph with the new nodes, in an order in which each reads what has been given before."""
-        made = {name for node in self._new for name in node.outputs}
+        made = {name for node in self._made.nodes for name in node.outputs}
         kept = [node for node in self._graph.nodes if not made & set(node.outputs)]
-        nodes = [self._stack(node) for node in kept] + self._new
-        return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=self._constants)
+        nodes = [self._stack(node) for node in kept] + self._made.nodes
+        constants = self._graph.constants | self._made.constants
+        return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=constants)
 
     def _signal(self, chain: list[Cell]) -> str | None:
         """The name of X, time first."""
-        if len(chain) == 1:
-            name = f"{chain[0].output}.lifted.X"
-            self._add("Unsqueeze", [chain[0].x], name, axes=[0])
-            return name
-        rows = tuple(cell.x for cell in chain)
-        for outputs, whole in self._sequences.items():
-            if outputs == rows:
-                return whole
-        picked = {self._picked(name, step) for step, name in enumerate(rows)}
-        if len(picked) != 1 or None in picked:
-            return None
-        (source,) = picked
-        assert source is not None
-        signal, axis = source
-        if axis == 0:
-            return signal
         name = f"{chain[0].output}.lifted.X"
-        self._add("Transpose", [signal], name, perm=[1, 0, 2])
+        rows = [self._forms.row(cell.x) for cell in chain]
+        if len(chain) == 1:
+            x, row = chain[0].x, rows[0]
+            if x not in self._graph_names and row is not None:
+                x = f"{name}.row"
+                self._made.add("Gather", [row.sequence, self._made.number(row.step)], x, axis=row.axis)
+            self._made.add("Unsqueeze", [x], name, axes=[0])
+            return name
+        for outputs, whole in self._sequences.items():
+            if outputs == tuple(cell.x for cell in chain):
+                return whole
+        if rows[0] is None or any(row != replace(rows[0], step=step) for step, row in enumerate(rows)):
+            return None
+        all_of_it = [self._made.number(places) for places in ([0], [len(rows)], [rows[0].axis])]
+        whole = name if rows[0].axis == 0 else f"{name}.whole"
+        self._made.add("Slice", [rows[0].sequence, *all_of_it], whole)  # which is refused where there are more steps than these
+        if rows[0].axis == 1:
+            self._made.add("Transpose", [whole], name, perm=[1, 0, 2])
         return name
 
-    def _picked(self, name: str, step: int) -> tuple[str, int] | None:
-        """The value of which `name` is the row of a step, and the axis of its steps."""
-        node = self._forms.producers.get(name)
-        if node is None or node.op != "Gather" or node.attributes.get("axis", 0) not in (0, 1):
-            return None
-        index = self._graph.constants.get(node.inputs[1])
-        if index is None or index.ndim or index.dtype.kind not in "iu" or int(index) != step:
-            return None
-        return node.inputs[0], node.attributes.get("axis", 0)
-
-    def _state(self, name: str, lifted: str, letter: str, hidden: int) -> str:
+    def _state(self, cell: Cell, name: str, lifted: str) -> str:
         """The name of an initial state with the axis of directions; "" for zeros."""
-        array = self._graph.constants.get(name) if name else np.zeros(0)
+        array = self._forms.rows.constant(name) if name else np.zeros(0)
         if array is not None and not array.any():
             return ""
-        with_direction = f"{lifted}.{letter}0"
-        self._add("Unsqueeze", [name], with_direction, axes=[0])
-        return with_direction
+        if cell.leads:
+            return name
+        return self._made.add("Unsqueeze", [name], lifted, axes=[0])
 
     def _stack(self, node: Node) -> Node:
         """A Concat of all steps of a chain, as the chain's output."""
@@ -160,21 +145,11 @@ class _Rewriting:
         return Node(node.name, "Transpose", (whole,), node.outputs, {"perm": [1, 0, 2]})
 
     def _unsqueezed(self, name: str, axis: int) -> str:
+        """The row that a Concat takes, which needs an axis of its own before; "" for another."""
         node = self._forms.producers.get(name)
-        if node is None or node.op != "Unsqueeze":
-            return ""
-        axes: Any = node.attributes.get("axes")
-        if axes is None and len(node.inputs) > 1:
-            axes = self._graph.constants.get(node.inputs[1])
-        return node.inputs[0] if axes is not None and np.ravel(axes).tolist() == [axis] else ""
-
-    def _add(self, op: str, inputs: list[str], output: str, **attributes: object) -> None:
-        self._new.append(Node(f"{output} (lifted)", op, tuple(inputs), (output,), dict(attributes)))
-
-    def _number(self, value: int) -> str:
-        name = f"lifted.{value}"
-        self._constants[name] = np.array(value)
-        return name
+        if axis == 0 and self._forms.leads(name) and node is not None and node.op != "Unsqueeze":
+            return name
+        return node.inputs[0] if node is not None and node.op == "Unsqueeze" and self._forms.rows.axes(node) == [axis] else ""
 
 
 def _in_order(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

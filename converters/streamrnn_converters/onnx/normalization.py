@@ -18,7 +18,7 @@ def _softmax(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     flow = needs_flow(node, inputs[0], "input")
     axis = node.take("axis", -1 if walk.opset >= 13 else 1)
     _bind_all(walk, node, flow, axis, to_the_end=walk.opset < 13)
-    return [walk.elementwise(node, flow, Softmax(flow.places.size))]
+    return [walk.elementwise(node, flow, Softmax(flow.places.size, walk.dtype))]
 
 
 @operator("LayerNormalization")
@@ -30,7 +30,7 @@ def _layer_normalization(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     sizes = flow.places.shape
     scale = _vector(node, inputs[1], "Scale", sizes)
     bias = _vector(node, inputs[2], "B", sizes) if len(inputs) > 2 and inputs[2] is not None else np.zeros(scale.size)
-    return [walk.elementwise(node, flow, LayerNorm(scale, bias, node.take("epsilon", 1e-5)))]
+    return [walk.elementwise(node, flow, LayerNorm(scale, bias, node.take("epsilon", 1e-5), walk.dtype))]
 
 
 @operator("BatchNormalization")
@@ -50,7 +50,7 @@ def _batch_normalization(walk: Walk, node: Node, inputs: Inputs) -> list[Value]:
     )
     scale = scale / np.sqrt(variance + node.take("epsilon", 1e-5))
     scale, shift = (np.broadcast_to(array, flow.places.shape).ravel() for array in (scale, shift - scale * mean))
-    return [walk.elementwise(node, flow, Affine(scale, shift))]
+    return [walk.elementwise(node, flow, Affine(scale, shift, walk.dtype))]
 
 
 def _size(value: Value | None) -> int | None:

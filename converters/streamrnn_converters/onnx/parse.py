@@ -5,8 +5,8 @@ onnx.checker accepts nearly every wrong tensor, so that all that later stages re
 
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,12 @@ class Input:
 
     name: str
     sizes: tuple[int | None, ...]
-    integer: str = ""  # its type, "int32" or "int64", if it brings integers
+    type: str = "float32"  # by NumPy's names
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it brings integers: places in a table."""
+        return self.type in ("int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]  # only those that the outputs depend on
     constants: dict[str, NDArray[Any]]
+    outside: tuple[str, ...] = ()  # what a graph within a node reads of the one around it
 
 
 def read_bytes(source: str | os.PathLike[str] | bytes, *, allow_external_data: bool = False) -> bytes:
@@ -98,40 +104,54 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     model = _message(data)
     if not model.graph.node:
         raise ConversionError("not an ONNX model, or an empty one: its graph has no nodes")
-    if len(model.graph.node) > _MOST_NODES:
-        raise ConversionError(f"its graph has {len(model.graph.node)} nodes; more than {_MOST_NODES} are not read, simplify it")
+    n_nodes = sum(len(graph.node) for graph in (model.graph, *_bodies(model.graph)))
+    if n_nodes > _MOST_NODES:
+        raise ConversionError(f"its graph has {n_nodes} nodes; more than {_MOST_NODES} are not read, simplify it")
     if model.functions:
         raise ConversionError(
             f"function {model.functions[0].name!r}: local functions are not understood; export with them inlined"
         )
     graph = model.graph
-    if graph.sparse_initializer:
-        raise ConversionError("sparse initializers are not understood; export dense ones")
     opset = _opset(model)
-    _check_text(model)
-    for what, entries in (("initializer", graph.initializer), ("graph input", graph.input)):
-        for name, count in Counter(entry.name for entry in entries).items():
-            if count > 1:
-                raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
-    constants = {tensor.name: array_of(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+    _check_text([model.producer_name, model.producer_version], [graph, *_bodies(graph)])
+    constants = _initializers(graph)
     constants |= fixed_inputs(model, fixed or {})
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
     if len(inputs) > _MOST_INPUTS:
         raise ConversionError(f"its graph has {len(inputs)} inputs; more than {_MOST_INPUTS} are not read, join them")
-    nodes = _nodes(graph, constants)
+    nodes = _nodes(graph, constants, opset)
     outputs = tuple(info.name for info in graph.output)
     _check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return Graph(graph.name, producer, opset, inputs, outputs, _needed(nodes, outputs), constants)
+    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants)
 
 
-def _check_text(model: onnx.ModelProto) -> None:
+def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graphs within the nodes of a graph; those within them again are not understood."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+
+
+def _initializers(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    """The constants of a graph, each given once, as its inputs are."""
+    if graph.sparse_initializer:
+        raise ConversionError("sparse initializers are not understood; export dense ones")
+    for what, entries in (("initializer", graph.initializer), ("graph input", graph.input)):
+        for name, count in Counter(entry.name for entry in entries).items():
+            if count > 1:
+                raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
+    return {tensor.name: array_of(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+
+
+def _check_text(names: list[Any], graphs: Sequence[onnx.GraphProto]) -> None:
     """Every name is UTF-8; protobuf gives bytes where one is not."""
-    graph = model.graph
-    names = [model.producer_name, model.producer_version, graph.name]
-    names += [entry.name for entries in (graph.node, graph.initializer, graph.input, graph.output) for entry in entries]
-    names += [name for node in graph.node for name in (node.op_type, node.domain, *node.input, *node.output)]
-    names += [attribute.name for node in graph.node for attribute in node.attribute]
+    for graph in graphs:
+        names.append(graph.name)
+        names += [entry.name for entries in (graph.node, graph.initializer, graph.input, graph.output) for entry in entries]
+        names += [name for node in graph.node for name in (node.op_type, node.domain, *node.input, *node.output)]
+        names += [attribute.name for node in graph.node for attribute in node.attribute]
     for name in names:
         if isinstance(name, str) and len(name) > _LONGEST_NAME:
             raise ConversionError(f"name {name[:20]!r}…: has {len(name)} characters; more than {_LONGEST_NAME} are not read")
@@ -150,16 +170,25 @@ def _opset(model: onnx.ModelProto) -> int:
     return int(versions[0])
 
 
-_INTEGERS: dict[int, str] = {TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
+#: ONNX's numbers of the types that an input may have, to NumPy's names.
+_TYPES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+}
 
 
 def _input(info: onnx.ValueInfoProto) -> Input:
     tensor = info.type.tensor_type
     known = {number: name for name, number in TensorProto.DataType.items()}
     kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
-    if kind != "FLOAT" and tensor.elem_type not in _INTEGERS:
-        raise ConversionError(f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT; export the model in float32")
-    return Input(info.name, _sizes(info), _INTEGERS.get(tensor.elem_type, ""))
+    if tensor.elem_type not in _TYPES:
+        raise ConversionError(
+            f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT, DOUBLE and FLOAT16; export the model in float32"
+        )
+    return Input(info.name, _sizes(info), _TYPES[tensor.elem_type])
 
 
 def _sizes(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
@@ -189,8 +218,11 @@ def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, 
     return arrays
 
 
-def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[Node]:
-    """The nodes, Constant nodes put among the constants."""
+def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, *, is_body: bool = False) -> list[Node]:
+    """The nodes, Constant nodes put among the constants.
+
+    A Loop or Scan has its body, a `Graph`, among its attributes, and behind its own inputs what the body reads from outside.
+    """
     nodes = []
     most_values = Node.most_values + sum(array.size for array in constants.values())
     given = {*constants, *(info.name for info in graph.input)}
@@ -201,6 +233,12 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[N
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
+            is_loop = node.op in ("Loop", "Scan") and not is_body
+            if is_loop and attribute.name == "body" and attribute.type == onnx.AttributeProto.GRAPH:
+                body = _body(node, attribute.g, opset)
+                node = replace(node, inputs=_with_outside(node, body))
+                node.attributes[attribute.name] = body
+                continue
             node.attributes[attribute.name] = _attribute(node, attribute)
         if node.op == "Constant":
             value = _constant(node)
@@ -213,11 +251,35 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]]) -> list[N
     return nodes
 
 
+def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
+    """The graph within a Loop or Scan; what it reads from outside stands behind its inputs, of unknown sizes."""
+    constants = _initializers(graph)
+    if len(graph.input) > _MOST_INPUTS:
+        raise node.refused(f"its body has {len(graph.input)} inputs; more than {_MOST_INPUTS} are not read")
+    inputs = [Input(info.name, _sizes(info)) for info in graph.input]
+    nodes = _nodes(graph, constants, opset, is_body=True)
+    outputs = tuple(info.name for info in graph.output)
+    own = {*constants, *(entry.name for entry in inputs)}
+    given = own | {name for inner in nodes for name in inner.outputs}
+    read = dict.fromkeys(name for inner in nodes for name in inner.inputs if name and name not in given)
+    read |= dict.fromkeys(name for name in outputs if name not in given)
+    _check_names(nodes, own | set(read), outputs)
+    return Graph(graph.name, "", opset, tuple(inputs), outputs, needed(nodes, outputs), constants, tuple(read))
+
+
+def _with_outside(node: Node, body: Graph) -> tuple[str, ...]:
+    if node.op == "Loop":
+        node = replace(node, inputs=node.inputs + ("",) * (2 - len(node.inputs)))
+    if len(node.inputs) != len(body.inputs):
+        raise node.refused(f"has {len(node.inputs)} inputs, and its body {len(body.inputs)}; they must be as many")
+    return (*node.inputs, *body.outside)
+
+
 def _attribute(node: Node, attribute: onnx.AttributeProto) -> Any:
     if attribute.ref_attr_name:
         raise node.refused(f"attribute {attribute.name!r} refers to a function's; export with functions inlined")
     if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-        raise node.refused("graphs within nodes (If, Loop, Scan) are not understood; export a graph without control flow")
+        raise node.refused("graphs within nodes are understood of a Loop or Scan alone; export a graph without control flow")
     if attribute.type == onnx.AttributeProto.TENSOR:
         return array_of(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
     try:
@@ -260,8 +322,15 @@ def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -
         for name in node.outputs:
             if name and (produced[name] > 1 or name in given):
                 raise node.refused(f"its output {name!r} is given twice in the graph; export it again")
-    known = set(given)
+    known, everything = set(given), given | produced.keys()
     for node in nodes:
+        body = node.attributes.get("body")
+        if isinstance(body, Graph):
+            inside = {*body.constants, *(entry.name for entry in body.inputs), *(o for n in body.nodes for o in n.outputs)} - {
+                ""
+            }
+            if again := sorted(inside & everything):
+                raise node.refused(f"its body gives {again[0]!r}, which the graph around it gives too; export it again")
         missing = [name for name in node.inputs if name and name not in known]
         if missing:
             raise node.refused(f"reads {missing[0]!r}, which nothing before it gives; export the model again")
@@ -273,7 +342,8 @@ def _check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -
         raise ConversionError("the graph has no outputs; export the model again")
 
 
-def _needed(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+def needed(nodes: Sequence[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes on which the outputs depend."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted & set(node.outputs):

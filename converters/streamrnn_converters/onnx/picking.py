@@ -12,6 +12,7 @@ from streamrnn_converters.onnx.constants import INTEGERS, integers, limit
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places, without
 from streamrnn_converters.onnx.parse import Node
+from streamrnn_converters.onnx.reversing import first_step, turned
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Kind, Size, Spread, Value, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Applied, Source, Vector
 
@@ -46,6 +47,12 @@ def _cut(walk: Walk, node: Node, value: Value, axis: int, start: Any, end: Any, 
         return value
     if not all(isinstance(number, int) for number in (start, end, step)):
         raise node.refused("begins or ends at a place that depends on the input")
+    if isinstance(value, Flow) and not walk.is_within(value.axes[axis]) and (start, step) == (-1, -1) and end <= -_END:
+        if walk.role(value.axes[axis]) == "time":
+            walk.whole_only.append(node.refused("turns a batch around with what lies behind the end of a short one"))
+            return turned(walk, node, value)
+        if walk.lenient:
+            return value
     if isinstance(size, int) and not isinstance(value, Constant):
         start, end, step = slice(start, end, step).indices(size)
         if (start, end, step) == (0, size, 1):
@@ -98,7 +105,10 @@ def _last(walk: Walk, node: Node, flow: Flow, axis: int, index: int) -> Flow:
     if size == 1 and index in (0, -1):
         return without(walk, node, flow, [axis])
     role = walk.role(picked)
+    if role == "time" and index == 0 and (first := first_step(flow)) is not None:
+        return replace(first, axes=_without_axis(flow, axis), places=np.squeeze(flow.places, axis))
     if role == "time" and index in (-1, None if size is None else size - 1) and not flow.surplus:
+        walk.whole_only.append(node.refused("picks the last step of a batch, which lies behind the end of a short recording"))
         return replace(flow, axes=_without_axis(flow, axis), places=np.squeeze(flow.places, axis), last=True)
     name = f"axis {axis}" if picked.name in walk.axes.custom else f"the {role} axis"
     raise node.refused(f"picks place {index} of {name} of {describe(flow)}; {_ONLY_THE_LAST}")
@@ -157,7 +167,7 @@ def _embedded(walk: Walk, node: Node, table: Constant, indices: Flow, axis: int)
     rows: list[Vector] = []
     for place in indices.places.ravel():
         one = walk.vector(node, replace(whole, places=np.array([place])))
-        rows.append(Applied(Embedding(table.array.astype(np.float64)), (one,)))
+        rows.append(Applied(Embedding(table.array.astype(np.float64), walk.dtype), (one,)))
     axes = (*indices.axes, Axis(f"{node.outputs[0]}.feature", size, "feature"))
     return replace(whole, parts=tuple(rows), axes=axes, places=np.arange(size * len(rows)).reshape(*indices.places.shape, size))
 

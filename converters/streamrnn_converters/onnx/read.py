@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import streamrnn_converters.onnx.convolution
 import streamrnn_converters.onnx.dense
@@ -17,13 +18,30 @@ from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.assemble import Assembly
 from streamrnn_converters.onnx.axes import Axes
 from streamrnn_converters.onnx.carried import is_final
-from streamrnn_converters.onnx.ends import behind, carried_of, check_carried, check_used, inputs_of, signal_of, states_of
+from streamrnn_converters.onnx.ends import (
+    behind,
+    carried_of,
+    check_carried,
+    check_used,
+    inputs_of,
+    lengths_of,
+    signal_of,
+    states_of,
+)
+from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
-from streamrnn_converters.onnx.interpret import Walk
+from streamrnn_converters.onnx.interpret import LAST_ONLY, Walk
 from streamrnn_converters.onnx.lifting import lift
+from streamrnn_converters.onnx.loops import without_loops
 from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
+from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector
+
+_OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
+_LAST_OFFLINE = (
+    "the graph gives one answer to a recording: it is in the last row of what run_offline gives, and those before tell nothing"
+)
 
 
 def from_onnx(
@@ -31,6 +49,7 @@ def from_onnx(
     constants: Mapping[str, Any] | None = None,
     *,
     allow_external_data: bool = False,
+    offline: bool = False,
 ) -> Model:
     """The model in an ONNX file.
 
@@ -41,49 +60,58 @@ def from_onnx(
     source     path or bytes
     constants  values of graph inputs that are really constants, by name: {"sr": 16000}
     allow_external_data  tensors may lie in other files in the folder of `source`, then a path; else such a model is refused
+    offline    the model is to answer whole recordings (`streamrnn.run_offline`), so that it may read them backwards, and the
+               graph may be told their lengths; else such a graph is refused
 
     Raises ConversionError, naming the node and the reason, for whatever cannot be streamed or is not understood.
     """
-    return read_onnx(read_bytes(source, allow_external_data=allow_external_data), constants).model
+    return read_onnx(read_bytes(source, allow_external_data=allow_external_data), constants, offline=offline).model
 
 
-def read_onnx(source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None) -> Imported:
+def read_onnx(
+    source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None, *, offline: bool = False
+) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
-    graph, remarks = lift(parse(read_bytes(source), constants))
-    walk = understood(graph)
+    graph = parse(read_bytes(source), constants)
+    precision = precision_of(graph)
+    graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
+    graph, more = lift(graph, precision.dtype)
+    walk = understood(graph, precision, offline=offline)
     flows = _outputs(graph, walk)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
     given = {name: _vector(walk, name, flow) for name, flow in signals.items()}
-    distinct = list(dict.fromkeys(given.values())) or [_deepest(list(states.values()))]
+    distinct = list(dict.fromkeys(given.values())) or _outermost(list(states.values()))
     if not any(isinstance(vector, Applied) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
     check_used(walk, graph.inputs, distinct)
     check_carried(walk, distinct)
     sources = carried_of(walk, states)
-    inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in sources], {})
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct)
+    lengths = lengths_of(walk, graph.inputs, sources, distinct)
+    inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in (*sources, walk.lengths)], {})
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
         signal_of(walk, name, flow, starts[given[name]]) if name in given else states_of(walk, assembly, name, flow)
         for name, flow in flows.items()
     )
-    _remark(walk, inputs, outputs, set(sources.values()), n_vectors=len(distinct))
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
+    _remark(walk, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
-    fixed = {name: graph.constants[name] for name in constants}
-    return Imported(model, inputs, outputs, carried, (*remarks, *walk.remarks), fixed)
+    fixed = {name: _in_single(graph.constants[name]) for name in constants}
+    said = (*precision.remarks, *remarks, *more, *walk.remarks)
+    return Imported(model, inputs, outputs, carried, said, fixed, lengths)
 
 
-def understood(graph: Graph) -> Walk:
+def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Walk:
     """The walk through a graph after all has been found out about its axes."""
     axes, known = Axes(), -1
     while len(axes) > known:
         known = len(axes)
-        Walk(graph, axes, lenient=True)
+        Walk(graph, axes, precision, lenient=True, offline=offline)
     axes.settle(graph.inputs)
-    walk = Walk(graph, axes)
+    walk = Walk(graph, axes, precision, offline=offline)
     axes.check(graph.inputs)
     return walk
 
@@ -102,6 +130,10 @@ def _outputs(graph: Graph, walk: Walk) -> dict[str, Flow]:
     return flows
 
 
+def _in_single(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
 class _End(Node):
     """A graph output, in place of the node that would refuse what it is given."""
 
@@ -115,10 +147,10 @@ def _vector(walk: Walk, name: str, flow: Flow) -> Vector:
     return walk.vector(_End(name, "", (), (name,)), flow)
 
 
-def _deepest(states: Sequence[Flow]) -> Vector:
-    """Where a graph gives final states only, what a stream gives: the h of the layer behind the most others."""
-    layers = {part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, Final)}
-    return max(layers, key=lambda layer: len(behind([layer])))
+def _outermost(states: Sequence[Flow]) -> list[Vector]:
+    """Where a graph gives final states only, what a stream gives: the h of the layers that no other of them needs."""
+    layers = list({part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, Final)})
+    return [layer for layer in layers if not any(layer in behind(other.reads) for other in layers)]
 
 
 def _origin(
@@ -133,17 +165,24 @@ def _origin(
     return origin
 
 
-def _remark(
-    walk: Walk, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str], n_vectors: int
-) -> None:
-    """Say what a stream takes and gives, where that is not plain."""
+def _remark(walk: Walk, model: Model, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str]) -> None:
+    """Say what a stream, or a recording, takes and gives, where that is not plain."""
+    who, states = ("a stream", "a stream keeps it, see Stream.states") if model.streamable else _OFFLINE
     if len(inputs) > 1:
-        walk.remark(f"a stream takes {_sizes(inputs)}, joined in this order")
-    if n_vectors > 1:
-        walk.remark(f"a stream gives {_sizes([output for output in outputs if not output.states])}, joined in this order")
+        walk.remark(f"{who} takes {_sizes(inputs)}, joined in this order")
+    signals = [output for output in outputs if not output.states]
+    if len({output.start for output in signals}) > 1:
+        walk.remark(f"{who} gives {_sizes(signals)}, joined in this order")
     for output in outputs:
         if output.states and output.name not in carried:
-            walk.remark(f"graph output {output.name!r} is a final state; a stream keeps it, see Stream.states")
+            walk.remark(f"graph output {output.name!r} is a final state; {states}")
+    if not model.streamable:
+        walk.remarks[:] = [_LAST_OFFLINE if remark == LAST_ONLY else remark for remark in walk.remarks]
+        walk.remark("the model reads recordings backwards: it cannot be streamed, streamrnn.run_offline answers them")
+    if walk.lengths is not None:
+        walk.remark(
+            "the graph is told the lengths of its recordings; here each is given as long as it is, nothing behind its end"
+        )
 
 
 def _sizes(ends: Sequence[GraphInput] | Sequence[GraphOutput]) -> str:

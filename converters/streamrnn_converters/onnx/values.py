@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector
+from streamrnn_converters.onnx.vectors import Applied, Final, First, Source, Vector
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def describe(value: Value) -> str:
     part = value.parts[0]
     if isinstance(part, Source):
         return f"the signal of graph input {part.name!r}, as it comes"
-    if isinstance(part, Final):
-        return "a final state"
+    if isinstance(part, Final | First):
+        return "a final state" if isinstance(part, Final) else "the first step of a signal"
     assert isinstance(part, Applied)
     return f"the signal behind a {part.layer.kind} layer"

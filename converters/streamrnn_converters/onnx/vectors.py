@@ -1,4 +1,4 @@
-"""The vectors of a step: what a graph input brings, what a layer makes of others, and the states that it is left in."""
+"""The vectors of a step: what a graph input brings, what a layer makes of others, the states that it is left in, and a step."""
 
 from dataclasses import dataclass
 from typing import Union
@@ -41,4 +41,16 @@ class Final:
         return len(self.of.layer.states[self.state])
 
 
-Vector = Union[Source, Applied, Final]  # noqa: UP007 - named in Applied before it is known
+@dataclass(frozen=True, eq=False)
+class First:
+    """What a vector gives at the first step, picked beside that of a backward direction: good for nothing but to be cut off."""
+
+    of: "Vector"
+
+    @property
+    def size(self) -> int:
+        """Values of the step."""
+        return self.of.size
+
+
+Vector = Union[Source, Applied, Final, First]  # noqa: UP007 - named in Applied before it is known

@@ -14,7 +14,9 @@ from streamrnn_converters.torch.tensors import Tensors
 __all__ = ["from_torch"]
 
 
-def from_torch(source: Any, layers: str | Sequence[str] | None = None, *, dtype: str = "float32") -> Model:
+def from_torch(
+    source: Any, layers: str | Sequence[str] | None = None, *, dtype: str = "float32", offline: bool = False
+) -> Model:
     """Make a model from a PyTorch module or a state dict. (torch 2; equations as in the docs of torch.nn.)
 
     source  a module: LSTM, GRU, RNN, a Cell of these, Linear, or a Sequential of them, with activations behind a Linear;
@@ -24,6 +26,7 @@ def from_torch(source: Any, layers: str | Sequence[str] | None = None, *, dtype:
             the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional. A state
             dict of one LSTM, GRU or Linear needs none.
     dtype   "float32" or "float64": what the model computes in, whatever type the tensors have
+    offline the model is to answer whole recordings (`streamrnn.run_offline`), so that modules may be bidirectional
 
     Modules are imported as they work in inference, without dropout. Initial states are zeros, as torch's are.
 
@@ -39,4 +42,5 @@ def from_torch(source: Any, layers: str | Sequence[str] | None = None, *, dtype:
     tensors = Tensors(source.state_dict() if is_module else source)
     parts = parts or recognise(tensors)
     kind = {"module": type(source).__name__} if is_module else {}
-    return Model(build(parts, tensors, dtype), {"source": {"format": "torch", **kind, "layers": [str(part) for part in parts]}})
+    notes = {"source": {"format": "torch", **kind, "layers": [str(part) for part in parts]}}
+    return build(parts, tensors, dtype, notes, offline=offline)

@@ -1,13 +1,13 @@
 """From parts and their tensors to layers, in canonical form."""
 
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Dense, Layer
+from streamrnn import GRU, LSTM, RNN, Concat, Dense, Layer, Model, Reverse
 from streamrnn.activation import LINEAR, TANH
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn.gates import GATE_ORDERS, reorder
@@ -17,23 +17,52 @@ from streamrnn_converters.torch.tensors import Tensors
 _STACKED = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(_reverse)?")
 
 
-def build(parts: Sequence[Part], tensors: Tensors, dtype: str) -> list[Layer]:
-    """The layers of all parts. Raises ConversionError, naming part and tensor, unless every tensor fits and is used."""
-    stacks = []
+class _Growing:
+    """Layers, each behind the last one or behind others that are named."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self.sources: list[tuple[int, ...]] = []
+
+    def add(self, layer: Layer, *reads: int) -> int:
+        """Put a layer behind others. Returns its place."""
+        self.sources.append(reads or (self.end,))
+        self.layers.append(layer)
+        return self.end
+
+    @property
+    def end(self) -> int:
+        """The place of the last layer; -1, the input, at first."""
+        return len(self.layers) - 1
+
+
+def build(parts: Sequence[Part], tensors: Tensors, dtype: str, notes: Mapping[str, Any], *, offline: bool = False) -> Model:
+    """The model of all parts. Raises ConversionError, naming part and tensor, unless every tensor fits and is used.
+
+    offline  it is to answer whole recordings, so that modules may be bidirectional
+    """
+    model = _Growing()
+    before = None
     for part in parts:
+        begin = model.end + 1
         try:
-            stacks.append([_dense(part, tensors, dtype)] if part.kind == "dense" else _recurrent(part, tensors, dtype))
+            if part.kind == "dense":
+                model.add(_dense(part, tensors, dtype))
+            else:
+                _recurrent(model, part, tensors, dtype, offline)
         except (ConversionError, ModelError) as error:
             raise ConversionError(f"{part}: {error}") from error
-    for (before, given), (after, taking) in pairwise(zip(parts, stacks, strict=True)):
-        gives, takes = given[-1].output_size, taking[0].input_size
-        if gives != takes:
-            raise ConversionError(f"{after}: takes {takes} values, but {before} before it gives {gives}")
+        takes = model.layers[begin].input_size
+        if before is not None and takes != model.layers[begin - 1].output_size:
+            raise ConversionError(
+                f"{part}: takes {takes} values, but {before} before it gives {model.layers[begin - 1].output_size}"
+            )
+        before = part
     if tensors.unused:
         names = ", ".join(map(repr, tensors.unused))
         described = ", ".join(map(str, parts))
         raise ConversionError(f"not used by {described}: {names}; describe what they belong to, or leave them out")
-    return [layer for stack in stacks for layer in stack]
+    return Model(model.layers, notes, model.sources)
 
 
 def _dense(part: Part, tensors: Tensors, dtype: str) -> Dense:
@@ -44,24 +73,33 @@ def _dense(part: Part, tensors: Tensors, dtype: str) -> Dense:
     return Dense(weight, bias, part.activation or LINEAR, dtype)
 
 
-def _recurrent(part: Part, tensors: Tensors, dtype: str) -> list[Layer]:
+def _recurrent(model: _Growing, part: Part, tensors: Tensors, dtype: str, offline: bool) -> None:
     """torch.nn.LSTM, GRU or RNN, or a Cell, whose names have no "_l0"."""
     if part.tensor("weight_ih") in tensors:
-        return [_cell(part, tensors, dtype, "", None)]
-    n_layers = 1
+        model.add(_cell(part, tensors, dtype, "", None))
+        return
+    n_layers, both_ways = 1, False
     for name in tensors.shapes:
         match = _STACKED.fullmatch(name.removeprefix(part.tensor("")))
         if match and name == part.tensor(match[0]):
-            if match[2]:
+            if match[2] and not offline:
                 raise ConversionError(
-                    f"tensor {name!r} belongs to a bidirectional module, which cannot be streamed, "
-                    "the backward pass needs the end of the signal; train it with bidirectional=False"
+                    f"tensor {name!r} belongs to a bidirectional module, which cannot be streamed, the backward pass needs the "
+                    "end of the signal; train it with bidirectional=False, or import it for whole recordings by "
+                    "from_torch(…, offline=True)"
                 )
-            n_layers = max(n_layers, int(match[1]) + 1)
-    layers: list[Layer] = []
+            n_layers, both_ways = max(n_layers, int(match[1]) + 1), both_ways or bool(match[2])
+    n_inputs = None
     for index in range(n_layers):
-        layers.append(_cell(part, tensors, dtype, f"_l{index}", layers[-1].output_size if layers else None))
-    return layers
+        forward = _cell(part, tensors, dtype, f"_l{index}", n_inputs)
+        before = model.end
+        there = model.add(forward, before)
+        if both_ways:
+            model.add(Reverse(forward.input_size, dtype), before)
+            model.add(_cell(part, tensors, dtype, f"_l{index}_reverse", forward.input_size))
+            back = model.add(Reverse(model.layers[-1].output_size, dtype))
+            model.add(Concat((forward.output_size, model.layers[-1].output_size), dtype), there, back)
+        n_inputs = model.layers[-1].output_size
 
 
 def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int | None) -> Layer:

@@ -107,4 +107,5 @@ _ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
     "Softplus": lambda module: ACTIVATIONS["softplus"],
     "Softsign": lambda module: ACTIVATIONS["softsign"],
     "Hardsigmoid": lambda module: ACTIVATIONS["hardsigmoid"],
+    "GELU": lambda module: Activation("gelu_tanh") if module.approximate == "tanh" else ACTIVATIONS["gelu"],
 }

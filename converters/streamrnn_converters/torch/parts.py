@@ -21,6 +21,7 @@ ACTIVATIONS = {
     "softplus": Activation("softplus"),
     "softsign": Activation("softsign"),
     "hardsigmoid": Activation("hard_sigmoid", 1 / 6, 0.5),  # relu6(x + 3) / 6
+    "gelu": Activation("gelu"),
 }
 
 #: The function of a part whose description names none.

@@ -1,0 +1,97 @@
+"""What the values of an unrolled loop are: the row of a sequence at a step, a state of zeros, a value with axes put in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn_converters.onnx.parse import Graph, Node
+
+_LONGEST_WAY = 20  # from a value to what it is a part of
+_MOVES = ("Identity", "Slice", "Squeeze", "Unsqueeze")
+_SPREADS = ("ConstantOfShape", "Expand")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a sequence: of shape (batch, n), out of (time, batch, n) for axis 0 or (batch, time, n) for axis 1."""
+
+    sequence: str
+    axis: int
+    step: int
+
+
+class Rows:
+    """Looks values up by name."""
+
+    def __init__(self, graph: Graph, producers: Mapping[str, Node]) -> None:
+        self._constants, self._producers = graph.constants, producers
+
+    def of(self, name: str) -> Row | None:
+        """The row that a value is: by Gather, or by Slice or Split and Squeeze."""
+        node = self._producers.get(name)
+        if node is None:
+            return None
+        if node.op == "Gather":
+            index = self._constants.get(node.inputs[1])
+            whole = index is not None and not index.ndim and index.dtype.kind in "iu"
+            return _row(node.inputs[0], node.attributes.get("axis", 0), int(index)) if whole and index is not None else None
+        if node.op != "Squeeze":
+            return None
+        axes, cut = self.axes(node), self._producers.get(node.inputs[0])
+        if cut is None or axes is None or len(axes) != 1:
+            return None
+        if cut.op == "Slice":
+            return self._sliced(cut, axes[0])
+        if cut.op != "Split" or cut.attributes.get("axis", 0) != axes[0]:
+            return None
+        one_each = self._integers(cut, "split", 1) in (None, [1] * len(cut.outputs))
+        return _row(cut.inputs[0], axes[0], cut.outputs.index(node.inputs[0])) if one_each else None
+
+    def axes(self, node: Node) -> list[int] | None:
+        """The axes that a Squeeze or Unsqueeze names."""
+        return self._integers(node, "axes", 1)
+
+    def source(self, name: str) -> str:
+        """The value out of which one is cut, its axes of size 1 put in or taken away."""
+        for _ in range(_LONGEST_WAY):
+            node = self._producers.get(name)
+            if node is None or node.op not in _MOVES:
+                break
+            name = node.inputs[0]
+        return name
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """The numbers of which a value consists, wherever it stands in the graph and however often they are repeated."""
+        name = self.source(name)
+        node = self._producers.get(name)
+        if node is None or node.op not in _SPREADS:
+            return self._constants.get(name)
+        if node.op == "Expand":
+            return self._constants.get(node.inputs[0])
+        return np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
+
+    def _sliced(self, cut: Node, axis: int) -> Row | None:
+        """One step cut out of an axis; opset 9 has the places as attributes."""
+        places = [self._integers(cut, key, place) for place, key in enumerate(("starts", "ends", "axes"), 1)]
+        starts, ends, axes = places
+        if starts is None or ends is None or len(starts) != 1 or len(ends) != 1:
+            return None
+        one = ends[0] - starts[0] == 1 and starts[0] >= 0 and self._integers(cut, "steps", 4) in (None, [1])
+        return _row(cut.inputs[0], axis, starts[0]) if one and (axes or [0]) == [axis] else None
+
+    def _integers(self, node: Node, attribute: str, place: int) -> list[int] | None:
+        """A list of integers, an attribute in older opsets and an input in newer ones."""
+        value: Any = node.attributes.get(attribute)
+        if value is None and len(node.inputs) > place and node.inputs[place]:
+            value = self._constants.get(node.inputs[place])
+        if value is None:
+            return None
+        array = np.ravel(value)
+        return [int(item) for item in array] if array.dtype.kind in "iu" else None
+
+
+def _row(sequence: str, axis: Any, step: int) -> Row | None:
+    return Row(sequence, axis, step) if axis in (0, 1) and step >= 0 else None
