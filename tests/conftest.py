@@ -12,6 +12,15 @@ import pytest
 #: Whether a test of another run has begun this one: no test of this one is under way yet.
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
 
+#: Where time is looked at, or the machine is full of processes: never two of these beside each other.
+ALONE = ("test_hostile_files.py", "test_processes.py", "test_silence_law.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests (`make test`), those of a file stay together, and so do some files."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("alone" if item.path.name in ALONE else str(item.path)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -19,8 +28,9 @@ def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     if before is not None and WITHIN_A_TEST:
         yield Path(before)
         return
-    place = tmp_path_factory.mktemp("store")
-    place.chmod(0o700)
+    place = tmp_path_factory.getbasetemp()
+    place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "store"  # one for all processes of the run
+    place.mkdir(mode=0o700, exist_ok=True)
     os.environ["STREAMRNN_CACHE_DIR"] = str(place)
     yield place
     os.environ.pop("STREAMRNN_CACHE_DIR")

@@ -5,6 +5,7 @@ may have are drawn too, so that no two numbers are the same and none is zero by 
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -240,3 +241,8 @@ def cuts(draw: st.DrawFn, n_steps: int) -> list[int]:
     """Lengths of chunks, 0 included, that add up to `n_steps`."""
     places = sorted(draw(st.lists(st.integers(0, n_steps), max_size=8)))
     return [end - begin for begin, end in zip([0, *places], [*places, n_steps], strict=True)]
+
+
+def name_of(value: object) -> str:
+    """A value as the name of a test: without addresses, so that it is the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

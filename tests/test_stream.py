@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Dense, Model, SnapshotError, Stream, StreamRNNError, load
-from tests.models import RECURRENT, VARIANTS, mixed, model, models, one_width, quick, rebuilt, signal  # noqa: F401
+from tests.models import RECURRENT, VARIANTS, mixed, model, models, name_of, one_width, quick, rebuilt, signal  # noqa: F401
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -162,7 +162,7 @@ def test_any_truncation_and_any_tail_of_a_snapshot_is_refused(tiny: Stream) -> N
 @pytest.mark.parametrize(
     "saved",
     [None, 0, 3.5, "text", [1, 2], {}, object(), np.zeros(3), np.array([None]), np.array(["2020"], "datetime64[D]"), b"", ...],
-    ids=repr,
+    ids=name_of,
 )
 def test_what_is_not_a_snapshot_is_refused(saved: object, tiny: Stream) -> None:
     assert_refused(tiny, saved)

@@ -16,6 +16,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip ins
 from streamrnn_converters.onnx import read_onnx  # noqa: E402
 from streamrnn_converters.verification import Case, verify  # noqa: E402
 from tests.converters.cell_graphs import Builder, H, I, T, keras_graph  # noqa: E402
+from tests.models import name_of  # noqa: E402
 
 BRIEF = (Case("normal", 1.0, 20),)
 
@@ -152,7 +153,9 @@ def other_weights(b: Builder, cell: Cell) -> None:
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(
-    "options", [{"order": (0, 2, 1, 3)}, {"order": (0, 1, 2, 2)}, {"order": (1, 2, 3, 0)}, {"change": other_weights}], ids=str
+    "options",
+    [{"order": (0, 2, 1, 3)}, {"order": (0, 1, 2, 2)}, {"order": (1, 2, 3, 0)}, {"change": other_weights}],
+    ids=name_of,
 )
 def test_a_loop_that_does_something_else_is_refused(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(ConversionError):

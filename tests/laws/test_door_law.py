@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import InputError, Stream, StreamBusyError, StreamRNNError
-from tests.models import mixed, model, quick, signal
+from tests.models import mixed, model, name_of, quick, signal
 
 N_INPUTS = 3
 GOOD = np.array([0.5, -1.25, 2.0], np.float32)
@@ -441,7 +441,7 @@ def test_an_object_that_steps_while_it_is_converted_cannot_corrupt_the_stream() 
     stream.step(GOOD)
 
 
-@pytest.mark.parametrize("other", [None, 3, "model", mixed, b"", object()], ids=repr)
+@pytest.mark.parametrize("other", [None, 3, "model", mixed, b"", object()], ids=name_of)
 def test_only_a_model_becomes_a_stream(other: object) -> None:
     with pytest.raises(StreamRNNError, match="Model"):
         Stream(other)  # type: ignore[arg-type]

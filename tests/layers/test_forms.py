@@ -28,7 +28,7 @@ from streamrnn import (
     Softmax,
 )
 from streamrnn.layers import KINDS
-from tests.models import ACTIVATIONS, RECURRENT, VARIANTS, rebuilt
+from tests.models import ACTIVATIONS, RECURRENT, VARIANTS, name_of, rebuilt
 
 I, H, P = 3, 5, 4  # noqa: E741 - the field's names
 
@@ -120,7 +120,7 @@ def test_a_weight_that_is_not_finite_in_float32_is_refused_with_its_place(kind: 
 
 
 @every_array
-@pytest.mark.parametrize("value", ["x", [["a"]], [[1], [2, 3]], 1j, object(), b"1", {}, lambda: 0], ids=repr)
+@pytest.mark.parametrize("value", ["x", [["a"]], [[1], [2, 3]], 1j, object(), b"1", {}, lambda: 0], ids=name_of)
 def test_what_is_not_an_array_of_real_numbers_is_refused_by_name(kind: str, name: str, value: object) -> None:
     with pytest.raises(ModelError, match=rf"{kind} layer, {name}"):
         build(kind, **{name: value})
