@@ -138,6 +138,14 @@ BROKEN: dict[str, tuple[Callable[[Any, Any], None], str]] = {
     "fewer-outputs-than-the-body": (lambda node, body: node.output.pop(0), "do not fit its body"),
     "more-scanned-than-there-is": (lambda node, body: _number(node, 5), "do not fit its body"),
     "nothing-scanned": (lambda node, body: _number(node, 0), "do not fit its body"),
+    "a-node-without-inputs": (
+        lambda node, body: body.node.insert(0, helper.make_node("Identity", [], ["copied"])),
+        "has 0 inputs, but the operator takes 1 at least",
+    ),
+    "no-number-of-scanned": (
+        lambda node, body: [node.attribute.remove(one) for one in [*node.attribute] if one.name == "num_scan_inputs"],
+        "do not fit its body ('num_scan_inputs')",
+    ),
     "a-name-from-outside-given-again": (
         lambda node, body: body.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "x")),
         "its body gives 'x', which the graph around it gives too",
@@ -162,3 +170,15 @@ def test_a_broken_body_is_refused(name: str) -> None:
     with pytest.raises(ConversionError) as refused:
         read_onnx(changed(change))
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7F800001, 0x7F800000])
+def test_weights_that_are_no_numbers_are_no_cell(bits: int) -> None:
+    """Quiet and signalling NaN, infinity."""
+    model = onnx.load_model_from_string(scanned())
+    largest = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = np.frombuffer(largest.raw_data, np.uint32).copy()
+    values[3] = bits
+    largest.raw_data = values.tobytes()
+    with pytest.raises(ConversionError):
+        read_onnx(model.SerializeToString())

@@ -167,14 +167,18 @@ class Forms:
         scales = isinstance(alpha, float) and isinstance(beta, float)
         if weights is None or weights.ndim != 2 or not weights.size or not scales or node.attributes.get("transA", 0):
             return None
-        matrix = weights.astype(np.float64) * alpha
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = weights.astype(np.float64) * alpha
         matrix = matrix if node.attributes.get("transB", 0) else matrix.T
         bias = np.zeros(len(matrix))
         if node.op == "Gemm" and len(node.inputs) > 2 and node.inputs[2]:
             given = self.constant(node.inputs[2])
             if given is None or given.size not in (1, len(matrix)):
                 return None
-            bias = bias + given.astype(np.float64).ravel() * beta
+            with np.errstate(over="ignore", invalid="ignore"):
+                bias = bias + given.astype(np.float64).ravel() * beta
+        if not (np.isfinite(matrix).all() and np.isfinite(bias).all()):
+            return None
         x = node.inputs[0]
         array = self.constant(x)
         if array is None:

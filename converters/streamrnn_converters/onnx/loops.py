@@ -86,7 +86,7 @@ def _read(graph: Graph, node: Node) -> _Loop:
     body = replace(body, constants=taken | body.constants)
     try:
         return _scan(graph, node, body) if node.op == "Scan" else _loop(graph, node, body)
-    except (IndexError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise node.refused(f"its inputs and attributes do not fit its body ({error})") from None
 
 

@@ -230,6 +230,7 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: in
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
         if proto.domain not in ("", "ai.onnx"):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
+        _check_inputs(node, opset)
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
@@ -249,6 +250,16 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: in
         else:
             nodes.append(node)
     return nodes
+
+
+def _check_inputs(node: Node, opset: int) -> None:
+    """The node has at least the inputs that ONNX demands of its operator, so that whoever looks at them need not ask."""
+    try:
+        least = onnx.defs.get_schema(node.op, opset).min_input
+    except onnx.defs.SchemaError:  # nobody understands it
+        return
+    if len(node.inputs) < least:
+        raise node.refused(f"has {len(node.inputs)} inputs, but the operator takes {least} at least; export the model again")
 
 
 def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:

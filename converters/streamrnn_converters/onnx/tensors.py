@@ -38,7 +38,10 @@ def array_of(tensor: TensorProto, where: str) -> NDArray[Any]:
         raise ConversionError(f"{where}: its data does not fit its shape {shape} and type ({error})") from None
     if array.shape != shape:
         raise ConversionError(f"{where}: its data does not fit its shape {shape}")
-    return np.asarray(array)
+    array = np.asarray(array)
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        array = np.where(np.isnan(array), array.dtype.type(np.nan), array)  # of a signalling one NumPy warns in every sum
+    return array
 
 
 def is_external(tensor: TensorProto) -> bool:
