@@ -182,3 +182,9 @@ def test_weights_that_are_no_numbers_are_no_cell(bits: int) -> None:
     largest.raw_data = values.tobytes()
     with pytest.raises(ConversionError):
         read_onnx(model.SerializeToString())
+
+
+def test_an_opset_beyond_all_counts_as_the_newest() -> None:
+    model = onnx.load_model_from_string(scanned())
+    model.opset_import[0].version = 2**40
+    assert read_onnx(model.SerializeToString()).model.layers

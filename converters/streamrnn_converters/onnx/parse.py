@@ -255,7 +255,7 @@ def _nodes(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: in
 def _check_inputs(node: Node, opset: int) -> None:
     """The node has at least the inputs that ONNX demands of its operator, so that whoever looks at them need not ask."""
     try:
-        least = onnx.defs.get_schema(node.op, opset).min_input
+        least = onnx.defs.get_schema(node.op, min(opset, onnx.defs.onnx_opset_version())).min_input
     except onnx.defs.SchemaError:  # nobody understands it
         return
     if len(node.inputs) < least:
