@@ -20,6 +20,8 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 
+import onnx
+
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.verification import Case
@@ -315,9 +317,26 @@ def torch_exports() -> Iterator[Any]:
         torch.set_num_threads(n_threads)
 
 
+def fixes_length(data: bytes, length: int) -> bool:
+    """Whether torch has put the length of its example into the graph, as its newer exporter does with some, at times.
+
+    It depends on what the process has exported before, and such a graph gives wrong answers to other lengths.
+    """
+    graph = onnx.load_model_from_string(data).graph
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    shapes = [constants[node.input[1]] for node in graph.node if node.op_type == "Reshape" and node.input[1] in constants]
+    return any(len(shape) == 3 and shape[0] == length and -1 in shape for shape in shapes)
+
+
 def assert_exports_stream(exports: Any, case: Any, seed: int) -> None:
     module, x = exports.built(case, seed), exports.signal(case)
-    model = from_onnx(exports.exported(case, module))
+    data = exports.exported(case, module)
+    try:
+        model = from_onnx(data)
+    except ConversionError as refused:
+        if "does not keep the axes" in str(refused) and case.open_axes and fixes_length(data, case.length):
+            return
+        raise
     y, ends = exports.answers(case, module, x)
     assert largest_error(model, x, y, dict(zip("hc", ends, strict=False))) <= TOLERANCE["float32"]
 
