@@ -7,7 +7,6 @@ stages signals are kept whole, so that they can be reversed there.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +16,7 @@ from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateErro
 from streamrnn.layers import Concat, Layer, Select
 from streamrnn.model import Model
 from streamrnn.packing import Array
+from streamrnn.plan import kept_with_model
 from streamrnn.stream import Stream
 
 States = tuple[Mapping[str, Array], ...]
@@ -73,19 +73,13 @@ class _Stage:
     own: tuple[int | None, ...]
 
 
-_stages: WeakKeyDictionary[Model, tuple[_Stage, ...]] = WeakKeyDictionary()
-
-
+@kept_with_model
 def _stages_of(model: Model) -> tuple[_Stage, ...]:
     """The stages of a model, made once and kept as long as the model, and their plans with them."""
-    stages = _stages.get(model)
-    if stages is None:
-        depths = {-1: 0}
-        for index, (layer, reads) in enumerate(zip(model.layers, model.sources, strict=True)):
-            depths[index] = max(depths[place] for place in reads) + (not layer.streamable)
-        stages = tuple(_stage(model, depths, depth) for depth in range(max(depths.values()) + 1))
-        stages = _stages.setdefault(model, stages)
-    return stages
+    depths = {-1: 0}
+    for index, (layer, reads) in enumerate(zip(model.layers, model.sources, strict=True)):
+        depths[index] = max(depths[place] for place in reads) + (not layer.streamable)
+    return tuple(_stage(model, depths, depth) for depth in range(max(depths.values()) + 1))
 
 
 def _stage(model: Model, depths: Mapping[int, int], depth: int) -> _Stage:

@@ -1,9 +1,9 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -147,24 +147,26 @@ class PoolPlan(Plan):
         return f"kernels.pool.{op.kernel}" if op.state else f"kernels.{op.kernel}"
 
 
-_plans: WeakKeyDictionary[Model, Plan] = WeakKeyDictionary()
-_pool_plans: WeakKeyDictionary[Model, PoolPlan] = WeakKeyDictionary()
+Made = TypeVar("Made")
 
 
-def plan_of(model: Model) -> Plan:
-    """The plan of a model, made once and kept as long as the model."""
-    plan = _plans.get(model)
-    if plan is None:
-        plan = _plans.setdefault(model, Plan(model))
-    return plan
+def kept_with_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
+    """What `make` makes of a model, made once and kept as long as the model."""
+    kept: WeakKeyDictionary[Model, Made] = WeakKeyDictionary()
+
+    def of(model: Model) -> Made:
+        made = kept.get(model)
+        if made is None:
+            made = kept.setdefault(model, make(model))
+        return made
+
+    return of
 
 
-def pool_plan_of(model: Model) -> PoolPlan:
-    """The plan of a model's pools, made once and kept as long as the model."""
-    plan = _pool_plans.get(model)
-    if plan is None:
-        plan = _pool_plans.setdefault(model, PoolPlan(model))
-    return plan
+#: The plan of a model.
+plan_of = kept_with_model(Plan)
+#: The plan of a model's pools.
+pool_plan_of = kept_with_model(PoolPlan)
 
 
 def _slot(place: int) -> int:

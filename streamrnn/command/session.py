@@ -41,11 +41,6 @@ class Session:
         self.state = stream.snapshot()
         self.n_refused = 0
 
-    @property
-    def input_size(self) -> int:
-        """Values that a row holds."""
-        return self._stream.model.input_size
-
     def answers(self, rows: Iterable[Row]) -> Iterator[Array]:
         """The outputs, (n_steps, O), of all rows that there are, block by block.
 

@@ -33,11 +33,6 @@ class Whole:
         self._most = most
         self.n_refused = 0
 
-    @property
-    def input_size(self) -> int:
-        """Values that a row holds."""
-        return self._model.input_size
-
     def answers(self, rows: Iterable[Row]) -> Iterator[Array]:
         """The outputs, (n_steps, O), of all rows, block by block, behind the last of them.
 
@@ -60,7 +55,7 @@ class Whole:
                     f"{row.place}: the recording has more than {self._most} values, which must be read before the first is "
                     "answered; cut it, or call streamrnn.run_offline"
                 )
-        outputs = run_offline(self._model, np.array(parts, self._model.dtype).reshape(len(parts), self.input_size))
+        outputs = run_offline(self._model, np.array(parts, self._model.dtype).reshape(len(parts), self._model.input_size))
         if not np.isfinite(outputs).all():
             raise StreamRNNError(f"the output left the range of {outputs.dtype}; scale the input")
         for begin in range(0, len(outputs), self._longest):

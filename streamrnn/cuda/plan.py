@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.packing import Array, DType, Op, Width
+from streamrnn.plan import kept_with_model
 
 #: Kinds of layers that have kernels here.
 KINDS = "lstm", "gru", "rnn", "dense"
@@ -195,12 +195,5 @@ class DevicePlan:
         return self.initial.size
 
 
-_plans: WeakKeyDictionary[Model, DevicePlan] = WeakKeyDictionary()
-
-
-def device_plan_of(model: Model) -> DevicePlan:
-    """The plan of a model, made once and kept as long as the model."""
-    plan = _plans.get(model)
-    if plan is None:
-        plan = _plans.setdefault(model, DevicePlan(model))
-    return plan
+#: The plan of a model.
+device_plan_of = kept_with_model(DevicePlan)

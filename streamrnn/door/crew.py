@@ -59,7 +59,6 @@ class Crew:
         width = driver_width(memory.plan.dtype)
         self._share = _FUNCTION(address_of("kernels.pool.crew.share", width))
         self._serve = _FUNCTION(address_of("kernels.pool.crew.serve", width))
-        self._process = 0
         self._gather()
 
     def share(self, n: int, x: int, y: int, n_steps: int) -> int:
@@ -101,9 +100,8 @@ class Crew:
             for place in places:
                 library.sem_post(place)
 
+        kept = record, semaphores, left  # as long as they are there who work on them
         for member in range(1, n_helpers + 1):
-            # what they work on is kept as long as they are there
-            kept = record, semaphores, left
             threading.Thread(target=_stay, args=(self._serve, member, kept), name="streamrnn-pool", daemon=True).start()
         self._record, self._process = record, os.getpid()
         weakref.finalize(self, dismiss)
