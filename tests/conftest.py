@@ -16,6 +16,7 @@ WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
 ALONE = ("test_hostile_files.py", "test_processes.py", "test_silence_law.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests (`make test`), those of a file stay together, and so do some files."""
     for item in items:

@@ -34,6 +34,7 @@ def test_helpers_end_with_their_pool() -> None:
     "library", [SimpleNamespace(), SimpleNamespace(sem_init=lambda *_: -1, sem_wait=0, sem_post=0, usleep=0)]
 )
 def test_a_system_without_semaphores_is_told_to_do_without(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    StreamPool(mixed(), threads=2)  # its kernels are loaded, which takes the real ctypes
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     monkeypatch.setattr(ctypes, "cast", lambda value, kind: SimpleNamespace(value=value))
     with pytest.raises(InputError, match="use threads=1"):
