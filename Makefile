@@ -17,7 +17,7 @@ run: $(VENV)/.convert ## import two trained models, prove them, stream recorded 
 	@$(BIN)/python examples/host_load/compare.py
 
 test: $(VENV)/.test ## run the tests, on all cores; what this machine cannot run is named with its reason
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check

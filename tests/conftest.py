@@ -12,16 +12,6 @@ import pytest
 #: Whether a test of another run has begun this one: no test of this one is under way yet.
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
 
-#: Where time is looked at, or the machine is full of processes: never two of these beside each other.
-ALONE = ("test_hostile_files.py", "test_processes.py", "test_silence_law.py")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests (`make test`), those of a file stay together, and so do some files."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("alone" if item.path.name in ALONE else str(item.path)))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def store_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
