@@ -11,12 +11,13 @@ from streamrnn.host import driver_width
 from streamrnn.packing import Array, Op
 from streamrnn.plan import PoolPlan, aligned, fill_record, places_read
 from streamrnn.record import (
-    BACKUP,
     CHOSEN,
     MARKS,
     N_INPUTS,
     N_OPS,
     N_PLACES,
+    PAGE_BYTES,
+    PAGES,
     POOL_HEADER_FIELDS,
     READS,
     READY,
@@ -24,6 +25,7 @@ from streamrnn.record import (
     ROWS,
     SCRATCH,
     SLOTS,
+    SPARE,
     STATE,
     STATE_BLOCK,
     STATE_BYTES,
@@ -39,18 +41,18 @@ _MOST_AT_ONCE = 8
 class Room(NamedTuple):
     """What grows with a pool, and the table that points to it: replaced as one, so that Ctrl-C never leaves a part of it.
 
-    states   (n_places, any), a row for each stream
+    states   (2, n_places, any), two pages with a row for each stream
+    pages    (n_places,), on which of them its present is
     marks    (n_places,), whether it is open
     chosen   (n_places,), for the numbers of a call's streams
-    backup   (n_places, any), for their states before the call
     tables   (n_threads, any), one for each thread (streamrnn/record.py)
     addresses  of the tables
     """
 
     states: Array
+    pages: NDArray[np.int64]
     marks: NDArray[np.int64]
     chosen: NDArray[np.int64]
-    backup: Array
     tables: NDArray[np.int64]
     addresses: list[int]
 
@@ -58,11 +60,12 @@ class Room(NamedTuple):
 class Bench:
     """What a thread works with while it takes streams of a pool through the ops: nothing that outlasts a call."""
 
-    def __init__(self, plan: PoolPlan) -> None:
+    def __init__(self, plan: PoolPlan, row_size: int) -> None:
         ops = list(zip(plan.ops, plan.strides, strict=True))
         self.scratch = [aligned(plan.tile * stride * _n_scratch(op), plan.dtype) for op, stride in ops]
         self.ready = [aligned(_ready_size(plan, index), plan.dtype) for index in range(len(plan.ops))]
-        self.tile_rows = np.zeros(3 * plan.tile, np.int64)
+        self.tile_rows = np.zeros(4 * plan.tile, np.int64)
+        self.spare = aligned(plan.tile * row_size, plan.dtype)
         self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
         self.slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
         self.reads = list(places_read(plan, self.slots))
@@ -82,14 +85,14 @@ class PoolMemory:
         self._initial = np.zeros(self._row, plan.dtype)  # the row of a new stream
         for at, initial in self._vectors():
             self._initial[at : at + initial.size] = initial
-        self._benches = [Bench(plan) for _ in range(n_threads)]
+        self._benches = [Bench(plan, self._row) for _ in range(n_threads)]
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
         self.room = self._room_for(n_places)
 
     def grow(self, n_places: int) -> None:
         """Have room for so many streams. Those that are there keep their numbers and their states."""
         room, n_now = self._room_for(n_places), len(self.room.marks)
-        room.states[:n_now], room.marks[:n_now] = self.room.states, self.room.marks
+        room.states[:, :n_now], room.pages[:n_now], room.marks[:n_now] = self.room.states, self.room.pages, self.room.marks
         self.room = room
 
     @property
@@ -99,22 +102,21 @@ class PoolMemory:
 
     def begin(self, numbers: NDArray[np.int64]) -> None:
         """Give streams the initial state."""
-        self.room.states[numbers] = self._initial
+        self._set_rows(numbers, self._initial)
 
     def read(self, numbers: NDArray[np.int64]) -> Array:
         """The states of streams, (n, n_values), in the order of a snapshot."""
-        return self.room.states[numbers][:, self._places]
+        return self._rows(numbers)[:, self._places]
 
     def write(self, numbers: NDArray[np.int64], states: Array) -> None:
         """Put states, (n, n_values), in place of streams'."""
         rows = np.tile(self._initial, (len(numbers), 1))
         rows[:, self._places] = states
-        self.room.states[numbers] = rows
+        self._set_rows(numbers, rows)
 
     def _room_for(self, n_places: int) -> Room:
-        size, dtype = n_places * self._row, self.plan.dtype
-        states, backup = (aligned(size, dtype).reshape(n_places, self._row) for _ in range(2))
-        marks, chosen = np.zeros(n_places, np.int64), np.zeros(n_places, np.int64)
+        states = aligned(2 * n_places * self._row, self.plan.dtype).reshape(2, n_places, self._row)
+        pages, marks, chosen = (np.zeros(n_places, np.int64) for _ in range(3))
         tables = np.zeros((len(self._benches), POOL_HEADER_FIELDS + RECORD_FIELDS * len(self.plan.ops)), np.int64)
         for table, bench in zip(tables, self._benches, strict=True):
             header = {
@@ -122,28 +124,36 @@ class PoolMemory:
                 TILE: self.plan.tile,
                 SLOTS: bench.slots.ctypes.data,
                 STATE_BLOCK: states.ctypes.data,
-                BACKUP: backup.ctypes.data,
-                STATE_BYTES: self._row * states.itemsize,
+                STATE_BYTES: states.strides[1],
                 N_INPUTS: self.plan.input_size,
                 CHOSEN: chosen.ctypes.data,
                 N_PLACES: n_places,
                 MARKS: marks.ctypes.data,
                 TILE_ROWS: bench.tile_rows.ctypes.data,
+                PAGES: pages.ctypes.data,
+                PAGE_BYTES: states.strides[0],
+                SPARE: bench.spare.ctypes.data,
             }
             for position, value in header.items():
                 table[position] = value
             self._fill_records(table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS), bench)
-        return Room(states, marks, chosen, backup, tables, [table.ctypes.data for table in tables])
+        return Room(states, pages, marks, chosen, tables, [table.ctypes.data for table in tables])
 
     @contextmanager
     def unchanged_by_errors(self, chosen: NDArray[np.int64]) -> Iterator[None]:
         """Put the states of the chosen streams back where what follows raises, be it Ctrl-C."""
-        before = self.room.states[chosen]
+        before = self._rows(chosen)
         try:
             yield
         except BaseException:
-            self.room.states[chosen] = before
+            self._set_rows(chosen, before)
             raise
+
+    def _rows(self, numbers: NDArray[np.int64]) -> Array:
+        return self.room.states[self.room.pages[numbers], numbers]
+
+    def _set_rows(self, numbers: NDArray[np.int64], rows: Array) -> None:
+        self.room.states[self.room.pages[numbers], numbers] = rows
 
     def _ops(self) -> Iterator[tuple[Op, int]]:
         return zip(self.plan.ops, self.plan.strides, strict=True)

@@ -24,7 +24,7 @@ TABLE: Final = 13  # address of integers that the kernel reads
 N_READS: Final = 14  # places that it reads
 READS: Final = 15  # address of their (address of the slot, values per step)
 TURN: Final = 16  # whether the next step takes the panels from the last to the first
-ROWS: Final = 17  # in a pool: address of the addresses of the states of a tile's streams, then of room for two lists as long
+ROWS: Final = 17  # in a pool: address of four lists of a tile's addresses (streamrnn/kernels/pool/panel.py)
 RECORD_FIELDS: Final = 18
 
 # The plan header, before the op records. A slot holds the address of rows between two ops, or of the input or output.
@@ -38,7 +38,7 @@ BUSY: Final = 6  # not 0 while a caller is in the stream
 N_INPUTS: Final = 7  # values of a step's input
 HEADER_FIELDS: Final = 8
 
-# What else the header of a pool has. Its STATE_BLOCK, BACKUP and STATE_BYTES are those of the first of its streams.
+# What else the header of a pool has. Its STATE_BLOCK and STATE_BYTES are those of the first of its streams; it has no BACKUP.
 N_CHOSEN: Final = 8  # streams of the call: so many rows has each step
 CHOSEN: Final = 9  # address of their numbers
 N_PLACES: Final = 10  # streams for which there is room
@@ -46,7 +46,10 @@ MARKS: Final = 11  # address of a mark for each of them
 TILE_ROWS: Final = 12  # what the records have as ROWS
 BEGIN: Final = 13  # the first of the call's streams that are to advance
 END: Final = 14  # the first behind them
-POOL_HEADER_FIELDS: Final = 15
+PAGES: Final = 15  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
+PAGE_BYTES: Final = 16  # from a stream's states there to its other ones
+SPARE: Final = 17  # address of room for the states of a tile's streams between two steps
+POOL_HEADER_FIELDS: Final = 18
 
 # The record of a crew: what threads share that take parts of a pool's call.
 AT_WORK: Final = 0  # helpers that may be taking parts

@@ -151,12 +151,12 @@ class PoolDoor:
 
     def _alone(self, number: np.int64, x: Array) -> int:
         """What the driver answers to one of the streams, whose state stays as it is: what it would in company."""
-        before = self._memory.room.states[number].copy()
+        page = self._memory.room.pages[number]
         y = np.empty((len(x), self._n_outputs), self._dtype)
         try:
             return self._status("step", np.array([number]), np.ascontiguousarray(x), y)
         finally:
-            self._memory.room.states[number] = before
+            self._memory.room.pages[number] = page
 
 
 def poisoned(place: list[int], value: Any, number: Any) -> NonFiniteInputError:

@@ -74,7 +74,7 @@ def reset_after_block(width: Width, gate: Part, candidate: Part) -> Part:
 
 
 def reset_before_blocks(width: Width, gate: Part, candidate: Part) -> tuple[Part, Part]:
-    """The two halves of the cell: memory of the gates' is h, r h, z, the options; of the candidate's h, z, the options."""
+    """The two halves of the cell: memory of the gates' is h, r h, z, the options; of the candidate's h, h', z, the options."""
     lanes, dtype = width.lanes, width.dtype
 
     @inline
@@ -86,9 +86,9 @@ def reset_before_blocks(width: Width, gate: Part, candidate: Part) -> tuple[Part
 
     @inline
     def candidate_block(gates, offset, memory):
-        h, z_now, options = memory
+        h_now, h_next, z_now, options = memory
         n = candidate(options, gates[0])
-        store(h + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h + offset, dtype, lanes)))
+        store(h_next + offset, mixed(load(z_now + offset, dtype, lanes), n, load(h_now + offset, dtype, lanes)))
 
     return gate_block, candidate_block
 
@@ -170,7 +170,7 @@ def _reset_before(width: Width, gate: Part, candidate: Part, *, recovers: bool) 
             for index in range(panels):
                 panel = panel_of_turn(index, panels, backwards)
                 sums = sums_of_candidate(panel, candidate_w, candidate_r, candidate_of, source, n_inputs, reset_h, n_hidden)
-                each_candidate_block(sums, panel * panel_bytes, (h, z, options))
+                each_candidate_block(sums, panel * panel_bytes, (h, h, z, options))
             is_finite = copy_row(target, h, n_hidden)
             if (recovers or step == n_steps - 1) and not is_finite:
                 return STATE_NOT_FINITE

@@ -73,32 +73,32 @@ def general_lstm_cell(gates, c, peepholes, options):
 
 
 def standard_block(width: Width) -> Part:
-    """The cell of a block of units, as `for_each_block` calls it; memory: m', c, and what the general cell needs."""
+    """The cell of a block of units, as `for_each_block` calls it; memory: m', c, c', and what the general cell needs."""
     lanes, dtype = width.lanes, width.dtype
 
     @inline
     def block(gates, offset, memory):
-        m_next, c_now, _, _ = memory
+        m_next, c_now, c_next, _, _ = memory
         i, f, g, o = gates
         m, c = lstm_cell(i, f, g, o, load(c_now + offset, dtype, lanes))
         store(m_next + offset, m)
-        store(c_now + offset, c)
+        store(c_next + offset, c)
 
     return block
 
 
 def general_block(width: Width) -> Part:
-    """The same for any cell; memory: m', c, the options, and the bytes from one peephole to the next."""
+    """The same for any cell; memory: m', c, c', the options, and the bytes from one peephole to the next."""
     lanes, dtype, peepholes_at = width.lanes, width.dtype, 12 * width.itemsize
 
     @inline
     def block(gates, offset, memory):
-        m_next, c_now, options, stride = memory
+        m_next, c_now, c_next, options, stride = memory
         at = options + peepholes_at + offset
         peepholes = load(at, dtype, lanes), load(at + stride, dtype, lanes), load(at + 2 * stride, dtype, lanes)
         m, c = general_lstm_cell(gates, load(c_now + offset, dtype, lanes), peepholes, options)
         store(m_next + offset, m)
-        store(c_now + offset, c)
+        store(c_next + offset, c)
 
     return block
 
@@ -130,7 +130,7 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
             for index in range(panels):
                 panel = panel_of_turn(index, panels, backwards)
                 sums = sums_of_panel(panel, weights, recurrent_weights, ready, source, n_inputs, h, n_outputs)
-                each_block(sums, panel * panel_bytes, (m_next, c, options, panels * panel_bytes))
+                each_block(sums, panel * panel_bytes, (m_next, c, c, options, panels * panel_bytes))
             if projected:
                 project(projection, m_next, h, n_hidden, n_outputs)
             if not in_place:

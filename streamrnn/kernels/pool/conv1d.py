@@ -1,8 +1,8 @@
 """Kernel of a causal convolution in pools (streamrnn/kernels/conv1d.py)."""
 
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy, whole_copy
-from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy
+from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
 from streamrnn.packing import Width
 from streamrnn.record import (
     DONE,
@@ -25,7 +25,7 @@ from streamrnn.simd.memory import load_int, store
 def conv1d(width: Width) -> Kernel:
     """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
     itemsize, panel_bytes = width.itemsize, width.panel_bytes
-    copy_row, copy_whole, all_finite = row_copy(width), whole_copy(width), finite_check(width)
+    copy_row, all_finite = row_copy(width), finite_check(width)
 
     @inline
     def block(sums, offset, room):
@@ -47,7 +47,7 @@ def conv1d(width: Width) -> Kernel:
         taps, dilation = load_int(table), load_int(table + 8)
         step_bytes, n_before = itemsize * n_inputs, (taps - 1) * n_inputs
         n_kept = (taps - 1) * dilation * n_inputs - n_inputs
-        inputs, befores, before = rows + LIST_BYTES, rows + 2 * LIST_BYTES, y + POOL_TILE * stride
+        inputs, befores, before = rows + FIRST_LIST, rows + SECOND_LIST, y + POOL_TILE * stride
         list_rows(inputs, source, step_bytes, n_streams)
         list_rows(befores, before, stride, n_streams)
         for stream in range(n_streams):  # the taps before the present one, one behind the other
@@ -60,13 +60,13 @@ def conv1d(width: Width) -> Kernel:
             over_streams((at, now), *places, n_streams, sums, panel * panel_bytes, (y, stride))
             at = now + panel_bytes * n_inputs
         for stream in range(n_streams):
-            past, x, room = load_int(rows + 8 * stream) + past_at, source + stream * step_bytes, y + stream * stride
-            copy_row(target, room, n_outputs)
+            past, past_next = load_int(rows + 8 * stream) + past_at, load_int(rows + NEXT + 8 * stream) + past_at
+            x = source + stream * step_bytes
+            copy_row(target, y + stream * stride, n_outputs)
             if not all_finite(x, n_inputs):
                 return STATE_NOT_FINITE
-            copy_row(room, past + step_bytes, n_kept)
-            copy_row(room + itemsize * n_kept, x, n_inputs)
-            copy_whole(past, room, stride)
+            copy_row(past_next, past + step_bytes, n_kept)
+            copy_row(past_next + itemsize * n_kept, x, n_inputs)
             target += itemsize * n_outputs
         return DONE
 

@@ -8,7 +8,7 @@ one that comes late finds no part left: nobody waits for a thread whose core is 
 from streamrnn.kernels.driver import call_kernel
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field
-from streamrnn.kernels.pool.driver import all_open_and_distinct, state_copies
+from streamrnn.kernels.pool.driver import all_open_and_distinct, turn_pages
 from streamrnn.packing import Width
 from streamrnn.record import (
     ANSWERS,
@@ -112,7 +112,6 @@ def serve(width: Width) -> Kernel:
 
 def share(width: Width) -> Kernel:
     """What a caller does. Returns what the driver would to the whole call; where a part failed, the others are undone."""
-    _, put_back = state_copies(width)
 
     def caller(crew, _, __, ___):
         table, n_parts = field(crew, TABLES), field(crew, N_PARTS)
@@ -135,7 +134,7 @@ def share(width: Width) -> Kernel:
             for part in range(n_parts):
                 if load_int(field(crew, ANSWERS) + 8 * part) == DONE:
                     _set_part(crew, table, part)
-                    put_back(table)
+                    turn_pages(table)
         return verdict
 
     return caller

@@ -1,15 +1,16 @@
 """The driver of a pool: one compiled function that takes any of its streams through any number of steps, wholly or not at all.
 
-As streamrnn/kernels/driver.py does for one stream, it refuses what is wrong before anything moves, and puts all states back
-where a step drove one of them out of the range of its type.
+As streamrnn/kernels/driver.py does for one stream, it refuses what is wrong before anything moves. Each stream has two pages
+for its states: a call writes to the one that is not its present, and ends with turning the pages of all, unless a step drove a
+state out of the range of its type.
 """
 
 from streamrnn.kernels.driver import call_kernel
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
+from streamrnn.kernels.panel import Kernel, field, finite_check
+from streamrnn.kernels.pool.panel import NEXT
 from streamrnn.packing import Width
 from streamrnn.record import (
-    BACKUP,
     BEGIN,
     CALLED,
     CHOSEN,
@@ -27,10 +28,13 @@ from streamrnn.record import (
     OPEN,
     OUTPUT_SLOT,
     OUTPUTS,
+    PAGE_BYTES,
+    PAGES,
     POOL_HEADER_FIELDS,
     RECORD_FIELDS,
     SLOTS,
     SOURCE,
+    SPARE,
     STATE_BLOCK,
     STATE_BYTES,
     TARGET,
@@ -56,25 +60,29 @@ def all_open_and_distinct(pool):
     return seen_to == end
 
 
-def state_copies(width: Width) -> tuple[Part, Part]:
-    """Kernel parts that copy the states of the streams that are to advance aside, and back."""
-    copy = whole_copy(width)
+@inline
+def turn_pages(pool):
+    """Make what the call has written the present of the streams that are to advance; or, a second time, what was before."""
+    chosen, pages = field(pool, CHOSEN), field(pool, PAGES)
+    for index in range(field(pool, BEGIN), field(pool, END)):
+        page = pages + 8 * load_int(chosen + 8 * index)
+        store_int(page, 1 - load_int(page))
 
-    @inline
-    def keep(pool):
-        backup, n_bytes = field(pool, BACKUP), field(pool, STATE_BYTES)
-        for index in range(field(pool, BEGIN), field(pool, END)):
-            number = load_int(field(pool, CHOSEN) + 8 * index)
-            copy(backup + index * n_bytes, field(pool, STATE_BLOCK) + number * n_bytes, n_bytes)
 
-    @inline
-    def put_back(pool):
-        backup, n_bytes = field(pool, BACKUP), field(pool, STATE_BYTES)
-        for index in range(field(pool, BEGIN), field(pool, END)):
-            number = load_int(field(pool, CHOSEN) + 8 * index)
-            copy(field(pool, STATE_BLOCK) + number * n_bytes, backup + index * n_bytes, n_bytes)
+@inline
+def _list_states(pool, begin, n_streams, step, n_steps):
+    """Where a tile's streams have their states before a step, and behind it.
 
-    return keep, put_back
+    Those of a step that is not the last are written to the other page or to spare rows in turn, so that the last one's are on
+    the page.
+    """
+    rows, spare, n_bytes, chosen = field(pool, TILE_ROWS), field(pool, SPARE), field(pool, STATE_BYTES), field(pool, CHOSEN)
+    states, page_bytes, pages = field(pool, STATE_BLOCK), field(pool, PAGE_BYTES), field(pool, PAGES)
+    for index in range(n_streams):
+        number = load_int(chosen + 8 * (begin + index))
+        state, page, row = states + n_bytes * number, load_int(pages + 8 * number), rows + 8 * index
+        store_int(row, load_int(row + NEXT) if step else state + page * page_bytes)
+        store_int(row + NEXT, state + (1 - page) * page_bytes if (n_steps - step) & 1 else spare + n_bytes * index)
 
 
 @inline
@@ -98,12 +106,9 @@ def run(width: Width) -> Kernel:
     Returns DONE, or why nothing has moved (streamrnn/record.py).
     """
     itemsize, all_finite = width.itemsize, finite_check(width)
-    keep, put_back = state_copies(width)
 
     def driver(pool, x, y, n_steps):
-        n_chosen, n_inputs, slots = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, SLOTS)
-        chosen, state, n_bytes = field(pool, CHOSEN), field(pool, STATE_BLOCK), field(pool, STATE_BYTES)
-        tile, rows = field(pool, TILE), field(pool, TILE_ROWS)
+        n_chosen, n_inputs, slots, tile = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, SLOTS), field(pool, TILE)
         last = pool + 8 * (POOL_HEADER_FIELDS + RECORD_FIELDS * (field(pool, N_OPS) - 1))
         x_stride, y_stride = itemsize * n_inputs, itemsize * field(last, OUTPUTS)
         if not all_open_and_distinct(pool):
@@ -112,21 +117,20 @@ def run(width: Width) -> Kernel:
         for step in range(n_steps):
             if not all_finite(x + (step * n_chosen + begin) * x_stride, (end - begin) * n_inputs):
                 return INPUT_NOT_FINITE
-        keep(pool)
         while begin < end:
             left = end - begin
             n_now = tile if tile < left else left  # not min, whose error path LLVM does not see through here
-            for index in range(n_now):
-                store_int(rows + 8 * index, state + n_bytes * load_int(chosen + 8 * (begin + index)))
             for step in range(n_steps):
                 row = step * n_chosen + begin
+                _list_states(pool, begin, n_now, step, n_steps)
                 store_int(slots + 8 * INPUT_SLOT, x + row * x_stride)
                 store_int(slots + 8 * OUTPUT_SLOT, y + row * y_stride)
                 status = _through_all_ops(pool, n_now)
                 if status != DONE:
-                    put_back(pool)
                     return status
             begin += n_now
+        if n_steps > 0:
+            turn_pages(pool)
         return DONE
 
     return driver

@@ -9,8 +9,8 @@ from streamrnn.kernels.gru import (
     standard_gate,
 )
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy, whole_copy
-from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy
+from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
 from streamrnn.packing import Width
 from streamrnn.record import (
     CONSTANTS,
@@ -33,12 +33,13 @@ from streamrnn.simd.memory import load_int
 def _reset_after(width: Width, gate: Part, candidate: Part) -> Kernel:
     blocks, itemsize, panel_bytes = width.blocks, width.itemsize, width.panel_bytes
     each_block = for_each_block(width, reset_after_block(width, gate, candidate))
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+    copy_row = row_copy(width)
 
     @inline
     def cell(sums, stream, offset, memory):
-        rows, h_at, h_next, stride, options = memory
-        each_block(sums, offset, (load_int(rows + 8 * stream) + h_at, h_next + stream * stride, options))
+        rows, h_at, options = memory
+        h, h_next = load_int(rows + 8 * stream) + h_at, load_int(rows + NEXT + 8 * stream) + h_at
+        each_block(sums, offset, (h, h_next, options))
 
     # sums are r, z, R_n h + c_n, W_n x + b_n; rows are r, z, n
     of_inputs, of_state = [*range(2 * blocks), *range(3 * blocks, 4 * blocks)], range(3 * blocks)
@@ -47,20 +48,18 @@ def _reset_after(width: Width, gate: Part, candidate: Part) -> Kernel:
 
     def gru(record, source, target, n_streams):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
-        options, stride, h_next = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
-        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        options, w, room = field(record, CONSTANTS), field(record, WEIGHTS), field(record, READY)
+        rows, h_at = field(record, ROWS), field(record, STATE)
         r = w + 3 * panel_bytes * (1 + n_inputs) * panels
-        inputs = rows + LIST_BYTES
+        inputs = rows + FIRST_LIST
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
-        x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (rows, h_at, h_next, stride, options)
+        x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (rows, h_at, options)
         for panel in range(panels):
             over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
             w += 3 * panel_bytes * (1 + n_inputs)
             r += panel_bytes * (1 + 3 * n_hidden)
         for stream in range(n_streams):
-            state = load_int(rows + 8 * stream) + h_at
-            copy_state(state, h_next + stream * stride, panels * panel_bytes)
-            if not copy_row(target, state, n_hidden):
+            if not copy_row(target, load_int(rows + NEXT + 8 * stream) + h_at, n_hidden):
                 return STATE_NOT_FINITE
             target += itemsize * n_hidden
         return DONE
@@ -84,7 +83,8 @@ def _reset_before(width: Width, gate: Part, candidate: Part) -> Kernel:
     @inline
     def candidate_cell(sums, stream, offset, memory):
         rows, h_at, _, z, stride, options = memory
-        each_candidate_block(sums, offset, (load_int(rows + 8 * stream) + h_at, z + stream * stride, options))
+        h, h_next = load_int(rows + 8 * stream) + h_at, load_int(rows + NEXT + 8 * stream) + h_at
+        each_candidate_block(sums, offset, (h, h_next, z + stream * stride, options))
 
     gates_of_streams = panel_of_streams(width, plain_sections(2 * blocks), gate_cell)
     candidates_of_streams = panel_of_streams(width, plain_sections(blocks), candidate_cell)
@@ -93,7 +93,7 @@ def _reset_before(width: Width, gate: Part, candidate: Part) -> Kernel:
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
         options, stride, reset_h = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
         w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
-        inputs, resets, z = rows + LIST_BYTES, rows + 2 * LIST_BYTES, reset_h + POOL_TILE * stride
+        inputs, resets, z = rows + FIRST_LIST, rows + SECOND_LIST, reset_h + POOL_TILE * stride
         w_bytes, r_bytes = panel_bytes * (1 + n_inputs), panel_bytes * n_hidden
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
         list_rows(resets, reset_h, stride, n_streams)
@@ -107,7 +107,7 @@ def _reset_before(width: Width, gate: Part, candidate: Part) -> Kernel:
             candidates_of_streams((w, r), x, (resets, 0, n_hidden), n_streams, room, panel * panel_bytes, memory)
             w, r = w + w_bytes, r + r_bytes
         for stream in range(n_streams):
-            if not copy_row(target, load_int(rows + 8 * stream) + h_at, n_hidden):
+            if not copy_row(target, load_int(rows + NEXT + 8 * stream) + h_at, n_hidden):
                 return STATE_NOT_FINITE
             target += itemsize * n_hidden
         return DONE

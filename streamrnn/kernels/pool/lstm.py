@@ -1,10 +1,10 @@
-"""LSTM kernels of pools (streamrnn/kernels/lstm.py). The cells are the same; h' of a tile's streams waits in scratch memory."""
+"""LSTM kernels of pools (streamrnn/kernels/lstm.py). The cells are the same."""
 
 from streamrnn.kernels.exponential import flush
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.lstm import general_block, standard_block
-from streamrnn.kernels.panel import Kernel, Part, field, finite_check, for_each_block, row_copy, whole_copy
-from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.kernels.panel import Kernel, Part, field, finite_check, for_each_block, row_copy
+from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
 from streamrnn.packing import Width
 from streamrnn.record import (
     CONSTANTS,
@@ -28,36 +28,36 @@ def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Ker
     """`recovers`: whether a c that is not finite may leave h finite, so that it must be looked at too."""
     itemsize, panel_bytes = width.itemsize, width.panel_bytes
     each_block, project = for_each_block(width, block), _projection(width)
-    copy_state, copy_row, all_finite = whole_copy(width), row_copy(width), finite_check(width)
+    copy_row, all_finite = row_copy(width), finite_check(width)
 
     @inline
     def cell(sums, stream, offset, memory):
-        rows, c_at, m, stride, options, peephole_bytes = memory
-        each_block(sums, offset, (m + stream * stride, load_int(rows + 8 * stream) + c_at, options, peephole_bytes))
+        rows, c_at, ms, m_at, options, peephole_bytes = memory
+        m, c = load_int(ms + 8 * stream) + m_at, load_int(rows + 8 * stream) + c_at
+        each_block(sums, offset, (m, c, load_int(rows + NEXT + 8 * stream) + c_at, options, peephole_bytes))
 
     over_streams = panel_of_streams(width, plain_sections(4 * width.blocks), cell)
 
     def lstm(record, source, target, n_streams):
         n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
         n_hidden, options, stride = field(record, HIDDEN), field(record, CONSTANTS), field(record, STRIDE)
-        w, room, m = field(record, WEIGHTS), field(record, READY), field(record, SCRATCH)
-        rows, h_at = field(record, ROWS), field(record, STATE)
+        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
         r = w + 4 * panel_bytes * (1 + n_inputs) * panels
-        inputs, c_at = rows + LIST_BYTES, h_at + stride
+        inputs, c_at = rows + FIRST_LIST, h_at + stride
+        ms, m_at = (rows + SECOND_LIST, 0) if projected else (rows + NEXT, h_at)
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
+        if projected:
+            list_rows(ms, field(record, SCRATCH), stride, n_streams)
         x, h = (inputs, 0, n_inputs), (rows, h_at, n_outputs)
-        memory = (rows, c_at, m, stride, options, panels * panel_bytes)
+        memory = (rows, c_at, ms, m_at, options, panels * panel_bytes)
         for panel in range(panels):
             over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
             w += 4 * panel_bytes * (1 + n_inputs)
             r += 4 * panel_bytes * n_outputs
         if projected:
-            list_rows(inputs, m, stride, n_streams)
-            project(r, (inputs, 0, n_hidden), (rows, h_at, 0), n_outputs, n_streams, room)
+            project(r, (ms, 0, n_hidden), (rows + NEXT, h_at), n_outputs, n_streams, room)
         for stream in range(n_streams):
-            state = load_int(rows + 8 * stream)
-            if not projected:
-                copy_state(state + h_at, m + stream * stride, panels * panel_bytes)
+            state = load_int(rows + NEXT + 8 * stream)
             is_finite = copy_row(target, state + h_at, n_outputs)
             if recovers:
                 is_finite = is_finite and all_finite(state + c_at, n_hidden)
@@ -88,10 +88,9 @@ def _projection(width: Width) -> Part:
 
     @inline
     def project(at, m, h, n_outputs, n_streams, room):
-        rows, h_at, _ = h
         _, _, n_hidden = m
         for offset in range(0, n_outputs * itemsize, panel_bytes):
-            over_streams((at, at), m, h, n_streams, room, offset, (rows, h_at))
+            over_streams((at, at), m, (*h, 0), n_streams, room, offset, h)
             at += panel_bytes * (1 + n_hidden)
 
     return project

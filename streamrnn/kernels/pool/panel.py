@@ -9,8 +9,9 @@ from streamrnn.packing import Width
 from streamrnn.record import POOL_TILE
 from streamrnn.simd.memory import load_tuple, multiply_streams, store_int
 
-#: Bytes from one list of a tile's addresses to the next.
-LIST_BYTES = 8 * POOL_TILE
+#: Where the lists of a tile's addresses are, from a record's ROWS on: of its streams' states as they are, which come first, of
+#: those that follow, and of whatever else a kernel adds up.
+NEXT, FIRST_LIST, SECOND_LIST = (n * 8 * POOL_TILE for n in range(1, 4))
 
 #: Vectors of sums at once: enough that no fma waits for another; with more, fewer cells overlap with the next sums.
 _SUMS = 16

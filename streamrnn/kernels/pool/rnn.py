@@ -1,8 +1,8 @@
 """Kernels of the plain recurrent layer in pools (streamrnn/kernels/rnn.py). The cells are the same."""
 
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy, whole_copy
-from streamrnn.kernels.pool.panel import LIST_BYTES, list_rows, panel_of_streams, plain_sections
+from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy
+from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, list_rows, panel_of_streams, plain_sections
 from streamrnn.kernels.rnn import function_block, general_of, relu_of, tanh_of
 from streamrnn.packing import Width
 from streamrnn.record import (
@@ -13,10 +13,8 @@ from streamrnn.record import (
     PANELS,
     READY,
     ROWS,
-    SCRATCH,
     STATE,
     STATE_NOT_FINITE,
-    STRIDE,
     WEIGHTS,
 )
 from streamrnn.simd.memory import load_int
@@ -25,31 +23,29 @@ from streamrnn.simd.memory import load_int
 def _build(width: Width, function: Part) -> Kernel:
     itemsize, panel_bytes = width.itemsize, width.panel_bytes
     each_block = for_each_block(width, function_block(function))
-    copy_state, copy_row = whole_copy(width), row_copy(width)
+    copy_row = row_copy(width)
 
     @inline
     def cell(sums, stream, offset, memory):
-        h_next, stride, options = memory
-        each_block(sums, offset, (h_next + stream * stride, options))
+        rows, h_at, options = memory
+        each_block(sums, offset, (load_int(rows + NEXT + 8 * stream) + h_at, options))
 
     over_streams = panel_of_streams(width, plain_sections(width.blocks), cell)
 
     def rnn(record, source, target, n_streams):
         n_inputs, n_hidden, panels = field(record, INPUTS), field(record, HIDDEN), field(record, PANELS)
-        options, stride, h_next = field(record, CONSTANTS), field(record, STRIDE), field(record, SCRATCH)
-        w, room, rows, h_at = field(record, WEIGHTS), field(record, READY), field(record, ROWS), field(record, STATE)
+        options, w, room = field(record, CONSTANTS), field(record, WEIGHTS), field(record, READY)
+        rows, h_at = field(record, ROWS), field(record, STATE)
         r = w + panel_bytes * (1 + n_inputs) * panels
-        inputs = rows + LIST_BYTES
+        inputs = rows + FIRST_LIST
         list_rows(inputs, source, itemsize * n_inputs, n_streams)
-        x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (h_next, stride, options)
+        x, h, memory = (inputs, 0, n_inputs), (rows, h_at, n_hidden), (rows, h_at, options)
         for panel in range(panels):
             over_streams((w, r), x, h, n_streams, room, panel * panel_bytes, memory)
             w += panel_bytes * (1 + n_inputs)
             r += panel_bytes * n_hidden
         for stream in range(n_streams):
-            state = load_int(rows + 8 * stream) + h_at
-            copy_state(state, h_next + stream * stride, panels * panel_bytes)
-            if not copy_row(target, state, n_hidden):
+            if not copy_row(target, load_int(rows + NEXT + 8 * stream) + h_at, n_hidden):
                 return STATE_NOT_FINITE
             target += itemsize * n_hidden
         return DONE
