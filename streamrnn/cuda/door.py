@@ -39,7 +39,7 @@ class DeviceDoor(PoolDoor):
         y = self._run("step", numbers, x, (n, 1), there)
         if out is None:
             return y if is_on_device(X) else _on_host(y)
-        if there is None:
+        if there is None and n:
             y.copy_to_host(out)
         return out
 
@@ -76,7 +76,7 @@ class DeviceDoor(PoolDoor):
         with self:
             self._check_all_open(call, numbers)
             if not n or not n_steps:
-                return y if y is not None else np.zeros(shape, self._dtype)
+                return y if y is not None else self._nothing(shape, is_on_device(x))
             try:
                 with explained(call):
                     there = x if is_on_device(x) else uploaded(x)
@@ -89,6 +89,10 @@ class DeviceDoor(PoolDoor):
                 ) from None
         self._explain_ticket(numbers, x, said)
         return y
+
+    def _nothing(self, shape: tuple[int, ...], on_device: bool) -> Any:
+        """The results of no steps, or of no streams."""
+        return room_for(shape, self._dtype) if on_device else np.zeros(shape, self._dtype)
 
     def _check_all_open(self, call: str, numbers: Numbers) -> None:
         """As `check_open`, for many at once."""

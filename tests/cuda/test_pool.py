@@ -94,6 +94,12 @@ def test_no_streams_and_no_steps_are_nothing() -> None:
     pool = cuda_pool(mixed(), 1)
     assert pool.step([], np.zeros((0, 3))).shape == (0, 4)
     assert pool.process([], np.zeros((0, 5, 3))).shape == (0, 5, 4)
+    out, there = np.zeros((0, 4), np.float32), on_device(np.zeros((0, 4), np.float32))
+    assert pool.step([], np.zeros((0, 3)), out) is out
+    assert pool.step([], np.zeros((0, 3)), there) is there
+    nothing = pool.step([], on_device(np.zeros((0, 3), np.float32)))
+    assert not isinstance(nothing, np.ndarray)
+    assert nothing.shape == (0, 4)
     slot, before = pool.open(), pool.snapshot()
     assert pool.process([slot], np.zeros((1, 0, 3))).shape == (1, 0, 4)
     pool.reset([])
