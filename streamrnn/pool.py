@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn import snapshot
-from streamrnn.door import PoolDoor, rows_of
+from streamrnn.door import PoolDoor, open_pool_compiled, rows_of
 from streamrnn.door.many import stream_numbers
 from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
@@ -61,6 +61,10 @@ class StreamPool:
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
         self._places = Places(self._memory) if store is None else Residents(self._memory, store, model.fingerprint)
+        if store is None and type(self).step is StreamPool.step:  # a store wants to know who takes a step
+            compiled = open_pool_compiled(self._door)
+            if compiled is not None:
+                vars(self)["step"] = compiled  # found before the method of the class
 
     def _make(self, capacity: int, threads: int) -> tuple[PoolMemory, PoolDoor]:
         """Memory for so many streams, and the way into it."""

@@ -74,7 +74,8 @@ class Bench:
 class PoolMemory:
     """The memory of a pool.
 
-    `plan` is kept, since tables point into its arrays. `room` is the one to use now.
+    `plan` is kept, since tables point into its arrays. `room` is the one to use now; at the address `table_place` is that of
+    its first table, for machine code, or 0 where the room has just changed.
     """
 
     def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
@@ -87,13 +88,23 @@ class PoolMemory:
             self._initial[at : at + initial.size] = initial
         self._benches = [Bench(plan, self._row) for _ in range(n_threads)]
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
+        self._first_table = np.zeros(1, np.int64)
+        self.table_place = self._first_table.ctypes.data
         self.room = self._room_for(n_places)
+        self.ready_room()
 
     def grow(self, n_places: int) -> None:
         """Have room for so many streams. Those that are there keep their numbers and their states."""
         room, n_now = self._room_for(n_places), len(self.room.marks)
         room.states[:, :n_now], room.pages[:n_now], room.marks[:n_now] = self.room.states, self.room.pages, self.room.marks
+        self._first_table[0] = 0  # Ctrl-C may come between any two lines
         self.room = room
+        self.ready_room()
+
+    def ready_room(self) -> Room:
+        """The room, which machine code finds too. For the holder of the pool."""
+        self._first_table[0] = self.room.addresses[0]
+        return self.room
 
     @property
     def n_values(self) -> int:

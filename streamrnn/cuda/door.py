@@ -1,6 +1,5 @@
 """The door of a CUDA pool: takes arrays of the host or of the device, checks them, and runs the plan."""
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from streamrnn.cuda.device import explained, is_on_device, room_for, uploaded, v
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
 from streamrnn.cuda.memory import DeviceMemory
 from streamrnn.door import PoolDoor
+from streamrnn.door.gate import Gate
 from streamrnn.door.many import Numbers, overflown, poisoned, stream_numbers
 from streamrnn.door.plain import numbers_of
 from streamrnn.errors import InputError
@@ -26,7 +26,7 @@ class DeviceDoor(PoolDoor):
         self._memory = memory
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
-        self._lock = threading.Lock()
+        self._gate = Gate()
 
     def step(self, slots: Any, X: Any, out: Any = None) -> Any:
         """One step, as `cuda.StreamPool.step` describes it."""

@@ -1,4 +1,4 @@
-"""Where CPython and NumPy keep what the compiled door reads, and what stands in the table to which it is bound."""
+"""Where CPython and NumPy keep what the compiled doors read, and what stands in the tables to which they are bound."""
 
 from typing import Final
 
@@ -17,14 +17,31 @@ WRITABLE: Final = READABLE | 0x400
 TUPLE_SIZE: Final = 16
 TUPLE_ITEMS: Final = 24
 
-# The table to which the function is bound, in int64.
-PLAN: Final = 0  # the workspace's table
-ARRAY_TYPE: Final = 1
-NUMBERS: Final = 2  # the dtype object of the model's numbers
-N_INPUTS: Final = 3
-N_OUTPUTS: Final = 4
-OUT: Final = 5  # the interned string "out"
-PLAIN: Final = 6  # what is called for everything unusual
-VECTORCALL: Final = 7  # PyObject_Vectorcall
+# The table to which a function is bound, in int64.
+ARRAY_TYPE: Final = 0
+NUMBERS: Final = 1  # the dtype object of the model's numbers
+N_INPUTS: Final = 2
+N_OUTPUTS: Final = 3
+OUT: Final = 4  # the interned string "out"
+PLAIN: Final = 5  # what is called for everything unusual
+VECTORCALL: Final = 6  # PyObject_Vectorcall
+
+# What else a stream's has.
+PLAN: Final = 7  # the workspace's table
 RING: Final = 8  # (array object or NULL, its data) for each array of the ring
 RING_SIZE: Final = 3
+
+# What else a pool's has.
+POOL: Final = 7  # address of the address of the pool's table; of NULL, while it cannot be used
+INTEGERS: Final = 8  # the dtype object of slots
+BUSY: Final = 9  # address of what is not 0 while a caller is in the pool
+MOST_ALONE: Final = 10  # streams that one thread takes, at most
+MOST_HELD: Final = 11  # streams for which the GIL is kept, at most
+NEW_REFERENCE: Final = 12  # Py_IncRef
+DROPPED: Final = 13  # Py_DecRef
+EMPTY: Final = 14  # PyArray_Empty
+LET_GO: Final = 15  # PyEval_SaveThread
+TAKE_BACK: Final = 16  # PyEval_RestoreThread
+DRIVER: Final = 17  # address of the pool's driver
+SHAPE: Final = 18  # room for two numbers
+POOL_TABLE_FIELDS: Final = 20

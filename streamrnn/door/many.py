@@ -1,14 +1,14 @@
 """The door of a pool: takes numbers of streams and their inputs, converts them or says what is wrong, and runs the driver."""
 
 import ctypes
-import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.door.compiled import data_reader
+from streamrnn.door.builtin import data_reader
 from streamrnn.door.crew import PART, Crew
+from streamrnn.door.gate import Gate
 from streamrnn.door.plain import UNINTERRUPTED_BYTES, described, numbers_of
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
 from streamrnn.packing import Array
@@ -20,6 +20,9 @@ _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, c
 
 #: Bytes of weights, counted for each stream and step, from which a call is shared: some 80 µs (benchmarks/test_pool.py).
 SHARED_BYTES = 30_000_000
+
+#: More streams than fit into any memory.
+MOST = 1 << 48
 
 Numbers = NDArray[np.int64]
 
@@ -38,15 +41,32 @@ class PoolDoor:
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
         self._data_of = data_reader()
-        self._lock = threading.Lock()
+        self._gate = Gate()
+
+    @property
+    def memory(self) -> PoolMemory:
+        """What it leads to."""
+        return self._memory
+
+    @property
+    def busy_place(self) -> int:
+        """Address of what is not 0 while a caller holds the pool."""
+        return self._gate.place
+
+    @property
+    def most_alone(self) -> int:
+        """Streams of a tick that one thread takes, at most."""
+        if self._crew is None:
+            return MOST
+        return max(PART, (SHARED_BYTES - 1) // max(1, self._memory.plan.weight_bytes))
 
     def __enter__(self) -> None:
         """Hold the pool. Raises StreamBusyError where another caller does."""
-        if not self._lock.acquire(blocking=False):
+        if not self._gate.enter():
             raise StreamBusyError("another thread is in this pool; give each thread its own, or take turns with a lock")
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._gate.leave()
 
     def step(self, slots: ArrayLike, X: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `StreamPool.step` describes it."""
@@ -124,7 +144,7 @@ class PoolDoor:
 
     def _status(self, call: str, numbers: Numbers, x: Array, y: Array) -> int:
         """What the driver answers. It reads the pool's own copy of the numbers, which no other thread can change."""
-        room, n, n_steps = self._memory.room, len(numbers), len(x)
+        room, n, n_steps = self._memory.ready_room(), len(numbers), len(x)
         if n > len(room.chosen):
             self.check_open(call, numbers)
         room.chosen[:n] = numbers

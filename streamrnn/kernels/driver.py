@@ -4,13 +4,6 @@ It refuses non-finite input before anything moves, walks the op records tile by 
 drove it out of the range of its type (the poison law). It knows no layer kind: kernels are called by address.
 """
 
-from typing import Any
-
-from llvmlite import ir
-from numba.core import types
-from numba.core.typing import signature
-from numba.extending import intrinsic
-
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
 from streamrnn.packing import Width
@@ -33,20 +26,8 @@ from streamrnn.record import (
     TARGET,
     TILE,
 )
+from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
-
-
-@intrinsic
-def call_kernel(
-    typingctx: Any, kernel: types.Type, record: types.Type, source: types.Type, target: types.Type, n_steps: types.Type
-) -> Any:
-    """Call the kernel at an address."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)] * 4)
-        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
-
-    return signature(types.int64, *[types.int64] * 5), codegen
 
 
 def advance(width: Width) -> Part:
@@ -75,7 +56,7 @@ def advance(width: Width) -> Part:
             record = first
             for _ in range(n_ops):
                 source, target = load_int(slots + 8 * field(record, SOURCE)), load_int(slots + 8 * field(record, TARGET))
-                status = call_kernel(field(record, KERNEL), record, source, target, n_now)
+                status = call(field(record, KERNEL), record, source, target, n_now)
                 if status != DONE:
                     copy(state, backup, state_bytes)
                     return status

@@ -1,4 +1,4 @@
-"""Numbers that threads share, and functions of the C library: what the threads of a pool need beside kernels.
+"""Numbers that threads share: what the threads of a pool need beside kernels.
 
 Every access here is atomic, and all of them have one order in which every thread sees them.
 """
@@ -46,12 +46,10 @@ def add_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
 
 
 @intrinsic
-def call_with(typingctx: Any, function: types.Type, argument: types.Type) -> Any:
-    """Call the C function at an address, which takes a pointer or an integer; what it returns is passed over."""
+def swap_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write an int64 to an address. Returns what it was before."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        kind = ir.FunctionType(ir.IntType(32), [_INT])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [args[1]])
-        return context.get_dummy_value()
+        return builder.atomic_rmw("xchg", builder.inttoptr(args[0], _INT.as_pointer()), args[1], _ORDER)
 
-    return signature(types.void, types.int64, types.int64), codegen
+    return signature(types.int64, types.int64, types.int64), codegen

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamrnn import LSTM, InputError, Model, NonFiniteInputError, Stream, StreamBusyError
-from streamrnn.door import compiled
+from streamrnn.door import builtin
 from streamrnn.door.layout import RING_SIZE
 from streamrnn.door.plain import PlainDoor
 
@@ -43,7 +43,7 @@ def expected() -> np.ndarray:
 
 
 def test_this_interpreter_has_the_compiled_door() -> None:
-    assert compiled.layout_is_known()
+    assert builtin.layout_is_known()
     assert isinstance(Stream(MODEL).step, types.BuiltinFunctionType)
 
 
@@ -248,7 +248,7 @@ def test_the_plain_door_can_be_chosen(monkeypatch: pytest.MonkeyPatch, expected:
 
 
 def test_an_unknown_layout_means_the_plain_door(monkeypatch: pytest.MonkeyPatch, expected: np.ndarray) -> None:
-    monkeypatch.setattr(compiled, "layout_is_known", lambda: False)
+    monkeypatch.setattr(builtin, "layout_is_known", lambda: False)
     stream = Stream(MODEL)
     assert not isinstance(stream.step, types.BuiltinFunctionType)
     assert np.array([stream.step(x) for x in X]).tobytes() == expected.tobytes()
@@ -256,9 +256,9 @@ def test_an_unknown_layout_means_the_plain_door(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("name", ["TYPE", "DATA", "N_DIMENSIONS", "DTYPE", "FLAGS", "TUPLE_SIZE", "TUPLE_ITEMS"])
 def test_the_layout_test_notices_a_field_elsewhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    compiled.layout_is_known.cache_clear()
-    monkeypatch.setattr(compiled, name, getattr(compiled, name) + (-8 if name == "FLAGS" else 8))
+    builtin.layout_is_known.cache_clear()
+    monkeypatch.setattr(builtin, name, getattr(builtin, name) + (-8 if name == "FLAGS" else 8))
     try:
-        assert not compiled.layout_is_known()
+        assert not builtin.layout_is_known()
     finally:
-        compiled.layout_is_known.cache_clear()
+        builtin.layout_is_known.cache_clear()

@@ -1,12 +1,11 @@
 """Numbers that threads share: no addition is lost, and what was written before is seen behind."""
 
-import ctypes
 import threading
 
 import numpy as np
 from numba import njit
 
-from streamrnn.simd.shared import add_shared, call_with, load_shared, store_shared
+from streamrnn.simd.shared import add_shared, load_shared, store_shared, swap_shared
 
 compiled = njit(error_model="numpy", nogil=True)
 
@@ -62,13 +61,14 @@ def test_who_sees_the_flag_sees_what_was_written_before_it() -> None:
     assert wrong[0] == 0
 
 
-def test_a_function_of_c_is_called_with_its_argument() -> None:
-    seen: list[int] = []
-    called = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64)(lambda argument: seen.append(argument) or 0)  # type: ignore[func-returns-value]
+def test_of_many_that_swap_in_a_number_one_gets_the_old_one() -> None:
+    n, flag = 1000, np.zeros(1000, np.int64)
+    winners = np.zeros((4, n), np.int64)
 
-    @njit(error_model="numpy")
-    def call(function, argument):  # type: ignore[no-untyped-def]
-        call_with(function, argument)
+    @compiled
+    def take(flags, winners, n):  # type: ignore[no-untyped-def]
+        for index in range(n):
+            winners[index] = swap_shared(flags + 8 * index, 1) == 0
 
-    call(ctypes.cast(called, ctypes.c_void_p).value, 7)
-    assert seen == [7]
+    in_threads(take, [(flag.ctypes.data, row, n) for row in winners])  # type: ignore[list-item]
+    assert winners.sum(axis=0).tolist() == [1] * n

@@ -5,7 +5,6 @@ so that the states stay in its core's caches; who is done takes of the others' s
 one that comes late finds no part left: nobody waits for a thread whose core is busy with something else.
 """
 
-from streamrnn.kernels.driver import call_kernel
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field
 from streamrnn.kernels.pool.driver import all_open_and_distinct, turn_pages
@@ -38,8 +37,9 @@ from streamrnn.record import (
     X_ROWS,
     Y_ROWS,
 )
+from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
-from streamrnn.simd.shared import add_shared, call_with, load_shared, store_shared
+from streamrnn.simd.shared import add_shared, load_shared, store_shared
 
 #: Looks at the helpers before the caller sleeps: some 20 µs, as long as a part lasts.
 _LOOKS = 20_000
@@ -79,7 +79,7 @@ def _take_parts(crew, member):
                 break
             part = _first_of(crew, share) + left - 1
             _set_part(crew, table, part)
-            answer = call_kernel(field(crew, DRIVER), table, field(crew, X_ROWS), field(crew, Y_ROWS), field(crew, N_STEPS))
+            answer = call(field(crew, DRIVER), table, field(crew, X_ROWS), field(crew, Y_ROWS), field(crew, N_STEPS))
             store_int(field(crew, ANSWERS) + 8 * part, answer)
 
 
@@ -100,7 +100,7 @@ def serve(width: Width) -> Kernel:
     def helper(crew, member, _, __):
         semaphore = field(crew, SEMAPHORES) + (member - 1) * SEMAPHORE_BYTES
         while True:
-            call_with(field(crew, WAIT), semaphore)
+            call(field(crew, WAIT), semaphore)
             if load_shared(crew + 8 * STOP):
                 return DONE
             add_shared(crew + 8 * AT_WORK, 1)
@@ -122,13 +122,13 @@ def share(width: Width) -> Kernel:
             store_shared(field(crew, LEFT) + share * LEFT_BYTES, _first_of(crew, share + 1) - _first_of(crew, share))
         for helper in range(field(crew, N_HELPERS)):
             if helper < n_parts - 1:
-                call_with(field(crew, POST), field(crew, SEMAPHORES) + helper * SEMAPHORE_BYTES)
+                call(field(crew, POST), field(crew, SEMAPHORES) + helper * SEMAPHORE_BYTES)
         _take_parts(crew, 0)
         looks = 0
         while load_shared(crew + 8 * AT_WORK) != 0:
             looks += 1
             if looks > _LOOKS:  # a helper has lost its core: leave it this one
-                call_with(field(crew, SLEEP), _NAP)
+                call(field(crew, SLEEP), _NAP)
         verdict = _verdict(crew)
         if verdict != DONE:
             for part in range(n_parts):

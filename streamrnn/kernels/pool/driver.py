@@ -5,7 +5,6 @@ for its states: a call writes to the one that is not its present, and ends with 
 state out of the range of its type.
 """
 
-from streamrnn.kernels.driver import call_kernel
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check
 from streamrnn.kernels.pool.panel import NEXT
@@ -41,6 +40,7 @@ from streamrnn.record import (
     TILE,
     TILE_ROWS,
 )
+from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 
 
@@ -91,7 +91,7 @@ def _through_all_ops(pool, n_streams):
     record, slots = pool + 8 * POOL_HEADER_FIELDS, field(pool, SLOTS)
     for _ in range(field(pool, N_OPS)):
         source, target = load_int(slots + 8 * field(record, SOURCE)), load_int(slots + 8 * field(record, TARGET))
-        status = call_kernel(field(record, KERNEL), record, source, target, n_streams)
+        status = call(field(record, KERNEL), record, source, target, n_streams)
         if status != DONE:
             return status
         record += 8 * RECORD_FIELDS

@@ -1,0 +1,143 @@
+"""What the compiled doors have in common: builtin functions over machine code, bound to tables of addresses."""
+
+import ctypes
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.door.layout import (
+    ARRAY_TYPE,
+    DATA,
+    DIMENSIONS,
+    DTYPE,
+    FLAGS,
+    N_DIMENSIONS,
+    N_INPUTS,
+    N_OUTPUTS,
+    NUMBERS,
+    OUT,
+    PLAIN,
+    TUPLE_ITEMS,
+    TUPLE_SIZE,
+    TYPE,
+    VECTORCALL,
+)
+from streamrnn.host import driver_width
+from streamrnn.plan import Plan
+from streamrnn.store import address_of
+
+_FORCED = "STREAMRNN_DOOR"
+
+
+class _Method(ctypes.Structure):
+    """PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+_FASTCALL_WITH_KEYWORDS: Final = 0x80 | 0x2
+
+
+class _Table(np.ndarray[tuple[int], np.dtype[np.int64]]):
+    """The table, and whatever it points to: while the function lives, so does all that it uses."""
+
+    held: Any
+
+
+def may_be_compiled() -> bool:
+    """Whether there is to be a compiled door. The environment variable STREAMRNN_DOOR=plain turns it off."""
+    return os.environ.get(_FORCED) != "plain" and layout_is_known()
+
+
+def builtin(machine: str, doc: bytes, plan: Plan, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]) -> Any:
+    """The builtin `step` of a plan: the machine code of a name, bound to a table.
+
+    doc      its text, as a builtin has it
+    words    the table, to be filled with what both doors have, and with `more`
+    unusual  what is called for everything unusual
+    """
+    entries = {
+        ARRAY_TYPE: id(np.ndarray),
+        NUMBERS: id(np.dtype(plan.dtype)),
+        N_INPUTS: plan.input_size,
+        N_OUTPUTS: plan.output_size,
+        OUT: id(sys.intern("out")),
+        PLAIN: id(unusual),
+        VECTORCALL: python_function("PyObject_Vectorcall"),
+    }
+    for position, value in (entries | dict(more)).items():
+        words[position] = value
+    table = words.view(_Table)
+    table.flags.writeable = False
+    table.held = unusual
+    create = ctypes.pythonapi.PyCFunction_NewEx
+    create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    return create(ctypes.addressof(_method(machine, doc, np.dtype(plan.dtype))), table, None)
+
+
+@cache
+def _method(machine: str, doc: bytes, dtype: np.dtype[np.floating[Any]]) -> _Method:
+    return _Method(b"step", address_of(machine, driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, doc)
+
+
+def python_function(name: str) -> int:
+    """The address of a function of Python's C interface."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+
+
+@cache
+def layout_is_known() -> bool:
+    """Whether arrays, tuples and reference counts lie in memory as this file says; tried out on some of them."""
+    usual = platform.python_implementation() == "CPython" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
+    if not usual or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
+    sample = np.zeros((3, 5), np.float32)
+    names = ("out", "x")
+    others = [sample] * 7
+    counted = _half(id(sample))
+    del others
+    return (
+        counted - _half(id(sample)) == 7
+        and _word(id(sample) + TYPE) == id(np.ndarray)
+        and _word(id(sample) + DATA) == data_of(sample)
+        and _half(id(sample) + N_DIMENSIONS) == 2
+        and _half(id(sample) + FLAGS) == sample.flags.num
+        and _word(id(sample) + DTYPE) == id(np.dtype(np.float32))
+        and _word(_word(id(sample) + DIMENSIONS)) == 3
+        and _word(_word(id(sample) + DIMENSIONS) + 8) == 5
+        and _word(id(names) + TUPLE_SIZE) == 2
+        and _word(id(names) + TUPLE_ITEMS) == id(names[0])
+    )
+
+
+def data_reader() -> Callable[[NDArray[Any]], int]:
+    """What tells the address of an array's data: out of its header where that is known, which takes a tenth of the time."""
+    return _data_in_header if layout_is_known() else data_of
+
+
+def _data_in_header(array: NDArray[Any]) -> int:
+    return ctypes.c_int64.from_address(id(array) + DATA).value
+
+
+def _word(address: int) -> int:
+    return ctypes.c_int64.from_address(address).value
+
+
+def _half(address: int) -> int:
+    return ctypes.c_int32.from_address(address).value
+
+
+def data_of(array: NDArray[Any]) -> int:
+    """Address of an array's data; `array.ctypes` would keep a reference to it for a while."""
+    return int(array.__array_interface__["data"][0])

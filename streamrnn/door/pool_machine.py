@@ -1,0 +1,135 @@
+"""The machine code of a pool's compiled door (pool_compiled.py), and the way in that it shares with the plain one."""
+
+from streamrnn.door.layout import (
+    BUSY,
+    DATA,
+    DRIVER,
+    DROPPED,
+    EMPTY,
+    INTEGERS,
+    LET_GO,
+    MOST_ALONE,
+    MOST_HELD,
+    N_INPUTS,
+    N_OUTPUTS,
+    NEW_REFERENCE,
+    NUMBERS,
+    POOL,
+    READABLE,
+    SHAPE,
+    TAKE_BACK,
+    WRITABLE,
+)
+from streamrnn.door.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Kernel, Part, field
+from streamrnn.packing import Width
+from streamrnn.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
+from streamrnn.simd.call import call
+from streamrnn.simd.memory import load_int, store_int
+from streamrnn.simd.shared import store_shared, swap_shared
+
+
+def enter(width: Width) -> Kernel:
+    """Takes a pool for the caller, given the address of its BUSY; answers whether another has it."""
+
+    def enter(busy, _, __, ___):
+        return swap_shared(busy, 1)
+
+    return enter
+
+
+@inline
+def _is_matrix(array, n_rows, n_columns, flags, table):
+    """Whether a value is so many rows of the model's numbers, whose flags include `flags`."""
+    return (
+        is_array(array, field(table, NUMBERS), 2, flags, table)
+        and dimension(array, 0) == n_rows
+        and dimension(array, 1) == n_columns
+    )
+
+
+def _usual(width: Width) -> Part:
+    itemsize = width.itemsize
+
+    @inline
+    def n_of_usual_call(table, pool, args, n_args, out):
+        """The streams of a usual call; -1 if the call is unusual."""
+        if pool == NULL or n_args < 2 or out == -1:
+            return -1
+        slots, x, n_inputs, n_outputs = load_int(args), load_int(args + 8), field(table, N_INPUTS), field(table, N_OUTPUTS)
+        if not is_array(slots, field(table, INTEGERS), 1, READABLE, table):
+            return -1
+        n = dimension(slots, 0)
+        if n > field(table, MOST_ALONE) or n > field(pool, N_PLACES) or not _is_matrix(x, n, n_inputs, READABLE, table):
+            return -1
+        if out != NULL:
+            if not _is_matrix(out, n, n_outputs, WRITABLE, table):
+                return -1
+            if not are_apart(out, n * n_outputs * itemsize, x, n * n_inputs * itemsize):
+                return -1
+        return n
+
+    return n_of_usual_call
+
+
+@inline
+def _new_matrix(table, n_rows):
+    """An array for results; NULL, with an exception set, where there is no memory for it."""
+    store_int(table + 8 * SHAPE, n_rows)
+    store_int(table + 8 * (SHAPE + 1), field(table, N_OUTPUTS))
+    call(field(table, NEW_REFERENCE), field(table, NUMBERS))  # which the array takes over
+    return call(field(table, EMPTY), 2, table + 8 * SHAPE, field(table, NUMBERS), 0)
+
+
+@inline
+def _run(table, pool, driver, slots, n, x, y):
+    """What the driver answers to a call of the streams whose numbers are at the address `slots`.
+
+    It reads the pool's own copy of them, which no other thread can change while the GIL is released.
+    """
+    chosen = field(pool, CHOSEN)
+    for index in range(n):
+        store_int(chosen + 8 * index, load_int(slots + 8 * index))
+    store_int(pool + 8 * N_CHOSEN, n)
+    store_int(pool + 8 * BEGIN, 0)
+    store_int(pool + 8 * END, n)
+    if n <= field(table, MOST_HELD):
+        return call(driver, pool, x, y, 1)
+    thread = call(field(table, LET_GO))
+    status = call(driver, pool, x, y, 1)
+    call(field(table, TAKE_BACK), thread)
+    return status
+
+
+def step(width: Width) -> Kernel:
+    """METH_FASTCALL | METH_KEYWORDS for numbers of the width's type: (self, args, n_args, names).
+
+    `self` is the table's array object, `args` the address of the objects, `names` a tuple or NULL. What the driver refuses
+    goes to the plain door as well, which finds out again and says why.
+    """
+    n_of_usual_call = _usual(width)
+
+    def step(self, args, n_args, names):
+        table = load_int(self + DATA)
+        pool, out = load_int(field(table, POOL)), out_of_call(args, n_args, names, 2, table)
+        n = n_of_usual_call(table, pool, args, n_args, out)
+        if n < 0:
+            return unusual(table, args, n_args, names)
+        result = out if out != NULL else _new_matrix(table, n)
+        if result == NULL:
+            return NULL
+        if swap_shared(field(table, BUSY), 1) == 0:
+            slots, x = load_int(args), load_int(args + 8)
+            y = load_int(result + DATA)
+            status = _run(table, pool, field(table, DRIVER), load_int(slots + DATA), n, load_int(x + DATA), y)
+            store_shared(field(table, BUSY), 0)
+            if status == DONE:
+                if out != NULL:
+                    call(field(table, NEW_REFERENCE), out)
+                return result
+        if out == NULL:
+            call(field(table, DROPPED), result)
+        return unusual(table, args, n_args, names)
+
+    return step

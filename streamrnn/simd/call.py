@@ -1,0 +1,22 @@
+"""Calls of C functions at addresses, from machine code."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+_INT = ir.IntType(64)
+
+
+@intrinsic
+def call(typingctx: Any, function: types.Type, *arguments: types.Type) -> Any:
+    """What the C function at an address answers; noise, where it answers nothing. It takes pointers and integers of 64 bits."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        values = cgutils.unpack_tuple(builder, args[1])
+        kind = ir.FunctionType(_INT, [_INT] * len(values))
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), values)
+
+    return signature(types.int64, types.int64, types.StarArgTuple([types.int64] * len(arguments))), codegen
