@@ -41,7 +41,7 @@ def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
     lanes, dtype, vectors = width.lanes, width.dtype, len({place for begins, _ in sections for place in begins})
     stream_bytes = vectors * width.vector_bytes
     at_once = max(1, min(8, _SUMS // vectors, (n_registers(width) - vectors - 1) // vectors))
-    sums_of = _as_many_as_fit(width, sections, sorted({at_once, -(-at_once // 2), 1}, reverse=True))
+    sums_of = _as_many_as_fit(width, sections, range(at_once, 0, -1) if at_once <= 4 else (at_once, at_once // 2, 1))
 
     @inline
     def over_streams(weights, first, second, n, room, offset, memory):
@@ -56,7 +56,10 @@ def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
 
 
 def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> Part:
-    """A kernel part that makes the sums of the next streams, as many as the largest size that is left, and returns how many."""
+    """A kernel part that makes the sums of the next streams, as many as the largest size that fits, and returns how many.
+
+    Unless that leaves one alone, whose sums would wait for each other, and one fewer does not: of five, three and two.
+    """
     size, *smaller = sizes
     multiply = multiply_streams(sections, size, width.dtype, width.lanes)
 
@@ -71,10 +74,11 @@ def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> P
     if not smaller:
         return sums_of_size
     otherwise = _as_many_as_fit(width, sections, smaller)
+    fewer_at = size + 1 if size > 2 and smaller[0] == size - 1 else 0
 
     @inline
     def sums_of(weights, first, second, begin, n, room):
-        if n - begin >= size:
+        if n - begin >= size and n - begin != fewer_at:
             return sums_of_size(weights, first, second, begin, n, room)
         return otherwise(weights, first, second, begin, n, room)
 
