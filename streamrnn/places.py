@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from streamrnn.errors import InputError
 from streamrnn.key_table import KeyTable
@@ -67,8 +67,8 @@ class Places:
         check_distinct("close_keys", keys)
         self.close(self.find("close_keys", keys))
 
-    def touch(self, call: str, slots: ArrayLike) -> None:
-        """Streams, or what a caller takes for some, are about to change. Raises InputError for what are no numbers."""
+    def touch(self, numbers: Numbers) -> None:
+        """Streams, or what a caller takes for some, are about to change."""
 
     def flush(self, note: str | None) -> None:
         """Keep what has changed."""

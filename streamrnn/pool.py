@@ -61,7 +61,9 @@ class StreamPool:
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
         self._places = Places(self._memory) if store is None else Residents(self._memory, store, model.fingerprint)
-        if store is None and type(self).step is StreamPool.step:  # a store wants to know who takes a step
+        if store is not None:
+            self._door.before_use = self._places.touch
+        elif type(self).step is StreamPool.step:
             compiled = open_pool_compiled(self._door)
             if compiled is not None:
                 vars(self)["step"] = compiled  # found before the method of the class
@@ -142,7 +144,6 @@ class StreamPool:
         infinity, naming row and slot; NonFiniteStateError where finite inputs overflow a state, its `slots` the streams to
         leave out; StreamBusyError where another thread is in the pool.
         """
-        self._places.touch("step", slots)
         return self._door.step(slots, X, out)
 
     def process(self, slots: Slots, X: ArrayLike) -> Array:
@@ -154,7 +155,6 @@ class StreamPool:
 
         Raises as `step` does; then no step has been taken by any.
         """
-        self._places.touch("process", slots)
         return self._door.process(slots, X)
 
     def step_keys(self, inputs: Mapping[Any, ArrayLike]) -> dict[Any, Array]:
@@ -175,7 +175,7 @@ class StreamPool:
         """Begin new signals: the states of some streams, None: of all, get their initial values. Raises as `close` does."""
         with self._door:
             numbers = self._open_numbers("reset", slots)
-            self._places.touch("reset", numbers)
+            self._places.touch(numbers)
             self._memory.begin(numbers)
 
     @overload
@@ -206,7 +206,7 @@ class StreamPool:
             if len(several) != len(numbers):
                 raise InputError(f"restore: {len(numbers)} streams, but {len(several)} snapshots; give one for each")
             states = [snapshot.decode(fingerprint, size, dtype, data) for data in several]  # type: ignore[arg-type]
-            self._places.touch("restore", numbers)
+            self._places.touch(numbers)
             self._memory.write(numbers, np.array(states, dtype).reshape(len(numbers), size))
 
     def __repr__(self) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from streamrnn.door.many import stream_numbers
 from streamrnn.errors import InputError, StoreError
 from streamrnn.packing import Array
 from streamrnn.places import Numbers, Places, check_distinct
@@ -67,9 +65,8 @@ class Residents(Places):
         self._store.remove(given)
         self._leave(super().find("close_keys", set(given) - set(away)))
 
-    def touch(self, call: str, slots: ArrayLike) -> None:
-        """Streams, or what a caller takes for some, are about to change. Raises InputError for what are no numbers."""
-        numbers = stream_numbers(call, slots)
+    def touch(self, numbers: Numbers) -> None:
+        """Streams, or what a caller takes for some, are about to change."""
         numbers = numbers[(numbers >= 0) & (numbers < self.capacity)]
         self._call += 1
         self._last[numbers] = self._call

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import InputError, NonFiniteInputError, StateStore, StoreError, Stream, StreamPool, residents
+from streamrnn import InputError, NonFiniteInputError, StateStore, StoreError, Stream, StreamBusyError, StreamPool, residents
 from streamrnn.snapshot import encode
 from tests.laws.test_calm_law import growth
 from tests.models import model, one_width, signal  # noqa: F401  (a fixture)
@@ -259,3 +259,13 @@ def test_memory_does_not_grow_with_keys_that_come_and_go(pool: StreamPool) -> No
 
     for call in (come_and_go, refused, pool.flush):
         assert growth(call, 1000) < 64 * 1024
+
+
+def test_a_tick_that_finds_the_pool_busy_makes_nobody_recent(pool: StreamPool) -> None:
+    """The one who is in may be about to choose who leaves."""
+    before = pool._places._last.tolist(), pool._places._call  # type: ignore[attr-defined]
+    with pool._door:
+        for call in (lambda: pool.step([0, 1], signal(2)), lambda: pool.process([0], signal(2)[None])):
+            with pytest.raises(StreamBusyError):
+                call()
+    assert (pool._places._last.tolist(), pool._places._call) == before  # type: ignore[attr-defined]

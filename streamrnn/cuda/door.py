@@ -75,6 +75,7 @@ class DeviceDoor(PoolDoor):
         shape = *x.shape[:-1], self._n_outputs
         with self:
             self._check_all_open(call, numbers)
+            self.before_use(numbers)
             if not n or not n_steps:
                 return y if y is not None else self._nothing(shape, is_on_device(x))
             try:

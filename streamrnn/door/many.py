@@ -1,6 +1,7 @@
 """The door of a pool: takes numbers of streams and their inputs, converts them or says what is wrong, and runs the driver."""
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,11 @@ class PoolDoor:
 
     memory     of a plan with sizes I and O
     n_threads  that take part in a call which is worth it; the memory has a table for each
+
+    Whoever holds the pool calls `before_use` with what a caller takes for streams, before they advance.
     """
+
+    before_use: Callable[[Numbers], None] = staticmethod(lambda numbers: None)
 
     def __init__(self, memory: PoolMemory, n_threads: int = 1) -> None:
         self._memory = memory
@@ -77,6 +82,7 @@ class PoolDoor:
         direct = out is not None and not np.may_share_memory(out, x)
         y = out if out is not None and direct else np.empty((len(numbers), self._n_outputs), self._dtype)
         with self:
+            self.before_use(numbers)
             self._run("step", numbers, x[None], y[None])
         if out is None or direct:
             return y
@@ -97,6 +103,7 @@ class PoolDoor:
         at_once = max(1, UNINTERRUPTED_BYTES // (self._memory.plan.step_bytes * max(1, len(numbers))))
         with self:
             self.check_open("process", numbers)
+            self.before_use(numbers)
             with self._memory.unchanged_by_errors(numbers):
                 for begin in range(0, n_steps, at_once):
                     now = slice(begin, begin + at_once)
