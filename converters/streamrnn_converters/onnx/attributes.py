@@ -6,8 +6,8 @@ have other defaults.
 """
 
 from streamrnn import Activation
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk
-from streamrnn_converters.onnx.parse import Node
 
 #: ONNX's names, in lower case, to ours.
 ACTIVATIONS = {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamrnn.errors import ConversionError
-from streamrnn_converters.onnx.parse import Input
+from streamrnn_converters.onnx.graph import Input
 from streamrnn_converters.onnx.values import Axis, Size
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.linear import Array, Form, Forms
-from streamrnn_converters.onnx.parse import Node
 
 
 @dataclass(frozen=True)

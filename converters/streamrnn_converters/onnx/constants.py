@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.precision import FLOATS
 from streamrnn_converters.onnx.values import Constant, Flow, Size, Spread, Value, describe, numbers, rank, shape
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from streamrnn import Conv1d, Dense, Layer
 from streamrnn_converters.onnx.constants import integers, limit
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Value, describe, rank
 from streamrnn_converters.onnx.vectors import Applied
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamrnn import Layer
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.reversing import OFFLINE, take_lengths
 from streamrnn_converters.onnx.values import Axis, Flow, Value
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from streamrnn import Activation, Affine, Arithmetic, Layer, Pointwise, PRelu
 from streamrnn_converters.onnx.constants import folded
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Spread, Value, describe, full_rank, rank
 from streamrnn_converters.onnx.vectors import Applied
 

@@ -6,9 +6,9 @@ from typing import get_args
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.assemble import Assembly
 from streamrnn_converters.onnx.carried import paired, units_in
+from streamrnn_converters.onnx.graph import Input
 from streamrnn_converters.onnx.imported import Axis, GraphInput, GraphOutput
 from streamrnn_converters.onnx.interpret import Walk
-from streamrnn_converters.onnx.parse import Input
 from streamrnn_converters.onnx.values import Axis as NamedAxis
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Source, Vector

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.parse import Graph, Node, needed
+from streamrnn_converters.onnx.graph import Graph, Node, needed
 
 _Producers = Mapping[str, Node]
 

@@ -15,7 +15,7 @@ import numpy as np
 from streamrnn import Concat, Layer, Reverse, Select
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.onnx.axes import Axes
-from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.precision import Precision
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Value, describe
 from streamrnn_converters.onnx.vectors import Applied, Final, First, Source, Vector

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.cells import Cell, cells
+from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.linear import Forms
-from streamrnn_converters.onnx.parse import Graph, Node
 from streamrnn_converters.onnx.recurrences import Recurrences
 
 

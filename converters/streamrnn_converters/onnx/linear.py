@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.rows import Row, Rows
 
 Array = NDArray[np.float64]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamrnn_converters.onnx.cells import Cell, cells
+from streamrnn_converters.onnx.graph import Graph, Node, needed
 from streamrnn_converters.onnx.linear import Forms
-from streamrnn_converters.onnx.parse import Graph, Node, needed
 from streamrnn_converters.onnx.recurrences import Recurrences
 from streamrnn_converters.onnx.rows import Rows
 

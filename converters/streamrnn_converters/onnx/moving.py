@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from streamrnn_converters.onnx.constants import integers
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Size, Spread, Value, describe, full_rank, rank, shape
 
 MOST_AXES = 8  # of a flow before and after a Reshape

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Affine, LayerNorm, Softmax
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe
 
 

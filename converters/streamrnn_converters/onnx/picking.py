@@ -9,9 +9,9 @@ import numpy as np
 
 from streamrnn import Embedding
 from streamrnn_converters.onnx.constants import INTEGERS, integers, limit
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
 from streamrnn_converters.onnx.moving import places, without
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.reversing import first_step, turned
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Kind, Size, Spread, Value, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Applied, Source, Vector

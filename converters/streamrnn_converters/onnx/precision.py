@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from streamrnn_converters.onnx.parse import Graph
+from streamrnn_converters.onnx.graph import Graph
 
 #: ONNX's numbers of the types that a signal may have, to NumPy's names.
 FLOATS: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16"}

@@ -28,12 +28,13 @@ from streamrnn_converters.onnx.ends import (
     signal_of,
     states_of,
 )
+from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.interpret import LAST_ONLY, Walk
 from streamrnn_converters.onnx.lifting import lift
 from streamrnn_converters.onnx.loops import without_loops
-from streamrnn_converters.onnx.parse import Graph, Node, parse, read_bytes
+from streamrnn_converters.onnx.parse import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import Applied, Final, Vector

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.cells import Cell
-from streamrnn_converters.onnx.parse import Node
+from streamrnn_converters.onnx.graph import Node
 
 
 class Recurrences:

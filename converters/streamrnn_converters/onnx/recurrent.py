@@ -14,8 +14,8 @@ from streamrnn import GRU, LSTM, RNN
 from streamrnn.gates import reorder
 from streamrnn_converters.onnx.attributes import activations, arguments, clip, flag
 from streamrnn_converters.onnx.directions import Signal, outputs_of, signal_of
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, operator
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Constant, Flow, Size, Spread, Value, describe
 from streamrnn_converters.onnx.vectors import Source
 

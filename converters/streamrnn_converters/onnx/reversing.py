@@ -8,8 +8,8 @@ from typing import Any
 
 from streamrnn import Reverse
 from streamrnn_converters.onnx.constants import INTEGERS
+from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.interpret import Inputs, Walk, needs_flow, operator
-from streamrnn_converters.onnx.parse import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Spread, Value, describe
 from streamrnn_converters.onnx.vectors import Applied, First, Source, Vector
 

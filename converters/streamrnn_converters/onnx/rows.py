@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.parse import Graph, Node
+from streamrnn_converters.onnx.graph import Graph, Node
 
 _LONGEST_WAY = 20  # from a value to what it is a part of
 _MOVES = ("Identity", "Slice", "Squeeze", "Unsqueeze")

@@ -1,0 +1,95 @@
+"""What the first stage makes of a file, and all later ones work on: a graph of named nodes, inputs and constants."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from streamrnn.errors import ConversionError
+
+
+@dataclass
+class Node:
+    """A node; its handler takes the attributes that it understands, and those that are left are refused."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]  # "" where an optional input is left out
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    most_values: int = 1 << 22  # that a constant made by it may have
+
+    def take(self, attribute: str, default: Any = None) -> Any:
+        """The value of an attribute, taken off the list of those not understood."""
+        return self.attributes.pop(attribute, default)
+
+    def refused(self, reason: str) -> ConversionError:
+        """The error for a node that cannot be imported: which, why and what to do."""
+        return ConversionError(f"node {self.name!r} ({self.op}): {reason}")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A graph input that no initializer fills: name and declared sizes, None where they are open or not told."""
+
+    name: str
+    sizes: tuple[int | None, ...]
+    type: str = "float32"  # by NumPy's names
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it brings integers: places in a table."""
+        return self.type in ("int32", "int64")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked graph: every name that a node reads is a constant, an input, or the output of a node before it."""
+
+    name: str
+    producer: str
+    opset: int
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]  # only those that the outputs depend on
+    constants: dict[str, NDArray[Any]]
+    outside: tuple[str, ...] = ()  # what a graph within a node reads of the one around it
+
+
+def check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:
+    """Every name is given once and before it is read, which excludes cycles too."""
+    produced = Counter(name for node in nodes for name in node.outputs if name)
+    for node in nodes:
+        for name in node.outputs:
+            if name and (produced[name] > 1 or name in given):
+                raise node.refused(f"its output {name!r} is given twice in the graph; export it again")
+    known, everything = set(given), given | produced.keys()
+    for node in nodes:
+        body = node.attributes.get("body")
+        if isinstance(body, Graph):
+            inside = {*body.constants, *(entry.name for entry in body.inputs), *(o for n in body.nodes for o in n.outputs)} - {
+                ""
+            }
+            if again := sorted(inside & everything):
+                raise node.refused(f"its body gives {again[0]!r}, which the graph around it gives too; export it again")
+        missing = [name for name in node.inputs if name and name not in known]
+        if missing:
+            raise node.refused(f"reads {missing[0]!r}, which nothing before it gives; export the model again")
+        known.update(node.outputs)
+    for name in outputs:
+        if name not in known:
+            raise ConversionError(f"graph output {name!r}: nothing in the graph gives it; export the model again")
+    if not outputs:
+        raise ConversionError("the graph has no outputs; export the model again")
+
+
+def needed(nodes: Sequence[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes on which the outputs depend."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted & set(node.outputs):
+            kept.append(node)
+            wanted.update(filter(None, node.inputs))
+    return tuple(reversed(kept))
