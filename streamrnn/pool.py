@@ -41,7 +41,7 @@ class StreamPool:
     model     shared by any number of pools and streams
     capacity  streams for which there is room at first; a full pool doubles it, one with a store never
     store     for the streams that have a key, which must be a str, an int or bytes; it serves one pool at a time
-    threads   that share a call, the caller's among them, where it is long enough for that to pay (from about 0.1 ms on)
+    threads   that share a call, the caller's among them, where it is long enough for that to pay (from about 50 µs on)
     """
 
     def __init__(self, model: Model, capacity: int = 64, store: StateStore | None = None, *, threads: int = 1) -> None:

@@ -12,6 +12,7 @@ from streamrnn.packing import Array, Op
 from streamrnn.plan import PoolPlan, aligned, fill_record, places_read
 from streamrnn.record import (
     CHOSEN,
+    CREW,
     MARKS,
     N_INPUTS,
     N_OPS,
@@ -75,7 +76,7 @@ class PoolMemory:
     """The memory of a pool.
 
     `plan` is kept, since tables point into its arrays. `room` is the one to use now; at the address `table_place` is that of
-    its first table, for machine code, or 0 where the room has just changed.
+    its first table, for machine code, or 0 where the room has just changed. `crew` is for the address of a crew's record.
     """
 
     def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
@@ -88,8 +89,8 @@ class PoolMemory:
             self._initial[at : at + initial.size] = initial
         self._benches = [Bench(plan, self._row) for _ in range(n_threads)]
         self._tables = [np.array(op.table, np.int64) for op in plan.ops]
-        self._first_table = np.zeros(1, np.int64)
-        self.table_place = self._first_table.ctypes.data
+        self._first_table, self.crew = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.table_place, self.crew_place = self._first_table.ctypes.data, self.crew.ctypes.data
         self.room = self._room_for(n_places)
         self.ready_room()
 
@@ -144,6 +145,7 @@ class PoolMemory:
                 PAGES: pages.ctypes.data,
                 PAGE_BYTES: states.strides[0],
                 SPARE: bench.spare.ctypes.data,
+                CREW: self.crew_place,
             }
             for position, value in header.items():
                 table[position] = value

@@ -49,7 +49,8 @@ END: Final = 14  # the first behind them
 PAGES: Final = 15  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
 PAGE_BYTES: Final = 16  # from a stream's states there to its other ones
 SPARE: Final = 17  # address of room for the states of a tile's streams between two steps
-POOL_HEADER_FIELDS: Final = 18
+CREW: Final = 18  # address of the address of its crew's record
+POOL_HEADER_FIELDS: Final = 19
 
 # The record of a crew: what threads share that take parts of a pool's call.
 AT_WORK: Final = 0  # helpers that may be taking parts
@@ -70,7 +71,11 @@ SEMAPHORES: Final = 21  # address of one for each helper
 WAIT: Final = 22  # addresses of the C library's functions: to wait for a semaphore
 POST: Final = 23  # to let a waiter go on
 SLEEP: Final = 24  # and to sleep so many microseconds
-CREW_FIELDS: Final = 25
+TRY: Final = 25  # to take a semaphore without waiting: 0 where it was to be had
+PROCESS: Final = 26  # whose threads the helpers are
+THIS_PROCESS: Final = 27  # address of getpid
+MOST_PARTS: Final = 28  # for whose answers there is room
+CREW_FIELDS: Final = 29
 LEFT_BYTES: Final = 64  # from one to the next
 SEMAPHORE_BYTES: Final = 64
 
@@ -91,3 +96,4 @@ INPUT_NOT_FINITE: Final = 1
 STATE_NOT_FINITE: Final = 2
 NO_SUCH_ENTRY: Final = 3  # an index that is no entry of an embedding
 NO_SUCH_STREAM: Final = 4  # a number that is no open stream of the pool, or there twice
+NO_CREW: Final = 5  # the crew is another process's, or has no room for so many answers

@@ -109,15 +109,15 @@ def test_an_interrupted_process_is_undone_for_all(monkeypatch: pytest.MonkeyPatc
 
 def test_a_tick_is_shared_only_where_it_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    pool, shared = StreamPool(model("lstm", inputs=64, hidden=128), 512, threads=2), []
+    pool, shared = StreamPool(model("lstm", inputs=64, hidden=128), 512, threads=2), list[int]()
     slots, share = [pool.open() for _ in range(512)], pool._door._crew.share  # type: ignore[union-attr]
-    monkeypatch.setattr(pool._door._crew, "share", lambda n, *rest: shared.append(n) or share(n, *rest))
-    pool.step(slots[:64], signal(64, 64))
+    monkeypatch.setattr(pool._door._crew, "share", lambda *call: shared.append(call[-1]) or share(*call))
+    pool.step(slots[:32], signal(32, 64))
     assert not shared
     pool.step(slots, signal(512, 64))
-    assert shared == [512]
-    pool.process(slots[:64], signal(64 * 16, 64).reshape(64, 16, 64))
-    assert len(shared) > 1
+    assert shared == [1]
+    pool.process(slots[:32], signal(32 * 9, 64).reshape(32, 9, 64))
+    assert shared == [1, 7, 2]
 
 
 def test_a_pool_whose_helpers_never_come_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,21 +18,20 @@ from streamrnn.record import (
     DRIVER,
     LEFT,
     LEFT_BYTES,
+    MOST_PARTS,
     N_HELPERS,
-    N_PARTS,
-    N_STEPS,
-    N_STREAMS,
+    NO_CREW,
     PART_STREAMS,
     POST,
+    PROCESS,
     SEMAPHORE_BYTES,
     SEMAPHORES,
     SLEEP,
     STOP,
     TABLE_BYTES,
-    TABLES,
+    THIS_PROCESS,
+    TRY,
     WAIT,
-    X_ROWS,
-    Y_ROWS,
 )
 from streamrnn.store import address_of
 
@@ -57,40 +56,46 @@ class Crew:
     def __init__(self, memory: PoolMemory, n_helpers: int) -> None:
         self._memory, self._n_helpers = memory, n_helpers
         width = driver_width(memory.plan.dtype)
-        self._share = _FUNCTION(address_of("kernels.pool.crew.share", width))
+        self.share_place = address_of("kernels.pool.crew.share", width)
+        self._share = _FUNCTION(self.share_place)
         self._serve = _FUNCTION(address_of("kernels.pool.crew.serve", width))
         self._gather()
 
-    def share(self, n: int, x: int, y: int, n_steps: int) -> int:
-        """What the pool's driver answers to a call of n streams, whose rows are at the addresses x and y."""
-        if self._process != os.getpid():
+    def share(self, pool: int, x: int, y: int, n_steps: int) -> int:
+        """What the pool's driver answers to a call, whose rows are at the addresses x and y."""
+        answer = int(self._share(pool, x, y, n_steps))
+        if answer != NO_CREW:
+            return answer
+        if self._record[PROCESS] != os.getpid():
             self._gather()
-        room, n_parts = self._memory.room, -(-n // PART)
-        answers = np.empty(n_parts, np.int64)
-        call = {
-            DRIVER: self._memory.plan.driver,
-            TABLES: room.addresses[0],
-            TABLE_BYTES: room.tables.strides[0],
-            ANSWERS: answers.ctypes.data,
-            N_STREAMS: n,
-            PART_STREAMS: PART,
-            N_PARTS: n_parts,
-            X_ROWS: x,
-            Y_ROWS: y,
-            N_STEPS: n_steps,
-        }
-        for position, value in call.items():
-            self._record[position] = value
-        return int(self._share(self._record.ctypes.data, 0, 0, 0))
+        self._make_room()
+        return int(self._share(pool, x, y, n_steps))
+
+    def _make_room(self) -> None:
+        """Have room for the answers to all parts that a call may have. Ctrl-C may come between any two lines."""
+        self._record[MOST_PARTS] = 0
+        self._answers = np.zeros(-(-len(self._memory.room.marks) // PART), np.int64)
+        self._record[ANSWERS] = self._answers.ctypes.data
+        self._record[MOST_PARTS] = len(self._answers)
 
     def _gather(self) -> None:
         """Begin the helpers. A fork has none of its parent's."""
-        library, n_helpers = _library(), self._n_helpers
+        library, n_helpers, memory = _library(), self._n_helpers, self._memory
         record, semaphores = np.zeros(CREW_FIELDS, np.int64), np.zeros(n_helpers * SEMAPHORE_BYTES, np.uint8)
         left = np.zeros((n_helpers + 1) * LEFT_BYTES, np.uint8)
-        record[N_HELPERS], record[SEMAPHORES], record[LEFT] = n_helpers, semaphores.ctypes.data, left.ctypes.data
-        for position, name in {WAIT: "sem_wait", POST: "sem_post", SLEEP: "usleep"}.items():
-            record[position] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+        known = {
+            DRIVER: memory.plan.driver,
+            TABLE_BYTES: memory.room.tables.strides[0],
+            PART_STREAMS: PART,
+            LEFT: left.ctypes.data,
+            N_HELPERS: n_helpers,
+            SEMAPHORES: semaphores.ctypes.data,
+            PROCESS: os.getpid(),
+        }
+        names = {WAIT: "sem_wait", POST: "sem_post", TRY: "sem_trywait", SLEEP: "usleep", THIS_PROCESS: "getpid"}
+        functions = {place: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for place, name in names.items()}
+        for position, value in (known | functions).items():
+            record[position] = value
         places = [ctypes.c_void_p(semaphores.ctypes.data + SEMAPHORE_BYTES * helper) for helper in range(n_helpers)]
         if any(library.sem_init(place, 0, 0) for place in places):
             raise InputError("StreamPool: this system gives threads nothing to wait for; use threads=1")
@@ -103,7 +108,9 @@ class Crew:
         kept = record, semaphores, left  # as long as they are there who work on them
         for member in range(1, n_helpers + 1):
             threading.Thread(target=_stay, args=(self._serve, member, kept), name="streamrnn-pool", daemon=True).start()
-        self._record, self._process = record, os.getpid()
+        self._record = record
+        self._make_room()
+        memory.crew[0] = record.ctypes.data
         weakref.finalize(self, dismiss)
 
 
@@ -116,7 +123,7 @@ def _library() -> Any:
     """The C library. Raises InputError where it lacks what helpers need."""
     try:
         library = ctypes.CDLL(None)
-        for name in ("sem_init", "sem_wait", "sem_post", "usleep"):
+        for name in ("sem_init", "sem_trywait", "sem_wait", "sem_post", "usleep", "getpid"):
             getattr(library, name)
     except (AttributeError, OSError, TypeError):
         raise InputError("StreamPool: this system has no POSIX semaphores for threads to wait for; use threads=1") from None

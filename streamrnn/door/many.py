@@ -19,8 +19,8 @@ from streamrnn.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_CHOSEN, NO_SU
 _ADDRESS = ctypes.c_int64
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 
-#: Bytes of weights, counted for each stream and step, from which a call is shared: some 80 µs (benchmarks/test_pool.py).
-SHARED_BYTES = 30_000_000
+#: Bytes of weights, counted for each stream and step, from which a call is shared, even if helpers must be woken: some 45 µs.
+SHARED_BYTES = 20_000_000
 
 #: More streams than fit into any memory.
 MOST = 1 << 48
@@ -57,6 +57,11 @@ class PoolDoor:
     def busy_place(self) -> int:
         """Address of what is not 0 while a caller holds the pool."""
         return self._gate.place
+
+    @property
+    def driver_of_shared(self) -> int:
+        """Address of what takes ticks of more streams than `most_alone`."""
+        return self._crew.share_place if self._crew else self._memory.plan.driver
 
     @property
     def most_alone(self) -> int:
@@ -155,11 +160,11 @@ class PoolDoor:
         if n > len(room.chosen):
             self.check_open(call, numbers)
         room.chosen[:n] = numbers
-        if self._crew and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES:
-            return self._crew.share(n, self._data_of(x), self._data_of(y), n_steps)
         table = room.tables[0]
         table[N_CHOSEN], table[BEGIN], table[END] = n, 0, n
-        return int(self._advance(room.addresses[0], self._data_of(x), self._data_of(y), n_steps))
+        shared = self._crew and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES
+        advance = self._crew.share if self._crew and shared else self._advance
+        return int(advance(room.addresses[0], self._data_of(x), self._data_of(y), n_steps))
 
     def _explain(self, call: str, status: int, numbers: Numbers, x: Array, begin: int) -> None:
         """Raise what the driver found."""

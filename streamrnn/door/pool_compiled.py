@@ -15,6 +15,7 @@ from streamrnn.door.builtin import builtin, may_be_compiled, python_function
 from streamrnn.door.layout import (
     BUSY,
     DRIVER,
+    DRIVER_OF_SHARED,
     DROPPED,
     EMPTY,
     INTEGERS,
@@ -57,6 +58,7 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
         LET_GO: python_function("PyEval_SaveThread"),
         TAKE_BACK: python_function("PyEval_RestoreThread"),
         DRIVER: plan.driver,
+        DRIVER_OF_SHARED: door.driver_of_shared,
     }
     step = builtin("door.pool_machine.step", _DOC, plan, np.zeros(POOL_TABLE_FIELDS, np.int64), door.step, more)
     return step  # type: ignore[no-any-return]

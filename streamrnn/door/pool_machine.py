@@ -4,6 +4,7 @@ from streamrnn.door.layout import (
     BUSY,
     DATA,
     DRIVER,
+    DRIVER_OF_SHARED,
     DROPPED,
     EMPTY,
     INTEGERS,
@@ -61,7 +62,7 @@ def _usual(width: Width) -> Part:
         if not is_array(slots, field(table, INTEGERS), 1, READABLE, table):
             return -1
         n = dimension(slots, 0)
-        if n > field(table, MOST_ALONE) or n > field(pool, N_PLACES) or not _is_matrix(x, n, n_inputs, READABLE, table):
+        if n > field(pool, N_PLACES) or not _is_matrix(x, n, n_inputs, READABLE, table):
             return -1
         if out != NULL:
             if not _is_matrix(out, n, n_outputs, WRITABLE, table):
@@ -83,7 +84,7 @@ def _new_matrix(table, n_rows):
 
 
 @inline
-def _run(table, pool, driver, slots, n, x, y):
+def _run(table, pool, slots, n, x, y):
     """What the driver answers to a call of the streams whose numbers are at the address `slots`.
 
     It reads the pool's own copy of them, which no other thread can change while the GIL is released.
@@ -94,6 +95,7 @@ def _run(table, pool, driver, slots, n, x, y):
     store_int(pool + 8 * N_CHOSEN, n)
     store_int(pool + 8 * BEGIN, 0)
     store_int(pool + 8 * END, n)
+    driver = field(table, DRIVER) if n <= field(table, MOST_ALONE) else field(table, DRIVER_OF_SHARED)
     if n <= field(table, MOST_HELD):
         return call(driver, pool, x, y, 1)
     thread = call(field(table, LET_GO))
@@ -122,7 +124,7 @@ def step(width: Width) -> Kernel:
         if swap_shared(field(table, BUSY), 1) == 0:
             slots, x = load_int(args), load_int(args + 8)
             y = load_int(result + DATA)
-            status = _run(table, pool, field(table, DRIVER), load_int(slots + DATA), n, load_int(x + DATA), y)
+            status = _run(table, pool, load_int(slots + DATA), n, load_int(x + DATA), y)
             store_shared(field(table, BUSY), 0)
             if status == DONE:
                 if out != NULL:

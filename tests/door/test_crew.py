@@ -31,7 +31,8 @@ def test_helpers_end_with_their_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    "library", [SimpleNamespace(), SimpleNamespace(sem_init=lambda *_: -1, sem_wait=0, sem_post=0, usleep=0)]
+    "library",
+    [SimpleNamespace(), SimpleNamespace(sem_init=lambda *_: -1, sem_trywait=0, sem_wait=0, sem_post=0, usleep=0, getpid=0)],
 )
 def test_a_system_without_semaphores_is_told_to_do_without(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     StreamPool(mixed(), threads=2)  # its kernels are loaded, which takes the real ctypes
@@ -52,7 +53,7 @@ def _output(script: str) -> str:
 
         many.SHARED_BYTES = 0
         pool = streamrnn.StreamPool(mixed(), 64, threads=3)
-        slots = [pool.open() for _ in range(64)]
+        slots = np.array([pool.open() for _ in range(64)])
 
         def answer():
             return pool.step(slots, signal(64)).tobytes()

@@ -309,14 +309,29 @@ def test_ticks_of_several_threads_are_refused_or_whole_and_others_compute_meanwh
     assert pool.snapshot() == alone.snapshot()
 
 
-def test_a_tick_that_helpers_share_goes_to_the_plain_door(calls: list[Any]) -> None:
-    pool, slots = opened(threads=2)
-    assert pool._door.most_alone * pool._memory.plan.weight_bytes < many.SHARED_BYTES
-    pool.step(slots, X[0])
+def test_a_tick_that_helpers_share_does_not_reach_the_plain_door_either(calls: list[Any]) -> None:
+    whole, n = model("lstm", inputs=64, hidden=128), 200
+    shared, alone = StreamPool(whole, n, threads=2), StreamPool(whole, n)
+    assert 8 <= shared._door.most_alone < n < alone._door.most_alone
+    slots = np.array([shared.open() for _ in range(n)])
+    _ = [alone.open() for _ in range(n)]
+    for x in signal(5 * n, 64).reshape(5, n, 64):
+        assert shared.step(slots, x).tobytes() == alone.step(slots, x).tobytes()
     assert calls == []
-    large = StreamPool(model("lstm", inputs=64, hidden=128), 200, threads=2)
-    numbers = np.array([large.open() for _ in range(200)])
-    large.step(numbers, signal(200, 64))
+    bad = signal(n, 64)
+    bad[150, 3] = np.inf
+    with pytest.raises(NonFiniteInputError, match=r"input\[150, 3\]"):
+        shared.step(slots, bad)
+    assert shared.snapshot() == alone.snapshot()
+
+
+def test_a_shared_tick_of_a_pool_that_has_grown_finds_room_once(calls: list[Any]) -> None:
+    whole, n = model("lstm", inputs=64, hidden=128), 200
+    shared, alone = StreamPool(whole, 1, threads=2), StreamPool(whole, n)
+    slots, x = np.array([shared.open() for _ in range(n)]), signal(n, 64)
+    _ = [alone.open() for _ in range(n)]
+    for _ in range(3):
+        assert shared.step(slots, x).tobytes() == alone.step(slots, x).tobytes()
     assert len(calls) == 1
 
 

@@ -13,26 +13,32 @@ from streamrnn.record import (
     ANSWERS,
     AT_WORK,
     BEGIN,
+    CREW,
     DONE,
     DRIVER,
     END,
     INPUT_NOT_FINITE,
     LEFT,
     LEFT_BYTES,
+    MOST_PARTS,
     N_CHOSEN,
     N_HELPERS,
     N_PARTS,
     N_STEPS,
     N_STREAMS,
+    NO_CREW,
     NO_SUCH_STREAM,
     PART_STREAMS,
     POST,
+    PROCESS,
     SEMAPHORE_BYTES,
     SEMAPHORES,
     SLEEP,
     STOP,
     TABLE_BYTES,
     TABLES,
+    THIS_PROCESS,
+    TRY,
     WAIT,
     X_ROWS,
     Y_ROWS,
@@ -44,6 +50,10 @@ from streamrnn.simd.shared import add_shared, load_shared, store_shared
 #: Looks at the helpers before the caller sleeps: some 20 µs, as long as a part lasts.
 _LOOKS = 20_000
 _NAP = 20  # microseconds
+
+#: Looks at its semaphore before a helper sleeps: some 60 µs, so that it is awake where one tick follows the other.
+_TRIES = 20_000
+_ANSWER = (1 << 32) - 1  # what counts of what a function answers with an int
 
 
 @inline
@@ -94,13 +104,22 @@ def _verdict(crew):
     return found
 
 
+@inline
+def _wait_to_be_called(crew, semaphore):
+    """To wake a helper takes tens of microseconds, so one sleeps only where nobody calls for a while."""
+    for _ in range(_TRIES):
+        if call(field(crew, TRY), semaphore) & _ANSWER == 0:
+            return
+    call(field(crew, WAIT), semaphore)
+
+
 def serve(width: Width) -> Kernel:
     """What a helper does until it is stopped: waits to be called, and takes parts. It is given the record and its number."""
 
     def helper(crew, member, _, __):
         semaphore = field(crew, SEMAPHORES) + (member - 1) * SEMAPHORE_BYTES
         while True:
-            call(field(crew, WAIT), semaphore)
+            _wait_to_be_called(crew, semaphore)
             if load_shared(crew + 8 * STOP):
                 return DONE
             add_shared(crew + 8 * AT_WORK, 1)
@@ -110,14 +129,31 @@ def serve(width: Width) -> Kernel:
     return helper
 
 
-def share(width: Width) -> Kernel:
-    """What a caller does. Returns what the driver would to the whole call; where a part failed, the others are undone."""
+@inline
+def _is_ready(crew, n_parts):
+    """Whether its helpers are threads of this process, and answers have room."""
+    return n_parts <= field(crew, MOST_PARTS) and call(field(crew, THIS_PROCESS)) & _ANSWER == field(crew, PROCESS)
 
-    def caller(crew, _, __, ___):
-        table, n_parts = field(crew, TABLES), field(crew, N_PARTS)
-        _set_range(crew, table, 0, field(crew, N_STREAMS))
-        if not all_open_and_distinct(table):
+
+def share(width: Width) -> Kernel:
+    """What a caller does, in place of the driver, which takes the same. Where a part failed, the others are undone.
+
+    Returns what the driver would to the whole call, or NO_CREW.
+    """
+
+    def caller(pool, x, y, n_steps):
+        crew, n_streams = load_int(field(pool, CREW)), field(pool, N_CHOSEN)
+        n_parts = (n_streams + field(crew, PART_STREAMS) - 1) // field(crew, PART_STREAMS)
+        if not _is_ready(crew, n_parts):
+            return NO_CREW
+        if not all_open_and_distinct(pool):
             return NO_SUCH_STREAM
+        store_int(crew + 8 * TABLES, pool)
+        store_int(crew + 8 * X_ROWS, x)
+        store_int(crew + 8 * Y_ROWS, y)
+        store_int(crew + 8 * N_STEPS, n_steps)
+        store_int(crew + 8 * N_STREAMS, n_streams)
+        store_int(crew + 8 * N_PARTS, n_parts)
         for share in range(field(crew, N_HELPERS) + 1):
             store_shared(field(crew, LEFT) + share * LEFT_BYTES, _first_of(crew, share + 1) - _first_of(crew, share))
         for helper in range(field(crew, N_HELPERS)):
@@ -133,8 +169,8 @@ def share(width: Width) -> Kernel:
         if verdict != DONE:
             for part in range(n_parts):
                 if load_int(field(crew, ANSWERS) + 8 * part) == DONE:
-                    _set_part(crew, table, part)
-                    turn_pages(table)
+                    _set_part(crew, pool, part)
+                    turn_pages(pool)
         return verdict
 
     return caller
