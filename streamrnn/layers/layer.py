@@ -168,6 +168,23 @@ class Layer(ABC):
         object.__setattr__(self, "clip", float(clip))
 
 
+class SizedLayer(Layer):
+    """A layer that gives as many values as it takes, which its field `size` tells."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        self._check_sizes("size", (self.size,))
+
+    @property
+    def input_size(self) -> int:
+        return self.size
+
+    @property
+    def output_size(self) -> int:
+        return self.size
+
+
 def activation_constants(clip: float | None, activations: tuple[Activation, ...], dtype: DType) -> Array:
     """What a general kernel reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
     numbers = [clip or 0.0]

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import DTYPES, Layer, activation_constants
+from streamrnn.layers.layer import DTYPES, SizedLayer, activation_constants
 from streamrnn.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)
-class Pointwise(Layer):
+class Pointwise(SizedLayer):
     """y = activation(x), value by value. ONNX Relu-14, Exp-13 and so on.
 
     size        n, values per step
@@ -28,18 +28,10 @@ class Pointwise(Layer):
     all_passes = ((),)
 
     def __post_init__(self) -> None:
-        self._check_sizes("size", (self.size,))
+        super().__post_init__()
         object.__setattr__(self, "activation", activation(self.activation))
         if self.activation.name == "softmax":
             raise ModelError("pointwise layer, activation: softmax looks at all values at once; a Softmax layer does")
-
-    @property
-    def input_size(self) -> int:
-        return self.size
-
-    @property
-    def output_size(self) -> int:
-        return self.size
 
     def pack(self, width: Width) -> Op:
         name = self.activation.name

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import Layer
+from streamrnn.layers.layer import SizedLayer
 from streamrnn.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)
-class Reverse(Layer):
+class Reverse(SizedLayer):
     """y_t = x_(n - 1 - t), of a recording of n steps. ONNX ReverseSequence-10, over the whole of a sequence.
 
     A recurrent layer runs backwards between two of them, as ONNX's direction "reverse" and torch's bidirectional modules have
@@ -27,17 +27,6 @@ class Reverse(Layer):
     kind: ClassVar[str] = "reverse"
     streamable: ClassVar[bool] = False
     all_passes = ((),)
-
-    def __post_init__(self) -> None:
-        self._check_sizes("size", (self.size,))
-
-    @property
-    def input_size(self) -> int:
-        return self.size
-
-    @property
-    def output_size(self) -> int:
-        return self.size
 
     def pack(self, width: Width) -> Op:
         raise ModelError(

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from streamrnn.layers.layer import Layer
+from streamrnn.layers.layer import SizedLayer
 from streamrnn.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax(Layer):
+class Softmax(SizedLayer):
     """y = exp(x) / sum(exp(x)), over the n values of a step. ONNX Softmax-13. Behind a dense layer, `Dense` has it too.
 
     size   n
@@ -22,17 +22,6 @@ class Softmax(Layer):
 
     kind: ClassVar[str] = "softmax"
     all_passes = ((),)
-
-    def __post_init__(self) -> None:
-        self._check_sizes("size", (self.size,))
-
-    @property
-    def input_size(self) -> int:
-        return self.size
-
-    @property
-    def output_size(self) -> int:
-        return self.size
 
     def pack(self, width: Width) -> Op:
         return Op(kernel="softmax.softmax", input_size=self.size, output_size=self.size, hidden_size=self.size, scratch=1)
