@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ CASES = (
 _OPEN_BATCH = 2  # signals at once where the graph leaves their number open
 _ROUNDINGS = 8  # two float32 computations may differ by so many times what rounding does to ours
 _MOST_ROUNDING = 50  # tolerances: a model that rounding moves further proves nothing
+
+#: A trial, our answers to it, and what each of its runs gives.
+_Told = tuple[Trial, Answers, list[dict[str, NDArray[Any]]]]
 
 
 def verify(
@@ -74,31 +77,9 @@ def verify(
         answers = list(answered(model, trials))
         references, version = _referred(to_run, imported, trials, answers, timeout)
         remarks.append("onnxruntime runs the graph with one signal at a time only; compared so")
-    comparisons: dict[tuple[str, str], Comparison] = {}
-    roundings: dict[tuple[str, str], float] = {}
-    for done, (trial, ours, runs) in enumerate(zip(trials, answers, references, strict=True), 1):
-        if progress is not None:
-            progress(done, len(trials))
-        if trial.lengths and not ours.n_steps:
-            remarks.append(
-                f"case {trial.case.name!r}: the model overflows {model.dtype} in {len(trial.x)} steps; not compared there"
-            )
-        elif ours.n_steps < len(trial.x):
-            step = trial.start + ours.n_steps
-            remarks.append(f"case {trial.case.name!r}: the model overflows {model.dtype} at step {step}; compared up to there")
-        for output in imported.outputs:
-            key = output.name, trial.case.name
-            pair = paired(output, trial, ours, [run[output.name] for run in runs])
-            if pair is not None:
-                found, rounding = _found(model, pair, ours, [run[output.name] for run in runs], tolerance)
-                roundings[key] = max(roundings.get(key, 0.0), rounding)
-                comparisons[key] = worse(comparisons.get(key, found), found, goes_on=trial.start > 0)
-    remarks += [
-        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, float32 against float64; "
-        f"compared to within {_ROUNDINGS} times that"
-        for (name, case), rounding in roundings.items()
-        if rounding
-    ]
+    told = _telling(zip(trials, answers, references, strict=True), len(trials), progress)
+    comparisons, said = _comparisons(model, imported.outputs, told, tolerance)
+    remarks += said
     for output in imported.outputs:
         if not any(name == output.name for name, _ in comparisons):
             raise VerificationError(
@@ -114,6 +95,49 @@ def verify(
         comparisons=tuple(comparisons.values()),
         remarks=tuple(remarks),
     )
+
+
+def _telling(trials: Iterable[_Told], n: int, progress: Callable[[int, int], None] | None) -> Iterator[_Told]:
+    """The same, each told of as it is come to."""
+    for done, trial in enumerate(trials, 1):
+        if progress is not None:
+            progress(done, n)
+        yield trial
+
+
+def _comparisons(
+    model: Model, outputs: Sequence[GraphOutput], told: Iterable[_Told], tolerance: float
+) -> tuple[dict[tuple[str, str], Comparison], list[str]]:
+    """For each output and case the worst that its trials show, and what there is to say about them."""
+    comparisons: dict[tuple[str, str], Comparison] = {}
+    roundings: dict[tuple[str, str], float] = {}
+    remarks = []
+    for trial, ours, runs in told:
+        remarks += _overflow(model, trial, ours)
+        for output in outputs:
+            key, theirs = (output.name, trial.case.name), [run[output.name] for run in runs]
+            pair = paired(output, trial, ours, theirs)
+            if pair is not None:
+                found, rounding = _found(model, pair, ours, theirs, tolerance)
+                roundings[key] = max(roundings.get(key, 0.0), rounding)
+                comparisons[key] = worse(comparisons.get(key, found), found, goes_on=trial.start > 0)
+    remarks += [
+        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, float32 against float64; "
+        f"compared to within {_ROUNDINGS} times that"
+        for (name, case), rounding in roundings.items()
+        if rounding
+    ]
+    return comparisons, remarks
+
+
+def _overflow(model: Model, trial: Trial, ours: Answers) -> list[str]:
+    """A remark, where our streams did not come to the end of a trial."""
+    if trial.lengths and not ours.n_steps:
+        return [f"case {trial.case.name!r}: the model overflows {model.dtype} in {len(trial.x)} steps; not compared there"]
+    if ours.n_steps < len(trial.x):
+        step = trial.start + ours.n_steps
+        return [f"case {trial.case.name!r}: the model overflows {model.dtype} at step {step}; compared up to there"]
+    return []
 
 
 def _referred(

@@ -84,9 +84,21 @@ def import_(
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
+    _import_graph(source, target or source.with_suffix(".safetensors"), fixed, allow_external_data, offline, verified, report)
+
+
+def _import_graph(
+    source: Path,
+    target: Path,
+    fixed: dict[str, Any],
+    allow_external_data: bool,
+    offline: bool,
+    verified: bool,
+    report: Path | None,
+) -> None:
+    """Convert an ONNX model, prove it and write it; the options are those of the command."""
     from streamrnn_converters.onnx import read_onnx
 
-    target = target or source.with_suffix(".safetensors")
     check_target(target, source)
     if report is not None:
         check_report(report, source)

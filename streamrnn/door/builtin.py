@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.door.layout import (
+from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
     DATA,
     DIMENSIONS,

@@ -1,4 +1,4 @@
-"""`Gate`: who is in a pool. Python enters through it, and so does machine code (pool_machine.py)."""
+"""`Gate`: who is in a pool. Python enters through it, and so does machine code (machine/pool.py)."""
 
 import ctypes
 
@@ -16,7 +16,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._busy = np.zeros(1, np.int64)
-        self._enter = _ENTER(address_of("door.pool_machine.enter", driver_width(np.float32)))
+        self._enter = _ENTER(address_of("door.machine.pool.enter", driver_width(np.float32)))
         self.place = self._busy.ctypes.data
 
     def enter(self) -> bool:

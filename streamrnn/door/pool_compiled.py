@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamrnn.door.builtin import builtin, may_be_compiled, python_function
-from streamrnn.door.layout import (
+from streamrnn.door.machine.layout import (
     BUSY,
     DRIVER,
     DRIVER_OF_SHARED,
@@ -60,7 +60,7 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
         DRIVER: plan.driver,
         DRIVER_OF_SHARED: door.driver_of_shared,
     }
-    step = builtin("door.pool_machine.step", _DOC, plan, np.zeros(POOL_TABLE_FIELDS, np.int64), door.step, more)
+    step = builtin("door.machine.pool.step", _DOC, plan, np.zeros(POOL_TABLE_FIELDS, np.int64), door.step, more)
     return step  # type: ignore[no-any-return]
 
 

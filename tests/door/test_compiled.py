@@ -13,7 +13,7 @@ import pytest
 
 from streamrnn import LSTM, InputError, Model, NonFiniteInputError, Stream, StreamBusyError
 from streamrnn.door import builtin
-from streamrnn.door.layout import RING_SIZE
+from streamrnn.door.machine.layout import RING_SIZE
 from streamrnn.door.plain import PlainDoor
 
 RNG = np.random.default_rng(0)

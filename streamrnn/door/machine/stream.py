@@ -1,6 +1,6 @@
-"""The machine code of a stream's compiled door (compiled.py): from array objects to the driver and back."""
+"""A stream's `step` (streamrnn/door/compiled.py)."""
 
-from streamrnn.door.layout import (
+from streamrnn.door.machine.layout import (
     DATA,
     N_INPUTS,
     N_OUTPUTS,
@@ -11,7 +11,7 @@ from streamrnn.door.layout import (
     RING_SIZE,
     WRITABLE,
 )
-from streamrnn.door.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
+from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field

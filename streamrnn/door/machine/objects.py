@@ -1,6 +1,6 @@
-"""How the machine code of the doors looks at Python's objects: where an array is what nearly every call brings."""
+"""How machine code looks at Python's objects: whether they are what nearly every call brings."""
 
-from streamrnn.door.layout import (
+from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
     DATA,
     DIMENSIONS,

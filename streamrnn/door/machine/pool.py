@@ -1,6 +1,6 @@
-"""The machine code of a pool's compiled door (pool_compiled.py), and the way in that it shares with the plain one."""
+"""A pool's `step` (streamrnn/door/pool_compiled.py), and the way in that it shares with the plain door."""
 
-from streamrnn.door.layout import (
+from streamrnn.door.machine.layout import (
     BUSY,
     DATA,
     DRIVER,
@@ -21,7 +21,7 @@ from streamrnn.door.layout import (
     TAKE_BACK,
     WRITABLE,
 )
-from streamrnn.door.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
+from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field
 from streamrnn.packing import Width
