@@ -79,15 +79,18 @@ def _first_of(crew, share):
 
 @inline
 def _take_parts(crew, member):
-    """Advance one part after the other, as long as there are any. The member's table is its own."""
-    table, n_shares = field(crew, TABLES) + member * field(crew, TABLE_BYTES), field(crew, N_HELPERS) + 1
+    """Advance one part after the other, as long as there are any. The member's table is its own.
+
+    What the record says of a call counts only for the one who has a part of it: before, it may be about an earlier call.
+    """
+    n_shares = field(crew, N_HELPERS) + 1
     for turn in range(n_shares):
         share = member + turn if member + turn < n_shares else member + turn - n_shares
         while True:
             left = add_shared(field(crew, LEFT) + share * LEFT_BYTES, -1)
             if left <= 0:
                 break
-            part = _first_of(crew, share) + left - 1
+            table, part = field(crew, TABLES) + member * field(crew, TABLE_BYTES), _first_of(crew, share) + left - 1
             _set_part(crew, table, part)
             answer = call(field(crew, DRIVER), table, field(crew, X_ROWS), field(crew, Y_ROWS), field(crew, N_STEPS))
             store_int(field(crew, ANSWERS) + 8 * part, answer)
