@@ -124,21 +124,10 @@ def horizon(
     if imported.offline:
         raise VerificationError("the graph answers whole recordings, so that there is no signal that goes on; compare without")
     reference = LongReference(imported, data, n_steps, timeout)
-    errors = np.full((len(reference.outputs), n_steps), np.nan)
-    stream, done, remarks = Stream(model), 0, list(reference.remarks)
-    for x, theirs in reference.answers(_signal(imported.inputs, seed)):
-        ours = _streamed(stream, x)
-        for row, output in zip(errors, reference.outputs, strict=True):
-            if "time" in output.axes:
-                row[done : done + len(ours)] = _along_time(output, ours, theirs[output.name])
-            elif len(ours) == len(x) and (done + len(x)) % reference.n_steps_at_once == 0:
-                row[done + len(x) - 1 : done + len(x)] = _at_the_end(output, ours, stream, theirs[output.name])
-        done += len(ours)
-        if progress is not None:
-            progress(done, n_steps)
-        if len(ours) < len(x):
-            remarks.append(f"the model overflows {model.dtype} at step {done}; compared up to there")
-            break
+    errors, done = _followed(model, reference, _signal(imported.inputs, seed), n_steps, progress)
+    remarks = list(reference.remarks)
+    if done < n_steps:
+        remarks.append(f"the model overflows {model.dtype} at step {done}; compared up to there")
     if np.isnan(errors).all():
         raise VerificationError("the model overflows before there is anything to compare; nothing can be said of a horizon")
     outputs, wrong = np.nonzero(errors > tolerance)
@@ -166,6 +155,31 @@ def horizon(
         differs=None if first is None else reference.outputs[outputs[first]].name,
         remarks=tuple(remarks),
     )
+
+
+def _followed(
+    model: Model,
+    reference: LongReference,
+    signal: Callable[[int], Array],
+    n_steps: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Array, int]:
+    """The errors, (n_outputs, n_steps), NaN where the graph tells of no value, and the steps up to an overflow."""
+    errors = np.full((len(reference.outputs), n_steps), np.nan)
+    stream, done = Stream(model), 0
+    for x, theirs in reference.answers(signal):
+        ours = _streamed(stream, x)
+        for row, output in zip(errors, reference.outputs, strict=True):
+            if "time" in output.axes:
+                row[done : done + len(ours)] = _along_time(output, ours, theirs[output.name])
+            elif len(ours) == len(x) and (done + len(x)) % reference.n_steps_at_once == 0:
+                row[done + len(x) - 1 : done + len(x)] = _at_the_end(output, ours, stream, theirs[output.name])
+        done += len(ours)
+        if progress is not None:
+            progress(done, n_steps)
+        if len(ours) < len(x):
+            break
+    return errors, done
 
 
 def _signal(inputs: Sequence[GraphInput], seed: int) -> Callable[[int], Array]:
