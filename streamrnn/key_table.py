@@ -42,6 +42,13 @@ class KeyTable(Mapping[Hashable, int]):
         for key, number in zip(keys, numbers, strict=False):
             self._parts[hash(key) % _PARTS][key] = number
 
+    def replace(self, entries: Iterable[tuple[Hashable, int]]) -> None:
+        """Have these keys and numbers, and no others."""
+        parts: list[dict[Hashable, int]] = [{} for _ in range(_PARTS)]
+        for key, number in entries:
+            parts[hash(key) % _PARTS][key] = number
+        self._parts = parts
+
     def remove(self, key: Hashable) -> None:
         """Have a key no more. Raises KeyError where there is not."""
         del self._parts[hash(key) % _PARTS][key]

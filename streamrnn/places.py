@@ -25,6 +25,7 @@ class Places:
         self._free = list(range(self.capacity))[::-1]
         self._keys: list[Hashable | None] = [None] * self.capacity
         self.slots = KeyTable()
+        self._settled = True  # whether keys, free places and slots are those of the marks
 
     @property
     def capacity(self) -> int:
@@ -33,6 +34,7 @@ class Places:
 
     def begin(self, key: Hashable | None) -> int:
         """Begin a stream, with a key or None, which has none; its slot. Raises InputError for a key that is taken."""
+        self._settle()
         if key is not None:
             return int(self.open([key])[0])
         (slot,) = self._fill(1).tolist()
@@ -40,6 +42,7 @@ class Places:
 
     def open(self, keys: Sequence[Hashable]) -> Numbers:
         """Begin a stream for each key; their slots. Raises InputError for a key that is taken, or there twice."""
+        self._settle()
         check_distinct("open", keys)
         for key in keys:
             if key in self.slots:
@@ -48,6 +51,7 @@ class Places:
 
     def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
         """The slots of streams by their keys. Raises InputError for a key that has no stream."""
+        self._settle()
         try:
             return np.array(self.slots.find(keys), np.int64)
         except KeyError as error:
@@ -55,12 +59,15 @@ class Places:
 
     def close(self, numbers: Numbers) -> None:
         """End streams: their places are free."""
+        self._settle()
+        self._settled = False
+        self._memory.room.marks[numbers] = CLOSED
         for number in numbers.tolist():
             if self._keys[number] is not None:
                 self.slots.remove(self._keys[number])
                 self._keys[number] = None
-        self._memory.room.marks[numbers] = CLOSED
         self._free += numbers.tolist()
+        self._settled = True
 
     def close_keys(self, keys: Collection[Hashable]) -> None:
         """End streams by their keys. Raises as `find` does; then none has ended."""
@@ -77,14 +84,17 @@ class Places:
     def _fill(self, n: int, keys: Sequence[Hashable] = (), known: Sequence[int] = (), states: Array | None = None) -> Numbers:
         """Have so many streams, with keys or without; their slots. Those that are `known` have states, the others begin."""
         self._make_room(n)
-        numbers = np.array([self._free.pop() for _ in range(n)], np.int64)
+        self._settled = False
+        numbers = np.array(self._free[len(self._free) - n :][::-1], np.int64)
         self._memory.begin(numbers)
         if states is not None:
             self._memory.write(numbers[list(known)], states)
-        self._memory.room.marks[numbers] = OPEN
         for number, key in zip(numbers.tolist(), keys, strict=False):
             self._keys[number] = key
         self.slots.add(keys, numbers.tolist())
+        self._memory.room.marks[numbers] = OPEN
+        del self._free[len(self._free) - n :]
+        self._settled = True
         return numbers
 
     def _make_room(self, n: int) -> None:
@@ -93,12 +103,24 @@ class Places:
         while after - before + len(self._free) < n:
             after *= 2
         if after > before:
+            self._settled = False
             try:
                 self._memory.grow(after)
             except MemoryError:
                 raise InputError(f"open: {after} streams do not fit into memory; close some, or use several pools") from None
             self._keys += [None] * (after - before)
             self._free[:0] = range(after)[: before - 1 : -1]
+            self._settled = True
+
+    def _settle(self) -> None:
+        """Where Ctrl-C or an error came in the middle of a change: the marks say which places are streams; all else follows."""
+        if not self._settled:
+            is_open = self._memory.room.marks != CLOSED
+            keys = [*self._keys, *[None] * (len(is_open) - len(self._keys))]
+            self._keys = [key if there else None for key, there in zip(keys, is_open.tolist(), strict=True)]
+            self.slots.replace((key, number) for number, key in enumerate(self._keys) if key is not None)
+            self._free = np.flatnonzero(~is_open)[::-1].tolist()
+            self._settled = True
 
 
 def check_distinct(call: str, keys: Collection[Hashable]) -> None:

@@ -16,7 +16,6 @@ from streamrnn.model import Model
 from streamrnn.packing import Array, DType, Op, Width
 from streamrnn.record import (
     BACKUP,
-    BUSY,
     CONSTANTS,
     HEADER_FIELDS,
     HIDDEN,
@@ -235,10 +234,6 @@ class Workspace:
         except BaseException:
             self.state[:] = before
             raise
-
-    def mark_busy(self, busy: bool) -> None:
-        """Say in the table whether a caller is in the stream."""
-        self._table[BUSY] = busy
 
     def _views(self, plan: Plan) -> list[dict[str, Array]]:
         views, at = [], 0

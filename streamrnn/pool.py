@@ -104,22 +104,22 @@ class StreamPool:
 
         Raises InputError for a key that is taken. With a store none is: its stream goes on, wherever it is.
         """
-        with self._door:
+        with self._door.held:
             return self._places.begin(key)
 
     def open_keys(self, keys: Sequence[Hashable]) -> NDArray[np.int64]:
         """`open` for many keys, each there once. Returns their slots, (n,)."""
-        with self._door:
+        with self._door.held:
             return self._places.open(keys)
 
     def close(self, slot: int) -> None:
         """End a stream, in the store too. Its slot may be given to another. Raises InputError for a slot that is not open."""
-        with self._door:
+        with self._door.held:
             self._places.close(self._open_numbers("close", [slot]))
 
     def close_keys(self, keys: Sequence[Hashable]) -> None:
         """End the streams of some keys, each there once, wherever they are. Raises InputError for a key that has no stream."""
-        with self._door:
+        with self._door.held:
             self._places.close_keys(keys)
 
     def flush(self, note: str | None = None) -> None:
@@ -129,7 +129,7 @@ class StreamPool:
 
         Raises StoreError where that cannot be done; then nothing is saved. InputError where the pool has no store.
         """
-        with self._door:
+        with self._door.held:
             self._places.flush(note)
 
     def step(self, slots: Slots, X: ArrayLike, out: Array | None = None) -> Array:
@@ -166,14 +166,14 @@ class StreamPool:
         Raises InputError for a key that has no stream, and as `step` does. With a store also for more keys than there is room
         for, and StoreError where the store cannot be used; then nothing has moved.
         """
-        with self._door:
+        with self._door.held:
             slots = self._places.find("step_keys", inputs.keys())
         y = self.step(slots, rows_of("step_keys", inputs.values(), self._model.input_size))
         return dict(zip(inputs, y, strict=True))
 
     def reset(self, slots: Slots | None = None) -> None:
         """Begin new signals: the states of some streams, None: of all, get their initial values. Raises as `close` does."""
-        with self._door:
+        with self._door.held:
             numbers = self._open_numbers("reset", slots)
             self._places.touch(numbers)
             self._memory.begin(numbers)
@@ -187,7 +187,7 @@ class StreamPool:
 
         Each is bound to the model, and goes into any pool or `Stream` of it. Raises InputError for a slot that is not open.
         """
-        with self._door:
+        with self._door.held:
             numbers = self._open_numbers("snapshot", [slots] if _is_one(slots) else slots)
             saved = [snapshot.encode(self._model.fingerprint, state) for state in self._memory.read(numbers)]
             return saved[0] if _is_one(slots) else saved
@@ -201,7 +201,7 @@ class StreamPool:
         one = _is_one(slots)
         several = [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
         size, fingerprint, dtype = self._memory.n_values, self._model.fingerprint, self._model.dtype
-        with self._door:
+        with self._door.held:
             numbers = self._open_numbers("restore", [slots] if one else slots)
             if len(several) != len(numbers):
                 raise InputError(f"restore: {len(numbers)} streams, but {len(several)} snapshots; give one for each")

@@ -34,23 +34,22 @@ SLOTS: Final = 2  # address of the slots; the driver puts the rows of the call i
 STATE_BLOCK: Final = 3  # address of the block that holds all state vectors
 BACKUP: Final = 4  # address of a block as large, for the state before the call
 STATE_BYTES: Final = 5  # of that block: whole cache lines
-BUSY: Final = 6  # not 0 while a caller is in the stream
-N_INPUTS: Final = 7  # values of a step's input
-HEADER_FIELDS: Final = 8
+N_INPUTS: Final = 6  # values of a step's input
+HEADER_FIELDS: Final = 7
 
 # What else the header of a pool has. Its STATE_BLOCK and STATE_BYTES are those of the first of its streams; it has no BACKUP.
-N_CHOSEN: Final = 8  # streams of the call: so many rows has each step
-CHOSEN: Final = 9  # address of their numbers
-N_PLACES: Final = 10  # streams for which there is room
-MARKS: Final = 11  # address of a mark for each of them
-TILE_ROWS: Final = 12  # what the records have as ROWS
-BEGIN: Final = 13  # the first of the call's streams that are to advance
-END: Final = 14  # the first behind them
-PAGES: Final = 15  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
-PAGE_BYTES: Final = 16  # from a stream's states there to its other ones
-SPARE: Final = 17  # address of room for the states of a tile's streams between two steps
-CREW: Final = 18  # address of the address of its crew's record
-POOL_HEADER_FIELDS: Final = 19
+N_CHOSEN: Final = 7  # streams of the call: so many rows has each step
+CHOSEN: Final = 8  # address of their numbers
+N_PLACES: Final = 9  # streams for which there is room
+MARKS: Final = 10  # address of a mark for each of them
+TILE_ROWS: Final = 11  # what the records have as ROWS
+BEGIN: Final = 12  # the first of the call's streams that are to advance
+END: Final = 13  # the first behind them
+PAGES: Final = 14  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
+PAGE_BYTES: Final = 15  # from a stream's states there to its other ones
+SPARE: Final = 16  # address of room for the states of a tile's streams between two steps
+CREW: Final = 17  # address of the address of its crew's record
+POOL_HEADER_FIELDS: Final = 18
 
 # The record of a crew: what threads share that take parts of a pool's call.
 AT_WORK: Final = 0  # helpers that may be taking parts

@@ -52,18 +52,23 @@ class Residents(Places):
 
     def close(self, numbers: Numbers) -> None:
         """End streams: their places are free, and the store forgets them."""
+        self._settle()
+        self._changed[numbers] = True  # so that they are saved again, should they stay
         if known := self._with_key(numbers[self._saved[numbers]]):
             self._store.remove(map(self._key, known))
         self._leave(numbers)
 
     def close_keys(self, keys: Collection[Hashable]) -> None:
         """End streams by their keys, wherever they are, in one transaction. Raises InputError for a key that has none."""
+        self._settle()
         given = self._given("close_keys", keys)
         away = cast(list[Key], self.slots.absent(given))
         if missing := set(away) - self._store.holding(away):
             raise InputError(f"close_keys: no stream has the key {next(iter(missing))!r}; open one with it")
+        here = super().find("close_keys", set(given) - set(away))
+        self._changed[here] = True
         self._store.remove(given)
-        self._leave(super().find("close_keys", set(given) - set(away)))
+        self._leave(here)
 
     def touch(self, numbers: Numbers) -> None:
         """Streams, or what a caller takes for some, are about to change."""
@@ -74,10 +79,21 @@ class Residents(Places):
 
     def flush(self, note: str | None) -> None:
         """Save all that has a key and has changed, in one transaction, and a note."""
+        self._settle()
         self._save(np.flatnonzero(self._memory.room.marks), note)
+
+    def _settle(self) -> None:
+        """As places do, and what is known of these."""
+        if not self._settled:
+            super()._settle()
+            has_key = np.array([key is not None for key in self._keys])
+            is_open = self._memory.room.marks != CLOSED
+            self._stays[:] = is_open & ~has_key
+            self._changed[~is_open] = self._saved[~is_open] = True
 
     def _found(self, call: str, keys: Collection[Hashable], begin: bool) -> Numbers:
         """The slots of the streams of some keys, which are in memory then."""
+        self._settle()
         given = self._given(call, keys)
         try:
             return np.array(self.slots.find(given), np.int64)

@@ -41,7 +41,7 @@ class Stream:
     @property
     def states(self) -> tuple[dict[str, Array], ...]:
         """A copy of the state: for each layer the name and the (size,) values of its state vectors."""
-        with self._door:
+        with self._door.held:
             return tuple({name: view.copy() for name, view in views.items()} for views in self._workspace.vectors)
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
@@ -68,20 +68,20 @@ class Stream:
 
     def reset(self) -> None:
         """Begin a new signal: every state vector gets its initial value."""
-        with self._door:
+        with self._door.held:
             for layer, views in zip(self._model.layers, self._workspace.vectors, strict=True):
                 for name, initial in layer.states.items():
                     views[name][:] = initial
 
     def snapshot(self) -> bytes:
         """The state as bytes, bound to the model: the same state gives the same bytes, on any machine."""
-        with self._door:
+        with self._door.held:
             return snapshot.encode(self._model.fingerprint, self._flat())
 
     def restore(self, saved: bytes) -> None:
         """Put a snapshot's state in place of this one. Raises SnapshotError for bytes that are not one of this model."""
         values = snapshot.decode(self._model.fingerprint, self._flat().size, self._model.dtype, saved)
-        with self._door:
+        with self._door.held:
             at = 0
             for views in self._workspace.vectors:
                 for view in views.values():

@@ -353,3 +353,51 @@ def test_only_a_model_makes_a_pool_and_a_pool_is_not_copied(pool: StreamPool) ->
             duplicate(pool)
     assert repr(pool.model) in repr(pool)
     assert "4 streams" in repr(pool)
+
+
+def test_slots_that_are_changed_during_a_call_are_those_that_it_began_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may, while the GIL is released."""
+    whole, x = model("lstm", hidden=4), signal(2 * 9).reshape(2, 9, 3)
+    pool, other = StreamPool(whole), StreamPool(whole)
+    for _ in range(4):
+        pool.open(), other.open()
+    pool.step([2, 3], signal(2)), other.step([2, 3], signal(2))
+    monkeypatch.setattr("streamrnn.door.many.UNINTERRUPTED_BYTES", 1)
+    slots, status = np.array([0, 1]), pool._door._status
+
+    def changing(*args: Any) -> int:
+        slots[:] = 2, 3
+        return status(*args)
+
+    monkeypatch.setattr(pool._door, "_status", changing)
+    assert pool.process(slots, x).tobytes() == other.process([0, 1], x).tobytes()
+    assert pool.snapshot() == other.snapshot()
+    slots[:], x[1, -1, 0] = [0, 1], np.nan
+    with pytest.raises(NonFiniteInputError, match="for stream 1"):
+        pool.process(slots, x)
+    assert pool.snapshot() == other.snapshot()
+
+
+def test_inputs_that_are_changed_during_a_call_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = StreamPool(model("lstm", hidden=4))
+    slots, x, status = [pool.open(), pool.open()], signal(2), pool._door._status
+    before = pool.snapshot()
+
+    def mending(*args: Any) -> int:
+        x[:] = np.nan
+        answer = status(*args)
+        x[:] = 0
+        return answer
+
+    monkeypatch.setattr(pool._door, "_status", mending)
+    with pytest.raises(InputError, match="changed while the call looked at them"):
+        pool.step(slots, x)
+    assert pool.snapshot() == before
+
+
+def test_masked_slots_are_refused() -> None:
+    pool = StreamPool(model("lstm", hidden=4))
+    slots = [pool.open(), pool.open()]
+    with pytest.raises(InputError, match="masked"):
+        pool.step(np.ma.masked_array(slots, [False, True]), signal(2))
+    assert pool.step(np.ma.masked_array(slots), signal(2)).shape == (2, 4)

@@ -264,7 +264,7 @@ def test_memory_does_not_grow_with_keys_that_come_and_go(pool: StreamPool) -> No
 def test_a_tick_that_finds_the_pool_busy_makes_nobody_recent(pool: StreamPool) -> None:
     """The one who is in may be about to choose who leaves."""
     before = pool._places._last.tolist(), pool._places._call  # type: ignore[attr-defined]
-    with pool._door:
+    with pool._door.held:
         for call in (lambda: pool.step([0, 1], signal(2)), lambda: pool.process([0], signal(2)[None])):
             with pytest.raises(StreamBusyError):
                 call()

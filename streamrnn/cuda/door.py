@@ -9,8 +9,8 @@ from streamrnn.cuda.device import explained, is_on_device, room_for, uploaded, v
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
 from streamrnn.cuda.memory import DeviceMemory
 from streamrnn.door import PoolDoor
-from streamrnn.door.gate import Gate
-from streamrnn.door.many import Numbers, overflown, poisoned, stream_numbers
+from streamrnn.door.gate import gate
+from streamrnn.door.many import Numbers, changed, overflown, poisoned, refuse, stream_numbers
 from streamrnn.door.plain import numbers_of
 from streamrnn.errors import InputError
 from streamrnn.packing import Array
@@ -26,7 +26,7 @@ class DeviceDoor(PoolDoor):
         self._memory = memory
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
-        self._gate = Gate()
+        self.held = gate(refuse)
 
     def step(self, slots: Any, X: Any, out: Any = None) -> Any:
         """One step, as `cuda.StreamPool.step` describes it."""
@@ -73,7 +73,7 @@ class DeviceDoor(PoolDoor):
         """Advance the streams. x and y, None: a new one, are (n, n_steps, any), or (n, any) for one step; returns y."""
         n, n_steps = size
         shape = *x.shape[:-1], self._n_outputs
-        with self:
+        with self.held:
             self._check_all_open(call, numbers)
             self.before_use(numbers)
             if not n or not n_steps:
@@ -88,7 +88,7 @@ class DeviceDoor(PoolDoor):
                 raise InputError(
                     f"{call}: {n} streams, {n_steps} steps each, do not fit into the device's memory; give fewer at once"
                 ) from None
-        self._explain_ticket(numbers, x, said)
+        self._explain_ticket(call, numbers, x, said)
         return y
 
     def _nothing(self, shape: tuple[int, ...], on_device: bool) -> Any:
@@ -105,11 +105,14 @@ class DeviceDoor(PoolDoor):
         if np.count_nonzero(seen) != len(numbers) or not (marks[numbers] == OPEN).all():
             self.check_open(call, numbers)
 
-    def _explain_ticket(self, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
+    def _explain_ticket(self, call: str, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
         """Raise what the kernels found."""
         if said[INPUT_STATUS] != DONE:
             values = _on_host(x) if is_on_device(x) else x
-            place = [int(index) for index in np.argwhere(~np.isfinite(values))[0]]
+            found = np.argwhere(~np.isfinite(values))
+            if not len(found):
+                raise changed(call)
+            place = [int(index) for index in found[0]]
             raise poisoned(place, values[tuple(place)], numbers[place[0]])
         if said[STATUS] != DONE:
             wrong = said[STREAMS : STREAMS + len(numbers)] != DONE

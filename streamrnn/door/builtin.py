@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
+    BUSY,
     DATA,
     DIMENSIONS,
     DTYPE,
@@ -35,7 +36,7 @@ from streamrnn.store import address_of
 _FORCED = "STREAMRNN_DOOR"
 
 
-class _Method(ctypes.Structure):
+class Method(ctypes.Structure):
     """PyMethodDef."""
 
     _fields_ = (
@@ -60,10 +61,13 @@ def may_be_compiled() -> bool:
     return os.environ.get(_FORCED) != "plain" and layout_is_known()
 
 
-def builtin(machine: str, doc: bytes, plan: Plan, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]) -> Any:
+def builtin(
+    machine: str, doc: bytes, plan: Plan, busy: int, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]
+) -> Any:
     """The builtin `step` of a plan: the machine code of a name, bound to a table.
 
     doc      its text, as a builtin has it
+    busy     the address of what is not 0 while a caller is in
     words    the table, to be filled with what both doors have, and with `more`
     unusual  what is called for everything unusual
     """
@@ -75,6 +79,7 @@ def builtin(machine: str, doc: bytes, plan: Plan, words: NDArray[np.int64], unus
         OUT: id(sys.intern("out")),
         PLAIN: id(unusual),
         VECTORCALL: python_function("PyObject_Vectorcall"),
+        BUSY: busy,
     }
     for position, value in (entries | dict(more)).items():
         words[position] = value
@@ -87,8 +92,8 @@ def builtin(machine: str, doc: bytes, plan: Plan, words: NDArray[np.int64], unus
 
 
 @cache
-def _method(machine: str, doc: bytes, dtype: np.dtype[np.floating[Any]]) -> _Method:
-    return _Method(b"step", address_of(machine, driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, doc)
+def _method(machine: str, doc: bytes, dtype: np.dtype[np.floating[Any]]) -> Method:
+    return Method(b"step", address_of(machine, driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, doc)
 
 
 def python_function(name: str) -> int:

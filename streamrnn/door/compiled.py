@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
+from streamrnn.door.gate import place_of
 from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
 from streamrnn.door.plain import PlainDoor
 from streamrnn.packing import Array, DType
@@ -37,7 +38,9 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array
         ring.renew()
         return result
 
-    step = builtin("door.machine.stream.step", _DOC, workspace.plan, words, unusual, {PLAN: workspace.address})
+    step = builtin(
+        "door.machine.stream.step", _DOC, workspace.plan, place_of(plain.held), words, unusual, {PLAN: workspace.address}
+    )
     return step  # type: ignore[no-any-return]
 
 

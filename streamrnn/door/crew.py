@@ -68,15 +68,15 @@ class Crew:
             return answer
         if self._record[PROCESS] != os.getpid():
             self._gather()
-        self._make_room()
+        self._make_room(self._record)
         return int(self._share(pool, x, y, n_steps))
 
-    def _make_room(self) -> None:
+    def _make_room(self, record: NDArray[np.int64]) -> None:
         """Have room for the answers to all parts that a call may have. Ctrl-C may come between any two lines."""
-        self._record[MOST_PARTS] = 0
+        record[MOST_PARTS] = 0
         self._answers = np.zeros(-(-len(self._memory.room.marks) // PART), np.int64)
-        self._record[ANSWERS] = self._answers.ctypes.data
-        self._record[MOST_PARTS] = len(self._answers)
+        record[ANSWERS] = self._answers.ctypes.data
+        record[MOST_PARTS] = len(self._answers)
 
     def _gather(self) -> None:
         """Begin the helpers. A fork has none of its parent's."""
@@ -100,18 +100,20 @@ class Crew:
         if any(library.sem_init(place, 0, 0) for place in places):
             raise InputError("StreamPool: this system gives threads nothing to wait for; use threads=1")
 
+        kept = record, semaphores, left  # as long as they are there who work on them
+
         def dismiss() -> None:
-            record[STOP] = 1
+            kept[0][STOP] = 1
             for place in places:
                 library.sem_post(place)
 
-        kept = record, semaphores, left  # as long as they are there who work on them
+        weakref.finalize(self, dismiss)
         for member in range(1, n_helpers + 1):
             threading.Thread(target=_stay, args=(self._serve, member, kept), name="streamrnn-pool", daemon=True).start()
-        self._record = record
-        self._make_room()
-        memory.crew[0] = record.ctypes.data
-        weakref.finalize(self, dismiss)
+        self._make_room(record)
+        address = record.ctypes.data
+        self._record = record  # and nothing is called from here on, so that no Ctrl-C comes in between
+        memory.crew[0] = address
 
 
 def _stay(serve: Any, member: int, kept: tuple[NDArray[Any], ...]) -> None:

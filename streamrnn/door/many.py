@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.door.builtin import data_reader
 from streamrnn.door.crew import PART, Crew
-from streamrnn.door.gate import Gate
-from streamrnn.door.plain import UNINTERRUPTED_BYTES, described, numbers_of
+from streamrnn.door.gate import gate
+from streamrnn.door.plain import UNINTERRUPTED_BYTES, described, has_masked, numbers_of
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
 from streamrnn.packing import Array
 from streamrnn.pool_memory import PoolMemory
@@ -29,7 +29,7 @@ Numbers = NDArray[np.int64]
 
 
 class PoolDoor:
-    """The way into the memory of a pool, for one caller at a time.
+    """The way into the memory of a pool, for one caller at a time, who holds it: `with door.held`.
 
     memory     of a plan with sizes I and O
     n_threads  that take part in a call which is worth it; the memory has a table for each
@@ -46,17 +46,12 @@ class PoolDoor:
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
         self._data_of = data_reader()
-        self._gate = Gate()
+        self.held = gate(refuse)
 
     @property
     def memory(self) -> PoolMemory:
         """What it leads to."""
         return self._memory
-
-    @property
-    def busy_place(self) -> int:
-        """Address of what is not 0 while a caller holds the pool."""
-        return self._gate.place
 
     @property
     def driver_of_shared(self) -> int:
@@ -70,14 +65,6 @@ class PoolDoor:
             return MOST
         return max(PART, (SHARED_BYTES - 1) // max(1, self._memory.plan.weight_bytes))
 
-    def __enter__(self) -> None:
-        """Hold the pool. Raises StreamBusyError where another caller does."""
-        if not self._gate.enter():
-            raise StreamBusyError("another thread is in this pool; give each thread its own, or take turns with a lock")
-
-    def __exit__(self, *_: object) -> None:
-        self._gate.leave()
-
     def step(self, slots: ArrayLike, X: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `StreamPool.step` describes it."""
         numbers = stream_numbers("step", slots)
@@ -86,7 +73,7 @@ class PoolDoor:
             self._check_out(out, len(numbers))
         direct = out is not None and not np.may_share_memory(out, x)
         y = out if out is not None and direct else np.empty((len(numbers), self._n_outputs), self._dtype)
-        with self:
+        with self.held:
             self.before_use(numbers)
             self._run("step", numbers, x[None], y[None])
         if out is None or direct:
@@ -103,17 +90,19 @@ class PoolDoor:
         try:
             x = np.ascontiguousarray(given.swapaxes(0, 1))
             y = np.empty((n_steps, len(numbers), self._n_outputs), self._dtype)
+            result = np.empty((len(numbers), n_steps, self._n_outputs), self._dtype)
         except MemoryError:
             raise InputError(f"process: {n_steps} steps at once do not fit into memory; give them in chunks") from None
         at_once = max(1, UNINTERRUPTED_BYTES // (self._memory.plan.step_bytes * max(1, len(numbers))))
-        with self:
+        with self.held:
             self.check_open("process", numbers)
             self.before_use(numbers)
             with self._memory.unchanged_by_errors(numbers):
                 for begin in range(0, n_steps, at_once):
                     now = slice(begin, begin + at_once)
                     self._run("process", numbers, x[now], y[now], begin)
-        return np.ascontiguousarray(y.swapaxes(0, 1))
+        result[:] = y.swapaxes(0, 1)
+        return result
 
     def check_open(self, call: str, numbers: Numbers) -> None:
         """Raise InputError unless the numbers are those of open streams, each once. For the holder of the pool."""
@@ -170,10 +159,15 @@ class PoolDoor:
         """Raise what the driver found."""
         self.check_open(call, numbers)
         if status == INPUT_NOT_FINITE:
-            step, row, value = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
+            wrong = np.argwhere(~np.isfinite(x))
+            if not len(wrong):
+                raise changed(call)
+            step, row, value = (int(index) for index in wrong[0])
             place = [row, value] if call == "step" else [row, begin + step, value]
             raise poisoned(place, x[step, row, value], numbers[row])
         to_blame = tuple(int(number) for index, number in enumerate(numbers) if self._alone(number, x[:, index]) == status)
+        if not to_blame:
+            raise changed(call)
         if status == NO_SUCH_ENTRY:
             raise InputError(
                 f"{_named(to_blame)}: an index is no whole number, or not one of the embedding's entries; the call is undone "
@@ -189,6 +183,19 @@ class PoolDoor:
             return self._status("step", np.array([number]), np.ascontiguousarray(x), y)
         finally:
             self._memory.room.pages[number] = page
+
+
+def refuse() -> None:
+    """For a caller who finds another in the pool."""
+    raise StreamBusyError("another thread is in this pool; give each thread its own, or take turns with a lock")
+
+
+def changed(call: str) -> InputError:
+    """The error for a call that was refused for what is no longer there."""
+    return InputError(
+        f"{call}: the inputs were changed while the call looked at them, by another thread; all states are as they were; give "
+        "arrays that nobody writes to meanwhile"
+    )
 
 
 def poisoned(place: list[int], value: Any, number: Any) -> NonFiniteInputError:
@@ -214,10 +221,12 @@ def _named(numbers: tuple[int, ...]) -> str:
 
 
 def stream_numbers(call: str, slots: ArrayLike) -> Numbers:
-    """The numbers of streams as an array, (n,). Raises InputError for anything but whole numbers in one row."""
+    """The numbers of streams as an array of its own, (n,). Raises InputError for anything but whole numbers in one row."""
     if type(slots) is np.ndarray and slots.dtype == np.int64 and slots.ndim == 1:
-        return slots
+        return slots.copy()
     try:
+        if has_masked(slots):
+            raise TypeError("some are masked")
         array = np.asarray(slots)
         if array.size and array.dtype.kind not in "iu":
             raise TypeError(f"dtype {array.dtype} is not a whole number")

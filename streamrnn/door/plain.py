@@ -1,7 +1,7 @@
 """The plain door: takes whatever a caller may give, converts it or says what is wrong with it, and runs the driver."""
 
 import ctypes
-import threading
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from streamrnn.door.gate import gate
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
 from streamrnn.packing import Array
 from streamrnn.plan import Workspace
@@ -23,7 +24,7 @@ UNINTERRUPTED_BYTES = 100_000_000
 
 
 class PlainDoor:
-    """The way into one stream's memory, for one caller at a time.
+    """The way into one stream's memory, for one caller at a time, who holds it: `with door.held`.
 
     workspace  the stream's memory, of a plan with sizes I and O
     """
@@ -37,25 +38,15 @@ class PlainDoor:
         self._x = np.zeros(workspace.plan.input_size, self._dtype)
         self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
-        self._lock = threading.Lock()
+        self.held = gate(_refuse)
         self._n_uninterrupted = max(1, UNINTERRUPTED_BYTES // workspace.plan.step_bytes)
-
-    def __enter__(self) -> None:
-        """Hold the stream. Raises StreamBusyError where another caller does."""
-        if not self._lock.acquire(blocking=False):
-            raise StreamBusyError("another thread is in this stream; give each thread its own, or take turns with a lock")
-        self._workspace.mark_busy(True)
-
-    def __exit__(self, *_: object) -> None:
-        self._workspace.mark_busy(False)
-        self._lock.release()
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `Stream.step` describes it."""
         values = converted(row_of("step", x, self._x.size), self._dtype)
         if out is not None:
             self._check_out(out)
-        with self:
+        with self.held:
             self._x[:] = values
             _explain(self._advance(self._table, self._x_address, self._y_address, 1), self._x)
             if out is None:
@@ -70,7 +61,7 @@ class PlainDoor:
             x, y = np.ascontiguousarray(converted(array, self._dtype)), np.empty((len(array), self._y.size), self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
-        with self, self._workspace.unchanged_by_errors():
+        with self.held, self._workspace.unchanged_by_errors():
             for begin in range(0, len(x), self._n_uninterrupted):
                 now = slice(begin, begin + self._n_uninterrupted)
                 rows, results = x[now], y[now]
@@ -83,6 +74,10 @@ class PlainDoor:
         fits = type(out) is np.ndarray and out.dtype == self._dtype and out.shape == (size,)
         if not fits or not out.flags.writeable:
             raise InputError(f"step: out must be a writable {self._dtype} array of shape ({size},), not {described(out)}")
+
+
+def _refuse() -> None:
+    raise StreamBusyError("another thread is in this stream; give each thread its own, or take turns with a lock")
 
 
 def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
@@ -120,7 +115,7 @@ def rows_of(call: str, xs: Collection[ArrayLike], size: int) -> NDArray[Any]:
 
 def numbers_of(call: str, value: ArrayLike) -> NDArray[Any]:
     """`value` as an array of real numbers, not converted yet. Raises InputError where it is something else."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    if has_masked(value):
         raise InputError(f"{call}: the array has masked values; fill or drop them first")
     try:
         array = np.asarray(value)
@@ -129,6 +124,12 @@ def numbers_of(call: str, value: ArrayLike) -> NDArray[Any]:
         return array
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{call}: not an array of numbers ({error})") from None
+
+
+def has_masked(value: Any) -> bool:
+    """Whether a value is a masked array with masked values. NumPy brings in what it has for these where one is made."""
+    masked_arrays = sys.modules.get("numpy.ma")
+    return masked_arrays is not None and bool(masked_arrays.is_masked(value))
 
 
 def described(value: Any) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from streamrnn.door.builtin import builtin, may_be_compiled, python_function
+from streamrnn.door.gate import place_of
 from streamrnn.door.machine.layout import (
-    BUSY,
     DRIVER,
     DRIVER_OF_SHARED,
     DROPPED,
@@ -49,7 +49,6 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
     more = {
         POOL: door.memory.table_place,
         INTEGERS: id(np.dtype(np.int64)),
-        BUSY: door.busy_place,
         MOST_ALONE: door.most_alone,
         MOST_HELD: _HELD_BYTES // max(1, plan.weight_bytes),
         NEW_REFERENCE: python_function("Py_IncRef"),
@@ -60,7 +59,8 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
         DRIVER: plan.driver,
         DRIVER_OF_SHARED: door.driver_of_shared,
     }
-    step = builtin("door.machine.pool.step", _DOC, plan, np.zeros(POOL_TABLE_FIELDS, np.int64), door.step, more)
+    words = np.zeros(POOL_TABLE_FIELDS, np.int64)
+    step = builtin("door.machine.pool.step", _DOC, plan, place_of(door.held), words, door.step, more)
     return step  # type: ignore[no-any-return]
 
 

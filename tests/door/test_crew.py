@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from streamrnn import InputError, StreamPool
-from tests.models import mixed
+from streamrnn.record import PROCESS
+from tests.models import mixed, signal
 
 
 def helpers() -> int:
@@ -87,3 +88,25 @@ def test_the_interpreter_ends_with_pools_around() -> None:
         print("the end")
     """
     assert _output(script) == "the end\n"
+
+
+def test_a_crew_whose_making_was_interrupted_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a fork."""
+    monkeypatch.setattr("streamrnn.door.many.SHARED_BYTES", 0)
+    pool, alone = StreamPool(mixed(), 64, threads=3), StreamPool(mixed(), 64)
+    slots, x = [pool.open() for _ in range(64)], signal(64)
+    _ = [alone.open() for _ in range(64)]
+    crew = pool._door._crew
+    assert crew is not None
+    crew._record[PROCESS] = 0
+    make_room = crew._make_room
+
+    def interrupted(record: object) -> None:
+        monkeypatch.setattr(crew, "_make_room", make_room)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crew, "_make_room", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.step(slots, x)
+    for _ in range(3):
+        assert pool.step(slots, x).tobytes() == alone.step(slots, x).tobytes()

@@ -273,7 +273,7 @@ def test_a_growth_that_was_interrupted_sends_one_tick_to_the_plain_door(calls: l
 def test_a_pool_that_is_held_refuses_the_call() -> None:
     pool, slots = opened()
     before = pool.snapshot()
-    with pool._door, pytest.raises(StreamBusyError):
+    with pool._door.held, pytest.raises(StreamBusyError):
         pool.step(slots, X[0])
     assert pool.snapshot() == before
     pool.step(slots, X[0])

@@ -1,4 +1,4 @@
-"""A pool's `step` (streamrnn/door/pool_compiled.py), and the way in that it shares with the plain door."""
+"""A pool's `step` (streamrnn/door/pool_compiled.py)."""
 
 from streamrnn.door.machine.layout import (
     BUSY,
@@ -29,15 +29,6 @@ from streamrnn.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.simd.shared import store_shared, swap_shared
-
-
-def enter(width: Width) -> Kernel:
-    """Takes a pool for the caller, given the address of its BUSY; answers whether another has it."""
-
-    def enter(busy, _, __, ___):
-        return swap_shared(busy, 1)
-
-    return enter
 
 
 @inline

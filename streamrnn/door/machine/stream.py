@@ -1,6 +1,7 @@
 """A stream's `step` (streamrnn/door/compiled.py)."""
 
 from streamrnn.door.machine.layout import (
+    BUSY,
     DATA,
     N_INPUTS,
     N_OUTPUTS,
@@ -16,7 +17,7 @@ from streamrnn.kernels.driver import advance
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field
 from streamrnn.packing import Width
-from streamrnn.record import BUSY, DONE
+from streamrnn.record import DONE
 from streamrnn.simd.memory import load_int, load_int32, store_int32
 
 
@@ -47,7 +48,7 @@ def _result(width: Width) -> Part:
     @inline
     def place_of_result(table, args, n_args, names):
         """Where the result of a usual call goes; NULL if the call is unusual."""
-        if n_args < 1 or field(field(table, PLAN), BUSY):
+        if n_args < 1 or load_int(field(table, BUSY)):
             return NULL
         x, n_inputs, n_outputs = load_int(args), field(table, N_INPUTS), field(table, N_OUTPUTS)
         if not _is_vector(x, n_inputs, READABLE, table):
