@@ -41,7 +41,7 @@ def ours(crowd: Crowd, n_steps: int) -> tuple[Run, Any]:
     from streamrnn.cuda import StreamPool
 
     pool = StreamPool(crowd.case.model(), crowd.n_streams)
-    slots = np.array([pool.open() for _ in range(crowd.n_streams)])
+    slots = pool.open_keys(range(crowd.n_streams))
     x = cuda.to_device(np.repeat(crowd.inputs()[:, None], n_steps, axis=1))
     first = pool.process(slots, x).copy_to_host()[:, -1]
     return lambda: pool.process(slots, x), first

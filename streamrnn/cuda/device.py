@@ -15,6 +15,9 @@ from streamrnn.errors import DeviceError, InputError
 #: Bytes of shared memory that a block has on every device, and so in the simulator.
 _LEAST_SHARED = 48 << 10
 
+#: Bytes of it that a compiled kernel may take for itself.
+_RESERVED = 1 << 10
+
 
 def _failures() -> tuple[type[Exception], ...]:
     """What a failing driver raises."""
@@ -56,7 +59,7 @@ def check_device() -> None:
 
 def shared_bytes() -> int:
     """Bytes of shared memory that a block of threads may have."""
-    return _LEAST_SHARED if SIMULATED else int(cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)
+    return _LEAST_SHARED if SIMULATED else int(cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN) - _RESERVED
 
 
 def n_multiprocessors() -> int:
@@ -74,7 +77,7 @@ def is_on_device(value: Any) -> bool:
 
 def view_of(value: Any) -> Any:
     """A value that is on the device, as Numba's array, over the same memory. Raises InputError for what Numba cannot take."""
-    if cuda.devicearray.is_cuda_ndarray(value):
+    if cuda.devicearray.is_cuda_ndarray(value) and hasattr(value, "is_c_contiguous"):  # not one of managed memory
         return value
     try:
         return cuda.as_cuda_array(value)
@@ -84,12 +87,32 @@ def view_of(value: Any) -> Any:
 
 def uploaded(values: NDArray[Any]) -> Any:
     """A copy on the device."""
-    return cuda.to_device(np.ascontiguousarray(values))
+    contiguous = np.ascontiguousarray(values)
+    # NumPy leaves any stride to an axis of one, Numba does not
+    return cuda.to_device(contiguous.reshape(-1).reshape(contiguous.shape))
 
 
 def room_for(shape: tuple[int, ...], dtype: Any) -> Any:
     """An array on the device, of whatever was there."""
     return cuda.device_array(shape, dtype)
+
+
+def is_read_only(value: Any) -> bool:
+    """Whether an array of the device says that it must not be written to."""
+    interface = getattr(value, "__cuda_array_interface__", None)
+    return interface is not None and bool(interface["data"][1])
+
+
+def are_apart(one: Any, other: Any) -> bool:
+    """Whether two arrays of the device share no byte."""
+    at, at_other = address_of(one), address_of(other)
+    n_bytes, n_bytes_other = int(one.size * one.dtype.itemsize), int(other.size * other.dtype.itemsize)
+    return at + n_bytes <= at_other or at_other + n_bytes_other <= at
+
+
+def current_device() -> int:
+    """The number of this thread's current device."""
+    return 0 if SIMULATED else int(cuda.get_current_device().id)
 
 
 def address_of(array: Any) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.cuda.device import explained, is_on_device, room_for, uploaded, view_of
+from streamrnn.cuda.device import address_of, are_apart, explained, is_on_device, is_read_only, room_for, uploaded, view_of
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
 from streamrnn.cuda.memory import DeviceMemory
 from streamrnn.door import PoolDoor
@@ -31,26 +31,23 @@ class DeviceDoor(PoolDoor):
     def step(self, slots: Any, X: Any, out: Any = None) -> Any:
         """One step, as `cuda.StreamPool.step` describes it."""
         numbers = stream_numbers("step", slots)
-        n = len(numbers)
-        x = self._given("step", X, (n, self._n_inputs))
+        x = self._given("step", X, (len(numbers), self._n_inputs))
         if out is not None and not is_on_device(out):
-            self._check_out(out, n)
-        there = self._given("step", out, (n, self._n_outputs), "out") if is_on_device(out) else None
-        y = self._run("step", numbers, x, (n, 1), there)
-        if out is None:
-            return y if is_on_device(X) else _on_host(y)
-        if there is None and n:
-            y.copy_to_host(out)
-        return out
+            self._check_out(out, len(numbers))
+        elif out is not None and is_read_only(out):
+            raise InputError("step: out on the device is read-only")
+        target = self._given("step", out, (len(numbers), self._n_outputs), "out") if is_on_device(out) else out
+        y = self._run("step", numbers, x, 1, target)
+        return y if out is None else out
 
     def process(self, slots: Any, X: Any) -> Any:
         """Many steps, as `cuda.StreamPool.process` describes it."""
         numbers = stream_numbers("process", slots)
-        given = X if is_on_device(X) else numbers_of("process", X)
+        with explained("process"):
+            given = view_of(X) if is_on_device(X) else numbers_of("process", X)
         n_steps = given.shape[1] if len(given.shape) == 3 else "n_steps"
         x = self._given("process", given, (len(numbers), n_steps, self._n_inputs))
-        y = self._run("process", numbers, x, x.shape[:2], None)
-        return y if is_on_device(X) else _on_host(y)
+        return self._run("process", numbers, x, x.shape[1], None)
 
     def _given(self, call: str, value: Any, shape: tuple[int | str, ...], name: str = "the array") -> Any:
         """An argument as it is: on the device an array of its own or of the caller, on the host what converts to one."""
@@ -63,33 +60,42 @@ class DeviceDoor(PoolDoor):
         if tuple(array.shape) != shape:
             wanted = ", ".join(map(str, shape))
             raise InputError(f"{call}: shape {tuple(array.shape)} does not fit, expected ({wanted})")
-        if not array.is_c_contiguous():
-            raise InputError(f"{call}: {name} on the device is not in C order; copy it there")
+        if not array.is_c_contiguous() or address_of(array) % self._dtype.itemsize:
+            raise InputError(f"{call}: {name} on the device is not in C order, or not aligned; copy it there")
         return array
 
     def _run(  # type: ignore[override]
-        self, call: str, numbers: Numbers, x: Any, size: tuple[int, int], y: Any
+        self, call: str, numbers: Numbers, x: Any, n_steps: int, out: Any
     ) -> Any:
-        """Advance the streams. x and y, None: a new one, are (n, n_steps, any), or (n, any) for one step; returns y."""
-        n, n_steps = size
-        shape = *x.shape[:-1], self._n_outputs
+        """Advance the streams. x and out, None: a new one, where x is, are (n, n_steps, any), or (n, any); returns out."""
+        n, shape = len(numbers), (*x.shape[:-1], self._n_outputs)
         with self.held:
             self._check_all_open(call, numbers)
             self.before_use(numbers)
             if not n or not n_steps:
-                return y if y is not None else self._nothing(shape, is_on_device(x))
+                return out if out is not None else self._nothing(shape, is_on_device(x))
             try:
-                with explained(call):
+                with self._memory.in_use(call):
                     there = x if is_on_device(x) else uploaded(x)
-                    y = room_for(shape, self._dtype) if y is None else y
+                    direct = is_on_device(out) and are_apart(out, there)
+                    y = out if direct else room_for(shape, self._dtype)
+                    if out is None:
+                        out = y if is_on_device(x) else np.empty(shape, self._dtype)
+
+                    def deliver() -> None:
+                        if not is_on_device(out):
+                            y.copy_to_host(out)
+                        elif out is not y:
+                            out.copy_to_device(y)
+
                     flat = there.reshape(n * n_steps, self._n_inputs), y.reshape(n * n_steps, self._n_outputs)
-                    said = self._memory.advance(numbers, *flat, n_steps)
+                    said = self._memory.advance(numbers, *flat, n_steps, deliver)
             except MemoryError:
                 raise InputError(
                     f"{call}: {n} streams, {n_steps} steps each, do not fit into the device's memory; give fewer at once"
                 ) from None
         self._explain_ticket(call, numbers, x, said)
-        return y
+        return out
 
     def _nothing(self, shape: tuple[int, ...], on_device: bool) -> Any:
         """The results of no steps, or of no streams."""
@@ -108,7 +114,8 @@ class DeviceDoor(PoolDoor):
     def _explain_ticket(self, call: str, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
         """Raise what the kernels found."""
         if said[INPUT_STATUS] != DONE:
-            values = _on_host(x) if is_on_device(x) else x
+            with explained(call):
+                values = _on_host(x)
             found = np.argwhere(~np.isfinite(values))
             if not len(found):
                 raise changed(call)
@@ -121,7 +128,8 @@ class DeviceDoor(PoolDoor):
 
 def host_numbers(call: str, slots: Any) -> Numbers:
     """The numbers of streams as an array of the host."""
-    return stream_numbers(call, _on_host(view_of(slots)) if is_on_device(slots) else slots)
+    with explained(call):
+        return stream_numbers(call, _on_host(view_of(slots)) if is_on_device(slots) else slots)
 
 
 def _on_host(array: Any) -> Array:

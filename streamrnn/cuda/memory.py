@@ -1,16 +1,19 @@
 """`DeviceMemory`: the states of many streams, in the memory of the device, and how a call takes them through a plan."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.cuda.device import explained, room_for, uploaded
+from streamrnn.cuda.device import current_device, explained, room_for, uploaded
 from streamrnn.cuda.kernels import record
 from streamrnn.cuda.kernels.device import SIMULATED
 from streamrnn.cuda.kernels.parts import Pass
 from streamrnn.cuda.launch import chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
 from streamrnn.cuda.plan import DeviceOp, DevicePlan
+from streamrnn.errors import DeviceError, InputError
 from streamrnn.packing import Array
 from streamrnn.record import DONE
 
@@ -35,13 +38,33 @@ class DeviceMemory:
     def __init__(self, plan: DevicePlan, n_places: int) -> None:
         self.plan = plan
         self.n_values = plan.n_state
+        self._device = current_device()
         with explained("cuda.StreamPool"):
             self.room = self._room_for(n_places)
+
+    @contextmanager
+    def in_use(self, call: str) -> Iterator[None]:
+        """As `explained`. Raises DeviceError too where the current device is not the pool's."""
+        if (now := current_device()) != self._device:
+            raise DeviceError(
+                f"{call}: the pool is on CUDA device {self._device}, and the current one of this thread is {now}; use the pool "
+                f"within `with numba.cuda.gpus[{self._device}]`"
+            )
+        with explained(call):
+            yield
+
+    @contextmanager
+    def _copying(self, call: str, n: int) -> Iterator[None]:
+        try:
+            with self.in_use(call):
+                yield
+        except MemoryError:
+            raise InputError(f"{call}: {n} streams' states do not fit into the device's memory twice; give fewer") from None
 
     def grow(self, n_places: int) -> None:
         """Have room for so many streams. Those that are there keep their numbers and their states."""
         n_now = len(self.room.marks)
-        with explained("open"):
+        with self.in_use("open"):
             room = self._room_for(n_places)
             room.states[:n_now].copy_to_device(self.room.states)
         room.marks[:n_now] = self.room.marks
@@ -56,7 +79,7 @@ class DeviceMemory:
         n, columns = len(numbers), max(1, self.n_values)
         if not n:
             return np.zeros((0, self.n_values), self.plan.dtype)
-        with explained("snapshot"):
+        with self._copying("snapshot", n):
             rows, ticket = room_for((n, columns), self.plan.dtype), self._ticket(numbers)
             self._take(rows, ticket, n, rows, 0)
             return np.asarray(rows.copy_to_host())[:, : self.n_values]
@@ -65,18 +88,21 @@ class DeviceMemory:
         """Put states, (n, n_values), in place of streams'."""
         n = len(numbers)
         if n and self.n_values:
-            with explained("restore"):
+            with self._copying("restore", n):
                 self._give(uploaded(states), self._ticket(numbers), n)
 
     def _ticket(self, numbers: NDArray[np.int64]) -> Any:
         """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
         return uploaded(np.concatenate([np.zeros(record.STREAMS + len(numbers), np.int64), numbers]))
 
-    def advance(self, numbers: NDArray[np.int64], x: Any, y: Any, n_steps: int) -> NDArray[np.int64]:
+    def advance(
+        self, numbers: NDArray[np.int64], x: Any, y: Any, n_steps: int, deliver: Callable[[], None]
+    ) -> NDArray[np.int64]:
         """Take streams through the plan, wholly or, where something is wrong, not at all; returns what the kernels say of it.
 
-        x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. The states are put
-        back last, when all is known: until then an error, or Ctrl-C, leaves them as they were.
+        x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. `deliver` is called
+        where nothing is wrong. The states are put back last, when all is known: until then an error, or Ctrl-C, leaves them as
+        they were.
         """
         ticket, n_streams = self._ticket(numbers), len(numbers)
         shape = n_streams, self.plan.row_size
@@ -89,6 +115,7 @@ class DeviceMemory:
             x = target
         said: NDArray[np.int64] = ticket.copy_to_host()
         if said[record.INPUT_STATUS] == said[record.STATUS] == DONE:
+            deliver()
             self._give(after, ticket, n_streams)
         return said
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn.cuda.device import address_of, explained, n_multiprocessors, shared_bytes, uploaded
+from streamrnn.cuda.device import address_of, current_device, explained, n_multiprocessors, shared_bytes, uploaded
 from streamrnn.cuda.kernels import record
 from streamrnn.cuda.kernels.device import SIMULATED
 from streamrnn.cuda.kernels.parts import NONE, Pass, Recipe, Tile
@@ -195,5 +195,13 @@ class DevicePlan:
         return self.initial.size
 
 
-#: The plan of a model.
-device_plan_of = kept_with_model(DevicePlan)
+_plans_of: Any = kept_with_model(lambda model: {})
+
+
+def device_plan_of(model: Model) -> DevicePlan:
+    """The plan of a model for the current device."""
+    plans: dict[int, DevicePlan] = _plans_of(model)
+    device = current_device()
+    if device not in plans:
+        plans[device] = DevicePlan(model)
+    return plans[device]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import StreamPool
+from streamrnn import InputError, StreamPool
 from tests.cuda.devices import needs_hardware
 from tests.cuda.test_pool import both
 from tests.models import model, signal
@@ -29,9 +29,24 @@ def test_many_streams_of_large_layers_have_the_bits_of_the_cpu(variant: str, inp
 class Foreign:
     """An array of another package."""
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, shift: int = 0, read_only: bool = False) -> None:
         self._array = array
-        self.__cuda_array_interface__ = array.__cuda_array_interface__
+        interface = array.__cuda_array_interface__
+        self.__cuda_array_interface__ = interface | {"data": (interface["data"][0] + shift, read_only)}
+
+
+def test_an_array_that_is_not_aligned_and_an_output_that_is_read_only_are_refused() -> None:
+    from numba import cuda
+
+    ours, _, slots = both(model("lstm"), 5)
+    x, y = cuda.to_device(signal(5)), cuda.device_array((6, 9), np.float32)
+    before = ours.snapshot()
+    with pytest.raises(InputError, match="not aligned"):
+        ours.step(slots, x, Foreign(y[:5], shift=1))
+    with pytest.raises(InputError, match="read-only"):
+        ours.step(slots, x, Foreign(y[:5], read_only=True))
+    assert ours.snapshot() == before
+    ours.step(slots, Foreign(x, read_only=True))
 
 
 def test_arrays_of_other_packages_are_taken_as_they_are() -> None:

@@ -9,6 +9,7 @@ import pytest
 from streamrnn import (
     RNN,
     Activation,
+    DeviceError,
     InputError,
     Model,
     ModelError,
@@ -242,3 +243,55 @@ def test_a_layer_without_a_kernel_is_named(variant: str) -> None:
     assert whole.layers[1].kind not in KINDS
     with pytest.raises(ModelError, match=rf"layer 1 \({whole.layers[1].kind}\) has no kernel for the GPU.*on the CPU"):
         cuda_pool(whole)
+
+
+def test_arrays_whose_axes_of_one_have_odd_strides_are_taken() -> None:
+    ours, cpu, slots = both(mixed(), 2)
+    x = signal(6)
+    for odd in (x[None, :], x[:1][::-1][None]):
+        assert ours.process(slots[:1], odd).tobytes() == cpu.process(slots[:1], odd).tobytes()
+    assert ours.step(slots, np.repeat(x, 2, axis=0)[::2][:2]).tobytes() == cpu.step(slots, x[:2]).tobytes()
+    assert ours.step(slots[:1], x[::-1][:1]).tobytes() == cpu.step(slots[:1], x[-1:]).tobytes()
+    assert ours.process(slots, x[:2, None]).tobytes() == cpu.process(slots, x[:2, None]).tobytes()
+
+
+def test_an_output_over_the_inputs_is_written_behind_the_last_reading() -> None:
+    ours, cpu, slots = both(model("rnn-tanh", inputs=9, hidden=9), N)
+    x = signal(N, 9)
+    there = on_device(x)
+    assert ours.step(slots, there, there) is there
+    assert there.copy_to_host().tobytes() == cpu.step(slots, x).tobytes()
+    bad = signal(N, 9)
+    bad[3, 5] = np.nan
+    there = on_device(bad)
+    with pytest.raises(NonFiniteInputError, match=r"input\[3, 5\]"):
+        ours.step(slots, there, there)
+    assert ours.snapshot() == cpu.snapshot()
+
+
+def test_a_device_without_memory_is_an_input_error_and_loses_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = cuda_pool(mixed(), 3)
+    first = pool.open()
+
+    def full(values: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("streamrnn.cuda.memory.uploaded", full)
+        for call in (pool.open, lambda: pool.reset([first]), lambda: pool.snapshot(first)):
+            with pytest.raises(InputError, match="do not fit into the device's memory"):
+                call()
+    assert [pool.open(), pool.open()] == [1, 2]
+    assert pool.capacity == 3
+
+
+def test_a_pool_is_used_on_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = cuda_pool(mixed(), 3)
+    slot, x = pool.open(), signal(1)
+    pool.step([slot], x)
+    with monkeypatch.context() as patch:
+        patch.setattr("streamrnn.cuda.memory.current_device", lambda: 1)
+        for call in (lambda: pool.step([slot], x), lambda: pool.snapshot(slot), pool.reset, pool.open):
+            with pytest.raises(DeviceError, match="the pool is on CUDA device 0"):
+                call()
+    pool.step([slot], x)

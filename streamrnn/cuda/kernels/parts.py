@@ -150,12 +150,14 @@ def multiply(sums, weights, at, inputs, first, stride, count, gates, kept, shift
 
     Values lie in `inputs`, [value][stream], from place `first` on, with `stride` from one to the next.
     """
-    for value in range(count):
+    for _ in range(count):
         for gate in range(gates):
-            weight = weights[place(at + (value * gates + gate) * lanes)]
+            weight = weights[place(at + gate * lanes)]
             for stream in range(at_once):
                 at_sum = place(stream * n_sums + (gate if gate < kept else gate + shift))
-                sums[at_sum] = fma(inputs[place(first + value * stride + stream)], weight, sums[at_sum])
+                sums[at_sum] = fma(inputs[place(first + stream)], weight, sums[at_sum])
+        at += gates * lanes
+        first += stride
 
 
 @arithmetic

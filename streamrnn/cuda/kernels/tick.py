@@ -56,6 +56,7 @@ def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
     def add(sums, staged, values, weights, at, source, source_at, source_stride, column, count, n_left):
         lane, row = cuda.threadIdx.x, cuda.threadIdx.y
         thread, n_threads, n_here = row * lanes + lane, cuda.blockDim.y * lanes, cuda.blockDim.y * at_once
+        padded = n_here | 1  # odd, so that the threads of a warp write to different banks
         begin(sums, weights, at + lane, n_biases, biases_kept, bias_shift, n_sums, lanes, at_once)
         at += n_biases * lanes
         for done in range(0, count, depth):
@@ -66,11 +67,11 @@ def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
             for index in range(thread, n_rows * n_here, n_threads):
                 stream, value = index // n_rows, index % n_rows
                 is_there = stream < n_left
-                values[value * n_here + stream] = (
+                values[value * padded + stream] = (
                     source[source_at + stream * source_stride, column + done + value] if is_there else zero
                 )
             cuda.syncthreads()
-            multiply(sums, staged, lane, values, row * at_once, n_here, n_rows, gates, kept, shift, n_sums, lanes, at_once)
+            multiply(sums, staged, lane, values, row * at_once, padded, n_rows, gates, kept, shift, n_sums, lanes, at_once)
             at += n_rows * row_size
 
     return add
@@ -88,7 +89,7 @@ def tick(one: Pass, tile: Tile) -> Kernel:
     n_sums, n_in_registers = one.n_sums, at_once * one.n_sums
     (n_biases, _, _), (input_gates, _, _) = one.inputs
     (n_inner, _, _), (recurrent_gates, _, _) = one.recurrent
-    n_staged, n_values = depth * lanes * max(input_gates, recurrent_gates), depth * most_rows * at_once
+    n_staged, n_values = depth * lanes * max(input_gates, recurrent_gates), depth * (most_rows * at_once | 1)
     add_inputs, add_recurrent = (_staged(section, n_sums, tile) for section in (one.inputs, one.recurrent))
     multiplies_state, finish = one.is_state(one.multiplied), each_stream(at_once, _finish(one, tile))
 
