@@ -1,6 +1,6 @@
 """`StreamPool`: many signals going through one model, any of them at any tick."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -166,6 +166,8 @@ class StreamPool:
         Raises InputError for a key that has no stream, and as `step` does. With a store also for more keys than there is room
         for, and StoreError where the store cannot be used; then nothing has moved.
         """
+        if not isinstance(inputs, Mapping):
+            raise InputError(f"step_keys: {type(inputs).__name__} is not a mapping from keys to inputs")
         with self._door.held:
             slots = self._places.find("step_keys", inputs.keys())
         y = self.step(slots, rows_of("step_keys", inputs.values(), self._model.input_size))
@@ -199,6 +201,8 @@ class StreamPool:
         number of snapshots; then all streams are as they were.
         """
         one = _is_one(slots)
+        if not isinstance(saved, Iterable):
+            raise InputError(f"restore: {type(saved).__name__} is no snapshot, nor a list of some")
         several = [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
         size, fingerprint, dtype = self._memory.n_values, self._model.fingerprint, self._model.dtype
         with self._door.held:

@@ -48,6 +48,8 @@ REFUSED: dict[str, tuple[Callable[[StreamPool], Any], str]] = {
     "a closed slot": (lambda pool: pool.step([0, 1, 2, 3], x()), r"slots\[2\] is 2, which is no open stream"),
     "a slot twice": (lambda pool: pool.step([0, 1, 3, 0], x()), r"slots\[3\] is 0 again"),
     "a slot that is beyond": (lambda pool: pool.step([0, 1, 3, 10**9], x()), "no open stream"),
+    "keys in a list": (lambda pool: pool.step_keys([1]), "list is not a mapping"),  # type: ignore[arg-type]
+    "no snapshots": (lambda pool: pool.restore([0], 5), "int is no snapshot"),  # type: ignore[arg-type]
     "a slot below zero": (lambda pool: pool.step([0, 1, 3, -1], x()), "no open stream"),
     "a slot beyond int64": (lambda pool: pool.step(np.array([2**63], np.uint64), x(1)), "no open stream"),
     "a slot beyond all numbers": (lambda pool: pool.step([2**70], x(1)), "not whole numbers"),
