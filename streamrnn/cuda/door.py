@@ -126,10 +126,10 @@ class DeviceDoor(PoolDoor):
             raise overflown(tuple(int(number) for number in numbers[wrong]), self._dtype)
 
 
-def host_numbers(call: str, slots: Any) -> Numbers:
-    """The numbers of streams as an array of the host."""
+def host_slots(call: str, slots: Any) -> Any:
+    """What a caller takes for slots, on the host."""
     with explained(call):
-        return stream_numbers(call, _on_host(view_of(slots)) if is_on_device(slots) else slots)
+        return _on_host(view_of(slots)) if is_on_device(slots) else slots
 
 
 def _on_host(array: Any) -> Array:

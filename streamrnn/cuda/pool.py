@@ -3,7 +3,7 @@
 from typing import Any
 
 from streamrnn.cuda.device import check_device
-from streamrnn.cuda.door import DeviceDoor, host_numbers
+from streamrnn.cuda.door import DeviceDoor, host_slots
 from streamrnn.cuda.memory import DeviceMemory
 from streamrnn.cuda.plan import device_plan_of
 from streamrnn.model import Model
@@ -38,7 +38,7 @@ class StreamPool(CpuStreamPool):
         out      (n, output_size), of the host or the device, to write the result to; None: an array of its own
         returns  (n, output_size), where X is; or `out`
         """
-        return super().step(host_numbers("step", slots), X, out)
+        return super().step(host_slots("step", slots), X, out)
 
     def process(self, slots: Any, X: Any) -> Any:
         """Advance some streams by many steps, as `streamrnn.StreamPool.process` does; Ctrl-C is answered at the end.
@@ -47,4 +47,4 @@ class StreamPool(CpuStreamPool):
         X        (n, n_steps, input_size)
         returns  (n, n_steps, output_size), where X is
         """
-        return super().process(host_numbers("process", slots), X)
+        return super().process(host_slots("process", slots), X)

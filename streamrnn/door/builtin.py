@@ -96,6 +96,7 @@ def _method(machine: str, doc: bytes, dtype: np.dtype[np.floating[Any]]) -> Meth
     return Method(b"step", address_of(machine, driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, doc)
 
 
+@cache
 def python_function(name: str) -> int:
     """The address of a function of Python's C interface."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0

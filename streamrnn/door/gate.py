@@ -47,7 +47,7 @@ def gate(refuse: Callable[[], object]) -> Any:
     """A new gate, free. `refuse`, a function of a module, raises what one who finds another in is to get."""
     if not layout_is_known():
         return PlainGate(refuse)
-    made = _type()()
+    made = _type_and_methods()[0]()
     words = {
         GATE_REFUSE: id(refuse),
         GATE_VECTORCALL: python_function("PyObject_Vectorcall"),
@@ -88,8 +88,8 @@ _FASTCALL: Final = 0x80
 
 
 @cache
-def _type() -> Any:
-    """The type of gates. What it is made of lives as long as it does: for good."""
+def _type_and_methods() -> tuple[Any, Any]:
+    """The type of gates, and the table of its methods, which it points to: both for good."""
     width = driver_width(np.float32)
     methods = (Method * 3)(
         Method(b"__enter__", address_of("door.machine.gate.enter", width), _NO_ARGUMENTS, None),
@@ -98,9 +98,4 @@ def _type() -> Any:
     slots = (_Slot * 2)(_Slot(_METHODS, ctypes.addressof(methods)))
     make = ctypes.pythonapi.PyType_FromSpec
     make.restype, make.argtypes = ctypes.py_object, (ctypes.POINTER(_Spec),)
-    made = make(_Spec(b"streamrnn.door.gate.Gate", GATE_BYTES, 0, 0, slots))
-    _KEPT.extend((methods, slots))
-    return made
-
-
-_KEPT: list[Any] = []
+    return make(_Spec(b"streamrnn.door.gate.Gate", GATE_BYTES, 0, 0, slots)), methods

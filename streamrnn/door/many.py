@@ -151,8 +151,9 @@ class PoolDoor:
         room.chosen[:n] = numbers
         table = room.tables[0]
         table[N_CHOSEN], table[BEGIN], table[END] = n, 0, n
-        shared = self._crew and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES
-        advance = self._crew.share if self._crew and shared else self._advance
+        advance: Callable[[int, int, int, int], int] = self._advance
+        if self._crew and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES:
+            advance = self._crew.share
         return int(advance(room.addresses[0], self._data_of(x), self._data_of(y), n_steps))
 
     def _explain(self, call: str, status: int, numbers: Numbers, x: Array, begin: int) -> None:
