@@ -1,0 +1,47 @@
+"""python -m tests.golden.make: write the golden bits, and the files that every later version must read.
+
+It was run once. To run it again is to break what users rely on: a change of bits needs a page in docs/decisions/.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from streamrnn import StateStore, Stream
+from tests.golden.bits import FILE, stream_bits
+from tests.golden.models import MODELS, golden_model, signal
+
+#: The models of which an archive, a snapshot and a state store are kept.
+KEPT = ["gated", "front-end", "embedding", "cascade", "lstm-with-everything-small", "gru-reset-before-with-everything-small"]
+KEPT_DTYPES = {"float32": KEPT, "float64": ["cascade"]}
+FOLDER = Path(__file__).parent / "files"
+STEPS_BEFORE = 100  # steps of the signal behind which the snapshots were taken
+
+
+def main() -> None:
+    if FILE.exists():
+        sys.exit(f"{FILE} is there; it is made once, and a change of bits needs a page in docs/decisions/")
+    bits = {}
+    for name in MODELS:
+        bits[name] = {dtype: stream_bits(name, golden_model(name, dtype)) for dtype in ("float32", "float64")}
+        print(name, file=sys.stderr)
+    write_files()
+    FILE.write_text(json.dumps(bits, indent=1) + "\n", "ascii")
+
+
+def write_files() -> None:
+    """An archive, a snapshot and a state store of each model."""
+    FOLDER.mkdir()
+    for dtype, names in KEPT_DTYPES.items():
+        for name in names:
+            model = golden_model(name, dtype)
+            model.save(FOLDER / f"{name}.{dtype}.safetensors")
+            stream = Stream(model)
+            stream.process(signal(name, model.input_size).astype(model.dtype)[:STEPS_BEFORE])
+            (FOLDER / f"{name}.{dtype}.snapshot").write_bytes(stream.snapshot())
+            with StateStore(FOLDER / f"{name}.{dtype}.db") as store:
+                store.put({"text": stream.snapshot(), 7: Stream(model).snapshot(), b"\x00bytes": stream.snapshot()}, "a note")
+
+
+if __name__ == "__main__":
+    main()
