@@ -5,9 +5,9 @@ from numba import njit
 
 from benchmarks.contender import Contender
 from benchmarks.crowd import Crowd
-from streamrnn.host import widest_vector
 from streamrnn.simd.arithmetic import fma
 from streamrnn.simd.memory import load, store
+from streamrnn.target.cpu import widest_vector
 
 _LANES = widest_vector() // 4
 _AT_ONCE = 12  # more than are ever on their way: two units, four or five cycles each

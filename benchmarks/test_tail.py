@@ -29,7 +29,7 @@ def _streamrnn() -> Callable[[Any], object]:
 
 
 def _onnxruntime() -> Callable[[Any], object]:
-    from streamrnn_converters.onnxruntime_session import session_of
+    from streamrnn_converters.reference_runs.session import session_of
 
     run = session_of(onnx_bytes(CASE.model())).run
     h = c = np.zeros((1, 1, CASE.hidden), np.float32)

@@ -1,4 +1,4 @@
-"""Which vector width suits which layer on this CPU: the figures behind the rule in streamrnn/host.py.
+"""Which vector width suits which layer on this CPU: the figures behind the rule in streamrnn/target/cpu.py.
 
     python benchmarks/tune.py [--kinds lstm,gru-after,gru-before,rnn,dense] [--sizes 8,16,…] [--rounds 15]
 
@@ -14,8 +14,8 @@ import numpy as np
 
 import streamrnn.plan
 from streamrnn import GRU, LSTM, RNN, Dense, Layer, Model, Stream
-from streamrnn.host import width_for
-from streamrnn.packing import Width
+from streamrnn.target.cpu import width_for
+from streamrnn.target.packing import Width
 
 RNG = np.random.default_rng(0)
 WIDTHS = [Width(4, 1), Width(4, 2), *(Width(8, n) for n in range(1, 6)), *(Width(16, n) for n in range(1, 5))]

@@ -23,7 +23,7 @@ def one_call(case: Case, model: Model, n_steps: int) -> Contender:
 
 
 def _runs(case: Case, model: Model, pieces: list[np.ndarray]) -> Contender:
-    from streamrnn_converters.onnxruntime_session import session_of
+    from streamrnn_converters.reference_runs.session import session_of
 
     ask = session_of(onnx_bytes(model)).run
     names = list(model.layers[0].states)
@@ -48,7 +48,7 @@ def _runs(case: Case, model: Model, pieces: list[np.ndarray]) -> Contender:
 
 def io_binding(case: Case, model: Model) -> Contender:
     """One `run_with_iobinding` for each step, on arrays that stay: two bindings take turns, one's states go into the other."""
-    from streamrnn_converters.onnxruntime_session import session_of
+    from streamrnn_converters.reference_runs.session import session_of
 
     session = session_of(onnx_bytes(model))
     x, y = np.zeros((1, 1, case.inputs), np.float32), np.zeros((1, 1, 1, case.hidden), np.float32)
@@ -78,7 +78,7 @@ def io_binding(case: Case, model: Model) -> Contender:
 
 def batch(crowd: Crowd, model: Model) -> Contender:
     """One `run` for each tick, the streams its batch."""
-    from streamrnn_converters.onnxruntime_session import session_of
+    from streamrnn_converters.reference_runs.session import session_of
 
     ask = session_of(onnx_bytes(model, crowd.n_streams)).run
     names = list(model.layers[0].states)

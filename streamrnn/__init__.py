@@ -42,7 +42,7 @@ from streamrnn.layers import (
 from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
-from streamrnn.state_store import StateStore
+from streamrnn.states.store import StateStore
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
 

@@ -15,9 +15,9 @@ from streamrnn.door.plain import block_of, converted, not_finite
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamRNNError
 from streamrnn.layers import Concat, Layer, Select
 from streamrnn.model import Model
-from streamrnn.packing import Array
-from streamrnn.plan import kept_with_model
+from streamrnn.plan import cached_per_model
 from streamrnn.stream import Stream
+from streamrnn.target.packing import Array
 
 States = tuple[Mapping[str, Array], ...]
 
@@ -73,7 +73,7 @@ class _Stage:
     own: tuple[int | None, ...]
 
 
-@kept_with_model
+@cached_per_model
 def _stages_of(model: Model) -> tuple[_Stage, ...]:
     """The stages of a model, made once and kept as long as the model, and their plans with them."""
     depths = {-1: 0}

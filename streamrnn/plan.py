@@ -1,50 +1,35 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.code_cache import address_of
 from streamrnn.errors import ModelError
-from streamrnn.host import driver_width, pool_width_for, width_for
 from streamrnn.layers import Layer
 from streamrnn.model import Model
-from streamrnn.packing import Array, DType, Op, Width
-from streamrnn.record import (
-    BACKUP,
+from streamrnn.target.cpu import driver_width, pool_width_for, width_for
+from streamrnn.target.packing import Array, DType, Op, Width
+from streamrnn.target.record import (
     CONSTANTS,
-    HEADER_FIELDS,
     HIDDEN,
     INPUT_SLOT,
     INPUTS,
     KERNEL,
-    N_INPUTS,
-    N_OPS,
     N_READS,
     OUTPUT_SLOT,
     OUTPUTS,
     PANELS,
     POOL_TILE,
-    READS,
-    READY,
-    RECORD_FIELDS,
-    SCRATCH,
-    SLOTS,
     SOURCE,
-    STATE,
-    STATE_BLOCK,
-    STATE_BYTES,
     STRIDE,
-    TABLE,
     TARGET,
-    TILE,
     WEIGHTS,
 )
-from streamrnn.store import address_of
 
 #: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
 TILE_STEPS = 24
@@ -149,7 +134,7 @@ class PoolPlan(Plan):
 Made = TypeVar("Made")
 
 
-def kept_with_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
+def cached_per_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
     """What `make` makes of a model, made once and kept as long as the model."""
     kept: WeakKeyDictionary[Model, Made] = WeakKeyDictionary()
 
@@ -163,9 +148,9 @@ def kept_with_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
 
 
 #: The plan of a model.
-plan_of = kept_with_model(Plan)
+plan_of = cached_per_model(Plan)
 #: The plan of a model's pools.
-pool_plan_of = kept_with_model(PoolPlan)
+pool_plan_of = cached_per_model(PoolPlan)
 
 
 def _slot(place: int) -> int:
@@ -198,75 +183,3 @@ def fill_record(record: NDArray[np.int64], plan: Plan, index: int, memory: Mappi
     }
     for position, value in (known | dict(memory)).items():
         record[position] = value
-
-
-class Workspace:
-    """The memory of one stream, and the table (streamrnn/record.py) that leads a driver through it.
-
-    `plan` is kept, since the table points into its arrays; `address` is the table's.
-    `vectors[i][name]` is a view of the state vector `name` of layer i, (size,).
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
-        n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
-        self.state = aligned(n_state, plan.dtype)
-        self._backup = aligned(n_state, plan.dtype)
-        self._scratch = aligned(n_scratch, plan.dtype)
-        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
-        self._ready = [aligned(size, plan.dtype) for size in plan.ready_sizes]
-        self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
-        self._reads = list(places_read(plan, self._slots))
-        self._tables = [np.array(op.table, np.int64) for op in plan.ops]
-        self.vectors = self._views(plan)
-        self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
-        self._fill_header(plan)
-        self._fill_records(plan)
-        self.address = int(self._table.ctypes.data)
-
-    @contextmanager
-    def unchanged_by_errors(self) -> Iterator[None]:
-        """Put the state back where what follows raises, be it Ctrl-C."""
-        before = self.state.copy()
-        try:
-            yield
-        except BaseException:
-            self.state[:] = before
-            raise
-
-    def _views(self, plan: Plan) -> list[dict[str, Array]]:
-        views, at = [], 0
-        for op, stride in zip(plan.ops, plan.strides, strict=True):
-            names = {name: at + index * stride for index, name in enumerate(op.state)}
-            views.append({name: self.state[begin : begin + op.state[name].size] for name, begin in names.items()})
-            at += stride * len(op.state)
-        return views
-
-    def _fill_header(self, plan: Plan) -> None:
-        header: dict[int, Any] = {
-            N_OPS: len(plan.ops),
-            TILE: plan.tile,
-            SLOTS: self._slots.ctypes.data,
-            STATE_BLOCK: self.state.ctypes.data,
-            BACKUP: self._backup.ctypes.data,
-            STATE_BYTES: self.state.nbytes,
-            N_INPUTS: plan.input_size,
-        }
-        for position, value in header.items():
-            self._table[position] = value
-
-    def _fill_records(self, plan: Plan) -> None:
-        records = self._table[HEADER_FIELDS:].reshape(len(plan.ops), RECORD_FIELDS)
-        state, scratch, itemsize = self.state.ctypes.data, self._scratch.ctypes.data, self.state.itemsize
-        for index, (op, stride) in enumerate(zip(plan.ops, plan.strides, strict=True)):
-            memory = {
-                STATE: state,
-                SCRATCH: scratch,
-                TABLE: self._tables[index].ctypes.data,
-                READS: self._reads[index].ctypes.data,
-                READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
-            }
-            fill_record(records[index], plan, index, memory)
-            state += stride * len(op.state) * itemsize
-            scratch += stride * op.scratch * itemsize

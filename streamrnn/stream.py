@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn import snapshot
 from streamrnn.door import PlainDoor, open_compiled
 from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
-from streamrnn.packing import Array
-from streamrnn.plan import Workspace, plan_of
+from streamrnn.plan import plan_of
+from streamrnn.states import snapshot
+from streamrnn.target.packing import Array
+from streamrnn.workspace import Workspace
 
 
 class Stream:

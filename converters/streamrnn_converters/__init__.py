@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamrnn_converters.checkpoints import from_checkpoint
     from streamrnn_converters.onnx import from_onnx
+    from streamrnn_converters.proof.verification import verify
     from streamrnn_converters.torch import from_torch
-    from streamrnn_converters.verification import verify
 
-_HOMES = {"from_checkpoint": "checkpoints", "from_onnx": "onnx", "from_torch": "torch", "verify": "verification"}
+_HOMES = {"from_checkpoint": "checkpoints", "from_onnx": "onnx", "from_torch": "torch", "verify": "proof.verification"}
 
 __all__ = ["from_checkpoint", "from_onnx", "from_torch", "verify"]
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from streamrnn import Model, Stream, StreamRNNError
 from streamrnn_converters import from_onnx, verify
-from streamrnn_converters.report import Report
+from streamrnn_converters.proof.report import Report
 
 HERE = Path(__file__).parent
 MODELS = ("gru", "lstm")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import complain, console, printable, show
-from streamrnn.command.proof import read_source
+from streamrnn.command.proving.proof import read_source
 from streamrnn.model import Model, load
 
 

@@ -8,13 +8,13 @@ from rich.table import Table
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import complain, printable, show
-from streamrnn.command.proof import read_source
-from streamrnn.command.target import check_target
+from streamrnn.command.output_path import check_target
+from streamrnn.command.proving.proof import read_source
 from streamrnn.errors import ConversionError, VerificationError
 
 if TYPE_CHECKING:
     from streamrnn_converters.doctor import Diagnosis
-    from streamrnn_converters.recording import Recording
+    from streamrnn_converters.proof.recording import Recording
 
 _ROWS = 8
 
@@ -76,7 +76,7 @@ def doctor(
 
 def _write(diagnosis: "Diagnosis", recording: "Recording", against: Path, target: Path, tolerance: float) -> None:
     """Prove the model once more with the engine, and over the whole reference; write it."""
-    from streamrnn_converters.recording import compare
+    from streamrnn_converters.proof.recording import compare
 
     model = diagnosis.model()
     report = compare(model, recording, tolerance)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from streamrnn.command import exit_codes
-from streamrnn.command.checkpoint import EXTENSIONS, import_checkpoint
 from streamrnn.command.console import complain, show
-from streamrnn.command.proof import look_closer, prove, read_source, warn
-from streamrnn.command.report import check_report, far_or_not, keep
-from streamrnn.command.target import check_target
+from streamrnn.command.output_path import check_target
+from streamrnn.command.proving.checkpoint import EXTENSIONS, import_checkpoint
+from streamrnn.command.proving.proof import look_closer, prove, read_source, warn
+from streamrnn.command.proving.report import check_report, far_or_not, keep
 
 
 def import_(

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from types import FunctionType, ModuleType
 from typing import get_args, get_type_hints
 
-from streamrnn.host import pool_widths, widths
+from streamrnn.code_cache import Function
 from streamrnn.layers import KINDS
 from streamrnn.layers.layer import DTYPES
-from streamrnn.packing import Width
-from streamrnn.store import Function
+from streamrnn.target.cpu import pool_widths, widths
+from streamrnn.target.packing import Width
 
 
 def kernels(*, pools: bool) -> list[Function]:

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from streamrnn.command import state_file
-from streamrnn.command.answering import answer
 from streamrnn.command.console import complain
-from streamrnn.command.descriptors import ATOMIC, opened_source, opened_target
-from streamrnn.command.formats import FORMATS, LONGEST_NUMBER, FormatName, Row, format_of
-from streamrnn.command.interruption import interruptible, undisturbed
-from streamrnn.command.run_keyed import Ways, run_keyed
-from streamrnn.command.session import OnError, Session
-from streamrnn.command.whole import Whole
+from streamrnn.command.running import state_file
+from streamrnn.command.running.answering import answer
+from streamrnn.command.running.file_descriptors import ATOMIC, opened_source, opened_target
+from streamrnn.command.running.formats import FORMATS, LONGEST_NUMBER, FormatName, Row, format_of
+from streamrnn.command.running.keyed import Ways, run_keyed
+from streamrnn.command.running.session import OnError, Session
+from streamrnn.command.running.whole import Whole
+from streamrnn.command.signals import interruptible, undisturbed
 from streamrnn.model import Model, load
 from streamrnn.stream import Stream
 

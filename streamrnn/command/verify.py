@@ -8,9 +8,9 @@ from typer.core import TyperCommand
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import show
-from streamrnn.command.proof import look_closer, look_far, prove, read_source, warn
-from streamrnn.command.report import check_report, keep
-from streamrnn.command.target import check_target
+from streamrnn.command.output_path import check_target
+from streamrnn.command.proving.proof import look_closer, look_far, prove, read_source, warn
+from streamrnn.command.proving.report import check_report, keep
 from streamrnn.model import load
 
 _FAR, _FARTHEST = 10_000, 1_000_000
@@ -61,7 +61,7 @@ def verify(
       streamrnn verify vad.safetensors --against vad.onnx --horizon 1000000 --plot error.png
     """
     if plot is not None:
-        from streamrnn_converters.horizon_picture import check_drawable
+        from streamrnn_converters.report_file.horizon_picture import check_drawable
 
         check_drawable(plot)
         check_target(plot, archive)
@@ -79,7 +79,7 @@ def verify(
         far = look_far(model, source, horizon)
         show("", str(far))
     if far is not None and plot is not None:
-        from streamrnn_converters.horizon_picture import draw
+        from streamrnn_converters.report_file.horizon_picture import draw
 
         draw(far, plot, archive.name)
         show(f"{plot}: written")

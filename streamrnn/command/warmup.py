@@ -15,18 +15,18 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from streamrnn import store
+from streamrnn import code_cache
+from streamrnn.code_cache import Function
 from streamrnn.command import exit_codes
 from streamrnn.command.console import console, printable, show
-from streamrnn.command.interruption import undisturbed
 from streamrnn.command.inventory import kernels
+from streamrnn.command.signals import undisturbed
 from streamrnn.errors import StreamRNNError
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
-from streamrnn.store import Function
 from streamrnn.stream import Stream
 
 _PER_PROCESS = 8  # functions; the compiler keeps some 30 MB for each
@@ -55,17 +55,17 @@ def warmup(
     """
     try:
         functions = _needed_by([load(archive) for archive in archives], pools) if archives else _all(pools)
-        sizes = {function: store.size_kept(function) for function in functions}
+        sizes = {function: code_cache.size_kept(function) for function in functions}
         missing = [function for function, size in sizes.items() if size is None]
         with _explained():
             sizes.update(_kept(missing))
     except KeyboardInterrupt:
         raise typer.Exit(exit_codes.INTERRUPTED + signal.SIGINT) from None
-    n_compiled = len(store.compiled_here().intersection(functions).union(missing))
+    n_compiled = len(code_cache.compiled_here().intersection(functions).union(missing))
     kibibytes = sum(size or 0 for size in sizes.values()) / 1024
     show(
         f"{n_compiled} kernels compiled, {len(sizes) - n_compiled} were there: "
-        f"{kibibytes:.0f} KiB in {printable(str(store.directory()))}"
+        f"{kibibytes:.0f} KiB in {printable(str(code_cache.directory()))}"
     )
 
 
@@ -87,14 +87,14 @@ def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
                 if pools and model.streamable:
                     StreamPool(model, 1, threads=2)
             advance()
-    return store.asked_for()
+    return code_cache.asked_for()
 
 
 def _kept(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
     """Compile and keep functions, on all cores. Yields each with its bytes. Raises OSError where one cannot be kept."""
     if not functions:
         return
-    store.trusted_directory()  # or an error, before the long work
+    code_cache.trusted_directory()  # or an error, before the long work
     n_workers = os.cpu_count() or 1
     at_once = n_workers * _PER_PROCESS
     with _progress("kernels", len(functions)) as advance:
@@ -103,7 +103,7 @@ def _kept(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
             pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"))
             try:
                 with _deaf_children():
-                    started = {pool.submit(store.keep, function): function for function in batch}
+                    started = {pool.submit(code_cache.keep, function): function for function in batch}
                 for done in as_completed(started):
                     yield started[done], done.result()
                     advance()
@@ -130,7 +130,7 @@ def _explained() -> Iterator[None]:
         raise StreamRNNError("a process that compiled was killed, perhaps for its memory; start again for the rest") from error
     except OSError as error:
         try:
-            place = str(store.directory())
+            place = str(code_cache.directory())
         except OSError:
             place = "cache directory"
         reason = error.strerror or error

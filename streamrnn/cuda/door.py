@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from streamrnn.cuda.device import address_of, are_apart, explained, is_on_device, is_read_only, room_for, uploaded, view_of
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
 from streamrnn.cuda.memory import DeviceMemory
-from streamrnn.door import PoolDoor
-from streamrnn.door.gate import gate
-from streamrnn.door.many import Numbers, changed, overflown, poisoned, refuse, stream_numbers
+from streamrnn.door.entry_lock import gate
 from streamrnn.door.plain import numbers_of
 from streamrnn.errors import InputError
-from streamrnn.packing import Array
-from streamrnn.record import DONE, OPEN
+from streamrnn.pool.plain_door import Numbers, PoolDoor, changed, overflown, poisoned, refuse, stream_numbers
+from streamrnn.target.packing import Array
+from streamrnn.target.record import DONE, OPEN
 
 
 class DeviceDoor(PoolDoor):

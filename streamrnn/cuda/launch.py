@@ -13,7 +13,7 @@ from numba.cuda.np.numpy_support import from_dtype
 from streamrnn.cuda.kernels import chunk, frame, softmax, tick
 from streamrnn.cuda.kernels.device import SIMULATED
 from streamrnn.cuda.kernels.parts import Pass, Recipe, Tile
-from streamrnn.packing import DType
+from streamrnn.target.packing import DType
 
 Dimensions = tuple[int, int]
 

@@ -14,8 +14,8 @@ from streamrnn.cuda.kernels.parts import Pass
 from streamrnn.cuda.launch import chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
 from streamrnn.cuda.plan import DeviceOp, DevicePlan
 from streamrnn.errors import DeviceError, InputError
-from streamrnn.packing import Array
-from streamrnn.record import DONE
+from streamrnn.target.packing import Array
+from streamrnn.target.record import DONE
 
 #: Blocks of threads that copy; the simulator takes them one after the other.
 _MOST_BLOCKS = 2 if SIMULATED else 1024

@@ -14,8 +14,8 @@ from streamrnn.cuda.launch import Kernel, chunk_kernel, give_kernel, softmax_ker
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
-from streamrnn.packing import Array, DType, Op, Width
-from streamrnn.plan import kept_with_model
+from streamrnn.plan import cached_per_model
+from streamrnn.target.packing import Array, DType, Op, Width
 
 #: Kinds of layers that have kernels here.
 KINDS = "lstm", "gru", "rnn", "dense"
@@ -195,7 +195,7 @@ class DevicePlan:
         return self.initial.size
 
 
-_plans_of: Any = kept_with_model(lambda model: {})
+_plans_of: Any = cached_per_model(lambda model: {})
 
 
 def device_plan_of(model: Model) -> DevicePlan:

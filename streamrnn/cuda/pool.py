@@ -8,7 +8,7 @@ from streamrnn.cuda.memory import DeviceMemory
 from streamrnn.cuda.plan import device_plan_of
 from streamrnn.model import Model
 from streamrnn.pool import StreamPool as CpuStreamPool
-from streamrnn.state_store import StateStore
+from streamrnn.states.store import StateStore
 
 
 class StreamPool(CpuStreamPool):

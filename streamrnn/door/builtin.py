@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.code_cache import address_of
 from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
     BUSY,
@@ -29,9 +30,8 @@ from streamrnn.door.machine.layout import (
     TYPE,
     VECTORCALL,
 )
-from streamrnn.host import driver_width
 from streamrnn.plan import Plan
-from streamrnn.store import address_of
+from streamrnn.target.cpu import driver_width
 
 _FORCED = "STREAMRNN_DOOR"
 

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
-from streamrnn.door.gate import place_of
+from streamrnn.door.entry_lock import place_of
 from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
 from streamrnn.door.plain import PlainDoor
-from streamrnn.packing import Array, DType
-from streamrnn.plan import Workspace
+from streamrnn.target.packing import Array, DType
+from streamrnn.workspace import Workspace
 
 _DOC: Final = b"step($self, x, out=None, /)\n--\n\nAdvance by one step; see streamrnn.Stream.step."
 

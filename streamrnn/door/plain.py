@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.door.gate import gate
+from streamrnn.door.entry_lock import gate
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
-from streamrnn.packing import Array
-from streamrnn.plan import Workspace
-from streamrnn.record import INPUT_NOT_FINITE, NO_SUCH_ENTRY, STATE_NOT_FINITE
+from streamrnn.target.packing import Array
+from streamrnn.target.record import INPUT_NOT_FINITE, NO_SUCH_ENTRY, STATE_NOT_FINITE
+from streamrnn.workspace import Workspace
 
 _ADDRESS = ctypes.c_int64
 _KEEPS_GIL = ctypes.PYFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)

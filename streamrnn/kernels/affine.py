@@ -3,8 +3,8 @@
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part
 from streamrnn.kernels.rowwise import rowwise
-from streamrnn.packing import Width
 from streamrnn.simd.arithmetic import fma
+from streamrnn.target.packing import Width
 
 
 def affine(width: Width) -> Kernel:

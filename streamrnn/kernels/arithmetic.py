@@ -2,8 +2,8 @@
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, read_place, row_map
-from streamrnn.packing import Width
-from streamrnn.record import DONE, OUTPUTS
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE, OUTPUTS
 
 
 def _build(width: Width, function: Part) -> Kernel:

@@ -5,7 +5,7 @@ from typing import Any
 
 from numba import cfunc, types
 
-from streamrnn.packing import Width
+from streamrnn.target.packing import Width
 
 _SIGNATURE = types.int64(*[types.int64] * 4)
 

@@ -1,8 +1,8 @@
 """Kernel that joins the rows of several places (streamrnn/layers/concat.py). ONNX Concat-13."""
 
 from streamrnn.kernels.panel import Kernel, field, read_place, read_size, row_copy
-from streamrnn.packing import Width
-from streamrnn.record import DONE, N_READS, OUTPUTS
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE, N_READS, OUTPUTS
 
 
 def concat(width: Width) -> Kernel:

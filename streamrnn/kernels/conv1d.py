@@ -2,9 +2,9 @@
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy, whole_copy
-from streamrnn.packing import Width
-from streamrnn.record import DONE, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, TABLE, WEIGHTS
 from streamrnn.simd.memory import load_int, load_tuple, multiply_panel, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, TABLE, WEIGHTS
 
 
 def conv1d(width: Width) -> Kernel:

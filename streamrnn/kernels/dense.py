@@ -9,9 +9,9 @@ from streamrnn.kernels.activations import sigmoid2, tanh2, transform
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, input_sums, ready_sums, row_copy
 from streamrnn.kernels.softmax import normalize
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, INPUTS, OUTPUTS, PANELS, READY, SCRATCH, WEIGHTS
 from streamrnn.simd.memory import store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import CONSTANTS, DONE, INPUTS, OUTPUTS, PANELS, READY, SCRATCH, WEIGHTS
 
 
 @inline

@@ -6,8 +6,10 @@ drove it out of the range of its type (the poison law). It knows no layer kind: 
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.call import call
+from streamrnn.simd.memory import load_int, store_int
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     BACKUP,
     DONE,
     HEADER_FIELDS,
@@ -26,14 +28,12 @@ from streamrnn.record import (
     TARGET,
     TILE,
 )
-from streamrnn.simd.call import call
-from streamrnn.simd.memory import load_int, store_int
 
 
 def advance(width: Width) -> Part:
     """The driver as a part, for numbers of the width's type.
 
-    It takes `n_steps` rows from address x to address y, and returns DONE, or why nothing has moved (streamrnn/record.py).
+    It takes `n_steps` rows from address x to address y, and returns DONE, or why nothing has moved (target/record.py).
     """
     itemsize, all_finite, copy = width.itemsize, finite_check(width), whole_copy(width)
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from streamrnn.kernels.panel import Kernel, field, row_copy
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, NO_SUCH_ENTRY, OUTPUTS, TABLE
 from streamrnn.simd.memory import load_int, load_scalar
+from streamrnn.target.packing import Width
+from streamrnn.target.record import CONSTANTS, DONE, NO_SUCH_ENTRY, OUTPUTS, TABLE
 
 
 def embedding(width: Width) -> Kernel:

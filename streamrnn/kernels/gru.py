@@ -23,10 +23,22 @@ from streamrnn.kernels.panel import (
     row_copy,
     whole_copy,
 )
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, WEIGHTS
 from streamrnn.simd.arithmetic import fma
 from streamrnn.simd.memory import load, load_like, load_tuple, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
+    CONSTANTS,
+    DONE,
+    HIDDEN,
+    INPUTS,
+    PANELS,
+    READY,
+    SCRATCH,
+    STATE,
+    STATE_NOT_FINITE,
+    STRIDE,
+    WEIGHTS,
+)
 
 
 @inline

@@ -2,10 +2,10 @@
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_map
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, OUTPUTS, SCRATCH
 from streamrnn.simd.arithmetic import fma, square_root
 from streamrnn.simd.memory import load, load_scalar, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import CONSTANTS, DONE, OUTPUTS, SCRATCH
 
 
 def layernorm(width: Width) -> Kernel:

@@ -22,8 +22,10 @@ from streamrnn.kernels.panel import (
     row_copy,
     whole_copy,
 )
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.arithmetic import fma
+from streamrnn.simd.memory import load, load_like, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     CONSTANTS,
     DONE,
     HIDDEN,
@@ -37,8 +39,6 @@ from streamrnn.record import (
     STRIDE,
     WEIGHTS,
 )
-from streamrnn.simd.arithmetic import fma
-from streamrnn.simd.memory import load, load_like, store
 
 
 @inline

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from math import isqrt
 from typing import Any
 
-from streamrnn.host import SECOND_CACHE, n_registers
 from streamrnn.kernels.inline import inline
-from streamrnn.packing import Width
-from streamrnn.record import READS, TURN
 from streamrnn.simd.arithmetic import any_lane
 from streamrnn.simd.memory import load, load_int, load_scalar, load_tuple, multiply_panel, multiply_steps, store, store_int
+from streamrnn.target.cpu import SECOND_CACHE, n_registers
+from streamrnn.target.packing import Width
+from streamrnn.target.record import READS, TURN
 
 Part = Callable[..., Any]
 Kernel = Callable[[int, int, int, int], int]

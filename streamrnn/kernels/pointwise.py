@@ -4,7 +4,7 @@ from streamrnn.kernels import activations
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part
 from streamrnn.kernels.rowwise import rowwise
-from streamrnn.packing import Width
+from streamrnn.target.packing import Width
 
 
 def _build(width: Width, function: Part) -> Kernel:

@@ -4,8 +4,8 @@ from streamrnn.kernels.activations import ZERO
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part
 from streamrnn.kernels.rowwise import rowwise
-from streamrnn.packing import Width
 from streamrnn.simd.arithmetic import select
+from streamrnn.target.packing import Width
 
 
 def prelu(width: Width) -> Kernel:

@@ -21,9 +21,9 @@ from streamrnn.kernels.panel import (
     row_copy,
     whole_copy,
 )
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, WEIGHTS
 from streamrnn.simd.memory import load_like, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import CONSTANTS, DONE, HIDDEN, INPUTS, PANELS, READY, SCRATCH, STATE, STATE_NOT_FINITE, WEIGHTS
 
 
 def function_block(function: Part) -> Part:

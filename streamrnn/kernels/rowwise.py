@@ -1,8 +1,8 @@
 """Kernels that treat each value of a row by itself, with constants of its own."""
 
 from streamrnn.kernels.panel import Kernel, Part, field, row_map
-from streamrnn.packing import Width
-from streamrnn.record import CONSTANTS, DONE, OUTPUTS
+from streamrnn.target.packing import Width
+from streamrnn.target.record import CONSTANTS, DONE, OUTPUTS
 
 
 def rowwise(width: Width, formula: Part) -> Kernel:

@@ -1,9 +1,9 @@
 """Kernels that pick values of a row (streamrnn/layers/select.py). ONNX Slice-13, Gather-13."""
 
 from streamrnn.kernels.panel import Kernel, field, row_copy
-from streamrnn.packing import Width
-from streamrnn.record import DONE, INPUTS, OUTPUTS, TABLE
 from streamrnn.simd.memory import load_int, load_scalar, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE, INPUTS, OUTPUTS, TABLE
 
 
 def part(width: Width) -> Kernel:

@@ -3,9 +3,9 @@
 from streamrnn.kernels.exponential import exp2, times_log2e
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_copy, row_map
-from streamrnn.packing import Width
-from streamrnn.record import DONE, OUTPUTS, SCRATCH
 from streamrnn.simd.memory import load, load_scalar, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE, OUTPUTS, SCRATCH
 
 
 def normalize(width: Width) -> Part:

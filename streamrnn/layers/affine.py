@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.packing import Op, Width
+from streamrnn.target.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)

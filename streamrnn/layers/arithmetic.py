@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer
-from streamrnn.packing import Op, Width
+from streamrnn.target.packing import Op, Width
 
 _OPERATIONS = ("add", "subtract", "multiply", "divide")
 

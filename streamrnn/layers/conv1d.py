@@ -8,7 +8,7 @@ import numpy as np
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import DTYPES, Layer, Tensor, absent
-from streamrnn.packing import Op, Width, pack, rows
+from streamrnn.target.packing import Op, Width, pack, rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from streamrnn.activation import LINEAR, Activation, activation
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
 
 
 @dataclass(frozen=True, eq=False)

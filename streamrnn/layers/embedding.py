@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.packing import Op, Width
+from streamrnn.target.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)

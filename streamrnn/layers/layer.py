@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
-from streamrnn.packing import Array, DType, Op, Width
+from streamrnn.target.packing import Array, DType, Op, Width
 
 #: An array as a layer keeps it: of the layer's dtype, C order, read-only. A layer is given anything that converts to it.
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]

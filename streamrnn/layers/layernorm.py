@@ -7,7 +7,7 @@ import numpy as np
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.packing import Op, Width
+from streamrnn.target.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, pack_parts, rows
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, pack_parts, rows
 
 _STANDARD = (SIGMOID, TANH, TANH)
 

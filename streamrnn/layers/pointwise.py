@@ -6,7 +6,7 @@ from typing import ClassVar
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import DTYPES, SizedLayer, activation_constants
-from streamrnn.packing import Op, Width
+from streamrnn.target.packing import Op, Width
 
 
 @dataclass(frozen=True, eq=False)

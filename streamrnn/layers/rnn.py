@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from streamrnn.activation import RELU, TANH, Activation
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.packing import TANH_SCALE, Op, Width, pack_parts, rows
+from streamrnn.target.packing import TANH_SCALE, Op, Width, pack_parts, rows
 
 
 @dataclass(frozen=True, eq=False)

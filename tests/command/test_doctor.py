@@ -10,7 +10,7 @@ from streamrnn import LSTM, load
 from streamrnn.command import exit_codes
 from tests import reference
 from tests.command.process import Command
-from tests.converters.test_doctor import as_keras, as_onnx, from_zero, onnx_file
+from tests.converters.doctor.test_doctor import as_keras, as_onnx, from_zero, onnx_file
 from tests.models import gru, lstm, one_width, rebuilt, signal  # noqa: F401  (one_width is a fixture)
 
 

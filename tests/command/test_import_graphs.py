@@ -12,8 +12,8 @@ from tests.command.process import Command, finished
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
-from tests.converters.test_from_onnx_layers import rated
-from tests.converters.test_from_onnx_steps import dtln  # noqa: F401  (a fixture)
+from tests.converters.onnx.test_from_onnx_layers import rated
+from tests.converters.onnx.test_from_onnx_steps import dtln  # noqa: F401  (a fixture)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from streamrnn import Model, Pointwise, Reverse, StreamRNNError, load, run_offline
 from streamrnn.command import exit_codes
-from streamrnn.command.formats import Row
-from streamrnn.command.session import OnError
-from streamrnn.command.whole import Whole
+from streamrnn.command.running.formats import Row
+from streamrnn.command.running.session import OnError
+from streamrnn.command.running.whole import Whole
 from tests.command.conftest import csv
 from tests.command.process import Command
 from tests.command.test_import import gru_file
@@ -111,7 +111,7 @@ def test_what_such_a_model_needs_is_compiled_ahead(command: Command, archive: Pa
 
 
 def test_units_that_never_move_are_seen_in_a_backward_layer_too(backward: Model) -> None:
-    from streamrnn_converters.suspicion import suspicions
+    from streamrnn_converters.proof.sanity_checks import suspicions
 
     assert suspicions(backward) == ()
     layer = backward.layers[1]

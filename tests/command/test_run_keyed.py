@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from streamrnn import Embedding, Model, StateStore, Stream, StreamPool
-from streamrnn.command import keyed
+from streamrnn.command.running import keyed_session
 from tests.command.process import PATIENCE, Command, Ended, called, finished, started
 from tests.models import dense, gru, rnn
 
@@ -82,13 +82,13 @@ def run(archive: Path, states: Path, tmp_path: Path, capfd: pytest.CaptureFixtur
     return run_on
 
 
-@pytest.mark.parametrize("most_rows", [37, keyed.MOST_ROWS])
+@pytest.mark.parametrize("most_rows", [37, keyed_session.MOST_ROWS])
 def test_every_line_goes_on_with_the_signal_of_its_key(
     run: Run, most_rows: int, gated: Model, states: Path, lines: list[bytes], answers: list[bytes], tmp_path: Path,
     x: np.ndarray, keys: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """In blocks of any size, of several lines with the same key."""
-    monkeypatch.setattr(keyed, "MOST_ROWS", most_rows)
+    monkeypatch.setattr(keyed_session, "MOST_ROWS", most_rows)
     assert run(b"".join(lines)) == Ended(0, "", "")
     assert (tmp_path / "out").read_bytes() == b"".join(answers)
     assert stored(states) == states_after(gated, x, keys, len(x))

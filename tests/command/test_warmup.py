@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import streamrnn.plan
-from streamrnn import Model, Stream, store
+from streamrnn import Model, Stream, code_cache
+from streamrnn.code_cache import Function, files
+from streamrnn.code_cache.key import key_of
 from streamrnn.command import warmup
 from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
-from streamrnn.store import Function, files
-from streamrnn.store.key import key_of
 from tests.command.process import PATIENCE, called, finished, started
 from tests.models import SIZES, VARIANTS, model
 
@@ -35,8 +35,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     """Two functions, which are now all there is."""
     Stream(gated)
-    functions = store.asked_for()[:2]
-    monkeypatch.setattr(store, "asked_for", lambda: functions)
+    functions = code_cache.asked_for()[:2]
+    monkeypatch.setattr(code_cache, "asked_for", lambda: functions)
     monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
     return functions
 
@@ -132,7 +132,7 @@ def test_a_user_without_a_home_is_told_what_to_set(
     def homeless() -> Path:
         raise FileNotFoundError("no home directory")
 
-    for module, name in (files, "directory"), (store, "directory"), (store, "trusted_directory"):
+    for module, name in (files, "directory"), (code_cache, "directory"), (code_cache, "trusted_directory"):
         monkeypatch.setattr(module, name, homeless)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.out) == (1, "")

@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 
 import streamrnn_converters.onnx.read  # noqa: F401 - fills the table of operators
-from streamrnn_converters.onnx import interpret
-from tests.converters.cell_graphs import keras_graph
-from tests.converters.loop_graphs import looped, scanned
-from tests.converters.onnx_graphs import random_node, recurrent_model
+from streamrnn_converters.onnx import importer
+from tests.converters.onnx.cell_graphs import keras_graph
+from tests.converters.onnx.loop_graphs import looped, scanned
+from tests.converters.onnx.onnx_graphs import random_node, recurrent_model
 
 Rng = np.random.Generator
 Message = Any
@@ -291,7 +291,7 @@ def _insert(rng: Rng, model: Message) -> None:
 
 
 #: Those that the importer reads, and some that it does not.
-OPERATORS = [*sorted(interpret.OPERATORS), "If", "Loop", "Scan", "Einsum", "Resize", "Tile", "NoSuch"]
+OPERATORS = [*sorted(importer.OPERATORS), "If", "Loop", "Scan", "Einsum", "Resize", "Tile", "NoSuch"]
 
 Change = Callable[[Rng, Message], None]
 CHANGES: list[Change] = [

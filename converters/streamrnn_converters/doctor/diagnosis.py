@@ -11,7 +11,7 @@ from streamrnn_converters.doctor.canonical import layers
 from streamrnn_converters.doctor.conventions import Convention, families, heads, orders
 from streamrnn_converters.doctor.equations import behind, hidden_states
 from streamrnn_converters.doctor.readings import readings
-from streamrnn_converters.recording import Recording
+from streamrnn_converters.proof.recording import Recording
 
 Array = NDArray[np.float64]
 _STEPS = 50  # of the reference; enough to tell conventions apart, and few enough for wild recurrences

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from streamrnn import GRU, LSTM, RNN, ConversionError, VerificationError
 from streamrnn_converters.missing import naming_the_extra
-from streamrnn_converters.recording import Recording, read_recording
-from streamrnn_converters.reference import run_reference
+from streamrnn_converters.proof.recording import Recording, read_recording
+from streamrnn_converters.reference_runs.once import run_reference
 
 _STEPS = 47  # where the graph leaves the number open; a prime, which no other axis is by chance
 _REMEDY = "record what it is given and gives: np.savez('io.npz', input=…, output=…), (n_steps, size) each"
@@ -32,7 +32,7 @@ def _run(data: bytes, seed: int) -> Recording:
     with naming_the_extra("convert"):
         import onnx
 
-        from streamrnn_converters.onnx.runnable import runnable
+        from streamrnn_converters.onnx.rerun.runnable import runnable
     try:
         model, remarks = runnable(data)
         graph = onnx.load_model_from_string(data).graph

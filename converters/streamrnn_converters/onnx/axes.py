@@ -1,8 +1,8 @@
 """Second stage: which axis of a graph input is time and which is batch.
 
 Declared shapes do not tell. Nodes do: one that is recurrent or convolves says it of all its axes, one that sums over an axis
-says that it lies within a step. So the graph is walked, leniently, until nothing new is found out; what is left over is settled
-by custom.
+says that it lies within a step. So the graph is gone through, leniently, until nothing new is found out; what is left over is
+settled by custom.
 """
 
 from collections.abc import Sequence

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import streamrnn_converters.onnx.convolution
-import streamrnn_converters.onnx.dense
-import streamrnn_converters.onnx.elementwise
-import streamrnn_converters.onnx.normalization
-import streamrnn_converters.onnx.picking
-import streamrnn_converters.onnx.recurrent  # noqa: F401 - with what they import, they fill the table of operators
+import streamrnn_converters.onnx.operators.convolution
+import streamrnn_converters.onnx.operators.dense
+import streamrnn_converters.onnx.operators.elementwise
+import streamrnn_converters.onnx.operators.indexing
+import streamrnn_converters.onnx.operators.normalization
+import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
-from streamrnn_converters.onnx.assemble import Assembly
 from streamrnn_converters.onnx.axes import Axes
-from streamrnn_converters.onnx.carried import is_final
-from streamrnn_converters.onnx.ends import (
+from streamrnn_converters.onnx.build.assemble import Assembly
+from streamrnn_converters.onnx.build.carried import is_final
+from streamrnn_converters.onnx.build.graph_io import (
     behind,
     carried_of,
     check_carried,
@@ -29,15 +29,15 @@ from streamrnn_converters.onnx.ends import (
     states_of,
 )
 from streamrnn_converters.onnx.graph import Graph, Node
-from streamrnn_converters.onnx.guards import unguarded
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
-from streamrnn_converters.onnx.interpret import LAST_ONLY, Walk
-from streamrnn_converters.onnx.lifting import lift
-from streamrnn_converters.onnx.loops import without_loops
-from streamrnn_converters.onnx.parse import parse, read_bytes
+from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
+from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
+from streamrnn_converters.onnx.rewrite.lifting import lift
+from streamrnn_converters.onnx.rewrite.loops import without_loops
+from streamrnn_converters.onnx.rewrite.softplus_threshold import unguarded
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import Applied, Final, Vector
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
 
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
@@ -78,49 +78,49 @@ def read_onnx(
     precision = precision_of(graph)
     graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
     graph, more = lift(graph, precision.dtype)
-    walk = understood(graph, precision, offline=offline)
-    flows = _outputs(graph, walk)
+    importer = understood(graph, precision, offline=offline)
+    flows = _outputs(graph, importer)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
-    given = {name: _vector(walk, name, flow) for name, flow in signals.items()}
+    given = {name: _vector(importer, name, flow) for name, flow in signals.items()}
     distinct = list(dict.fromkeys(given.values())) or _outermost(list(states.values()))
-    if not any(isinstance(vector, Applied) for vector in distinct):
+    if not any(isinstance(vector, LayerOutput) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
-    check_used(walk, graph.inputs, distinct)
-    check_carried(walk, distinct)
-    sources = carried_of(walk, states)
-    lengths = lengths_of(walk, graph.inputs, sources, distinct)
-    inputs = inputs_of(walk, [entry for entry in graph.inputs if entry.name not in (*sources, walk.lengths)], {})
+    check_used(importer, graph.inputs, distinct)
+    check_carried(importer, distinct)
+    sources = carried_of(importer, states)
+    lengths = lengths_of(importer, graph.inputs, sources, distinct)
+    inputs = inputs_of(importer, [entry for entry in graph.inputs if entry.name not in (*sources, importer.lengths)], {})
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
-        signal_of(walk, name, flow, starts[given[name]]) if name in given else states_of(walk, assembly, name, flow)
+        signal_of(importer, name, flow, starts[given[name]]) if name in given else states_of(importer, assembly, name, flow)
         for name, flow in flows.items()
     )
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
-    _remark(walk, model, inputs, outputs, set(sources.values()))
-    carried = inputs_of(walk, [entry for entry in graph.inputs if entry.name in sources], sources)
+    _remark(importer, model, inputs, outputs, set(sources.values()))
+    carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_single(graph.constants[name]) for name in constants}
-    said = (*precision.remarks, *remarks, *more, *walk.remarks)
+    said = (*precision.remarks, *remarks, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths)
 
 
-def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Walk:
-    """The walk through a graph after all has been found out about its axes."""
+def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
+    """The importer through a graph after all has been found out about its axes."""
     axes, known = Axes(), -1
     while len(axes) > known:
         known = len(axes)
-        Walk(graph, axes, precision, lenient=True, offline=offline)
+        Importer(graph, axes, precision, lenient=True, offline=offline)
     axes.settle(graph.inputs)
-    walk = Walk(graph, axes, precision, offline=offline)
+    importer = Importer(graph, axes, precision, offline=offline)
     axes.check(graph.inputs)
-    return walk
+    return importer
 
 
-def _outputs(graph: Graph, walk: Walk) -> dict[str, Flow]:
+def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
     flows = {}
     for name in graph.outputs:
-        value = walk.values.get(name)
+        value = importer.values.get(name)
         if value is None:
             raise ConversionError(f"graph output {name!r}: cannot be streamed; export the model without it")
         if not isinstance(value, Flow):
@@ -142,15 +142,15 @@ class _End(Node):
         return ConversionError(f"graph output {self.name!r}: {reason}")
 
 
-def _vector(walk: Walk, name: str, flow: Flow) -> Vector:
+def _vector(importer: Importer, name: str, flow: Flow) -> Vector:
     """The vector that a graph output gives."""
-    walk.remark_last(flow)
-    return walk.vector(_End(name, "", (), (name,)), flow)
+    importer.remark_last(flow)
+    return importer.vector(_End(name, "", (), (name,)), flow)
 
 
 def _outermost(states: Sequence[Flow]) -> list[Vector]:
     """Where a graph gives final states only, what a stream gives: the h of the layers that no other of them needs."""
-    layers = list({part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, Final)})
+    layers = list({part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, FinalState)})
     return [layer for layer in layers if not any(layer in behind(other.reads) for other in layers)]
 
 
@@ -166,22 +166,24 @@ def _origin(
     return origin
 
 
-def _remark(walk: Walk, model: Model, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str]) -> None:
+def _remark(
+    importer: Importer, model: Model, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str]
+) -> None:
     """Say what a stream, or a recording, takes and gives, where that is not plain."""
     who, states = ("a stream", "a stream keeps it, see Stream.states") if model.streamable else _OFFLINE
     if len(inputs) > 1:
-        walk.remark(f"{who} takes {_sizes(inputs)}, joined in this order")
+        importer.remark(f"{who} takes {_sizes(inputs)}, joined in this order")
     signals = [output for output in outputs if not output.states]
     if len({output.start for output in signals}) > 1:
-        walk.remark(f"{who} gives {_sizes(signals)}, joined in this order")
+        importer.remark(f"{who} gives {_sizes(signals)}, joined in this order")
     for output in outputs:
         if output.states and output.name not in carried:
-            walk.remark(f"graph output {output.name!r} is a final state; {states}")
+            importer.remark(f"graph output {output.name!r} is a final state; {states}")
     if not model.streamable:
-        walk.remarks[:] = [_LAST_OFFLINE if remark == LAST_ONLY else remark for remark in walk.remarks]
-        walk.remark("the model reads recordings backwards: it cannot be streamed, streamrnn.run_offline answers them")
-    if walk.lengths is not None:
-        walk.remark(
+        importer.remarks[:] = [_LAST_OFFLINE if remark == LAST_ONLY else remark for remark in importer.remarks]
+        importer.remark("the model reads recordings backwards: it cannot be streamed, streamrnn.run_offline answers them")
+    if importer.lengths is not None:
+        importer.remark(
             "the graph is told the lengths of its recordings; here each is given as long as it is, nothing behind its end"
         )
 

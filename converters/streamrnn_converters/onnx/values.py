@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.vectors import Applied, Final, First, Source, Vector
+from streamrnn_converters.onnx.vectors import FinalState, First, LayerOutput, Source, Vector
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Broadcast:
     """A constant broadcast to sizes that are not known: what ConstantOfShape and Expand give. `array` broadcasts to them."""
 
     array: NDArray[Any]
@@ -82,24 +82,24 @@ class Flow:
         return [every[place] for place in self.places.ravel()]
 
 
-Value = Union[Constant, Spread, Flow]  # noqa: UP007 - `|` of classes that are not yet all types at run time
+Value = Union[Constant, Broadcast, Flow]  # noqa: UP007 - `|` of classes that are not yet all types at run time
 
 
 def rank(value: Value) -> int:
     """How many axes a value has."""
     if isinstance(value, Constant):
         return value.array.ndim
-    return len(value.sizes if isinstance(value, Spread) else value.axes)
+    return len(value.sizes if isinstance(value, Broadcast) else value.axes)
 
 
 def shape(value: Value) -> list[int | Size]:
     """The sizes of a value's axes."""
     if isinstance(value, Constant):
         return list(value.array.shape)
-    return list(value.sizes) if isinstance(value, Spread) else [axis.size for axis in value.axes]
+    return list(value.sizes) if isinstance(value, Broadcast) else [axis.size for axis in value.axes]
 
 
-def full_rank(value: Spread) -> NDArray[Any]:
+def full_rank(value: Broadcast) -> NDArray[Any]:
     """The array with as many axes as it is broadcast to."""
     return value.array.reshape((1,) * (len(value.sizes) - value.array.ndim) + value.array.shape)
 
@@ -118,12 +118,12 @@ def describe(value: Value) -> str:
     """What a value is, for an error message."""
     if isinstance(value, Constant):
         return f"a constant of shape {value.array.shape}"
-    if isinstance(value, Spread):
+    if isinstance(value, Broadcast):
         return "a constant of a shape that depends on the input"
     part = value.parts[0]
     if isinstance(part, Source):
         return f"the signal of graph input {part.name!r}, as it comes"
-    if isinstance(part, Final | First):
-        return "a final state" if isinstance(part, Final) else "the first step of a signal"
-    assert isinstance(part, Applied)
+    if isinstance(part, FinalState | First):
+        return "a final state" if isinstance(part, FinalState) else "the first step of a signal"
+    assert isinstance(part, LayerOutput)
     return f"the signal behind a {part.layer.kind} layer"

@@ -16,7 +16,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
+class LayerOutput:
     """What a layer gives for the vectors that it reads."""
 
     layer: Layer
@@ -29,10 +29,10 @@ class Applied:
 
 
 @dataclass(frozen=True, eq=False)
-class Final:
+class FinalState:
     """A state vector of a layer after the last step."""
 
-    of: Applied
+    of: LayerOutput
     state: str
 
     @property
@@ -53,4 +53,4 @@ class First:
         return self.of.size
 
 
-Vector = Union[Source, Applied, Final, First]  # noqa: UP007 - named in Applied before it is known
+Vector = Union[Source, LayerOutput, FinalState, First]  # noqa: UP007 - named in LayerOutput before it is known

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.command.interruption import undisturbed
 from streamrnn.command.measuring.latency import clock_cost, latency_of, raw_times, times_of
 from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 from streamrnn.command.measuring.machine import surroundings
 from streamrnn.command.measuring.memory import growth
+from streamrnn.command.signals import undisturbed
 from streamrnn.model import Model
 from streamrnn.stream import Stream
 
 if TYPE_CHECKING:
-    from streamrnn_converters.onnxruntime_session import Calls
+    from streamrnn_converters.reference_runs.session import Calls
 
 Array = NDArray[np.floating[Any]]
 
@@ -84,7 +84,7 @@ def measure(
 
 
 def _calls_of(source: bytes, model: Model) -> "Calls":
-    from streamrnn_converters.onnxruntime_session import calls_of
+    from streamrnn_converters.reference_runs.session import calls_of
 
     return calls_of(source, model.input_size)
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.code_cache import loader
 from streamrnn.errors import NonFiniteStateError
-from streamrnn.host import driver_width
 from streamrnn.kernels.compile import compiled
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.panel import Kernel, field
-from streamrnn.packing import Width
-from streamrnn.record import DONE
-from streamrnn.store import loader
 from streamrnn.stream import Stream
+from streamrnn.target.cpu import driver_width
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE
 
 Array = NDArray[np.floating[Any]]
 

@@ -29,8 +29,8 @@ from streamrnn.cuda.kernels.record import (
     UNITS,
     WEIGHTS,
 )
-from streamrnn.record import STATE_NOT_FINITE
 from streamrnn.simd.vector import numba_type
+from streamrnn.target.record import STATE_NOT_FINITE
 
 
 def _through(one: Pass, at: int, tile: Tile) -> Any:

@@ -4,7 +4,7 @@ from numba import cuda
 
 from streamrnn.cuda.kernels.parts import is_finite
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STREAMS
-from streamrnn.record import INPUT_NOT_FINITE
+from streamrnn.target.record import INPUT_NOT_FINITE
 
 
 def take(states, rows, ticket, n_streams, n_state, x, n_inputs):

@@ -8,9 +8,9 @@ import numpy as np
 
 from streamrnn.cuda.kernels.device import arithmetic, part, place
 from streamrnn.kernels.activations import ZERO
-from streamrnn.packing import DType
 from streamrnn.simd.arithmetic import any_lane, fma
 from streamrnn.simd.vector import as_vector
+from streamrnn.target.packing import DType
 
 #: No vector.
 NONE = -1

@@ -4,8 +4,8 @@ from numba import cuda
 
 from streamrnn.cuda.kernels.device import Kernel, arithmetic
 from streamrnn.kernels.exponential import exp2
-from streamrnn.packing import DType
 from streamrnn.simd.vector import as_number, as_vector
+from streamrnn.target.packing import DType
 
 
 @arithmetic

@@ -32,7 +32,7 @@ from streamrnn.cuda.kernels.record import (
     UNITS,
     WEIGHTS,
 )
-from streamrnn.record import STATE_NOT_FINITE
+from streamrnn.target.record import STATE_NOT_FINITE
 
 
 def _staged(section: Section, n_sums: int, tile: Tile) -> Any:

@@ -1,4 +1,4 @@
-"""A pool's `step` (streamrnn/door/pool_compiled.py)."""
+"""A pool's `step` (streamrnn/pool/compiled_door.py)."""
 
 from streamrnn.door.machine.layout import (
     BUSY,
@@ -24,11 +24,11 @@ from streamrnn.door.machine.layout import (
 from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field
-from streamrnn.packing import Width
-from streamrnn.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.simd.shared import store_shared, swap_shared
+from streamrnn.target.packing import Width
+from streamrnn.target.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
 
 
 @inline

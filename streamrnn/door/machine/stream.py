@@ -16,9 +16,9 @@ from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array,
 from streamrnn.kernels.driver import advance
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field
-from streamrnn.packing import Width
-from streamrnn.record import DONE
 from streamrnn.simd.memory import load_int, load_int32, store_int32
+from streamrnn.target.packing import Width
+from streamrnn.target.record import DONE
 
 
 @inline

@@ -3,8 +3,9 @@
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy
 from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.memory import load_int, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     DONE,
     INPUTS,
     OUTPUTS,
@@ -19,7 +20,6 @@ from streamrnn.record import (
     TABLE,
     WEIGHTS,
 )
-from streamrnn.simd.memory import load_int, store
 
 
 def conv1d(width: Width) -> Kernel:

@@ -8,8 +8,10 @@ state out of the range of its type.
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check
 from streamrnn.kernels.pool.panel import NEXT
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.call import call
+from streamrnn.simd.memory import load_int, store_int
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     BEGIN,
     CALLED,
     CHOSEN,
@@ -40,8 +42,6 @@ from streamrnn.record import (
     TILE,
     TILE_ROWS,
 )
-from streamrnn.simd.call import call
-from streamrnn.simd.memory import load_int, store_int
 
 
 @inline
@@ -103,7 +103,7 @@ def run(width: Width) -> Kernel:
 
     The streams from BEGIN to END advance; the others may be on their way in other threads.
 
-    Returns DONE, or why nothing has moved (streamrnn/record.py).
+    Returns DONE, or why nothing has moved (streamrnn/target/record.py).
     """
     itemsize, all_finite = width.itemsize, finite_check(width)
 

@@ -11,8 +11,9 @@ from streamrnn.kernels.gru import (
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy
 from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.memory import load_int
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     CONSTANTS,
     DONE,
     HIDDEN,
@@ -27,7 +28,6 @@ from streamrnn.record import (
     STRIDE,
     WEIGHTS,
 )
-from streamrnn.simd.memory import load_int
 
 
 def _reset_after(width: Width, gate: Part, candidate: Part) -> Kernel:

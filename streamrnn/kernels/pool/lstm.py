@@ -5,8 +5,9 @@ from streamrnn.kernels.inline import inline
 from streamrnn.kernels.lstm import general_block, standard_block
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, for_each_block, row_copy
 from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, SECOND_LIST, list_rows, panel_of_streams, plain_sections
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.memory import load_int, store
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     CONSTANTS,
     DONE,
     HIDDEN,
@@ -21,7 +22,6 @@ from streamrnn.record import (
     STRIDE,
     WEIGHTS,
 )
-from streamrnn.simd.memory import load_int, store
 
 
 def _build(width: Width, block: Part, *, projected: bool, recovers: bool) -> Kernel:

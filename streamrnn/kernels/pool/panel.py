@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from streamrnn.host import n_registers
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Part
-from streamrnn.packing import Width
-from streamrnn.record import POOL_TILE
 from streamrnn.simd.memory import load_tuple, multiply_streams, store_int
+from streamrnn.target.cpu import n_registers
+from streamrnn.target.packing import Width
+from streamrnn.target.record import POOL_TILE
 
 #: Where the lists of a tile's addresses are, from a record's ROWS on: of its streams' states as they are, which come first, of
 #: those that follow, and of whatever else a kernel adds up.

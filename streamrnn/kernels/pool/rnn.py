@@ -4,8 +4,9 @@ from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, for_each_block, row_copy
 from streamrnn.kernels.pool.panel import FIRST_LIST, NEXT, list_rows, panel_of_streams, plain_sections
 from streamrnn.kernels.rnn import function_block, general_of, relu_of, tanh_of
-from streamrnn.packing import Width
-from streamrnn.record import (
+from streamrnn.simd.memory import load_int
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
     CONSTANTS,
     DONE,
     HIDDEN,
@@ -17,7 +18,6 @@ from streamrnn.record import (
     STATE_NOT_FINITE,
     WEIGHTS,
 )
-from streamrnn.simd.memory import load_int
 
 
 def _build(width: Width, function: Part) -> Kernel:

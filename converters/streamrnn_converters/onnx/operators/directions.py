@@ -1,0 +1,97 @@
+"""What goes into a recurrent node and comes out of it, by direction: backwards is a layer between two reversals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamrnn import Layer
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow
+from streamrnn_converters.onnx.operators.reversing import OFFLINE, take_lengths
+from streamrnn_converters.onnx.values import Axis, Flow, Value
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
+
+_DIRECTIONS = {"forward": ("forward",), "reverse": ("reverse",), "bidirectional": ("forward", "reverse")}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The input X of a recurrent node, its axes bound."""
+
+    flow: Flow
+    layout: int
+    directions: tuple[str, ...]
+
+    @property
+    def time(self) -> Axis:
+        """The axis of time."""
+        return self.flow.axes[self.layout]
+
+    @property
+    def batch(self) -> Axis:
+        """The axis of signals."""
+        return self.flow.axes[1 - self.layout]
+
+    @property
+    def feature(self) -> Axis:
+        """The axis within a step."""
+        return self.flow.axes[2]
+
+
+def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
+    """X, layout and directions. Refuses what cannot be streamed where the graph is not imported for whole recordings."""
+    direction = node.take("direction", "forward")
+    if direction not in _DIRECTIONS:
+        raise node.refused(f"direction={direction!r} is none of {', '.join(_DIRECTIONS)}")
+    if direction != "forward" and not importer.offline:
+        raise node.refused(
+            f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as "
+            f"'forward', {OFFLINE}"
+        )
+    layout = node.take("layout", 0)
+    if layout not in (0, 1):
+        raise node.refused(f"layout={layout!r} is neither 0 nor 1")
+    x = needs_flow(node, inputs[0], "X")
+    if len(x.axes) != 3:
+        raise node.refused(f"its input X has {len(x.axes)} axes, expected 3: time, batch and feature")
+    if x.last:
+        raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
+    if x.surplus:
+        raise node.refused(f"its input has {x.surplus} steps more than the model's; cut them off at its end")
+    for axis, role in zip(x.axes, ("time", "batch") if layout == 0 else ("batch", "time"), strict=False):
+        importer.bind(node, axis, role)
+    importer.bind(node, x.axes[2], "feature")
+    take_lengths(importer, node, inputs[4], time=x.axes[layout], batch=x.axes[1 - layout])
+    return Signal(x, layout, _DIRECTIONS[direction])
+
+
+def outputs_of(
+    importer: Importer, node: Node, x: Signal, layers: Sequence[Layer], carried: Sequence[Flow | None]
+) -> list[Value]:
+    """Y, Y_h and, of an LSTM, Y_c, from a layer for each direction. `carried`: the graph inputs that bring its states."""
+    whole = importer.vector(node, x.flow)
+    applied = [
+        LayerOutput(layer, (importer.reversed(whole) if direction == "reverse" else whole,))
+        for layer, direction in zip(layers, x.directions, strict=True)
+    ]
+    for state, flow in zip(layers[0].states, carried, strict=True):
+        if flow is not None:
+            importer.initial[applied[0], state] = flow
+    n, size = len(layers), layers[0].output_size
+    name = next(filter(None, node.outputs))
+    feature = Axis(f"{name}.feature", size, "feature")
+    direction = Axis(f"{name}.direction", n, "one" if n == 1 else "feature")
+    stacked = Axis(f"{name}.layer", n, "layer")
+    y = (x.time, direction, x.batch, feature) if x.layout == 0 else (x.batch, x.time, direction, feature)
+    last = (stacked, x.batch, feature) if x.layout == 0 else (x.batch, stacked, feature)
+    places = np.arange(n * size).reshape(n, size)
+    in_y, in_last = (1, n, 1, size) if x.layout == 0 else (1, 1, n, size), (n, 1, size) if x.layout == 0 else (1, n, size)
+    steps: list[Vector] = [
+        importer.reversed(one) if direction == "reverse" else one for one, direction in zip(applied, x.directions, strict=True)
+    ]
+    ends = [
+        Flow(tuple(FinalState(one, state) for one in applied), places.reshape(in_last), last, last=x.time.size != 1)
+        for state in layers[0].states
+    ]
+    return [Flow(tuple(steps), places.reshape(in_y), y), *ends]

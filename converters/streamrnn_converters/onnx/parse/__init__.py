@@ -1,0 +1,1 @@
+"""From bytes to a checked graph. Nothing here knows what a node means."""

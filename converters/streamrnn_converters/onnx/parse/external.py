@@ -1,0 +1,113 @@
+"""External data: a model whose tensors lie in files beside it, put together into one. Only where the user has allowed it.
+
+What a file says of places is not trusted: none is opened that is not a regular file of one name in the model's own folder,
+symbolic links followed, and nothing is read whose size is not that of the tensor.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.parse.tensors import bytes_of, is_external
+from streamrnn_converters.onnx.parse.wire import check_size
+
+_KEYS = {"location", "offset", "length", "checksum", "basepath"}
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def with_data_inside(model: onnx.ModelProto, path: Path) -> bytes:
+    """The bytes of a model with all of its data inside. Raises ConversionError, naming the tensor, for what is not allowed.
+
+    path  of the model; the data must lie in its folder
+    """
+    folder = os.path.realpath(path.parent)
+    sizes: dict[tuple[int, int], int] = {}
+    n_read = 0
+    for tensor, where in _tensors(model):
+        if not is_external(tensor):
+            continue
+        name, offset, length = _place(tensor, where)
+        wanted = bytes_of(tensor, where)
+        if length is not None and length != wanted:
+            raise ConversionError(f"{where}: its length in {name!r} is {length} bytes, but its shape takes {wanted}")
+        handle = _open(folder, name, where)
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise ConversionError(f"{where}: {name!r} is not a regular file")
+            if found.st_nlink != 1:
+                raise ConversionError(f"{where}: {name!r} has {found.st_nlink} names (hard links); copy it into the folder")
+            if offset + wanted > found.st_size:
+                raise ConversionError(
+                    f"{where}: {name!r} has {found.st_size} bytes, but its data would end at {offset + wanted}"
+                )
+            sizes[found.st_dev, found.st_ino] = found.st_size
+            n_read += wanted
+            check_size(n_read, "the external data")
+            if n_read > sum(sizes.values()):
+                raise ConversionError(f"{where}: the tensors share their data in {name!r}; save the model with its data inside")
+            with os.fdopen(os.dup(handle), "rb") as file:
+                file.seek(offset)
+                tensor.raw_data = file.read(wanted)
+        except OSError as error:
+            raise ConversionError(f"{where}: {name!r} cannot be read ({error.strerror})") from error
+        finally:
+            os.close(handle)
+        del tensor.external_data[:]
+        tensor.data_location = TensorProto.DEFAULT
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, str]]:
+    """The tensors of the graph, and what they are called in an error."""
+    for tensor in model.graph.initializer:
+        yield tensor, f"initializer {tensor.name!r}"
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t, f"node {node.name!r} ({node.op_type}), attribute {attribute.name!r}"
+
+
+def _place(tensor: TensorProto, where: str) -> tuple[str, int, int | None]:
+    """The file, the first byte, and the number of bytes where that is said."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    unknown = entries.keys() - _KEYS
+    if unknown or len(entries) < len(tensor.external_data) or not entries.get("location"):
+        raise ConversionError(f"{where}: its place in another file is not understood; save the model with its data inside")
+    numbers = []
+    for key in ("offset", "length"):
+        text = entries.get(key, "")
+        if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise ConversionError(f"{where}: its {key} in another file is {text[:40]!r}, which is no number of bytes")
+        numbers.append(int(text) if text else None)
+    return entries["location"], numbers[0] or 0, numbers[1]
+
+
+def _open(folder: str, name: str, where: str) -> int:
+    """A handle of a file in the folder; what becomes a symbolic link after it was looked at is not followed."""
+    outside = ConversionError(f"{where}: its data would lie in {name[:200]!r}, outside the folder of the model")
+    if "\0" in name or os.path.isabs(name) or ".." in Path(name).parts:
+        raise outside
+    real = os.path.realpath(os.path.join(folder, name))
+    if os.path.commonpath([real, folder]) != folder or real == folder:
+        raise outside
+    *parents, last = os.path.relpath(real, folder).split(os.sep)
+    handles: list[int] = []
+    try:
+        if os.open not in os.supports_dir_fd:
+            return os.open(real, os.O_RDONLY | _NO_LINKS)
+        handles.append(os.open(folder, os.O_RDONLY | _NO_LINKS))
+        for parent in parents:
+            handles.append(os.open(parent, os.O_RDONLY | _NO_LINKS, dir_fd=handles[-1]))
+        return os.open(last, os.O_RDONLY | _NO_LINKS, dir_fd=handles[-1])
+    except OSError as error:
+        raise ConversionError(f"{where}: {name[:200]!r} cannot be opened ({error.strerror})") from error
+    finally:
+        for handle in handles:
+            os.close(handle)

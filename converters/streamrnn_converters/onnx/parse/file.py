@@ -1,0 +1,152 @@
+"""First stage: bytes to a checked graph of named nodes and constants. Nothing here knows what a node means.
+
+onnx.checker accepts nearly every wrong tensor, so that all that later stages rely on is checked here or there, by name.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.graph import Graph, Input, check_names, needed
+from streamrnn_converters.onnx.parse.external import with_data_inside
+from streamrnn_converters.onnx.parse.nodes import MOST_INPUTS, initializers, nodes_of, sizes_of
+from streamrnn_converters.onnx.parse.wire import check_wire
+from streamrnn_converters.reading import read_file
+
+OLDEST_OPSET = 7
+_LONGEST_NAME = 2000
+_MOST_NODES = 10_000
+
+
+def read_bytes(source: str | os.PathLike[str] | bytes, *, allow_external_data: bool = False) -> bytes:
+    """The content of an ONNX file. Raises ConversionError where it cannot be read.
+
+    allow_external_data  tensors may lie in other files in the folder of `source`, then a path; they are put inside
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    data = read_file(source)
+    return with_data_inside(_message(data), Path(source)) if allow_external_data else data
+
+
+def _message(data: bytes) -> onnx.ModelProto:
+    """The bytes as protobuf reads them, after a look at what would come of it."""
+    check_wire(data)
+    try:
+        return onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise ConversionError(f"not an ONNX model, or a truncated one ({error})") from None
+
+
+def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
+    """The graph in the bytes of an ONNX file, the inputs in `fixed` turned into constants.
+
+    Raises ConversionError for anything broken, external or nested, and for a constant that does not fit.
+    """
+    model = _message(data)
+    if not model.graph.node:
+        raise ConversionError("not an ONNX model, or an empty one: its graph has no nodes")
+    n_nodes = sum(len(graph.node) for graph in (model.graph, *_bodies(model.graph)))
+    if n_nodes > _MOST_NODES:
+        raise ConversionError(f"its graph has {n_nodes} nodes; more than {_MOST_NODES} are not read, simplify it")
+    if model.functions:
+        raise ConversionError(
+            f"function {model.functions[0].name!r}: local functions are not understood; export with them inlined"
+        )
+    graph = model.graph
+    opset = _opset(model)
+    _check_text([model.producer_name, model.producer_version], [graph, *_bodies(graph)])
+    constants = initializers(graph)
+    constants |= fixed_inputs(model, fixed or {})
+    inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
+    if len(inputs) > MOST_INPUTS:
+        raise ConversionError(f"its graph has {len(inputs)} inputs; more than {MOST_INPUTS} are not read, join them")
+    nodes = nodes_of(graph, constants, opset)
+    outputs = tuple(info.name for info in graph.output)
+    check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants)
+
+
+def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graphs within the nodes of a graph; those within them again are not understood."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+
+
+def _check_text(names: list[Any], graphs: Sequence[onnx.GraphProto]) -> None:
+    """Every name is UTF-8; protobuf gives bytes where one is not."""
+    for graph in graphs:
+        names.append(graph.name)
+        names += [entry.name for entries in (graph.node, graph.initializer, graph.input, graph.output) for entry in entries]
+        names += [name for node in graph.node for name in (node.op_type, node.domain, *node.input, *node.output)]
+        names += [attribute.name for node in graph.node for attribute in node.attribute]
+    for name in names:
+        if isinstance(name, str) and len(name) > _LONGEST_NAME:
+            raise ConversionError(f"name {name[:20]!r}…: has {len(name)} characters; more than {_LONGEST_NAME} are not read")
+        if not isinstance(name, str):
+            raise ConversionError(f"name {name!r}: is not UTF-8; export the model again")
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if len(versions) != 1:
+        raise ConversionError("the model does not say, once, which ONNX opset it uses; export it again")
+    if versions[0] < OLDEST_OPSET:
+        raise ConversionError(
+            f"opset {versions[0]} is too old, the oldest understood is {OLDEST_OPSET}; export with a newer one"
+        )
+    return int(versions[0])
+
+
+#: ONNX's numbers of the types that an input may have, to NumPy's names.
+_TYPES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+}
+
+
+def _input(info: onnx.ValueInfoProto) -> Input:
+    tensor = info.type.tensor_type
+    known = {number: name for name, number in TensorProto.DataType.items()}
+    kind = known.get(tensor.elem_type, "an unknown type") if info.type.HasField("tensor_type") else "not a tensor"
+    if tensor.elem_type not in _TYPES:
+        raise ConversionError(
+            f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT, DOUBLE and FLOAT16; export the model in float32"
+        )
+    return Input(info.name, sizes_of(info), _TYPES[tensor.elem_type])
+
+
+def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The values of graph inputs that are really constants, in the type and shape that each declares."""
+    given = {info.name: info for info in model.graph.input}
+    arrays = {}
+    for name, value in fixed.items():
+        if name not in given:
+            raise ConversionError(f"constant {name!r}: the graph has no such input; it has {', '.join(map(repr, given))}")
+        try:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(given[name].type.tensor_type.elem_type)
+            array = np.asarray(value)
+            if array.dtype.kind not in "biuf" or (array.astype(dtype) != array).any():
+                raise ValueError(f"it is not of type {dtype}")
+            sizes = sizes_of(given[name])
+            shape = array.shape if None in sizes else tuple(size for size in sizes if size is not None)
+            arrays[name] = np.broadcast_to(array.astype(dtype), shape).copy()
+            if arrays[name].ndim != len(sizes):
+                raise ValueError(f"it has {array.ndim} axes, expected {len(sizes)}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConversionError(f"constant {name!r}: {value!r} does not fit the graph input ({error})") from None
+    return arrays

@@ -1,0 +1,141 @@
+"""The nodes of a graph, with the graphs within them: of a Loop or Scan, each checked as the one around it."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.graph import Graph, Input, Node, check_names, needed
+from streamrnn_converters.onnx.parse.tensors import array_of
+
+#: Inputs that a graph may have.
+MOST_INPUTS = 1000
+
+
+def initializers(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    """The constants of a graph, each given once, as its inputs are."""
+    if graph.sparse_initializer:
+        raise ConversionError("sparse initializers are not understood; export dense ones")
+    for what, entries in (("initializer", graph.initializer), ("graph input", graph.input)):
+        for name, count in Counter(entry.name for entry in entries).items():
+            if count > 1:
+                raise ConversionError(f"{what} {name!r}: is given {count} times; export the model again")
+    return {tensor.name: array_of(tensor, f"initializer {tensor.name!r}") for tensor in graph.initializer}
+
+
+def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
+    """The sizes that a graph declares of a value, None where they are open or not told."""
+    dims = info.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
+
+
+def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, *, is_body: bool = False) -> list[Node]:
+    """The nodes, Constant nodes put among the constants.
+
+    A Loop or Scan has its body, a `Graph`, among its attributes, and behind its own inputs what the body reads from outside.
+    """
+    nodes = []
+    most_values = Node.most_values + sum(array.size for array in constants.values())
+    given = {*constants, *(info.name for info in graph.input)}
+    for index, proto in enumerate(graph.node):
+        node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
+        if proto.domain not in ("", "ai.onnx"):
+            raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
+        _check_inputs(node, opset)
+        for attribute in proto.attribute:
+            if attribute.name in node.attributes:
+                raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
+            is_loop = node.op in ("Loop", "Scan") and not is_body
+            if is_loop and attribute.name == "body" and attribute.type == onnx.AttributeProto.GRAPH:
+                body = _body(node, attribute.g, opset)
+                node = replace(node, inputs=_with_outside(node, body))
+                node.attributes[attribute.name] = body
+                continue
+            node.attributes[attribute.name] = _attribute(node, attribute)
+        if node.op == "Constant":
+            value = _constant(node)
+            if node.outputs[0] in given:
+                raise node.refused(f"its output {node.outputs[0]!r} is given twice in the graph; export it again")
+            given.add(node.outputs[0])
+            constants[node.outputs[0]] = value
+        else:
+            nodes.append(node)
+    return nodes
+
+
+def _check_inputs(node: Node, opset: int) -> None:
+    """The node has at least the inputs that ONNX demands of its operator, so that whoever looks at them need not ask."""
+    try:
+        least = onnx.defs.get_schema(node.op, min(opset, onnx.defs.onnx_opset_version())).min_input
+    except onnx.defs.SchemaError:  # nobody understands it
+        return
+    if len(node.inputs) < least:
+        raise node.refused(f"has {len(node.inputs)} inputs, but the operator takes {least} at least; export the model again")
+
+
+def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
+    """The graph within a Loop or Scan; what it reads from outside stands behind its inputs, of unknown sizes."""
+    constants = initializers(graph)
+    if len(graph.input) > MOST_INPUTS:
+        raise node.refused(f"its body has {len(graph.input)} inputs; more than {MOST_INPUTS} are not read")
+    inputs = [Input(info.name, sizes_of(info)) for info in graph.input]
+    nodes = nodes_of(graph, constants, opset, is_body=True)
+    outputs = tuple(info.name for info in graph.output)
+    own = {*constants, *(entry.name for entry in inputs)}
+    given = own | {name for inner in nodes for name in inner.outputs}
+    read = dict.fromkeys(name for inner in nodes for name in inner.inputs if name and name not in given)
+    read |= dict.fromkeys(name for name in outputs if name not in given)
+    check_names(nodes, own | set(read), outputs)
+    return Graph(graph.name, "", opset, tuple(inputs), outputs, needed(nodes, outputs), constants, tuple(read))
+
+
+def _with_outside(node: Node, body: Graph) -> tuple[str, ...]:
+    if node.op == "Loop":
+        node = replace(node, inputs=node.inputs + ("",) * (2 - len(node.inputs)))
+    if len(node.inputs) != len(body.inputs):
+        raise node.refused(f"has {len(node.inputs)} inputs, and its body {len(body.inputs)}; they must be as many")
+    return (*node.inputs, *body.outside)
+
+
+def _attribute(node: Node, attribute: onnx.AttributeProto) -> Any:
+    if attribute.ref_attr_name:
+        raise node.refused(f"attribute {attribute.name!r} refers to a function's; export with functions inlined")
+    if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+        raise node.refused("graphs within nodes are understood of a Loop or Scan alone; export a graph without control flow")
+    if attribute.type == onnx.AttributeProto.TENSOR:
+        return array_of(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
+    try:
+        value = onnx.helper.get_attribute_value(attribute)
+    except ValueError as error:
+        raise node.refused(f"attribute {attribute.name!r} cannot be read ({error})") from None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in value]
+    return value
+
+
+def _constant(node: Node) -> NDArray[Any]:
+    if len(node.outputs) != 1 or len(node.attributes) != 1:
+        raise node.refused("one value and one output are expected")
+    ((name, value),) = node.attributes.items()
+    kinds: dict[str, tuple[type, Any]] = {
+        "value": (np.ndarray, None),
+        "value_float": (float, np.float32),
+        "value_floats": (list, np.float32),
+        "value_int": (int, np.int64),
+        "value_ints": (list, np.int64),
+    }
+    if name not in kinds:
+        raise node.refused(f"attribute {name!r} is not understood")
+    kind, dtype = kinds[name]
+    try:
+        if isinstance(value, kind):
+            return np.asarray(value, dtype)
+    except ValueError:
+        pass
+    raise node.refused(f"attribute {name!r} is of a wrong type; export the model again")

@@ -1,0 +1,11 @@
+"""A copy of a graph that onnxruntime can run."""
+
+from streamrnn_converters.onnx.rerun.layout import time_first
+from streamrnn_converters.onnx.rerun.to_float32 import in_single
+
+
+def runnable(data: bytes) -> tuple[bytes, list[str]]:
+    """The model with time first and in float32, and what was changed, one sentence each."""
+    data, remarks = time_first(data)
+    data, more = in_single(data)
+    return data, [*remarks, *more]

@@ -1,0 +1,170 @@
+"""Cells that an exporter took apart become recurrent nodes again, and a loop that it unrolled becomes one node over time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn_converters.onnx.graph import Graph, Node
+from streamrnn_converters.onnx.rewrite.cells import Cell, cells
+from streamrnn_converters.onnx.rewrite.linear import Forms
+from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
+
+
+def lift(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
+    """The graph with recurrent nodes in place of what computes the same, and what to say of it.
+
+    What is not recognised stays as it is. The weights of the nodes are of the type `dtype`.
+    """
+    forms = Forms(graph)
+    found = list(cells(forms))
+    if not found:
+        return graph, []
+    rewriting = _Rewriting(graph, forms, dtype)
+    for chain in _chains(found):
+        rewriting.put(chain)
+    return (rewriting.graph() if rewriting.remarks else graph), rewriting.remarks
+
+
+def _chains(found: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells of the same weights that hand each other their states, as those of an unrolled loop do."""
+    chains: dict[str, list[Cell]] = {}  # by the output of the last cell
+    for cell in found:
+        chain = chains.pop(cell.h, None) if cell.h in chains and _follows(chains[cell.h], cell) else None
+        chains[cell.output] = [*(chain or []), cell]
+    return list(chains.values())
+
+
+def _follows(chain: list[Cell], cell: Cell) -> bool:
+    last = chain[-1]
+    return (last.op, last.memory, last.attributes) == (cell.op, cell.c, cell.attributes) and _same_weights(last, cell)
+
+
+def _same_weights(one: Cell, other: Cell) -> bool:
+    """One of them may lack R, the first of a loop that begins with zeros, and with it the difference between two biases."""
+    return all(
+        a is None or b is None or (a.shape == b.shape and _close(a, b))
+        for a, b in ((one.weights[name], other.weights[name]) for name in ("W", "R", "B"))
+    )
+
+
+def _close(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    with np.errstate(invalid="ignore"):  # infinite weights are refused later, by name
+        return bool(np.abs(a).max() < np.inf and np.abs(a - b).max() <= 1e-6 * max(1.0, np.abs(a).max()))
+
+
+class _Rewriting:
+    """Puts nodes in place of values."""
+
+    def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
+        self._graph, self._forms, self._made = graph, forms, Recurrences(dtype)
+        self._graph_names = {*graph.constants, *(entry.name for entry in graph.inputs), *forms.producers}
+        self.remarks: list[str] = []
+        self._sequences: dict[tuple[str, ...], str] = {}  # outputs of a chain -> name of all of them, time first
+
+    def put(self, chain: list[Cell]) -> None:
+        """A recurrent node for a chain; nothing, where its place in time is not understood."""
+        last = chain[-1]
+        if last.weights["R"] is None or last.weights["W"] is None:
+            return
+        signal = self._signal(chain)
+        if signal is None:
+            return
+        name, first = f"{last.output}.lifted", chain[0]
+        states = [self._state(first, first.h, f"{name}.h0")]
+        if last.op == "LSTM":
+            states.append(self._state(first, first.c, f"{name}.c0"))
+        whole, *ends = self._made.put(name, last, signal, states)
+        self._sequences[tuple(cell.output for cell in chain)] = whole
+        steps = f"{len(chain)} steps of a loop" if len(chain) > 1 else "a step"
+        self.remarks.append(f"{steps}, up to the value {last.output!r}, are those of one {last.op} that was taken apart")
+        for step, cell in enumerate(chain[:-1]):
+            row = f"{cell.output}.row" if last.leads else cell.output
+            self._made.add("Gather", [whole, self._made.number(step)], row, axis=0)
+            if last.leads:
+                self._made.add("Unsqueeze", [row], cell.output, axes=[0])
+        for end, value in zip(ends, (last.output, last.memory), strict=False):
+            if last.leads:
+                self._made.add("Identity", [end], value)
+            else:
+                self._made.add("Squeeze", [end], value, axes=[0])
+
+    def graph(self) -> Graph:
+        """The graph with the new nodes, in an order in which each reads what has been given before."""
+        made = {name for node in self._made.nodes for name in node.outputs}
+        kept = [node for node in self._graph.nodes if not made & set(node.outputs)]
+        nodes = [self._stack(node) for node in kept] + self._made.nodes
+        constants = self._graph.constants | self._made.constants
+        return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=constants)
+
+    def _signal(self, chain: list[Cell]) -> str | None:
+        """The name of X, time first."""
+        name = f"{chain[0].output}.lifted.X"
+        rows = [self._forms.row(cell.x) for cell in chain]
+        if len(chain) == 1:
+            x, row = chain[0].x, rows[0]
+            if x not in self._graph_names and row is not None:
+                x = f"{name}.row"
+                self._made.add("Gather", [row.sequence, self._made.number(row.step)], x, axis=row.axis)
+            self._made.add("Unsqueeze", [x], name, axes=[0])
+            return name
+        for outputs, whole in self._sequences.items():
+            if outputs == tuple(cell.x for cell in chain):
+                return whole
+        if rows[0] is None or any(row != replace(rows[0], step=step) for step, row in enumerate(rows)):
+            return None
+        all_of_it = [self._made.number(places) for places in ([0], [len(rows)], [rows[0].axis])]
+        whole = name if rows[0].axis == 0 else f"{name}.whole"
+        self._made.add("Slice", [rows[0].sequence, *all_of_it], whole)  # which is refused where there are more steps than these
+        if rows[0].axis == 1:
+            self._made.add("Transpose", [whole], name, perm=[1, 0, 2])
+        return name
+
+    def _state(self, cell: Cell, name: str, lifted: str) -> str:
+        """The name of an initial state with the axis of directions; "" for zeros."""
+        array = self._forms.rows.constant(name) if name else np.zeros(0)
+        if array is not None and not array.any():
+            return ""
+        if cell.leads:
+            return name
+        return self._made.add("Unsqueeze", [name], lifted, axes=[0])
+
+    def _stack(self, node: Node) -> Node:
+        """A Concat of all steps of a chain, as the chain's output."""
+        if node.op != "Concat" or node.attributes.get("axis") not in (0, 1):
+            return node
+        axis = node.attributes["axis"]
+        rows = tuple(self._unsqueezed(name, axis) for name in node.inputs)
+        whole = self._sequences.get(rows)
+        if whole is None:
+            return node
+        if axis == 0:
+            return Node(node.name, "Identity", (whole,), node.outputs)
+        return Node(node.name, "Transpose", (whole,), node.outputs, {"perm": [1, 0, 2]})
+
+    def _unsqueezed(self, name: str, axis: int) -> str:
+        """The row that a Concat takes, which needs an axis of its own before; "" for another."""
+        node = self._forms.producers.get(name)
+        if axis == 0 and self._forms.leads(name) and node is not None and node.op != "Unsqueeze":
+            return name
+        return node.inputs[0] if node is not None and node.op == "Unsqueeze" and self._forms.rows.axes(node) == [axis] else ""
+
+
+def _in_order(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+    """The nodes that the outputs need, each after those that it reads."""
+    producers = {name: node for node in nodes for name in node.outputs if name}
+    ordered: dict[int, Node] = {}
+    waiting = [(name, False) for name in reversed(list(outputs))]
+    while waiting:
+        name, is_ready = waiting.pop()
+        node = producers.get(name)
+        if node is None or id(node) in ordered:
+            continue
+        if is_ready:
+            ordered[id(node)] = node
+        else:
+            waiting.append((name, True))
+            waiting += [(read, False) for read in reversed(node.inputs) if read]
+    return tuple(ordered.values())

@@ -1,0 +1,37 @@
+"""The ONNX file that a model came from, read once more, for those who compare the two."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from streamrnn import ConversionError, Model, VerificationError
+from streamrnn_converters.onnx import read_onnx
+from streamrnn_converters.onnx.imported import Imported
+from streamrnn_converters.onnx.parse.file import read_bytes
+
+
+def read_origin(
+    model: Model, source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None
+) -> tuple[bytes, Imported]:
+    """The file's bytes, and what is imported from them.
+
+    constants  graph inputs that were fixed for the import; None: those that the model notes
+
+    Raises VerificationError where it cannot be imported.
+    """
+    if constants is None:
+        constants = model.notes.get("source", {}).get("constants")
+    try:
+        data = read_bytes(source)
+        return data, read_onnx(data, constants, offline=True)
+    except ConversionError as error:
+        raise VerificationError(f"the source cannot be imported: {error}") from error
+
+
+def check_sizes(model: Model, theirs: Model, remedy: str) -> None:
+    """Raises VerificationError, which ends with the remedy, where the two take or give other numbers of values."""
+    if (model.input_size, model.output_size) != (theirs.input_size, theirs.output_size):
+        raise VerificationError(
+            f"the model takes {model.input_size} values and gives {model.output_size}, but the graph takes "
+            f"{theirs.input_size} and gives {theirs.output_size}; {remedy}"
+        )

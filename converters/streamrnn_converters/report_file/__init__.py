@@ -1,0 +1,1 @@
+"""A proof as a file to keep: JSON, HTML and pictures."""

@@ -1,0 +1,1 @@
+"""What `import` and `verify` share: the comparison, its progress and its report."""

@@ -1,0 +1,1 @@
+"""What `streamrnn run` does between its input and its output."""

@@ -1,0 +1,49 @@
+"""f32: raw little-endian float32, one record of the model's size after the other, and nothing else."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from streamrnn.command.running.formats.row import Row, checked
+from streamrnn.errors import InputError
+from streamrnn.target.packing import Array
+
+_BYTES = 4
+
+
+class F32Reader:
+    """Rows from records of `size` float32 numbers."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rest = b""
+        self._number = 0
+
+    def feed(self, data: bytes) -> Iterator[Row]:
+        """The rows of the records that `data` completes."""
+        record = self._size * _BYTES
+        data = self._rest + data
+        whole = len(data) // record
+        self._rest = data[whole * record :]
+        for values in np.frombuffer(data, "<f4", whole * self._size).reshape(whole, self._size).tolist():
+            place = self._place()
+            self._number += 1
+            try:
+                yield Row(place, checked(values, self._size))
+            except InputError as error:
+                yield Row(place, error=str(error))
+
+    def finish(self) -> Iterator[Row]:
+        """The error that a cut-off last record is."""
+        if self._rest:
+            missing = f"cut off after {len(self._rest)} of its {self._size * _BYTES} bytes"
+            yield Row(self._place(), error=missing)
+            self._rest = b""
+
+    def _place(self) -> str:
+        return f"record {self._number + 1} at byte {self._number * self._size * _BYTES}"
+
+
+def encode(outputs: Array) -> bytes:
+    """(n_steps, O) as n_steps records."""
+    return outputs.astype("<f4").tobytes()

@@ -1,0 +1,84 @@
+"""jsonl: a JSON array of numbers on each line; where the model takes one value, the number alone will do.
+
+With a column for the key a line is an array, one of whose members is the key, or an object, whose other members are the
+numbers: one array, or a number each, in the order that the first object has.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from streamrnn.command.running.formats.lines import LineReader, quoted
+from streamrnn.errors import InputError
+from streamrnn.target.packing import Array
+
+
+class JsonlReader(LineReader):
+    """Rows from lines such as `[0.1, -2e-3]`, or, with a key, `["sensor 7", 0.1, -2e-3]` or `{"id": 7, "x": [0.1, -2e-3]}`.
+
+    column  the key's: its number from 1 on in an array, its name in an object; "": there is none
+    """
+
+    def __init__(self, size: int, column: str = "") -> None:
+        super().__init__(size)
+        self._column = column
+        self._names: list[str] | None = None
+
+    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InputError(f"{quoted(line)} is not JSON") from None
+        key: str | int = ""
+        if self._column:
+            key, value = self._split(line, value)
+        values = [value] if _is_number(value) and self._size == 1 else value
+        if not isinstance(values, list):
+            raise InputError(f"{quoted(line)} is not an array of {self._size} numbers")
+        for index, item in enumerate(values, 1):
+            if not _is_number(item):
+                raise InputError(f"value {index} is {quoted(json.dumps(item).encode())}, which is not a number")
+        return key, values
+
+    def _split(self, line: bytes, value: Any) -> tuple[str | int, Any]:
+        """The key of a line, and what is left of it."""
+        place: Any = self._column
+        if isinstance(value, list):
+            place = int(place) - 1 if place.isdecimal() else len(value)
+        try:
+            key = value.pop(place)
+        except (AttributeError, KeyError, IndexError):
+            raise InputError(f"{quoted(line)} has no {self._column!r}, where its key should be") from None
+        if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+            raise InputError(f"the key is {quoted(json.dumps(key).encode())}; it must be a text, not empty, or a whole number")
+        if isinstance(key, int) and not -(1 << 63) <= key < 1 << 63:
+            raise InputError(f"the key is {str(key)[:40]}, which has more than 64 bits; give it as a text")
+        if isinstance(key, str) and key != key.encode("utf-8", "replace").decode():
+            raise InputError(f"the key is {key[:40]!a}, which UTF-8 cannot hold; leave half a pair of surrogates out")
+        return key, self._members(value) if isinstance(value, dict) else value
+
+    def _members(self, value: dict[str, Any]) -> Any:
+        if len(value) == 1 and isinstance(next(iter(value.values())), list):
+            return next(iter(value.values()))
+        if self._names is None:
+            self._names = list(value)
+        if different := set(self._names) ^ value.keys():
+            raise InputError(f"{min(different)!r:.40} is not in every line; the members must be those of the first object")
+        return [value[name] for name in self._names]
+
+
+def encode(outputs: Array, labels: Sequence[str] = ()) -> bytes:
+    """(n_steps, O) as arrays, a label first in each; each number the shortest text that gives the same number back."""
+    rows = (", ".join(map(str, row)) for row in outputs)
+    if labels:
+        rows = (f"{label}, {row}" for label, row in zip(labels, rows, strict=True))
+    return "".join(f"[{row}]\n" for row in rows).encode()
+
+
+def label(key: str | int) -> str:
+    """A key as a member of an array."""
+    return json.dumps(key, ensure_ascii=False)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,181 @@
+"""How several threads share a call of a pool: two functions over the record of a workers (streamrnn/target/record.py).
+
+The streams of a call are cut into parts. Each member, the caller being one, has a share of them, the same ones at every tick,
+so that the states stay in its core's caches; who is done takes of the others' shares. A helper sleeps until it is called, and
+one that comes late finds no part left: nobody waits for a thread whose core is busy with something else.
+"""
+
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.panel import Kernel, field
+from streamrnn.kernels.pool.driver import all_open_and_distinct, turn_pages
+from streamrnn.simd.call import call
+from streamrnn.simd.memory import load_int, store_int
+from streamrnn.simd.shared import add_shared, load_shared, store_shared
+from streamrnn.target.packing import Width
+from streamrnn.target.record import (
+    ANSWERS,
+    AT_WORK,
+    BEGIN,
+    DONE,
+    DRIVER,
+    END,
+    INPUT_NOT_FINITE,
+    LEFT,
+    LEFT_BYTES,
+    MOST_PARTS,
+    N_CHOSEN,
+    N_HELPERS,
+    N_PARTS,
+    N_STEPS,
+    N_STREAMS,
+    NO_SUCH_STREAM,
+    NO_WORKERS,
+    PART_STREAMS,
+    POST,
+    PROCESS,
+    SEMAPHORE_BYTES,
+    SEMAPHORES,
+    SLEEP,
+    STOP,
+    TABLE_BYTES,
+    TABLES,
+    THIS_PROCESS,
+    TRY,
+    WAIT,
+    WORKERS,
+    X_ROWS,
+    Y_ROWS,
+)
+
+#: Looks at the helpers before the caller sleeps: some 20 µs, as long as a part lasts.
+_LOOKS = 20_000
+_NAP = 20  # microseconds
+
+#: Looks at its semaphore before a helper sleeps: some 60 µs, so that it is awake where one tick follows the other.
+_TRIES = 20_000
+_ANSWER = (1 << 32) - 1  # what counts of what a function answers with an int
+
+
+@inline
+def _set_range(workers, table, begin, end):
+    """Say in a table which of the call's streams are to advance."""
+    store_int(table + 8 * N_CHOSEN, field(workers, N_STREAMS))
+    store_int(table + 8 * BEGIN, begin)
+    store_int(table + 8 * END, end)
+
+
+@inline
+def _set_part(workers, table, part):
+    begin, n_streams = part * field(workers, PART_STREAMS), field(workers, N_STREAMS)
+    end = begin + field(workers, PART_STREAMS)
+    _set_range(workers, table, begin, end if end < n_streams else n_streams)
+
+
+@inline
+def _first_of(workers, share):
+    """The first part of a share."""
+    return share * field(workers, N_PARTS) // (field(workers, N_HELPERS) + 1)
+
+
+@inline
+def _take_parts(workers, member):
+    """Advance one part after the other, as long as there are any. The member's table is its own.
+
+    What the record says of a call counts only for the one who has a part of it: before, it may be about an earlier call.
+    """
+    n_shares = field(workers, N_HELPERS) + 1
+    for turn in range(n_shares):
+        share = member + turn if member + turn < n_shares else member + turn - n_shares
+        while True:
+            left = add_shared(field(workers, LEFT) + share * LEFT_BYTES, -1)
+            if left <= 0:
+                break
+            table, part = field(workers, TABLES) + member * field(workers, TABLE_BYTES), _first_of(workers, share) + left - 1
+            _set_part(workers, table, part)
+            answer = call(
+                field(workers, DRIVER), table, field(workers, X_ROWS), field(workers, Y_ROWS), field(workers, N_STEPS)
+            )
+            store_int(field(workers, ANSWERS) + 8 * part, answer)
+
+
+@inline
+def _verdict(workers):
+    """What one driver would answer to the whole call: what it finds before anything moves, else the first failure."""
+    found, answers = DONE, field(workers, ANSWERS)
+    for part in range(field(workers, N_PARTS)):
+        answer = load_int(answers + 8 * part)
+        if answer == NO_SUCH_STREAM or (answer == INPUT_NOT_FINITE and found != NO_SUCH_STREAM) or found == DONE:
+            found = answer
+    return found
+
+
+@inline
+def _wait_to_be_called(workers, semaphore):
+    """To wake a helper takes tens of microseconds, so one sleeps only where nobody calls for a while."""
+    for _ in range(_TRIES):
+        if call(field(workers, TRY), semaphore) & _ANSWER == 0:
+            return
+    call(field(workers, WAIT), semaphore)
+
+
+def serve(width: Width) -> Kernel:
+    """What a helper does until it is stopped: waits to be called, and takes parts. It is given the record and its number."""
+
+    def helper(workers, member, _, __):
+        semaphore = field(workers, SEMAPHORES) + (member - 1) * SEMAPHORE_BYTES
+        while True:
+            _wait_to_be_called(workers, semaphore)
+            if load_shared(workers + 8 * STOP):
+                return DONE
+            add_shared(workers + 8 * AT_WORK, 1)
+            _take_parts(workers, member)
+            add_shared(workers + 8 * AT_WORK, -1)
+
+    return helper
+
+
+@inline
+def _is_ready(workers, n_parts):
+    """Whether its helpers are threads of this process, and answers have room."""
+    return n_parts <= field(workers, MOST_PARTS) and call(field(workers, THIS_PROCESS)) & _ANSWER == field(workers, PROCESS)
+
+
+def share(width: Width) -> Kernel:
+    """What a caller does, in place of the driver, which takes the same. Where a part failed, the others are undone.
+
+    Returns what the driver would to the whole call, or NO_WORKERS.
+    """
+
+    def caller(pool, x, y, n_steps):
+        workers, n_streams = load_int(field(pool, WORKERS)), field(pool, N_CHOSEN)
+        n_parts = (n_streams + field(workers, PART_STREAMS) - 1) // field(workers, PART_STREAMS)
+        if not _is_ready(workers, n_parts):
+            return NO_WORKERS
+        if not all_open_and_distinct(pool):
+            return NO_SUCH_STREAM
+        store_int(workers + 8 * TABLES, pool)
+        store_int(workers + 8 * X_ROWS, x)
+        store_int(workers + 8 * Y_ROWS, y)
+        store_int(workers + 8 * N_STEPS, n_steps)
+        store_int(workers + 8 * N_STREAMS, n_streams)
+        store_int(workers + 8 * N_PARTS, n_parts)
+        for share in range(field(workers, N_HELPERS) + 1):
+            store_shared(field(workers, LEFT) + share * LEFT_BYTES, _first_of(workers, share + 1) - _first_of(workers, share))
+        for helper in range(field(workers, N_HELPERS)):
+            if helper < n_parts - 1:
+                call(field(workers, POST), field(workers, SEMAPHORES) + helper * SEMAPHORE_BYTES)
+        _take_parts(workers, 0)
+        looks = 0
+        while load_shared(workers + 8 * AT_WORK) != 0:
+            looks += 1
+            if looks > _LOOKS:  # a helper has lost its core: leave it this one
+                call(field(workers, SLEEP), _NAP)
+        verdict = _verdict(workers)
+        if verdict != DONE:
+            for part in range(n_parts):
+                if load_int(field(workers, ANSWERS) + 8 * part) == DONE:
+                    _set_part(workers, pool, part)
+                    turn_pages(pool)
+        return verdict
+
+    return caller

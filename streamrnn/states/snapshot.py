@@ -1,0 +1,60 @@
+"""The bytes of a snapshot: a state, bound to the model that it belongs to, and a SHA-256 over them.
+
+8 bytes   b"SRNNSTAT"
+2 bytes   version, little-endian: 1
+32 bytes  SHA-256 of the model (`Model.fingerprint`)
+the rest  state vectors, little-endian in the model's type, layer by layer in the order of `Layer.states`
+32 bytes  SHA-256 of all that
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from streamrnn.errors import SnapshotError
+from streamrnn.target.packing import Array
+
+_MAGIC = b"SRNNSTAT"
+_VERSION = 1
+_HEAD = len(_MAGIC) + 2
+_HASH = 32
+
+
+def encode(fingerprint: str, values: Array) -> bytes:
+    """A snapshot of the state `values`, (n,)."""
+    return pack(fingerprint, values.astype(values.dtype.newbyteorder("<")).tobytes())
+
+
+def pack(fingerprint: str, state: bytes) -> bytes:
+    """A snapshot of a state that is little-endian already."""
+    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + state
+    return body + hashlib.sha256(body).digest()
+
+
+def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
+    """The fingerprint and the state's bytes in a snapshot. Raises SnapshotError for any other or altered bytes."""
+    try:
+        data = bytes(memoryview(data))
+    except (TypeError, ValueError):
+        raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give the bytes of Stream.snapshot") from None
+    body, digest = data[:-_HASH], data[-_HASH:]
+    if len(body) < _HEAD + _HASH or not body.startswith(_MAGIC):
+        raise SnapshotError("restore: not a snapshot; give the bytes of Stream.snapshot")
+    if hashlib.sha256(body).digest() != digest:
+        raise SnapshotError("restore: the snapshot is altered or truncated, its SHA-256 does not fit; take a new one")
+    version = int.from_bytes(body[len(_MAGIC) : _HEAD], "little")
+    if version != _VERSION:
+        raise SnapshotError(f"restore: snapshot version {version}, but this version of streamrnn reads {_VERSION}")
+    return body[_HEAD : _HEAD + _HASH].hex(), body[_HEAD + _HASH :]
+
+
+def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
+    """The state in a snapshot, (n_values,) of a type. Raises SnapshotError for any other bytes."""
+    owner, state = unpack(data)
+    if owner != fingerprint:
+        raise SnapshotError(f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…")
+    values = np.frombuffer(state, dtype.newbyteorder("<")) if len(state) == n_values * dtype.itemsize else None
+    if values is None or not np.isfinite(values).all():
+        raise SnapshotError("restore: the snapshot's state does not fit the model; take a new one")
+    return values.astype(dtype)

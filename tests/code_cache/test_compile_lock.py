@@ -1,0 +1,107 @@
+"""Turns: one holder at a time, and no lock that keeps anybody for ever or becomes an error."""
+
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamrnn.code_cache import compile_lock as module
+from streamrnn.code_cache.compile_lock import turn
+
+KEY = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "store"
+    place.mkdir(mode=0o700)
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(place))
+    monkeypatch.setattr(module, "_hurt", False)
+    return place
+
+
+@pytest.fixture
+def held(place: Path) -> Iterator[Path]:
+    """A lock that its holder does not let go."""
+    path = place / f"{KEY}.lock"
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield path
+
+
+def test_a_turn_leaves_no_file(place: Path) -> None:
+    with turn(KEY):
+        assert [path.name for path in place.iterdir()] == [f"{KEY}.lock"]
+    assert list(place.iterdir()) == []
+
+
+def test_turns_come_one_after_the_other() -> None:
+    inside, overlaps = [], []
+
+    def take() -> None:
+        for _ in range(5):
+            with turn(KEY):
+                inside.append(1)
+                overlaps.append(len(inside) > 1)
+                inside.pop()
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert overlaps == [False] * 20
+
+
+def test_different_keys_do_not_wait_for_each_other() -> None:
+    with turn(KEY), turn("cd" * 32):
+        assert not module._hurt
+
+
+def test_an_error_ends_a_turn(place: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), turn(KEY):
+        raise KeyboardInterrupt
+    assert list(place.iterdir()) == []
+
+
+def test_a_holder_that_has_stopped_is_waited_for_once(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST_WAIT", 0.1)
+    with turn(KEY):
+        pass
+    monkeypatch.setattr(module, "_LONGEST_WAIT", float("inf"))  # would block for ever
+    with turn(KEY):
+        pass
+    assert held.exists()
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free(place: Path) -> None:
+    (place / f"{KEY}.lock").touch()
+    with turn(KEY):
+        assert not module._hurt
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EIO])
+def test_a_file_system_without_locks_is_no_error(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with turn(KEY):
+        pass
+
+
+@pytest.mark.parametrize("made", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere/at/all")])
+def test_a_lock_that_is_no_file_is_no_error(made, place: Path) -> None:
+    made(place / f"{KEY}.lock")
+    with turn(KEY):
+        pass
+
+
+def test_a_directory_that_cannot_be_used_is_no_error(place: Path) -> None:
+    place.chmod(0o777)
+    with turn(KEY):
+        assert list(place.iterdir()) == []

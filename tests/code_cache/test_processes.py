@@ -1,0 +1,193 @@
+"""The store as processes meet it: empty, full, crowded, damaged, read-only, after an upgrade, on another CPU."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import streamrnn
+from tests.code_cache.damage import DAMAGES
+
+# Prints a hash of what a small model answers, how many functions were compiled for it, and whether Numba was imported.
+PROGRAM = """
+import hashlib, sys
+import numpy as np
+from streamrnn import RNN, Model, Stream
+from streamrnn.code_cache import code, compile_lock
+compile_lock._LONGEST_WAIT = 300.0
+x = np.linspace(-1, 1, 60, dtype=np.float32).reshape(20, 3)
+weights = np.linspace(-0.5, 0.5, 15).reshape(1, 5, 3), np.linspace(0.3, -0.3, 25).reshape(1, 5, 5)
+y = Stream(Model([RNN(*weights, activations=("relu",))])).process(x)
+print(hashlib.sha256(y.tobytes()).hexdigest(), len(code._compiled), "numba" in sys.modules)
+"""
+
+# Takes root's right to pass over the permission bits of files.
+OBEDIENT = """
+import ctypes
+libc, header, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.capget(header, sets) == 0
+sets[0] &= ~0b110
+assert libc.capset(header, sets) == 0
+"""
+
+# Another version of the compiler.
+UPGRADED = """
+import streamrnn.code_cache.key
+streamrnn.code_cache.key._version = lambda package: b"99.0"
+"""
+
+# The same CPU, and one that is a little less.
+OTHER_CPU = """
+from llvmlite import binding
+features = binding.get_host_cpu_features()
+features["sha"] = not features.get("sha")
+binding.get_host_cpu_features = lambda: features
+"""
+
+
+class Answer(NamedTuple):
+    digest: str
+    n_compiled: int
+    used_numba: bool
+
+
+def start(place: Path | None, before: str = "", **environment: str) -> subprocess.Popen[str]:
+    """The program in a fresh process, `before` run first; `place` is its store, None the one that is usual."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMRNN_", "NUMBA_"))}
+    variables |= {"STREAMRNN_DOOR": "plain"} | environment
+    if place is not None:
+        variables["STREAMRNN_CACHE_DIR"] = str(place)
+    command = [sys.executable, "-W", "error", "-c", before + PROGRAM]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def answer(process: subprocess.Popen[str]) -> Answer:
+    out, err = process.communicate(timeout=600)
+    assert (process.returncode, err) == (0, "")
+    digest, n_compiled, used_numba = out.split()
+    return Answer(digest, int(n_compiled), used_numba == "True")
+
+
+class Warm(NamedTuple):
+    """A store that has been filled, and what a start with it answers."""
+
+    place: Path
+    answer: Answer
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Warm:
+    place = tmp_path_factory.mktemp("filled") / "store"
+    cold = answer(start(place))
+    assert cold.n_compiled == len(list(place.iterdir()))
+    return Warm(place, Answer(cold.digest, 0, False))
+
+
+@pytest.fixture
+def warm(filled: Warm, tmp_path: Path) -> Warm:
+    """The same, to be damaged."""
+    shutil.copytree(filled.place, tmp_path / "store")
+    return Warm(tmp_path / "store", filled.answer)
+
+
+def names(place: Path) -> list[str]:
+    return sorted(path.name for path in place.iterdir())
+
+
+def test_a_warm_start_gives_the_same_bits_without_numba(filled: Warm) -> None:
+    assert answer(start(filled.place)) == filled.answer
+
+
+def test_many_processes_at_once_fill_an_empty_store_and_compile_everything_once(filled: Warm, tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    answers = [answer(process) for process in [start(place) for _ in range(32)]]
+    assert {found.digest for found in answers} == {filled.answer.digest}
+    assert sum(found.n_compiled for found in answers) == len(names(filled.place))
+    assert names(place) == names(filled.place)
+    assert answer(start(place)) == filled.answer
+
+
+def test_several_processes_at_once_mend_a_damaged_store(warm: Warm) -> None:
+    for path in warm.place.iterdir():
+        DAMAGES["a bit flipped"](path)
+    answers = [answer(process) for process in [start(warm.place) for _ in range(8)]]
+    assert {found.digest for found in answers} == {warm.answer.digest}
+    assert answer(start(warm.place)) == warm.answer
+
+
+@pytest.mark.parametrize("first", range(0, len(DAMAGES), 2))
+def test_a_damaged_store_gives_the_same_bits(first: int, warm: Warm) -> None:
+    """Each file of the store, at least two, suffers another damage."""
+    damages = [list(DAMAGES.items())[(first + at) % len(DAMAGES)] for at in range(len(names(warm.place)))]
+    files = sorted(warm.place.iterdir())
+    for (_, damage), path in zip(damages, files, strict=True):
+        damage(path)
+    found = answer(start(warm.place))
+    assert (found.digest, found.n_compiled) == (warm.answer.digest, len(files))
+    beyond_repair = sum(path.is_dir() for path in files)
+    assert answer(start(warm.place)) == warm.answer._replace(n_compiled=beyond_repair, used_numba=beyond_repair > 0)
+
+
+def test_swapped_files_give_the_same_bits(warm: Warm, tmp_path: Path) -> None:
+    first, second, *_ = warm.place.iterdir()
+    first.rename(tmp_path / "first")
+    second.rename(first)
+    (tmp_path / "first").rename(second)
+    assert answer(start(warm.place)) == warm.answer._replace(n_compiled=2, used_numba=True)
+    assert answer(start(warm.place)) == warm.answer
+
+
+def test_without_a_directory_code_is_compiled_in_memory(filled: Warm, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert answer(start(tmp_path / "file" / "store")).digest == filled.answer.digest
+
+
+def test_without_a_home_code_is_compiled_in_memory(filled: Warm) -> None:
+    nobody = "import pwd\ndef unknown(user): raise KeyError(user)\npwd.getpwuid = unknown\n"
+    assert answer(start(None, nobody, HOME="", XDG_CACHE_HOME="")).digest == filled.answer.digest
+    assert not Path("~").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root obeys permissions only where its capabilities can be taken")
+def test_a_read_only_directory_is_read_and_what_it_lacks_is_compiled_in_memory(warm: Warm) -> None:
+    next(warm.place.iterdir()).unlink()
+    before = names(warm.place)
+    warm.place.chmod(0o500)
+    assert answer(start(warm.place, OBEDIENT)) == warm.answer._replace(n_compiled=1, used_numba=True)
+    assert names(warm.place) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root obeys permissions only where its capabilities can be taken")
+def test_a_directory_that_cannot_be_entered_is_as_good_as_none(warm: Warm) -> None:
+    warm.place.chmod(0)
+    found = answer(start(warm.place, OBEDIENT))
+    warm.place.chmod(0o700)
+    assert (found.digest, found.n_compiled) == (warm.answer.digest, len(names(warm.place)))
+
+
+def a_changed_source(tmp_path: Path) -> str:
+    """A program's beginning that makes it use a copy of the package, one kernel's source longer by a comment."""
+    package = Path(streamrnn.__file__).parent
+    copy = shutil.copytree(package, tmp_path / "upgraded" / "streamrnn", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(copy / "kernels" / "rnn.py", "a") as file:
+        file.write("# changed\n")
+    return f"import sys\nsys.path.insert(0, {str(copy.parent)!r})\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [lambda _: UPGRADED, a_changed_source, lambda _: OTHER_CPU],
+    ids=["an upgrade of the compiler", "an upgrade of streamrnn", "a move to another CPU"],
+)
+def test_after_a_change_old_code_is_left_unused(before: Callable[[Path], str], warm: Warm, tmp_path: Path) -> None:
+    change, old = before(tmp_path), names(warm.place)
+    found = answer(start(warm.place, change))
+    assert (found.digest, found.n_compiled) == (warm.answer.digest, len(old))
+    assert len(names(warm.place)) == 2 * len(old)
+    assert answer(start(warm.place, change)) == warm.answer
+    assert answer(start(warm.place)) == warm.answer

@@ -1,0 +1,99 @@
+"""csv as people write it, and as it must not be read."""
+
+import numpy as np
+import pytest
+
+from streamrnn.command.running.formats import Row
+from streamrnn.command.running.formats.csv import CsvReader, encode
+
+
+def rows(text: bytes, size: int = 2, at_once: int = 1 << 20) -> list[Row]:
+    """The rows of a text that arrives in pieces."""
+    reader = CsvReader(size)
+    pieces = [text[at : at + at_once] for at in range(0, len(text), at_once)]
+    return [row for piece in pieces for row in reader.feed(piece)] + list(reader.finish())
+
+
+@pytest.mark.parametrize(
+    "line", [b"0.5,-2e-3", b"0.5;-2e-3", b"0.5\t-2e-3", b"  0.5 ,\t-2E-3  ", b".5,-0.002", b"+0.5, -.2e-2", b"0.5,-2e-3\r"]
+)
+def test_a_line_of_numbers_is_a_row(line: bytes) -> None:
+    assert rows(line + b"\n") == [Row("line 1", [0.5, -0.002])]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n\n"])
+def test_the_last_line_may_end_as_it_likes(end: bytes) -> None:
+    assert rows(b"1,2\n3,4" + end) == [Row("line 1", [1, 2]), Row("line 2", [3, 4])]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 100])
+def test_however_the_bytes_arrive_the_rows_are_the_same(at_once: int) -> None:
+    text = b"\xef\xbb\xbfx,y\r\n\r\n1.5,2\n3,oops\n5;6\n7,8"
+    assert [(row.place, list(row.values)) for row in rows(text, at_once=at_once)] == [
+        ("line 3", [1.5, 2]),
+        ("line 4", []),
+        ("line 5", [5, 6]),
+        ("line 6", [7, 8]),
+    ]
+
+
+def test_a_row_is_there_as_soon_as_its_line_ends() -> None:
+    reader = CsvReader(1)
+    assert list(reader.feed(b"1\n2")) == [Row("line 1", [1])]
+    assert list(reader.feed(b"5")) == []
+    assert list(reader.feed(b"\n")) == [Row("line 2", [25])]
+
+
+@pytest.mark.parametrize("header", [b"x,y", b'"load";"heat"', b",load,heat", "λ,μ".encode(), b"\xff\xfe,x", b"time of day"])
+def test_a_first_line_without_a_number_is_a_header(header: bytes) -> None:
+    assert rows(header + b"\n1,2\n") == [Row("line 2", [1, 2])]
+
+
+def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
+    found = rows(b"\n\nx,y\nx,y\n1,2\n")
+    assert [bool(row.error) for row in found] == [True, False]
+    assert found[0].place == "line 4"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"1,2,3", "3 values, but the model takes 2"),
+        (b"1", "1 value, but the model takes 2"),
+        (b"1,2,", "value 3 is ''"),
+        (b"1,", "value 2 is ''"),
+        (b"1,x", "value 2 is 'x', which is not a number"),
+        (b"x,1", "value 1 is 'x', which is not a number"),
+        (b"1,nan", "value 2 is nan, which is not a finite float32 number"),
+        (b"-inf,1", "value 1 is -inf"),
+        (b"1,1e39", "value 2 is 1e+39"),
+        (b"1,3.4028236e38", "value 2 is 3.4028236e+38"),
+        (b"1,1e999", "value 2 is inf"),
+        (b"0,5;0,7", "value 1 is '0,5', which is not a number"),
+        (b"1_0,2", "value 1 is '1_0'"),
+        (b"1 2", "value 1 is '1 2'"),
+        (b"0x10,2", "value 1 is '0x10'"),
+        ("١,٢".encode(), "value 1 is '١'"),
+        (b"\xff\xfe,2", r"value 1 is '\\xff\\xfe'"),
+        (b"1,\x1b[31m", r"value 2 is '\x1b[31m'"),
+        (b"1,\x00", r"value 2 is '\x00'"),
+    ],
+)
+def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
+    ((place, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
+    assert (place, list(values)) == ("line 2", [])
+    assert error in found
+
+
+def test_the_largest_float32_is_one() -> None:
+    assert rows(b"3.4028235e38,-3.4028235e38") == [Row("line 1", [3.4028235e38, -3.4028235e38])]
+
+
+def test_written_numbers_are_the_shortest_that_give_the_same_bits_back() -> None:
+    bits = np.random.default_rng(3).integers(0, 1 << 32, 4000, np.uint32)
+    y = bits.view(np.float32)
+    y = y[np.isfinite(y)][:3900].reshape(-1, 2)
+    text = encode(y)
+    read = np.array([row.values for row in rows(text)], np.float32)
+    assert read.tobytes() == y.tobytes()
+    assert encode(np.array([[0.1, -1e-7, 16777216.0]], np.float32)) == b"0.1,-1e-07,1.6777216e+07\n"

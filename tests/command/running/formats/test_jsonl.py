@@ -1,0 +1,59 @@
+"""jsonl: an array a line, or a number where the model takes one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from streamrnn.command.running.formats import Row
+from streamrnn.command.running.formats.jsonl import JsonlReader, encode
+
+
+def rows(text: bytes, size: int = 2) -> list[Row]:
+    reader = JsonlReader(size)
+    return [*reader.feed(text), *reader.finish()]
+
+
+def test_an_array_of_numbers_is_a_row() -> None:
+    assert rows(b"[0.5, -2e-3]\r\n\n [1,2] ") == [Row("line 1", [0.5, -0.002]), Row("line 3", [1, 2])]
+
+
+def test_a_number_is_a_row_of_a_model_that_takes_one() -> None:
+    assert rows(b"0.5\n[3]\n", size=1) == [Row("line 1", [0.5]), Row("line 2", [3])]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"[1]", "1 value, but the model takes 2"),
+        (b"[1, 2, 3]", "3 values, but the model takes 2"),
+        (b"1", "'1' is not an array of 2 numbers"),
+        (b'{"x": [1, 2]}', "is not an array of 2 numbers"),
+        (b"null", "'null' is not an array of 2 numbers"),
+        (b'[1, "2"]', """value 2 is '"2"', which is not a number"""),
+        (b"[1, true]", "value 2 is 'true', which is not a number"),
+        (b"[1, null]", "value 2 is 'null', which is not a number"),
+        (b"[[1, 2], 3]", "value 1 is '[1, 2]', which is not a number"),
+        (b"[1, NaN]", "value 2 is nan, which is not a finite float32 number"),
+        (b"[-Infinity, 1]", "value 1 is -inf"),
+        (b"[1, 1e39]", "value 2 is 1e+39"),
+        (b"[1, 1" + b"0" * 400 + b"]", "value 2 is 1000000"),
+        (b"[1, 1" + b"0" * 5000 + b"]", "is not JSON"),
+        (b"[1, 2", "'[1, 2' is not JSON"),
+        (b"[1, 2] 3", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"x,y", "'x,y' is not JSON"),
+    ],
+)
+def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
+    ((place, values, found, _),) = rows(line + b"\n")
+    assert (place, list(values)) == ("line 1", [])
+    assert error in found
+
+
+def test_outputs_are_arrays_with_the_same_bits() -> None:
+    y = np.array([[0.1, -1e-30], [1e20, 3.0]], np.float32)
+    text = encode(y)
+    assert text.startswith(b"[0.1, -1e-30]\n")
+    assert np.array([json.loads(line) for line in text.splitlines()], np.float32).tobytes() == y.tobytes()

@@ -1,0 +1,203 @@
+"""Each of these mistakes, made in the code of the importer or of a kernel, is found by the random nodes.
+
+A mutation is a piece of a function's source and what stands there instead. The function keeps its identity and gets the code of
+its mutant; a kernel is compiled anew from its own.
+"""
+
+import ast
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from streamrnn import LSTM, StreamRNNError
+from streamrnn.code_cache import code, loader
+from streamrnn.gates import GATE_ORDERS
+from streamrnn.kernels import gru as gru_kernels
+from streamrnn.kernels import lstm as lstm_kernels
+from streamrnn.kernels import rnn as rnn_kernels
+from streamrnn.kernels.compile import compiled
+from tests.models import one_width  # noqa: F401  (a fixture)
+
+pytest.importorskip("onnx", reason="imports ONNX graphs, and onnx is not installed")
+
+from streamrnn_converters.onnx.operators import attributes, directions, recurrent
+from tests.converters.onnx.operators.test_random_nodes import OPS, TOLERANCE, Case, answered, drawn, error, expected
+
+PERMUTATIONS = [
+    (cell, "".join(order))
+    for cell in ("lstm", "lstm.peepholes", "gru")
+    for order in itertools.permutations(GATE_ORDERS[cell]["onnx"])
+    if "".join(order) != GATE_ORDERS[cell]["onnx"]
+]
+
+#: What is wrong -> function, a piece of its source, what stands there instead.
+IMPORTER: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "lstm without Rb": (recurrent._lstm, "own.input_bias + own.recurrent_bias", "own.input_bias"),
+    "lstm without Wb": (recurrent._lstm, "own.input_bias + own.recurrent_bias", "own.recurrent_bias"),
+    "lstm without h0": (recurrent._lstm, "own.initial[0]", "None"),
+    "lstm without c0": (recurrent._lstm, "own.initial[1]", "None"),
+    "lstm with h0 for c0": (recurrent._lstm, "own.initial[1]", "own.initial[0]"),
+    "lstm without P": (recurrent._lstm, "peepholes=looks", "peepholes=None"),
+    "lstm with P of the first direction": (recurrent._lstm, "for own in rows", "for own in [rows[0]] * len(rows)"),
+    "lstm without input_forget": (recurrent._lstm, "coupled=coupled", "coupled=False"),
+    "lstm without clip": (recurrent._lstm, "clip=bound", "clip=None"),
+    "lstm without activations": (recurrent._lstm, "activations=chosen", 'activations=("sigmoid", "tanh", "tanh")'),
+    "gru without Rb": (recurrent._gru, "own.input_bias + own.recurrent_bias", "own.input_bias"),
+    "gru without Rbh": (recurrent._gru, 'reorder(own.recurrent_bias, "gru", "onnx")[2]', "None"),
+    "gru with Rbh twice": (recurrent._gru, "bias[2] =", "_ ="),
+    "gru without linear_before_reset": (recurrent._gru, '_before_reset"),', '_before_reset") and False,'),
+    "gru with the other linear_before_reset": (recurrent._gru, "bound = flag(", "bound = not flag("),
+    "gru without h0": (recurrent._gru, "own.initial[0]", "None"),
+    "gru without clip": (recurrent._gru, "clip=bound", "clip=None"),
+    "gru without activations": (recurrent._gru, "activations=chosen", 'activations=("sigmoid", "tanh")'),
+    "rnn without Rb": (recurrent._rnn, "own.input_bias + own.recurrent_bias", "own.input_bias"),
+    "rnn without h0": (recurrent._rnn, "own.initial[0]", "None"),
+    "rnn without clip": (recurrent._rnn, "clip=bound", "clip=None"),
+    "rnn without activations": (recurrent._rnn, "activations=chosen", 'activations=("tanh",)'),
+    "W of the first direction": (recurrent._tensors, "weights[k]", "weights[0]"),
+    "R of the first direction": (recurrent._tensors, "recurrent[k]", "recurrent[0]"),
+    "Wb of the first direction": (recurrent._tensors, "halves[k, 0]", "halves[0, 0]"),
+    "Rb of the first direction": (recurrent._tensors, "halves[k, 1]", "halves[0, 1]"),
+    "states of the first direction": (recurrent._tensors, "state[k]", "state[0]"),
+    "activations of the first direction": (attributes.activations, "chosen[k : k + len(default)]", "chosen[: len(default)]"),
+    "activations of the directions swapped": (
+        attributes.activations,
+        "range(0, len(chosen), len(default))",
+        "range(0, len(chosen), len(default))[::-1]",
+    ),
+    "alpha and beta from the end": (attributes.activations, "given[p].pop(0)", "given[p].pop()"),
+    "beta ignored": (attributes.activations, "chosen.append(Activation(known, **taken))",
+                     'chosen.append(Activation(known, taken.get("alpha")))'),
+    "a direction read forwards": (
+        directions.outputs_of,
+        'importer.reversed(whole) if direction == "reverse" else whole',
+        "whole",
+    ),
+    "a direction not turned back": (
+        directions.outputs_of,
+        'importer.reversed(one) if direction == "reverse" else one',
+        "one",
+    ),
+    "every direction read backwards": (
+        directions.outputs_of,
+        'importer.reversed(whole) if direction == "reverse"',
+        "importer.reversed(whole) if direction",
+    ),
+    "Y_h taken from the last Y": (directions.outputs_of, "Final(one, state) for one in applied", "one for one in steps"),
+    "the states of the directions swapped": (
+        directions.outputs_of,
+        "Final(one, state) for one in applied",
+        "Final(one, state) for one in applied[::-1]",
+    ),
+    "layout ignored": (directions.signal_of, 'node.take("layout", 0)', 'node.take("layout", 0) * 0'),
+    "layout ignored in Y": (directions.outputs_of, "y = (x.time, direction, x.batch, feature) if x.layout == 0",
+                            "y = (x.time, direction, x.batch, feature) if True"),
+}  # fmt: skip
+
+
+#: What is wrong -> module, function, a piece of its source, what stands there instead, and whether plain nodes show it.
+KERNELS: dict[str, tuple[ModuleType, str, str, str, bool]] = {
+    "gru with z mixed the other way": (gru_kernels, "mixed", "fma(z, h, (ONE - z) * n)", "fma(z, n, (ONE - z) * h)", True),
+    "gru with the reset flipped": (gru_kernels, "reset_after_block", "gate(options, r)", "ONE - gate(options, r)", True),
+    "gru with h not reset": (gru_kernels, "reset_before_blocks", "gate(options, r) * load", "gate(options, r) + load", True),
+    "lstm with i and f swapped": (
+        lstm_kernels,
+        "lstm_cell",
+        "fma(sigmoid2(f), c, sigmoid2(i)",
+        "fma(sigmoid2(i), c, sigmoid2(f)",
+        True,
+    ),
+    "lstm with c not squashed": (lstm_kernels, "lstm_cell", "* tanh(c)", "* c", True),
+    "lstm with gates not coupled": (lstm_kernels, "general_lstm_cell", "ONE - i if coupled", "i if coupled", False),
+    "rnn without clip": (rnn_kernels, "general_of", "clipped(load_like(options, 0, x), x)", "x", False),
+}
+#: What makes a node one for a general kernel.
+_UNUSUAL = {"activations", "clip", "input_forget", "P"}
+
+
+def mutant(function: Any, piece: str, other: str) -> Any:
+    """The function with one piece of its source replaced, without its decorators."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(piece) == 1, f"{piece!r} stands {source.count(piece)} times in {function.__name__}"
+    tree = ast.parse(source.replace(piece, other))
+    tree.body[0].decorator_list = []  # type: ignore[attr-defined]
+    names: dict[str, Any] = {}
+    exec(compile(tree, inspect.getfile(function), "exec"), function.__globals__, names)
+    return names[function.__name__]
+
+
+def found(cases: Iterable[Case]) -> bool:
+    """Whether one of the random nodes is not what the definition says."""
+    for case in cases:
+        try:
+            if not error(answered(case), expected(case)) <= TOLERANCE:
+                return True
+        except (StreamRNNError, AssertionError):  # another shape, or nothing that can be imported
+            return True
+    return False
+
+
+def first(*ops: str, n_seeds: int = 60) -> Iterator[Case]:
+    """The first random nodes, of all operators or some."""
+    return (drawn(op, seed) for op in ops or OPS for seed in range(n_seeds))
+
+
+def small(op: str, plain: bool) -> Iterator[Case]:
+    """Those that one kernel of one width computes, the plain one or the general one."""
+    for case in first(op, n_seeds=150):
+        usual = _UNUSUAL.isdisjoint({*case.node.attributes, *case.node.tensors})
+        if case.node.tensors["R"].shape[2] <= 8 and usual == plain:
+            yield case
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    assert not found(first(n_seeds=30))
+    assert not any(found(small(op, plain)) for op in OPS for plain in (True, False))
+
+
+@pytest.mark.parametrize(("cell", "order"), PERMUTATIONS)
+def test_any_other_order_of_gates_is_found(cell: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GATE_ORDERS[cell], "onnx", order)
+    assert found(first("GRU" if cell == "gru" else "LSTM"))
+
+
+@pytest.mark.parametrize("name", IMPORTER)
+def test_a_mistake_of_the_importer_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, piece, other = IMPORTER[name]
+    monkeypatch.setattr(function, "__code__", mutant(function, piece, other).__code__)
+    assert found(first())
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Have the kernels of a kind compiled anew, in memory alone."""
+
+    def forget(kind: str) -> None:
+        kept = {function: address for function, address in code._addresses.items() if f".{kind}." not in function.path}
+        monkeypatch.setattr(code, "_addresses", kept)
+        monkeypatch.setattr(code, "_code_of", lambda function: loader.emit(*compiled(*function)))
+
+    return forget
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_mistake_of_a_kernel_is_found(name: str, anew: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    module, function, piece, other, plain = KERNELS[name]
+    kind = module.__name__.rpartition(".")[2]
+    original = getattr(module, function)
+    python = getattr(original, "py_func", original)
+    made = mutant(python, piece, other)
+    monkeypatch.setattr(module, function, made if original is python else module.inline(made))
+    anew(kind)
+    assert found(small(kind.upper(), plain))
+
+
+def test_a_layer_that_forgets_its_clip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = LSTM._constants
+    monkeypatch.setattr(function, "__code__", mutant(function, "self.clip", "None").__code__)
+    assert found(first("LSTM"))

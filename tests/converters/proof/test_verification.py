@@ -1,0 +1,480 @@
+"""`verify` proves what is right, finds each planted error and says where, and refuses what it cannot compare."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamrnn import GRU, LSTM, RNN, Activation, ConversionError, Dense, Layer, Model, VerificationError, load
+from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
+
+pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
+
+from streamrnn_converters import from_onnx, verify
+from streamrnn_converters.onnx import read_onnx
+from streamrnn_converters.onnx.imported import Imported
+from streamrnn_converters.proof import origin, verification
+from streamrnn_converters.proof.report import Comparison, Report
+from streamrnn_converters.proof.verification import CASES, Case
+from streamrnn_converters.reference_runs import once
+from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
+from tests.converters.onnx.test_from_onnx_graphs import HEADS, HIDDEN, INPUTS, Sketch
+
+BRIEF = (Case("normal", 1.0, 30), Case("loud", 10.0, 30))
+
+
+def node(op: str, inputs: int = INPUTS, *, batch: int = 2, name: str = "", **attributes: Any) -> RecurrentNode:
+    drawn = random_node(np.random.default_rng(len(name)), op, inputs, HIDDEN, batch=batch, **attributes)
+    return replace(drawn, name=name or drawn.name)
+
+
+def graph(*nodes: RecurrentNode, batch: int | str = 2, n_steps: int | str = "T") -> bytes:
+    model = recurrent_model(list(nodes), batch=batch, n_steps=n_steps)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def failed(report: Report) -> list[Comparison]:
+    return [comparison for comparison in report.comparisons if not comparison.agrees]
+
+
+def changed(model: Model, change: Callable[[Any], Layer], layer: int = 0) -> Model:
+    layers = list(model.layers)
+    layers[layer] = change(layers[layer])
+    return Model(layers)
+
+
+# What is right.
+
+
+@pytest.mark.parametrize("layout", [0, 1])
+@pytest.mark.parametrize("n_steps", [9, "T"])
+@pytest.mark.parametrize("batch", [1, 3, "B"])
+def test_a_right_model_is_proven_whatever_axes_are_open(batch: int | str, n_steps: int | str, layout: int) -> None:
+    given = 2 if batch == "B" else batch
+    data = graph(
+        node("LSTM", batch=int(given), layout=layout),
+        node("GRU", HIDDEN, batch=int(given), layout=layout, linear_before_reset=1),
+        batch=batch,
+        n_steps=n_steps,
+    )
+    imported = read_onnx(data)
+    report = verify(imported.model, data, cases=BRIEF)
+    assert report.proven, str(report)
+    assert report.largest_error < 5e-6
+    assert {comparison.output for comparison in report.comparisons} == {"Y", "Y_h.0", "Y_c.0", "Y_h.1"}
+    assert len(report.remarks) == 2 * layout
+    assert all("layout=1 was rewritten as layout=0" in remark for remark in report.remarks)
+
+
+def test_a_model_is_proven_from_its_archive_against_its_file(tmp_path: Path) -> None:
+    source, archive = tmp_path / "model.onnx", tmp_path / "model.safetensors"
+    source.write_bytes(graph(node("GRU")))
+    from_onnx(source).save(archive)
+    reports = [verify(load(archive), given, cases=BRIEF) for given in (source, str(source), source.read_bytes())]
+    assert reports[0].proven
+    assert reports[0] == reports[1] == reports[2]
+    assert reports[0].model_fingerprint == load(archive).fingerprint
+
+
+def test_the_cases_are_quiet_loud_saturating_and_long() -> None:
+    data = graph(node("LSTM"))
+    report = verify(from_onnx(data), data)
+    assert report.proven, str(report)
+    assert {comparison.case for comparison in report.comparisons} == {"quiet", "normal", "loud", "saturating", "long"}
+    assert max(case.n_steps for case in CASES) == 2000
+
+
+def test_a_graph_with_an_open_batch_that_only_one_signal_fits_is_proven_with_one() -> None:
+    data = graph(node("LSTM", batch=1), batch="B")
+    report = verify(from_onnx(data), data, cases=BRIEF)
+    assert report.proven
+    assert report.remarks == ("onnxruntime runs the graph with one signal at a time only; compared so",)
+
+
+@pytest.mark.parametrize("name", ["gather-of-the-last-step", "slice-of-the-last-step-by-its-number", "reshape-of-the-last-h"])
+def test_a_graph_that_gives_the_last_step_only_is_proven(name: str) -> None:
+    data = HEADS[name]()[0]
+    assert verify(from_onnx(data), data, cases=BRIEF).proven
+
+
+def test_a_graph_of_dense_layers_alone_is_proven() -> None:
+    data = dense_graph()
+    assert verify(from_onnx(data), data, cases=BRIEF).proven
+
+
+def test_a_model_that_overflows_is_compared_up_to_there() -> None:
+    data = growing()
+    report = verify(from_onnx(data), data, cases=(Case("normal", 1.0, 30),))
+    assert report.proven, str(report)
+    (remark,) = report.remarks
+    assert remark.startswith("case 'normal': the model overflows float32 at step ")
+    assert {comparison.output for comparison in report.comparisons} == {"Y", "Y_h"}
+
+
+def dense_graph() -> bytes:
+    g = Sketch("BF")
+    return g.bytes(g.add("Tanh", g.add("Gemm", "x", g.draw(INPUTS, 4), g.draw(4))))
+
+
+def growing(factor: float = 1000) -> bytes:
+    """An RNN whose state grows so much with every step."""
+    base = node("RNN", activations=["Relu"])
+    weights = np.float32(factor) * np.eye(HIDDEN, dtype=np.float32)
+    return graph(base.but(R=weights[None], initial_h=np.full((1, 2, HIDDEN), 2, np.float32)))
+
+
+# What is wrong. Each graph that the errors are planted in, by name.
+
+GRAPHS: dict[str, Callable[[], bytes]] = {
+    "lstm": lambda: graph(node("LSTM")),
+    "lstm-clipped": lambda: graph(node("LSTM", clip=0.3)),
+    "gru": lambda: graph(node("GRU", linear_before_reset=1)),
+    "gru-before": lambda: graph(node("GRU")),
+    "gru-clipped": lambda: graph(node("GRU", clip=0.3)),
+    "rnn": lambda: graph(node("RNN")),
+    "rnn-clipped": lambda: graph(node("RNN", clip=0.3)),
+    "dense": dense_graph,
+}
+
+
+def gates(order: list[int]) -> Callable[[Any], Layer]:
+    """Gates in another order."""
+    names = "input_weights", "recurrent_weights", "bias"
+    return lambda layer: rebuilt(layer, **{name: getattr(layer, name)[order] for name in names})
+
+
+def negated(gate: int) -> Callable[[Any], Layer]:
+    """A gate negated: σ(-a) = 1 - σ(a)."""
+    sign = np.where(np.arange(3) == gate, -1, 1)[:, None]
+    return lambda layer: rebuilt(
+        layer,
+        input_weights=layer.input_weights * sign[..., None],
+        recurrent_weights=layer.recurrent_weights * sign[..., None],
+        bias=layer.bias * sign,
+    )
+
+
+def reset_before(layer: Any) -> Layer:
+    bias = layer.bias.copy()
+    bias[2] += layer.recurrent_bias
+    return rebuilt(layer, form="reset-before", bias=bias, recurrent_bias=None)
+
+
+def nudged(name: str) -> Callable[[Any], Layer]:
+    """The last number of an array changed by a thousandth."""
+
+    def nudge(layer: Any) -> Layer:
+        array = getattr(layer, name).copy()
+        array[(-1,) * array.ndim] += 1e-3
+        return rebuilt(layer, **{name: array})
+
+    return nudge
+
+
+def without(**fields: Any) -> Callable[[Any], Layer]:
+    return lambda layer: rebuilt(layer, **fields)
+
+
+PLANTED: dict[str, tuple[str, Callable[[Any], Layer]]] = {
+    "lstm-gates-i-and-f-swapped": ("lstm", gates([1, 0, 2, 3])),
+    "lstm-gates-g-and-o-swapped": ("lstm", gates([0, 1, 3, 2])),
+    "gru-gates-r-and-z-swapped": ("gru", gates([1, 0, 2])),
+    "gru-mix-swapped": ("gru", negated(1)),
+    "gru-before-mix-swapped": ("gru-before", negated(1)),
+    "gru-reset-before-for-after": ("gru", reset_before),
+    "gru-reset-after-for-before": ("gru-before", without(form="reset-after", recurrent_bias=np.zeros(HIDDEN))),
+    "lstm-h0-ignored": ("lstm", without(initial_hidden=np.zeros(HIDDEN))),
+    "lstm-c0-ignored": ("lstm", without(initial_cell=np.zeros(HIDDEN))),
+    "gru-h0-ignored": ("gru", without(initial_hidden=np.zeros(HIDDEN))),
+    "rnn-h0-ignored": ("rnn", without(initial_hidden=np.zeros(HIDDEN))),
+    "lstm-input-weight-nudged": ("lstm", nudged("input_weights")),
+    "lstm-recurrent-weight-nudged": ("lstm", nudged("recurrent_weights")),
+    "lstm-peephole-nudged": ("lstm", nudged("peepholes")),
+    "lstm-c0-nudged": ("lstm", nudged("initial_cell")),
+    "gru-recurrent-bias-nudged": ("gru", nudged("recurrent_bias")),
+    "rnn-recurrent-weight-nudged": ("rnn", nudged("recurrent_weights")),
+    "dense-weight-nudged": ("dense", nudged("weights")),
+    "lstm-bias-dropped": ("lstm", without(bias=None)),
+    "gru-bias-dropped": ("gru", without(bias=None)),
+    "gru-recurrent-bias-dropped": ("gru", without(recurrent_bias=np.zeros(HIDDEN))),
+    "rnn-bias-dropped": ("rnn", without(bias=None)),
+    "dense-bias-dropped": ("dense", without(bias=None)),
+    "lstm-peepholes-dropped": ("lstm", without(peepholes=None)),
+    "lstm-clip-ignored": ("lstm-clipped", without(clip=None)),
+    "gru-clip-ignored": ("gru-clipped", without(clip=None)),
+    "rnn-clip-ignored": ("rnn-clipped", without(clip=None)),
+    "rnn-activation-swapped": ("rnn", without(activations=(Activation("sigmoid"),))),
+    "dense-activation-dropped": ("dense", without(activation="linear")),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_error_is_found_and_the_report_says_where(name: str, tmp_path: Path) -> None:
+    where, plant = PLANTED[name]
+    data = GRAPHS[where]()
+    changed(from_onnx(data), plant).save(tmp_path / "wrong.safetensors")
+    report = verify(load(tmp_path / "wrong.safetensors"), data, cases=BRIEF)
+    assert not report.proven
+    worst = max(failed(report), key=lambda comparison: comparison.absolute)
+    assert worst.absolute > report.tolerance
+    assert abs(worst.ours - worst.reference) == pytest.approx(worst.absolute, rel=1e-6)
+    signal = next(comparison for comparison in failed(report) if comparison.output == read_onnx(data).outputs[0].name)
+    assert signal.first_disagreement is not None
+    assert set(signal.place) >= {"batch", "feature"}
+    if where != "dense":
+        assert "time" in signal.place
+        assert 0 <= signal.first_disagreement <= signal.place["time"] < 30
+
+
+def test_an_error_in_one_output_is_placed_there() -> None:
+    data = dense_graph()
+    model = from_onnx(data)
+    weights = model.layers[0].weights.copy()  # type: ignore[attr-defined]
+    weights[2] += 0.01
+    report = verify(changed(model, lambda layer: rebuilt(layer, weights=weights)), data, cases=BRIEF)
+    assert {comparison.place["feature"] for comparison in report.comparisons} == {2}
+    assert "feature 2" in str(report)
+
+
+def test_an_error_that_shows_later_is_placed_at_its_first_step() -> None:
+    base = node("GRU").but(initial_h=np.zeros((1, 2, HIDDEN), np.float32))
+    data = graph(base)
+    wrong = changed(from_onnx(data), lambda layer: rebuilt(layer, recurrent_weights=layer.recurrent_weights.swapaxes(1, 2)))
+    report = verify(wrong, data, cases=BRIEF)
+    assert [c.first_disagreement for c in report.comparisons if c.output == "Y"] == [1, 1]
+    assert "differs from step 1 on" in str(report)
+
+
+def test_an_error_in_the_second_layer_leaves_the_states_of_the_first_in_agreement() -> None:
+    data = graph(node("LSTM"), node("LSTM", HIDDEN, name="second"))
+    wrong = changed(from_onnx(data), without(initial_cell=np.zeros(HIDDEN)), layer=1)
+    report = verify(wrong, data, cases=BRIEF)
+    assert {comparison.output for comparison in failed(report)} == {"Y", "Y_h.1", "Y_c.1"}
+
+
+def test_layers_in_another_order_are_found() -> None:
+    data = graph(node("GRU", HIDDEN), node("GRU", HIDDEN, name="second"))
+    report = verify(Model(from_onnx(data).layers[::-1]), data, cases=BRIEF)
+    assert {comparison.output for comparison in failed(report)} == {"Y", "Y_h.0", "Y_h.1"}
+
+
+def test_a_final_state_taken_from_the_wrong_layer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = graph(node("GRU"), node("GRU", HIDDEN, name="second"))
+    model = from_onnx(data)
+
+    def mistaken(source: bytes, constants: Any, **options: Any) -> Imported:
+        imported = read_onnx(source, constants, **options)
+        outputs = [replace(o, states=((1, "h"),)) if o.name == "Y_h.0" else o for o in imported.outputs]
+        return replace(imported, outputs=tuple(outputs))
+
+    monkeypatch.setattr(origin, "read_onnx", mistaken)
+    report = verify(model, data, cases=BRIEF)
+    assert {comparison.output for comparison in failed(report)} == {"Y_h.0"}
+
+
+def test_a_head_on_the_wrong_layer_is_found() -> None:
+    first = HEADS["gemm-of-the-h-of-the-first-of-two-layers"]()[0]
+    last = HEADS["gemm-of-the-last-h-cut-from-two-layers"]()[0]
+    with pytest.raises(VerificationError, match="the model has layers gru, gru, dense, but the graph has gru, dense"):
+        verify(from_onnx(last), first)
+
+
+def test_an_initial_state_is_seen_where_only_the_last_of_many_steps_is_given() -> None:
+    g = Sketch()
+    h = g.add("Expand", g.draw(1, 1, HIDDEN), g.add("Concat", [1], g.add("Shape", "x", start=1, end=2), [HIDDEN], axis=0))
+    data = g.bytes(g.add("Gemm", g.squeezed(g.rnn("x", initial_h=h)[1], 0), g.draw(HIDDEN, 2)))
+    model = from_onnx(data)
+    assert verify(model, data).proven
+    report = verify(changed(model, without(initial_hidden=np.zeros(HIDDEN))), data)
+    assert len(failed(report)) == len(CASES)
+
+
+@pytest.mark.parametrize(("op", "kind"), [("LSTM", LSTM), ("GRU", GRU), ("RNN", RNN)], ids=["lstm", "gru", "rnn"])
+def test_every_tensor_of_a_model_counts(op: str, kind: type) -> None:
+    data = graph(node(op))
+    model = from_onnx(data)
+    assert isinstance(model.layers[0], kind)
+    for name in model.layers[0].tensors():
+        report = verify(changed(model, nudged(name)), data, cases=(Case("normal", 1.0, 5),))
+        assert not report.proven, name
+
+
+# The report, and what is said on the way.
+
+
+def test_one_seed_gives_one_report() -> None:
+    data = graph(node("GRU"))
+    model = from_onnx(data)
+    one, again, other = (verify(model, data, cases=BRIEF, seed=seed).to_json() for seed in (3, 3, 4))
+    assert one == again
+    assert one["comparisons"] != other["comparisons"]
+    assert other["seed"] == 4
+
+
+def test_the_report_is_json_and_names_all_that_took_part() -> None:
+    import hashlib
+
+    import onnxruntime
+
+    import streamrnn
+
+    data = graph(node("GRU"))
+    model = from_onnx(data)
+    proof = json.loads(json.dumps(verify(model, data, cases=BRIEF, tolerance=2e-5).to_json(), allow_nan=False))
+    assert proof["proven"] is True
+    assert proof["source_sha256"] == hashlib.sha256(data).hexdigest()
+    assert proof["model_fingerprint"] == model.fingerprint
+    assert (proof["onnxruntime"], proof["streamrnn"]) == (onnxruntime.__version__, streamrnn.__version__)
+    assert (proof["tolerance"], proof["seed"]) == (2e-5, 0)
+    assert [(c["output"], c["case"]) for c in proof["comparisons"]] == [(o, c.name) for c in BRIEF for o in ("Y", "Y_h")]
+    assert model.with_notes({"proof": proof}).notes["proof"] == proof
+
+
+def test_progress_goes_up_to_its_end() -> None:
+    data = graph(node("GRU"))
+    told: list[tuple[int, int]] = []
+    verify(from_onnx(data), data, cases=BRIEF, progress=lambda done, total: told.append((done, total)))
+    done, totals = zip(*told, strict=True)
+    assert list(done) == list(range(1, totals[0] + 1))
+    assert set(totals) == {totals[0]}
+
+
+# What cannot be compared.
+
+
+def test_a_model_of_other_sizes_is_not_compared() -> None:
+    data = graph(node("GRU"))
+    other = Model([*from_onnx(data).layers, Dense(np.ones((2, HIDDEN)))])
+    with pytest.raises(VerificationError, match="gives 2, but the graph takes 3 and gives 4; verify it against the file"):
+        verify(other, data)
+
+
+def test_a_model_of_other_layers_is_not_compared() -> None:
+    with pytest.raises(VerificationError, match="the model has layers gru, but the graph has lstm"):
+        verify(from_onnx(graph(node("GRU"))), graph(node("LSTM")))
+
+
+def test_a_model_that_overflows_at_once_is_not_proven() -> None:
+    data = growing(3e38)
+    with pytest.raises(VerificationError, match="output 'Y': the model overflows float32 in every case, before there is"):
+        verify(from_onnx(data), data, cases=BRIEF)
+
+
+@pytest.mark.parametrize("source", [b"", b"garbage", "missing.onnx"])
+def test_a_source_that_cannot_be_read_is_no_proof(source: bytes | str, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="the source cannot be imported: ") as error:
+        verify(from_onnx(graph(node("GRU"))), source if isinstance(source, bytes) else tmp_path / source)
+    assert isinstance(error.value.__cause__, ConversionError)
+
+
+def test_what_onnxruntime_refuses_is_no_proof() -> None:
+    """Two nodes of one name are nothing to us."""
+    data = graph(node("GRU", HIDDEN), node("GRU", HIDDEN))
+    with pytest.raises(VerificationError, match=r"onnxruntime cannot run the model: .*two nodes with same node name"):
+        verify(from_onnx(data), data, cases=BRIEF)
+
+
+def test_an_onnxruntime_that_is_late_is_no_proof() -> None:
+    data = graph(node("GRU"))
+    with pytest.raises(VerificationError, match=r"did not answer within 0\.01 s"):
+        verify(from_onnx(data), data, cases=BRIEF, timeout=0.01)
+
+
+def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = tmp_path / "worker.py"
+    worker.write_text("import os; os.abort()")
+    monkeypatch.setattr(once, "_WORKER", worker)
+    data = graph(node("GRU"))
+    with pytest.raises(VerificationError, match=r"onnxruntime crashed \(SIGABRT\)"):
+        verify(from_onnx(data), data, cases=BRIEF)
+
+
+# The package.
+
+PROBE = """
+import sys
+sys.modules.update(dict.fromkeys({missing!r}))
+import streamrnn_converters
+assert not set(sys.modules) & {{"numba", "onnx", "onnxruntime", "torch"}} - set({missing!r})
+try:
+    {use}
+except Exception as error:
+    print(type(error).__name__, isinstance(error, ImportError), error)
+else:
+    print("fine")
+"""
+USES: Mapping[str, tuple[list[str], str]] = {
+    "from_onnx": (["onnx"], "from streamrnn_converters import from_onnx"),
+    "verify": (["onnx"], "from streamrnn_converters import verify"),
+    "onnxruntime": (["onnxruntime"], "from streamrnn_converters import from_onnx, verify; verify(from_onnx({0!r}), {0!r})"),
+}
+
+
+def probed(missing: list[str], use: str) -> str:
+    script = PROBE.format(missing=missing, use=use)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(graph(node("GRU")))
+    missing, use = USES[name]
+    said = probed(missing, use.format(str(path)))
+    assert said == f"MissingExtraError True {missing[0]} is not installed; `pip install 'streamrnn[convert]'` installs it"
+
+
+def test_the_package_gives_three_functions_and_loads_nothing_before_they_are_used() -> None:
+    names = "from_onnx, from_torch, verify"
+    use = f"from streamrnn_converters import {names}; assert all(map(callable, ({names})))"
+    assert probed([], use) == "fine"
+    assert probed(["onnx", "onnxruntime", "torch"], "streamrnn_converters.from_torch") == "fine"
+    assert probed([], "streamrnn_converters.from_keras").startswith("AttributeError")
+
+
+# What float32 leaves open.
+
+
+def imprecise(n_inputs: int = 64) -> bytes:
+    """Large sums of which little is left: what that is depends on how they are rounded."""
+    g = Sketch("BF")
+    g.inputs = [g.info("x", ["B", n_inputs])]
+    large, rest = 1000 * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
+    sums = g.add("MatMul", "x", np.concatenate([large, large + rest], axis=1))
+    difference = np.concatenate([np.eye(4), -np.eye(4)]).astype(np.float32)
+    return g.bytes(g.add("Tanh", g.add("MatMul", sums, difference)))
+
+
+def test_what_rounding_explains_is_proven_and_told() -> None:
+    data = imprecise()
+    report = verify(from_onnx(data), data, cases=BRIEF)
+    assert report.proven, str(report)
+    assert report.largest_error > report.tolerance
+    assert any("rounding alone moves the model by" in remark for remark in report.remarks)
+
+
+def test_what_rounding_does_not_explain_is_not_proven() -> None:
+    """An error a little larger than what rounding does to this model."""
+    data = imprecise()
+    model = from_onnx(data)
+    for size in (0.1, 0.01):
+        weights = model.layers[1].weights.copy()  # type: ignore[attr-defined]
+        weights[0, 0] += size / 100
+        assert not verify(changed(model, without(weights=weights), layer=1), data, cases=BRIEF).proven
+
+
+def test_rounding_is_asked_for_only_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("float64 was asked for")
+
+    monkeypatch.setattr(verification, "rounded_otherwise", refuse)
+    data = graph(node("LSTM"))
+    assert verify(from_onnx(data), data, cases=BRIEF).proven
+    assert not verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF).proven

@@ -1,0 +1,79 @@
+"""Gates: one caller at a time, and none that Ctrl-C has left in."""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamrnn import Stream, StreamBusyError, StreamPool
+from streamrnn.door import entry_lock as gates
+from streamrnn.pool.plain_door import refuse
+from tests.interruption import by_timer
+from tests.models import mixed, signal
+
+
+def busy(gate: Any) -> int:
+    return ctypes.c_int64.from_address(gates.place_of(gate)).value
+
+
+@pytest.fixture(params=["machine code", "Python"])
+def gate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if request.param == "Python":
+        monkeypatch.setattr(gates, "layout_is_known", lambda: False)
+    made = gates.gate(refuse)
+    assert isinstance(made, gates.PlainEntryLock) == (request.param == "Python")
+    return made
+
+
+def test_a_gate_lets_one_in_and_the_next_one_behind(gate: Any) -> None:
+    for _ in range(3):
+        assert busy(gate) == 0
+        with gate:
+            assert busy(gate) == 1
+            with pytest.raises(StreamBusyError), gate:
+                pass
+            assert busy(gate) == 1
+    with pytest.raises(ZeroDivisionError), gate:
+        raise ZeroDivisionError
+    assert busy(gate) == 0
+
+
+def test_a_gate_leaks_no_reference() -> None:
+    gate = gates.gate(refuse)
+    things = gate, type(gate), refuse
+    before = [*map(sys.getrefcount, things)]
+    for _ in range(1000):
+        with gate, pytest.raises(StreamBusyError), gate:
+            pass
+        gates.gate(refuse)
+    assert [*map(sys.getrefcount, things)] == before
+
+
+SLOTS = [*range(20)]
+CALLS: dict[str, Callable[[StreamPool, Stream], Any]] = {
+    "reset of a pool": lambda pool, _: pool.reset(SLOTS),
+    "snapshot of a pool": lambda pool, _: pool.snapshot(3),
+    "a tick through the plain door": lambda pool, _: pool.step(SLOTS, signal(20)),
+    "process of a pool": lambda pool, _: pool.process(SLOTS[:2], signal(8).reshape(2, 4, 3)),
+    "reset of a stream": lambda _, stream: stream.reset(),
+    "snapshot of a stream": lambda _, stream: stream.snapshot(),
+    "process of a stream": lambda _, stream: stream.process(signal(5)),
+    "a step through the plain door": lambda _, stream: stream.step(signal(1)[0].tolist()),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_ctrl_c_leaves_nobody_in(name: str) -> None:
+    pool, stream = StreamPool(mixed(), 20), Stream(mixed())
+    for _ in SLOTS:
+        pool.open()
+    x, slots = signal(20), np.array(SLOTS)
+    CALLS[name](pool, stream)
+    assert by_timer(lambda: CALLS[name](pool, stream), 1500) > 0
+    pool.step(slots, x)
+    pool.reset()
+    stream.step(x[0])
+    stream.reset()
