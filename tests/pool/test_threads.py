@@ -18,8 +18,8 @@ N = 50
 @pytest.fixture(autouse=True)
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call of more than three streams is shared."""
-    for module in ("workers", "many"):
-        monkeypatch.setattr(f"streamrnn.door.{module}.PART", 3)
+    for module in ("worker_threads", "plain_door"):
+        monkeypatch.setattr(f"streamrnn.pool.{module}.PART", 3)
     monkeypatch.setattr("streamrnn.pool.plain_door.SHARED_BYTES", 0)
 
 
