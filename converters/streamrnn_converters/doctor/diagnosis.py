@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from streamrnn import ConversionError, Model
 from streamrnn_converters.doctor.canonical import layers
 from streamrnn_converters.doctor.conventions import Convention, families, heads, orders
-from streamrnn_converters.doctor.equations import behind, hidden_states
+from streamrnn_converters.doctor.equations import apply_head, hidden_states
 from streamrnn_converters.doctor.readings import readings
 from streamrnn_converters.proof.recording import Recording
 
@@ -99,7 +99,7 @@ def diagnose(arrays: Mapping[str, Array], recording: Recording, tolerance: float
             hidden = hidden_states(reading, family, names, x, initial)
             for function in heads(reading):
                 with np.errstate(over="ignore", invalid="ignore"):
-                    errors = (np.abs(behind(reading.head, function, hidden) - y) / scale).max(axis=(1, 2))
+                    errors = (np.abs(apply_head(reading.head, function, hidden) - y) / scale).max(axis=(1, 2))
                 for order, error in zip(names, np.where(np.isnan(errors), np.inf, errors), strict=True):
                     findings.append(Finding(Convention(reading, family, order, function), float(error)))
     if not findings:
@@ -121,7 +121,7 @@ def _groups(findings: list[Finding], n_inputs: int) -> list[list[Finding]]:
             for place, (name, size) in enumerate(convention.reading.state_sizes.items())
         }
         hidden = hidden_states(convention.reading, convention.family, [convention.order], x, initial)
-        answer = behind(convention.reading.head, convention.head, hidden)
+        answer = apply_head(convention.reading.head, convention.head, hidden)
         for other, members in groups:
             if np.allclose(answer, other, rtol=1e-7, atol=1e-9, equal_nan=True):
                 members.append(finding)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streamrnn import GRU, LSTM, RNN, Embedding, InputError, Layer, Model, NonFiniteStateError, Stream, run_offline
 from streamrnn.activation import SIGMOID
 from streamrnn.gates import GATE_ORDERS
+from streamrnn_converters.numpy_cells import gru_gates, lstm_cell
 from streamrnn_converters.proof.submodel import up_to
 
 Array = NDArray[Any]
@@ -88,18 +89,12 @@ def _gates(layer: LSTM | GRU, x: Array, states: Sequence[Mapping[str, Array]]) -
     sums = np.einsum("ghi,ti->gth", layer.input_weights, x, dtype=float)
     sums += np.einsum("ghp,tp->gth", layer.recurrent_weights, hidden, dtype=float) + layer.bias[:, None, :]
     by_letter = dict(zip(_order(layer), sums, strict=True))
-    if isinstance(layer, LSTM) and layer.peepholes is not None:
-        cells = {letter: np.array([step["c"] for step in (states if letter == "o" else before)]) for letter in "ifo"}
-        for letter, weights in zip(GATE_ORDERS["lstm.peepholes"]["streamrnn"], layer.peepholes, strict=True):
-            by_letter[letter] = by_letter[letter] + weights * cells[letter]
-    limit = np.inf if layer.clip is None else layer.clip
-    with np.errstate(over="ignore"):
-        gates = {
-            letter: 1 / (1 + np.exp(-np.clip(by_letter[letter], -limit, limit))) for letter in by_letter if letter in _GATES
-        }
-    if isinstance(layer, LSTM) and layer.coupled:
-        gates["f"] = 1 - gates["i"]
-    return gates
+    if isinstance(layer, GRU):
+        return gru_gates(by_letter, layer.activations[0], layer.clip)
+    cells = np.array([step["c"] for step in before], float)
+    letters = GATE_ORDERS["lstm.peepholes"]["streamrnn"]
+    peepholes = None if layer.peepholes is None else dict(zip(letters, layer.peepholes, strict=True))
+    return lstm_cell(by_letter, cells, layer.activations, peepholes=peepholes, clip=layer.clip, coupled=layer.coupled)[0]
 
 
 def _reaching(model: Model, index: int, signal: Array) -> Array:
