@@ -11,7 +11,7 @@ from streamrnn import VerificationError
 from streamrnn_converters.onnx.imported import GraphOutput
 from streamrnn_converters.proof.report import Comparison
 from streamrnn_converters.proof.trials import Answers, Array, Trial
-from streamrnn_converters.reference_runs.arrange import arranged
+from streamrnn_converters.reference_runs.graph_arrays import graph_array
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,15 @@ def paired(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequence[NDAr
         theirs = np.array(runs[: ours.n_runs])
     if not len(steps):
         return None
-    mine = arranged(values, output) if "time" in output.axes else np.array([arranged(row[None], output) for row in values])
+    mine = (
+        graph_array(values, output) if "time" in output.axes else np.array([graph_array(row[None], output) for row in values])
+    )
     if mine.shape != theirs.shape:
         have, want = (array.shape if "time" in output.axes else array.shape[1:] for array in (theirs, mine))
         raise VerificationError(f"output {output.name!r}: onnxruntime gives shape {have}, the import expects {want}")
     if "time" in output.axes and trial.lengths:  # behind the end of a recording there is nothing to compare
         within = np.arange(len(values))[:, None] < np.array(trial.lengths)
-        mine = np.where(arranged(np.broadcast_to(within[:, :, None], values.shape), output), mine, theirs)
+        mine = np.where(graph_array(np.broadcast_to(within[:, :, None], values.shape), output), mine, theirs)
     return Pair(output, trial, mine, theirs, steps, axis)
 
 

@@ -15,8 +15,8 @@ from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
 from streamrnn_converters.proof.origin import check_sizes, read_origin
 from streamrnn_converters.proof.report import finite
 from streamrnn_converters.proof.trials import joined
-from streamrnn_converters.reference_runs.arrange import arranged, drawn
-from streamrnn_converters.reference_runs.long import LongReference
+from streamrnn_converters.reference_runs.graph_arrays import graph_array, random_signal
+from streamrnn_converters.reference_runs.long_signal import LongSignalReference
 
 Array = NDArray[Any]
 
@@ -123,7 +123,7 @@ def horizon(
     check_sizes(model, imported.model, "name the file that it was imported from")
     if imported.offline:
         raise VerificationError("the graph answers whole recordings, so that there is no signal that goes on; compare without")
-    reference = LongReference(imported, data, n_steps, timeout)
+    reference = LongSignalReference(imported, data, n_steps, timeout)
     errors, done = _followed(model, reference, _signal(imported.inputs, seed), n_steps, progress)
     remarks = list(reference.remarks)
     if done < n_steps:
@@ -159,7 +159,7 @@ def horizon(
 
 def _followed(
     model: Model,
-    reference: LongReference,
+    reference: LongSignalReference,
     signal: Callable[[int], Array],
     n_steps: int,
     progress: Callable[[int, int], None] | None,
@@ -187,7 +187,9 @@ def _signal(inputs: Sequence[GraphInput], seed: int) -> Callable[[int], Array]:
     rngs = [np.random.default_rng((seed, place)) for place in range(len(inputs))]
 
     def steps(n: int) -> Array:
-        return np.concatenate([drawn(rng, [given], 1.0, n, 1)[:, 0] for rng, given in zip(rngs, inputs, strict=True)], axis=1)
+        return np.concatenate(
+            [random_signal(rng, [given], 1.0, n, 1)[:, 0] for rng, given in zip(rngs, inputs, strict=True)], axis=1
+        )
 
     return steps
 
@@ -223,7 +225,7 @@ def _streamed(stream: Stream, x: Array) -> Array:
 def _along_time(output: GraphOutput, ours: Array, theirs: Array) -> Array:
     """The errors of a part of the signal, by step."""
     axis = output.axes.index("time")
-    mine = np.moveaxis(arranged(ours[:, None, output.start : output.start + output.size], output), axis, 0)
+    mine = np.moveaxis(graph_array(ours[:, None, output.start : output.start + output.size], output), axis, 0)
     return _errors(mine, np.moveaxis(theirs, axis, 0)[: len(ours)], output.name)
 
 
@@ -232,7 +234,7 @@ def _at_the_end(output: GraphOutput, ours: Array, stream: Stream, theirs: Array)
     values = ours[-1:, output.start : output.start + output.size]
     if output.states:
         values = joined([stream.states], output.states)[:, list(output.places)]
-    return _errors(arranged(values[None], output)[None], theirs[None], output.name)
+    return _errors(graph_array(values[None], output)[None], theirs[None], output.name)
 
 
 def _errors(ours: Array, theirs: Array, output: str = "") -> Array:

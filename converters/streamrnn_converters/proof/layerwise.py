@@ -15,8 +15,8 @@ from streamrnn_converters.onnx.rerun.runnable import runnable
 from streamrnn_converters.proof.origin import read_origin
 from streamrnn_converters.proof.report import finite
 from streamrnn_converters.proof.submodel import up_to
-from streamrnn_converters.reference_runs.arrange import drawn, of_input, zeros
-from streamrnn_converters.reference_runs.live import live_reference
+from streamrnn_converters.reference_runs.graph_arrays import input_array, random_signal, zero_states
+from streamrnn_converters.reference_runs.process import reference_process
 
 Array = NDArray[Any]
 
@@ -97,10 +97,10 @@ def layerwise(
     for name in dict.fromkeys(y for _, _, _, y in nodes if y not in given):
         graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     n_steps, n_signals = imported.size_of("time") or _STEPS, imported.size_of("batch") or 1
-    x = drawn(np.random.default_rng(seed), imported.inputs, 1.0, n_steps, 1)
-    feed = {entry.name: of_input(np.repeat(x, n_signals, axis=1), entry) for entry in imported.inputs}
-    feed |= {entry.name: zeros(entry, n_signals) for entry in imported.states} | dict(imported.constants)
-    with live_reference(graph.SerializeToString(), timeout) as reference:
+    x = random_signal(np.random.default_rng(seed), imported.inputs, 1.0, n_steps, 1)
+    feed = {entry.name: input_array(np.repeat(x, n_signals, axis=1), entry) for entry in imported.inputs}
+    feed |= {entry.name: zero_states(entry, n_signals) for entry in imported.states} | dict(imported.constants)
+    with reference_process(graph.SerializeToString(), timeout) as reference:
         answers = reference.run(feed)
     found = []
     for (index, layer), (node, _, _, y) in zip(cells, nodes, strict=True):

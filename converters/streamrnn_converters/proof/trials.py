@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamrnn import Model, NonFiniteStateError, Stream, run_offline
 from streamrnn_converters.onnx.imported import Imported
-from streamrnn_converters.reference_runs.arrange import drawn
+from streamrnn_converters.reference_runs.graph_arrays import random_signal
 
 Array = NDArray[np.floating]
 States = Sequence[tuple[int, str]]  # index of a layer, name of a state
@@ -50,14 +50,14 @@ def trials_of(imported: Imported, cases: Sequence[Case], seed: int, open_batch: 
         if imported.states:
             run = n_steps or _CARRIED // 3
             length = -(-case.n_steps // run) * run
-            x = drawn(rng, imported.inputs, case.scale, length, n_signals)
+            x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
             part = -(-_CARRIED // run) * run
             for start in range(0, length, part):
                 own = x[start : start + part]
                 trials.append(Trial(case, own, tuple(range(run, len(own) + 1, run)), start))
             continue
         for length in [n_steps] * _SEGMENTS if n_steps else [case.n_steps, *_SHORT]:
-            x = drawn(rng, imported.inputs, case.scale, length, n_signals)
+            x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
             trials.append(Trial(case, x, (length,), lengths=_lengths(imported, rng, length, n_signals)))
     return trials
 

@@ -15,7 +15,7 @@ from streamrnn_converters.proof.comparing import Pair, paired, worse
 from streamrnn_converters.proof.origin import check_sizes, read_origin
 from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.trials import Answers, Case, Trial, answered, joined, rounded_otherwise, trials_of
-from streamrnn_converters.reference_runs.arrange import arranged, of_input, zeros
+from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, zero_states
 from streamrnn_converters.reference_runs.once import run_reference
 
 CASES = (
@@ -148,12 +148,12 @@ def _referred(
     feeds = []
     for trial, ours in zip(trials, answers, strict=True):
         for start, end in zip((0, *trial.ends), trial.ends, strict=False):
-            feed = {given.name: of_input(trial.x[start:end], given) for given in imported.inputs}
+            feed = {given.name: input_array(trial.x[start:end], given) for given in imported.inputs}
             feed |= imported.constants
             if isinstance(imported.lengths, GraphInput):
                 feed[imported.lengths.name] = np.array(trial.lengths, imported.lengths.integers)
             if not start and not trial.start:
-                feed |= {given.name: zeros(given, trial.x.shape[1]) for given in imported.states}
+                feed |= {given.name: zero_states(given, trial.x.shape[1]) for given in imported.states}
             elif not start:
                 feed |= {given.name: _going_on(outputs[given.source], ours) for given in imported.states}
             feeds.append(feed)
@@ -166,7 +166,7 @@ def _referred(
 def _going_on(output: GraphOutput, ours: Answers) -> NDArray[Any]:
     """The states that our streams had before a trial, as the output that carries them gives them."""
     values = joined(ours.before, output.states)[None, :, list(output.places)]
-    return arranged(values.astype(np.float32), output)
+    return graph_array(values.astype(np.float32), output)
 
 
 def _found(model: Model, pair: Pair, ours: Answers, runs: list[NDArray[Any]], tolerance: float) -> tuple[Comparison, float]:

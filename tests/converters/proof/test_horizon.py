@@ -16,7 +16,7 @@ pytest.importorskip("onnxruntime", reason="comparing needs the extra 'convert'")
 
 from streamrnn_converters import from_onnx
 from streamrnn_converters.proof.horizon import horizon
-from streamrnn_converters.reference_runs import live, long
+from streamrnn_converters.reference_runs import long_signal, process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
 from tests.converters.onnx.test_from_onnx_graphs import HEADS
 
@@ -58,7 +58,7 @@ def test_a_signal_in_parts_gets_the_same_answers_as_the_whole(ops: tuple[str, ..
     data = graph(*ops)
     model = from_onnx(data)
     whole = horizon(model, data, n_steps=STEPS)
-    monkeypatch.setattr(long, "_MOST_BYTES", 0)
+    monkeypatch.setattr(long_signal, "_MOST_BYTES", 0)
     parts = horizon(model, data, n_steps=STEPS)
     assert not whole.remarks
     assert parts.remarks == ("onnxruntime got the signal in parts of 1000 steps, its states carried between them",)
@@ -150,7 +150,7 @@ def test_one_seed_gives_one_horizon_and_all_of_it_is_json() -> None:
 
 @pytest.mark.parametrize("most", [0, 1 << 40])
 def test_progress_goes_up_to_the_number_of_steps(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long, "_MOST_BYTES", most)
+    monkeypatch.setattr(long_signal, "_MOST_BYTES", most)
     data, told = graph("GRU"), []
     horizon(from_onnx(data), data, n_steps=STEPS, progress=lambda *counts: told.append(counts))
     assert told == sorted(told)
@@ -182,7 +182,7 @@ SERVERS = {
 def test_an_onnxruntime_that_does_not_answer_is_one_error(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = tmp_path / "server.py"
     server.write_text(script)
-    monkeypatch.setattr(live, "_SERVER", server)
+    monkeypatch.setattr(process, "_SERVER", server)
     data = graph("GRU")
     with pytest.raises(VerificationError, match=SERVERS[script]):
         horizon(from_onnx(data), data, n_steps=5, timeout=0.2 if "sleep" in script else 60)

@@ -23,7 +23,7 @@ from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.proof import origin, verification
 from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.verification import CASES, Case
-from streamrnn_converters.reference_runs import once
+from streamrnn_converters.reference_runs import process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
 from tests.converters.onnx.test_from_onnx_graphs import HEADS, HIDDEN, INPUTS, Sketch
 
@@ -388,9 +388,9 @@ def test_an_onnxruntime_that_is_late_is_no_proof() -> None:
 
 
 def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = tmp_path / "worker.py"
-    worker.write_text("import os; os.abort()")
-    monkeypatch.setattr(once, "_WORKER", worker)
+    server = tmp_path / "server.py"
+    server.write_text("import os; os.abort()")
+    monkeypatch.setattr(process, "_SERVER", server)
     data = graph(node("GRU"))
     with pytest.raises(VerificationError, match=r"onnxruntime crashed \(SIGABRT\)"):
         verify(from_onnx(data), data, cases=BRIEF)

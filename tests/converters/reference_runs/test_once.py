@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime", reason="runs onnxruntime, which is not instal
 import onnxruntime
 
 from streamrnn_converters import from_onnx
-from streamrnn_converters.reference_runs import once
+from streamrnn_converters.reference_runs import process
 from streamrnn_converters.reference_runs.once import run_reference
 from streamrnn_converters.reference_runs.session import calls_of
 from tests.converters.onnx.test_from_onnx_graphs import INPUTS, Sketch, good_file
@@ -25,11 +25,11 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 ZEROS = np.zeros((5, 2, INPUTS), np.float32)
 
 
-def worker(place: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def server(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Another program in place of the one that runs onnxruntime."""
-    file = place / "worker.py"
+    file = folder / "server.py"
     file.write_text(code)
-    monkeypatch.setattr(once, "_WORKER", file)
+    monkeypatch.setattr(process, "_SERVER", file)
 
 
 def test_every_run_is_answered_by_the_names_of_the_outputs() -> None:
@@ -90,8 +90,8 @@ def test_an_input_that_does_not_fit_is_an_error() -> None:
         run_reference(good_file(), [{"y": ZEROS}])
 
 
-def test_a_worker_that_is_late_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker(tmp_path, monkeypatch, "import time; time.sleep(60)")
+def test_a_server_that_is_late_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server(tmp_path, monkeypatch, "import time; time.sleep(60)")
     with pytest.raises(VerificationError, match=r"did not answer within 0\.2 s; try fewer steps"):
         run_reference(good_file(), [{"x": ZEROS}], timeout=0.2)
 
@@ -112,15 +112,15 @@ def test_a_worker_that_is_late_is_ended(tmp_path: Path, monkeypatch: pytest.Monk
     ],
     ids=["abort", "killed", "a-signal-without-name", "silent", "no-text", "traceback"],
 )
-def test_a_worker_that_fails_is_an_error(code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker(tmp_path, monkeypatch, code)
+def test_a_server_that_fails_is_an_error(code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server(tmp_path, monkeypatch, code)
     with pytest.raises(VerificationError, match=message):
         run_reference(good_file(), [{"x": ZEROS}])
 
 
-def test_what_lies_beside_the_worker_is_no_package_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside ours lie `onnx` and `torch`, which are not those that onnxruntime may ask for."""
-    worker(tmp_path, monkeypatch, f"import sys, json; open({str(tmp_path / 'path')!r}, 'w').write(json.dumps(sys.path)); 1/0")
+def test_files_beside_the_server_are_not_found_as_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beside it could be called `onnx` or `torch`, which onnxruntime may import."""
+    server(tmp_path, monkeypatch, f"import sys, json; open({str(tmp_path / 'path')!r}, 'w').write(json.dumps(sys.path)); 1/0")
     with pytest.raises(VerificationError):
         run_reference(good_file(), [{"x": ZEROS}])
     assert str(tmp_path) not in json.loads((tmp_path / "path").read_text())
@@ -155,4 +155,22 @@ def test_a_session_that_is_called_step_by_step_carries_its_states() -> None:
     ours = Stream(from_onnx(data)).process(x)
     answers = [calls.run(calls.feed(row[None]))[0].ravel() for row in x]
     assert np.abs(ours - answers).max() <= 5e-6
-    assert not any("begins every call anew" in remark for remark in calls.remarks)
+    assert not any("begins every call with its initial states" in remark for remark in calls.remarks)
+
+
+def test_the_timeout_is_for_all_runs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer comes in time, all of them do not."""
+    code = """
+import struct, sys, time
+from safetensors.numpy import save
+import numpy as np
+while True:
+    blob = save({"version": np.zeros(1, np.uint8)})
+    sys.stdout.buffer.write(struct.pack("<Q", len(blob)) + blob)
+    sys.stdout.buffer.flush()
+    sys.stdin.buffer.read(*struct.unpack("<Q", sys.stdin.buffer.read(8)))
+    time.sleep(0.3)
+"""
+    server(tmp_path, monkeypatch, code)
+    with pytest.raises(VerificationError, match=r"did not answer within 3 s"):
+        run_reference(good_file(), [{"x": ZEROS}] * 20, timeout=3)

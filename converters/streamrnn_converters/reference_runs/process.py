@@ -1,4 +1,4 @@
-"""onnxruntime as a process that stays: asked many times in a row, it need not load the graph each time."""
+"""onnxruntime in a process of its own, which loads a graph once and runs it any number of times."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -24,25 +25,26 @@ _SERVER = Path(__file__).with_name("server.py")
 
 
 @contextmanager
-def live_reference(model: bytes, timeout: float = 600.0) -> Iterator["LiveReference"]:
-    """A graph in an onnxruntime of its own: it aborts on some inputs, and that must not be ours.
+def reference_process(model: bytes, timeout: float = 600.0, *, in_total: bool = False) -> Iterator["ReferenceProcess"]:
+    """Start onnxruntime with a graph; end it with the block.
 
-    model    bytes of the ONNX file
-    timeout  seconds that loading, and each run, may take
+    model     bytes of the ONNX file
+    timeout   seconds that loading, and each run, may take
+    in_total  whether the timeout is for loading and all runs together
 
     Raises VerificationError where onnxruntime refuses, crashes or is late, MissingExtraError where it is not installed.
     """
     if find_spec("onnxruntime") is None:
         raise MissingExtraError("onnxruntime is not installed; `pip install 'streamrnn[convert]'` installs it")
     with tempfile.TemporaryDirectory(prefix="streamrnn-") as folder:
-        path, said = Path(folder, "model.onnx"), Path(folder, "said")
+        path, messages = Path(folder, "model.onnx"), Path(folder, "messages")
         path.write_bytes(model)
-        command = [sys.executable, "-P", str(_SERVER), str(path)]  # -P: what lies beside the server must not pass for a package
+        command = [sys.executable, "-P", str(_SERVER), str(path)]  # -P: files beside the server must not be found as packages
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with said.open("wb") as messages:
-            process = subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=messages)
+        with messages.open("wb") as stderr:
+            process = subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=stderr)
         try:
-            yield LiveReference(process, said, timeout)
+            yield ReferenceProcess(process, messages, timeout, in_total)
         finally:
             process.kill()
             process.wait()
@@ -50,41 +52,44 @@ def live_reference(model: bytes, timeout: float = 600.0) -> Iterator["LiveRefere
                 try:
                     if pipe is not None:
                         pipe.close()
-                except OSError:  # what nobody has read
+                except OSError:  # a request that was not read
                     pass
 
 
-class LiveReference:
-    """The process behind `live_reference`."""
+class ReferenceProcess:
+    """What `reference_process` gives."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", said: Path, timeout: float) -> None:
-        self._process, self._said, self._timeout = process, said, timeout
+    def __init__(self, process: "subprocess.Popen[bytes]", messages: Path, timeout: float, in_total: bool) -> None:
+        self._process, self._messages, self._timeout, self._in_total = process, messages, timeout, in_total
+        self._deadline = time.monotonic() + timeout
         #: Of onnxruntime.
-        self.version = bytes(self._told(None)["version"]).decode()
+        self.version = bytes(self._answer(None)["version"]).decode()
 
     def run(self, feed: Arrays) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name, for its inputs by name. Raises VerificationError."""
-        return self._told(save({name: np.ascontiguousarray(array) for name, array in feed.items()}))
+        return self._answer(save({name: np.asarray(array, order="C") for name, array in feed.items()}))
 
-    def _told(self, request: bytes | None) -> dict[str, NDArray[Any]]:
+    def _answer(self, request: bytes | None) -> dict[str, NDArray[Any]]:
         late = threading.Event()
 
         def give_up() -> None:
             late.set()
             self._process.kill()
 
-        watchdog = threading.Timer(self._timeout, give_up)
+        if not self._in_total:
+            self._deadline = time.monotonic() + self._timeout
+        watchdog = threading.Timer(self._deadline - time.monotonic(), give_up)
         watchdog.daemon = True
         watchdog.start()
-        to, of = self._process.stdin, self._process.stdout
-        assert to is not None
-        assert of is not None
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert answers is not None
         try:
             if request is not None:
-                to.write(struct.pack("<Q", len(request)) + request)
-                to.flush()
-            (size,) = struct.unpack("<Q", _exactly(of, 8))
-            return load(_exactly(of, size))
+                requests.write(struct.pack("<Q", len(request)) + request)
+                requests.flush()
+            (size,) = struct.unpack("<Q", _read(answers, 8))
+            return load(_read(answers, size))
         except (OSError, EOFError):
             raise self._failure(late.is_set()) from None
         finally:
@@ -97,12 +102,13 @@ class LiveReference:
         if code < 0:
             name = {s.value: s.name for s in signal.Signals}.get(-code, f"signal {-code}")
             return VerificationError(f"onnxruntime crashed ({name}) while it ran the model; it cannot serve as the reference")
-        lines = self._said.read_text("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
+        lines = self._messages.read_text("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
         return VerificationError(f"onnxruntime cannot run the model: {lines[-1]}")
 
 
-def _exactly(of: IO[bytes], size: int) -> bytes:
-    data = of.read(size)
+def _read(pipe: IO[bytes], size: int) -> bytes:
+    """Exactly so many bytes. Raises EOFError where the process ends before."""
+    data = pipe.read(size)
     if len(data) < size:
         raise EOFError
     return data
