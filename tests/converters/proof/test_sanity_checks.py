@@ -106,8 +106,8 @@ def test_the_gates_are_those_of_the_equations() -> None:
     """With f and z known, c and h follow from them as the streams have them."""
     x = signal(40, 3)
     cell = lstm(rng(), 3, HIDDEN)
-    _, states = sanity_checks._watched(Model([cell]), x)
-    gates = sanity_checks._gates(cell, x, states)
+    _, states = sanity_checks._run(Model([cell]), x)
+    gates = sanity_checks.gate_values(cell, x, states)
     c, before = (np.array([step["c"] for step in steps]) for steps in (states, [cell.states, *states[:-1]]))
     assert np.abs((c - gates["f"] * before) / gates["i"]).max() <= 1 + 1e-5  # |g| < 1
     h = np.array([step["h"] for step in states])

@@ -474,7 +474,7 @@ def test_rounding_is_asked_for_only_where_it_matters(monkeypatch: pytest.MonkeyP
     def refuse(*arguments: Any) -> None:
         raise AssertionError("float64 was asked for")
 
-    monkeypatch.setattr(verification, "rounded_otherwise", refuse)
+    monkeypatch.setattr(verification, "answer_in_other_precision", refuse)
     data = graph(node("LSTM"))
     assert verify(from_onnx(data), data, cases=BRIEF).proven
     assert not verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF).proven
