@@ -1,9 +1,7 @@
 """`verify` proves what is right, finds each planted error and says where, and refuses what it cannot compare."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -394,49 +392,6 @@ def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: py
     data = graph(node("GRU"))
     with pytest.raises(VerificationError, match=r"onnxruntime crashed \(SIGABRT\)"):
         verify(from_onnx(data), data, cases=BRIEF)
-
-
-# The package.
-
-PROBE = """
-import sys
-sys.modules.update(dict.fromkeys({missing!r}))
-import streamrnn_converters
-assert not set(sys.modules) & {{"numba", "onnx", "onnxruntime", "torch"}} - set({missing!r})
-try:
-    {use}
-except Exception as error:
-    print(type(error).__name__, isinstance(error, ImportError), error)
-else:
-    print("fine")
-"""
-USES: Mapping[str, tuple[list[str], str]] = {
-    "from_onnx": (["onnx"], "from streamrnn_converters import from_onnx"),
-    "verify": (["onnx"], "from streamrnn_converters import verify"),
-    "onnxruntime": (["onnxruntime"], "from streamrnn_converters import from_onnx, verify; verify(from_onnx({0!r}), {0!r})"),
-}
-
-
-def probed(missing: list[str], use: str) -> str:
-    script = PROBE.format(missing=missing, use=use)
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
-
-
-@pytest.mark.parametrize("name", USES)
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(graph(node("GRU")))
-    missing, use = USES[name]
-    said = probed(missing, use.format(str(path)))
-    assert said == f"MissingExtraError True {missing[0]} is not installed; `pip install 'streamrnn[convert]'` installs it"
-
-
-def test_the_package_gives_three_functions_and_loads_nothing_before_they_are_used() -> None:
-    names = "from_onnx, from_torch, verify"
-    use = f"from streamrnn_converters import {names}; assert all(map(callable, ({names})))"
-    assert probed([], use) == "fine"
-    assert probed(["onnx", "onnxruntime", "torch"], "streamrnn_converters.from_torch") == "fine"
-    assert probed([], "streamrnn_converters.from_keras").startswith("AttributeError")
 
 
 # What float32 leaves open.
