@@ -1,4 +1,4 @@
-"""Optional packages that are not installed: which command installs them."""
+"""Optional packages that are not installed, and the command that installs them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

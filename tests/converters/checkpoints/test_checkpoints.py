@@ -104,7 +104,7 @@ def test_layers_are_guessed_where_sizes_leave_one_order_and_the_guess_is_said(
     found = read_checkpoint(written(tmp_path / "net.safetensors", state))
     assert found.model.fingerprint == from_torch(state, layers).fingerprint
     assert f'guessed: {layers}; say --layers "…" to overrule' in found.remarks
-    assert any("functions behind its Linear" in remark for remark in found.remarks) == ("dense" in layers)
+    assert any("functions after its Linear" in remark for remark in found.remarks) == ("dense" in layers)
     described = read_checkpoint(tmp_path / "net.safetensors", layers)
     assert described.remarks == ()
     assert described.model.fingerprint == found.model.fingerprint
@@ -161,7 +161,7 @@ def test_a_nested_checkpoint_is_looked_into_where_one_place_holds_weights(keys: 
 
 
 NESTED: dict[str, tuple[Any, list[str]]] = {
-    "two places": ({"model": NETWORK, "ema": NETWORK}, ["2 places", "checkpoint['model']", "checkpoint['ema']"]),
+    "two places": ({"model": NETWORK, "ema": NETWORK}, ["2 entries", "checkpoint['model']", "checkpoint['ema']"]),
     "no place": ({"epoch": 3, "optimizer": {}}, ["'epoch', 'optimizer'", "state_dict()"]),
     "a list": ([1, 2], ["list", "state_dict()"]),
     "a number": (3, ["int"]),
@@ -189,7 +189,7 @@ def test_a_checkpoint_of_several_or_no_weights_is_refused(what: str, tmp_path: P
         ("float32", None, None),
         ("float32", "float64", "float32 weights converted to float64, without loss"),
         ("float64", None, "float64 weights rounded to float32; --dtype float64 keeps them"),
-        ("float64", "float64", "float64 weights kept: the model computes in float64"),
+        ("float64", "float64", "float64 weights kept: the compute precision is float64"),
     ],
 )
 def test_types_are_converted_or_kept_and_said(
@@ -325,8 +325,15 @@ def test_an_npz_of_objects_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_refused_by_its_name(name: str, make: Callable[[Path], None] | None, tmp_path: Path) -> None:
     if make is not None:
         make(tmp_path / name)
-    with pytest.raises(ConversionError, match=r"net\.|a\x00b"):
+    with pytest.raises(ConversionError, match=r"net\.|a\\x00b"):
         from_checkpoint(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe with a name")
+def test_a_file_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.npz")
+    with pytest.raises(ConversionError, match=r"net\.npz: cannot be read \(it is not a regular file\)"):
+        from_checkpoint(tmp_path / "net.npz")
 
 
 @pytest.mark.parametrize(
