@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import RNN, Concat, Dense, Embedding, Layer, Model, Stream
+from streamrnn import RNN, Dense, Embedding, Layer, Model
 from streamrnn_converters.proof import sanity_checks
 from streamrnn_converters.proof.sanity_checks import suspicions
-from streamrnn_converters.proof.submodel import up_to
 from tests.models import dense, gru, lstm, one_width, rebuilt, rnn, signal  # noqa: F401  (one_width is a fixture)
 
 HIDDEN = 8
@@ -119,18 +118,3 @@ def test_models_that_look_numbers_up_or_overflow_are_watched_as_far_as_it_goes()
     assert suspicions(Model([Embedding(table), gru(rng(), 3, HIDDEN)])) == ()
     growing = RNN(np.ones((1, 2, 1)), 1e30 * np.eye(2)[None] + 1e29, activations=("relu",), initial_hidden=[1, 1])
     assert isinstance(suspicions(Model([growing])), tuple)
-
-
-def test_a_part_of_a_model_gives_what_its_last_layer_gives_in_the_whole() -> None:
-    layers = [gru(rng(), 3, HIDDEN), rnn(rng(), 3, 4), Concat((HIDDEN, 4)), dense(rng(), HIDDEN + 4, 2)]
-    model = Model(layers, sources=[[-1], [-1], [0, 1], [2]])
-    x = signal(20, 3)
-    stream = Stream(model)
-    whole = []
-    for row in x:
-        stream.step(row)
-        whole.append(stream.states[1]["h"])
-    part = up_to(model, 1)
-    assert [layer.kind for layer in part.layers] == ["rnn"]
-    assert np.array_equal(Stream(part).process(x), whole)
-    assert np.array_equal(Stream(up_to(model, 3)).process(x), Stream(model).process(x))
