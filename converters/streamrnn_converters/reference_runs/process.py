@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from streamrnn.errors import MissingExtraError, VerificationError
+from streamrnn.errors import VerificationError
+from streamrnn_converters.missing import missing_extra
 
 Arrays = Mapping[str, NDArray[Any]]
 _SERVER = Path(__file__).with_name("server.py")
@@ -35,7 +36,7 @@ def reference_process(model: bytes, timeout: float = 600.0, *, in_total: bool = 
     Raises VerificationError where onnxruntime refuses, crashes or is late, MissingExtraError where it is not installed.
     """
     if find_spec("onnxruntime") is None:
-        raise MissingExtraError("onnxruntime is not installed; `pip install 'streamrnn[convert]'` installs it")
+        raise missing_extra("onnxruntime", "convert")
     with tempfile.TemporaryDirectory(prefix="streamrnn-") as folder:
         path, messages = Path(folder, "model.onnx"), Path(folder, "messages")
         path.write_bytes(model)
