@@ -58,6 +58,6 @@ def test_the_package_gives_its_functions_and_loads_nothing_before_they_are_used(
 
 
 def test_dir_lists_the_public_names() -> None:
-    """In a new process: names that were used already would be listed anyhow."""
+    """In a new process, since names that are in use are listed in any case."""
     listed = "print(dir(streamrnn_converters))"
     assert probed(["onnx", "onnxruntime", "torch"], listed) == f"{streamrnn_converters.__all__}\nfine"

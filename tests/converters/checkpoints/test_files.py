@@ -33,7 +33,7 @@ def test_bfloat16_is_converted_bit_by_bit(extension: str, tmp_path: Path) -> Non
 
 
 class Unsafe:
-    """What runs a command where it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,7 +72,7 @@ def script(torch: Any, path: Path) -> None:
 def damaged_files(data: bytes) -> dict[str, bytes]:
     """Truncated, garbled, and of another format."""
     rng = np.random.default_rng(0)
-    cut = {f"cut at {place}": data[:place] for place in [0, 1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]}
+    cut = {f"cut at {size}": data[:size] for size in [0, 1, 7, 8, 9, 100, len(data) // 2, len(data) - 1]}
     noise = {f"noise {n}": rng.bytes(int(rng.integers(1, 2000))) for n in range(10)}
     flipped = {}
     for n in range(60):

@@ -36,8 +36,8 @@ def test_a_nested_checkpoint_is_looked_into_where_one_place_holds_weights(keys: 
 
 
 NESTED: dict[str, tuple[Any, list[str]]] = {
-    "two places": ({"model": NETWORK, "ema": NETWORK}, ["2 entries", "checkpoint['model']", "checkpoint['ema']"]),
-    "no place": ({"epoch": 3, "optimizer": {}}, ["'epoch', 'optimizer'", "state_dict()"]),
+    "two entries": ({"model": NETWORK, "ema": NETWORK}, ["2 entries", "checkpoint['model']", "checkpoint['ema']"]),
+    "no entry": ({"epoch": 3, "optimizer": {}}, ["'epoch', 'optimizer'", "state_dict()"]),
     "a list": ([1, 2], ["list", "state_dict()"]),
     "a number": (3, ["int"]),
     "nothing": ({}, ["nothing"]),

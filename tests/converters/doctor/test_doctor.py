@@ -1,4 +1,4 @@
-"""The doctor finds the convention of weights, whoever stored them, and says so where it cannot be found."""
+"""The doctor finds the convention of weights, or says that it cannot."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +19,12 @@ HARD = {"keras 2": Activation("hard_sigmoid", 0.2, 0.5), "keras 3": Activation("
 
 
 def from_zero(layer: Any) -> Any:
-    """A layer that begins at zeros, as one does whose states nobody has recorded."""
+    """A layer whose initial states are zeros, as in a recording without states."""
     return rebuilt(layer, **{name: None for name in vars(layer) if name.startswith("initial")})
 
 
 def recorded(*layers: Any, n_steps: int = 40, seed: int = 1, loudness: float = 2.0, **states: Any) -> Recording:
-    """What the layers give, by the reference in plain float64 NumPy, rounded as a framework would."""
+    """The answers of layers by the float64 reference, rounded to float32 as a framework would."""
     x = signal(n_steps, layers[0].input_size, seed=seed, loudness=loudness)
     y, _ = reference.run(SimpleNamespace(layers=layers), x)
     return Recording(x.astype(np.float64), y.astype(np.float32).astype(np.float64), "", states)
@@ -39,15 +39,15 @@ def stacked(layer: Any, name: str, order: str) -> np.ndarray:
 
 
 def biases(layer: Any, order: str) -> tuple[np.ndarray, np.ndarray]:
-    """Two biases that add up to the layer's; a GRU's second holds what is within the reset."""
+    """Two biases that add up to the layer's; a GRU's second holds the bias inside the reset."""
     total = stacked(layer, "bias", order)
     second = np.random.default_rng(9).normal(size=total.shape).astype(np.float32) / 4
     if layer.kind == "gru" and layer.recurrent_bias is not None:
         hidden, candidate = layer.hidden_size, order.index("n")
-        place = slice(candidate * hidden, (candidate + 1) * hidden)
-        second[place] = layer.recurrent_bias
+        rows = slice(candidate * hidden, (candidate + 1) * hidden)
+        second[rows] = layer.recurrent_bias
         first = total - second
-        first[place] = total[place]
+        first[rows] = total[rows]
         return first, second
     return total - second, second
 
@@ -115,7 +115,7 @@ def test_the_right_convention_is_found_without_being_told(framework: str, name: 
         layer = rebuilt(layer, form="reset-after")
     arrays = FRAMEWORKS[framework](layer)
     recording = recorded(layer)
-    diagnosis = diagnose(wide({"abcd"[place]: array for place, array in enumerate(arrays.values())}), recording)
+    diagnosis = diagnose(wide({"abcd"[index]: array for index, array in enumerate(arrays.values())}), recording)
     convention = diagnosis.convention
     assert convention is not None, str(diagnosis)
     assert convention.reading.kind == layer.kind
@@ -152,7 +152,7 @@ def test_peepholes_and_projections_are_found(framework: str, further: str) -> No
     outputs = 3 if "projection" in further or further == "both" else None
     layer = from_zero(lstm(np.random.default_rng(4), 4, 6, 2.0, outputs=outputs, **options))
     arrays = FRAMEWORKS[framework](layer) | more(layer)
-    diagnosis = diagnose(wide({f"n{place}": array for place, array in enumerate(arrays.values())}), recorded(layer))
+    diagnosis = diagnose(wide({f"n{index}": array for index, array in enumerate(arrays.values())}), recorded(layer))
     assert diagnosis.convention is not None, str(diagnosis)
     assert diagnosis.convention.family.peepholes == order
     assert framework in diagnosis.convention.frameworks
@@ -181,7 +181,7 @@ def test_weights_of_a_torch_module_are_read_as_torch_does(kind: str) -> None:
         torch.manual_seed(0)
         module, x = getattr(torch.nn, kind)(3, 5), 2 * torch.randn(40, 3)
         y = module(x)[0]
-    arrays = {str(place): parameter.detach().numpy() for place, parameter in enumerate(module.parameters())}
+    arrays = {str(index): parameter.detach().numpy() for index, parameter in enumerate(module.parameters())}
     diagnosis = diagnose(wide(arrays), Recording(x.double().numpy(), y.double().numpy(), ""))
     assert diagnosis.convention is not None
     assert diagnosis.convention.frameworks == ([] if kind == "RNN" else ["torch", "cudnn"])

@@ -1,4 +1,4 @@
-"""`horizon` carries the state on both sides over any number of steps, whatever the graph takes at once; it finds what grows."""
+"""`horizon` compares over any number of steps, however many the graph takes at once, and finds errors that grow."""
 
 import json
 from dataclasses import replace
@@ -27,14 +27,14 @@ def graph(*ops: str, batch: int | str = 1, n_steps: int | str = "T", **attribute
     rng = np.random.default_rng(1)
     given = 1 if batch == "B" else int(batch)
     nodes = [
-        replace(random_node(rng, op, HIDDEN if place else INPUTS, HIDDEN, batch=given, **attributes), name=f"node {place}")
-        for place, op in enumerate(ops)
+        replace(random_node(rng, op, HIDDEN if index else INPUTS, HIDDEN, batch=given, **attributes), name=f"node {index}")
+        for index, op in enumerate(ops)
     ]
     return recurrent_model(nodes, batch=batch, n_steps=n_steps).SerializeToString()  # type: ignore[no-any-return]
 
 
 def integrator(drift: float = 0.0) -> bytes:
-    """h' = h + x / 100 + drift, in one unit: what is lost is never made up for."""
+    """h' = h + x / 100 + drift, in one unit: an error once made stays."""
     one = np.ones((1, 1, 1), np.float32)
     tensors = {"W": one / 100, "R": one, "B": np.array([[drift, 0]], np.float32)}
     node = RecurrentNode("RNN", tensors, {"hidden_size": 1, "activations": ["Affine"], "activation_alpha": [1.0]}, "sum")
@@ -101,7 +101,7 @@ def test_an_error_is_found_at_the_step_where_it_begins_in_whichever_part() -> No
     assert found.first_disagreement is not None
     assert 500 < found.first_disagreement < 2000
     assert f"differs from step {found.first_disagreement} on" in str(found)
-    bin_of_it = next(place for place, step in enumerate(found.steps) if step > found.first_disagreement)
+    bin_of_it = next(index for index, step in enumerate(found.steps) if step > found.first_disagreement)
     assert max(found.largest[:bin_of_it]) <= found.tolerance < found.largest[bin_of_it]
 
 
@@ -143,18 +143,18 @@ def test_one_seed_gives_one_horizon_and_all_of_it_is_json() -> None:
     one, again, other = (horizon(model, data, n_steps=50, seed=seed) for seed in (3, 3, 4))
     assert one == again
     assert one.largest != other.largest
-    told = json.loads(json.dumps(one.to_json(), allow_nan=False))
-    assert (told["agrees"], told["grows"], told["n_steps"], told["seed"]) == (True, one.grows, 50, 3)
-    assert told["model_fingerprint"] == model.fingerprint
+    found = json.loads(json.dumps(one.to_json(), allow_nan=False))
+    assert (found["agrees"], found["grows"], found["n_steps"], found["seed"]) == (True, one.grows, 50, 3)
+    assert found["model_fingerprint"] == model.fingerprint
 
 
 @pytest.mark.parametrize("most", [0, 1 << 40])
 def test_progress_goes_up_to_the_number_of_steps(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_signal, "_MOST_BYTES", most)
-    data, told = graph("GRU"), []
-    horizon(from_onnx(data), data, n_steps=STEPS, progress=lambda *counts: told.append(counts))
-    assert told == sorted(told)
-    assert told[-1] == (STEPS, STEPS)
+    data, calls = graph("GRU"), []
+    horizon(from_onnx(data), data, n_steps=STEPS, progress=lambda *counts: calls.append(counts))
+    assert calls == sorted(calls)
+    assert calls[-1] == (STEPS, STEPS)
 
 
 def test_one_step_is_a_horizon_and_none_is_not() -> None:

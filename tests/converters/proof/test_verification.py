@@ -122,7 +122,7 @@ def dense_graph() -> bytes:
 
 
 def growing(factor: float = 1000) -> bytes:
-    """An RNN whose state grows so much with every step."""
+    """An RNN whose state grows by this factor with every step."""
     base = node("RNN", activations=["Relu"])
     weights = np.float32(factor) * np.eye(HIDDEN, dtype=np.float32)
     return graph(base.but(R=weights[None], initial_h=np.full((1, 2, HIDDEN), 2, np.float32)))
@@ -304,7 +304,7 @@ def test_every_tensor_of_a_model_counts(op: str, kind: type) -> None:
         assert not report.proven, name
 
 
-# The report, and what is said on the way.
+# The report, and the progress.
 
 
 def test_one_seed_gives_one_report() -> None:
@@ -337,9 +337,9 @@ def test_the_report_is_json_and_names_all_that_took_part() -> None:
 
 def test_progress_goes_up_to_its_end() -> None:
     data = graph(node("GRU"))
-    told: list[tuple[int, int]] = []
-    verify(from_onnx(data), data, cases=BRIEF, progress=lambda done, total: told.append((done, total)))
-    done, totals = zip(*told, strict=True)
+    calls: list[tuple[int, int]] = []
+    verify(from_onnx(data), data, cases=BRIEF, progress=lambda done, total: calls.append((done, total)))
+    done, totals = zip(*calls, strict=True)
     assert list(done) == list(range(1, totals[0] + 1))
     assert set(totals) == {totals[0]}
 
@@ -373,7 +373,7 @@ def test_a_source_that_cannot_be_read_is_no_proof(source: bytes | str, tmp_path:
 
 
 def test_what_onnxruntime_refuses_is_no_proof() -> None:
-    """Two nodes of one name are nothing to us."""
+    """Our import ignores that two nodes have one name."""
     data = graph(node("GRU", HIDDEN), node("GRU", HIDDEN))
     with pytest.raises(VerificationError, match=r"onnxruntime cannot run the model: .*two nodes with same node name"):
         verify(from_onnx(data), data, cases=BRIEF)
@@ -398,7 +398,7 @@ def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: py
 
 
 def imprecise(n_inputs: int = 64) -> bytes:
-    """Large sums of which little is left: what that is depends on how they are rounded."""
+    """Small differences of large sums, which depend on how these are rounded."""
     g = Sketch("BF")
     g.inputs = [g.info("x", ["B", n_inputs])]
     large, rest = 1000 * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
@@ -416,7 +416,7 @@ def test_what_rounding_explains_is_proven_and_told() -> None:
 
 
 def test_what_rounding_does_not_explain_is_not_proven() -> None:
-    """An error a little larger than what rounding does to this model."""
+    """An error that is a little larger than the effect of rounding on this model."""
     data = imprecise()
     model = from_onnx(data)
     for size in (0.1, 0.01):

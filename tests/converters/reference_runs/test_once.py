@@ -37,7 +37,7 @@ def test_names_may_have_slashes_and_arrays_strides() -> None:
 
 
 def test_the_graph_is_run_as_it_stands_and_not_as_it_declares_itself() -> None:
-    """The optimizer would take the declared shape of the output for a fact, and make the reshape one to four rows."""
+    """The optimizer would believe the declared shape of the output, and reshape to four rows."""
     g = Sketch("TF")
     y = g.add("Reshape", "x", g.add("Concat", g.add("Shape", "x", start=0, end=1), [INPUTS], axis=0))
     g.outputs = [y]
@@ -53,7 +53,7 @@ def test_what_a_run_lacks_is_taken_from_the_run_before() -> None:
     total = g.add("Add", "x", "total")
     rows = np.arange(5 * 2 * INPUTS, dtype=np.float32).reshape(5, 2, INPUTS)
     feeds = [{"x": row} for row in rows]
-    for begun in (0, 3):  # a run that brings its own begins anew
+    for begun in (0, 3):  # a feed with a state of its own starts from it
         feeds[begun]["total"] = np.full((2, INPUTS), begun, np.float32)
     answers, _ = run_reference(g.bytes(total), feeds, carried={"total": total})
     expected = np.concatenate([np.cumsum(rows[:3], 0), 3 + np.cumsum(rows[3:], 0)])

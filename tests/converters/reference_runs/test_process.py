@@ -20,7 +20,7 @@ ZEROS = np.zeros((5, 2, INPUTS), np.float32)
 
 
 def server(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Another program in place of the one that runs onnxruntime."""
+    """Replace the program that runs onnxruntime."""
     file = folder / "server.py"
     file.write_text(code)
     monkeypatch.setattr(process, "_SERVER", file)
@@ -28,7 +28,7 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 @pytest.mark.parametrize("shape", [(0, 2, INPUTS), (5, 0, INPUTS)], ids=["no-steps", "no-signals"])
 def test_an_abort_of_onnxruntime_is_an_error_here(shape: tuple[int, ...]) -> None:
-    """It aborts on these; one that has learned not to gives what is as empty."""
+    """It aborts on these; a later version may give empty outputs."""
     said = ""
     try:
         ((answer,), _) = run_reference(good_file(), [{"x": np.zeros(shape, np.float32)}])

@@ -81,7 +81,7 @@ def test_a_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.Monkey
 
 
 def test_a_session_that_is_called_step_by_step_carries_its_states() -> None:
-    """Whoever measures it measures what its user has to do."""
+    """So its times include what a user has to do."""
     data, _, _ = states_as_they_are()
     calls = calls_of(data, INPUTS)
     x = np.random.default_rng(0).normal(size=(20, INPUTS)).astype(np.float32)

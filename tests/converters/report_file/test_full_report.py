@@ -1,4 +1,4 @@
-"""A report holds all that was found, as JSON or as a page that is whole in itself, whatever the names in it are."""
+"""A report holds all that was found, as JSON or as a page that loads nothing, with any names in it."""
 
 import json
 from dataclasses import replace
@@ -71,8 +71,8 @@ def test_the_page_is_whole_in_itself_and_shows_all(full_report: FullReport, tmp_
     assert not {"src", "href"} & set(page.values)
     assert "http" not in text
     assert "url(" not in text
-    told = ["NOT proven: 1 of 2 comparisons differ", "a warning & more", "a remark of the proof", "a remark of the layers"]
-    told += [
+    expected = ["NOT proven: 1 of 2 comparisons differ", "a warning & more", "a remark of the proof", "a remark of the layers"]
+    expected += [
         "a remark of it",
         "a remark of the import",
         "differs from step 7 on",
@@ -81,14 +81,14 @@ def test_the_page_is_whole_in_itself_and_shows_all(full_report: FullReport, tmp_
         "rnn",
         "agrees",
     ]
-    told += [
+    expected += [
         "Layer 0 (rnn) is the first that differs from its node",
         NASTY,
         full_report.model.fingerprint,
         "tolerance 1e-05",
         "nan",
     ]
-    for words in told:
+    for words in expected:
         assert words in page.text, words
 
 
