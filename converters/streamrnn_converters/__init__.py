@@ -1,4 +1,4 @@
-"""Converters: models of other frameworks in, proven. Nothing heavy is imported before it is used.
+"""Imports models of other frameworks and proves them. Nothing heavy is imported before it is used.
 
 model = from_onnx("vad.onnx")          # or from_torch(module_or_state_dict), from_checkpoint(path)
 print(verify(model, "vad.onnx"))       # against onnxruntime
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from streamrnn_converters.proof.verification import verify
     from streamrnn_converters.torch import from_torch
 
-_HOMES = {"from_checkpoint": "checkpoints", "from_onnx": "onnx", "from_torch": "torch", "verify": "proof.verification"}
+_MODULES = {"from_checkpoint": "checkpoints", "from_onnx": "onnx", "from_torch": "torch", "verify": "proof.verification"}
 
 __all__ = ["from_checkpoint", "from_onnx", "from_torch", "verify"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

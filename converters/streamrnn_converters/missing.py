@@ -1,4 +1,4 @@
-"""Optional packages that are not installed: which command installs them."""
+"""Optional packages that are not installed, and the command that installs them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,4 +14,9 @@ def naming_the_extra(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("streamrnn"):
             raise
-        raise MissingExtraError(f"{error.name} is not installed; `pip install 'streamrnn[{extra}]'` installs it") from error
+        raise missing_extra(str(error.name), extra) from error
+
+
+def missing_extra(package: str, extra: str) -> MissingExtraError:
+    """The error that names the command which installs a package."""
+    return MissingExtraError(f"{package} is not installed; `pip install 'streamrnn[{extra}]'` installs it")

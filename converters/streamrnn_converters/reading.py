@@ -1,4 +1,4 @@
-"""A file that somebody else has made, read whole: it must be a regular one, and not too large."""
+"""Reads a file that another program has written."""
 
 import os
 import stat
@@ -9,13 +9,16 @@ from streamrnn.errors import ConversionError
 _MOST_BYTES = 1 << 30
 
 
-def read_file(path: str | os.PathLike[str], most: int = _MOST_BYTES) -> bytes:
-    """Its content. Raises ConversionError where it cannot be read, would never end, or has more than `most` bytes."""
+def read_file(path: str | os.PathLike[str], most: int | None = _MOST_BYTES) -> bytes:
+    """The content of a regular file: anything else, such as a pipe, might never end.
+
+    Raises ConversionError where it cannot be read, is not regular, or has more than `most` bytes (None: no limit).
+    """
     try:
         found = os.stat(path)
-        if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        if stat.S_ISREG(found.st_mode) and (most is None or found.st_size <= most):
             with Path(path).open("rb") as file:
-                return file.read(most)
+                return file.read(-1 if most is None else most)
     except OSError as error:
         raise ConversionError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # a null byte in the path

@@ -1,4 +1,4 @@
-"""Imports checkpoints: files of named weights, without the program that made them."""
+"""Imports checkpoints: files of named weights, without the code of the network."""
 
 import hashlib
 import os
@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from streamrnn import Model
 from streamrnn.errors import ConversionError, ModelError
-from streamrnn_converters.checkpoints.files import EXTENSIONS, Weights, read_file, read_weights
+from streamrnn_converters.checkpoints.files import EXTENSIONS, Weights, read_weights
 from streamrnn_converters.checkpoints.guess import guess
 from streamrnn_converters.checkpoints.nested import wrapper_prefix
+from streamrnn_converters.reading import read_file
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import Part, parse
 from streamrnn_converters.torch.tensors import Tensors
@@ -19,21 +20,21 @@ __all__ = ["EXTENSIONS", "Checkpoint", "from_checkpoint", "read_checkpoint"]
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint, imported."""
+    """An imported checkpoint."""
 
     model: Model
-    remarks: tuple[str, ...]  # what a user should know: what was guessed, found, left out or converted
+    remarks: tuple[str, ...]  # one sentence for each thing that was guessed, found, left out or converted
 
 
 def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None) -> Model:
     """The model in a file of weights: .safetensors, .npz, or .pt, .pth, .bin, .ckpt as torch.save writes them.
 
-    path    the tensors are those of a state dict, named and shaped as torch.nn.LSTM, GRU, RNN and Linear have them; a
-            checkpoint may hold it as an entry ({"state_dict": …}), and all names may begin with a wrapper's prefix ("module.")
-    layers  what they are, as for `from_torch`: "lstm:rnn, dense:head:softmax"; None: guessed, where only one answer fits
-    dtype   "float32" (None) or "float64": what the model computes in, to which all weights are converted
+    path    its tensors are named and shaped as those of torch.nn.LSTM, GRU, RNN and Linear. The state dict may be an entry of
+            the checkpoint ({"state_dict": …}), and all names may begin with the prefix of a wrapper ("module.")
+    layers  the layers, as for `from_torch`: "lstm:rnn, dense:head:softmax"; None: guessed, where only one answer fits
+    dtype   the compute precision, "float32" (None) or "float64"; all weights are converted to it
 
-    Files of torch.save are read with weights_only=True; what would have to be executed is refused.
+    Files of torch.save are read with weights_only=True; a file whose code would have to run is refused.
 
     Raises ConversionError, naming the file and the tensor; MissingExtraError where a file needs torch and it is not there.
     """
@@ -43,23 +44,23 @@ def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | 
 def read_checkpoint(
     path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None
 ) -> Checkpoint:
-    """As `from_checkpoint`, with what there is to say of it, which the model's notes keep too."""
-    place = Path(path)
+    """As `from_checkpoint`, with the remarks, which the model's notes keep too."""
+    path = Path(path)
     wanted = dtype or "float32"
+    data = read_file(path, most=None)
     try:
-        data = read_file(place)
-        weights = read_weights(data, place.suffix.lower())
+        weights = read_weights(data, path.suffix.lower())
         described = None if layers is None else parse(layers)
         prefix = wrapper_prefix(weights.tensors)
         if described is not None and any(part.tensor("").startswith(prefix) for part in described):
-            prefix = ""  # the description has it too
+            prefix = ""  # the description includes it
         tensors = Tensors({name.removeprefix(prefix): value for name, value in weights.tensors.items()})
         parts = described or guess(tensors)
         remarks = [
             *weights.remarks,
             *([f"all names begin with {prefix!r}, which is left out"] if prefix else []),
-            *([] if described else _on_guess(parts)),
-            *_on_types(weights, wanted),
+            *([] if described else _guess_remarks(parts)),
+            *_type_remarks(weights, wanted),
         ]
         source = {
             "format": weights.format,
@@ -69,22 +70,22 @@ def read_checkpoint(
         }
         return Checkpoint(build(parts, tensors, wanted, {"source": source}), tuple(remarks))
     except (ConversionError, ModelError) as error:
-        raise ConversionError(f"{place}: {error}") from error
+        raise ConversionError(f"{path}: {error}") from error
 
 
-def _on_guess(parts: Sequence[Part]) -> list[str]:
+def _guess_remarks(parts: Sequence[Part]) -> list[str]:
     remarks = [f'guessed: {", ".join(part.entry for part in parts)}; say --layers "…" to overrule']
     if any(part.kind == "dense" for part in parts):
-        remarks.append("a checkpoint does not tell the functions behind its Linear layers: taken to have none")
+        remarks.append("a checkpoint does not name the functions after its Linear layers; none are assumed")
     return remarks
 
 
-def _on_types(weights: Weights, wanted: str) -> list[str]:
-    """One remark for each type that is converted, and where float64 is kept."""
+def _type_remarks(weights: Weights, wanted: str) -> list[str]:
+    """One remark for each type that is converted, and for float64 that is kept."""
     remarks = []
     for dtype in sorted(set(weights.dtypes.values())):
         if dtype == wanted == "float64":
-            remarks.append("float64 weights kept: the model computes in float64")
+            remarks.append("float64 weights kept: the compute precision is float64")
         elif dtype == "float64":
             remarks.append("float64 weights rounded to float32; --dtype float64 keeps them")
         elif dtype != wanted:

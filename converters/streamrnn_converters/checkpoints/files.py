@@ -1,4 +1,4 @@
-"""Weights in a file: .safetensors, .npz, or what torch.save wrote. Nothing in a file is ever executed."""
+"""Reads weights from .safetensors, .npz and files of torch.save. Nothing in a file is ever executed."""
 
 import io
 import json
@@ -6,7 +6,6 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,21 +24,21 @@ _SAFETENSORS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
 class Weights(NamedTuple):
-    """What a file holds."""
+    """The tensors of a file."""
 
     format: str  # safetensors, npz or torch
     tensors: Mapping[str, Any]  # name -> NumPy array or torch tensor
     dtypes: Mapping[str, str]  # name -> the type in the file: "bfloat16"
-    remarks: tuple[str, ...]  # where the tensors were found, if within something larger
+    remarks: tuple[str, ...]  # where in a nested checkpoint the tensors were found
 
 
 def read_weights(data: bytes, extension: str) -> Weights:
     """The named tensors in the bytes of a file.
 
-    A nested checkpoint is looked into where just one place holds weights; a remark says which.
+    A nested checkpoint is searched: one entry only may hold weights, and a remark names it.
 
-    Raises ConversionError for what is damaged, not of its extension's format, or would have to be executed;
-    MissingExtraError where torch is needed and not installed.
+    Raises ConversionError for a file that is damaged, of another format, or whose code would have to run; MissingExtraError
+    where torch is needed and not installed.
     """
     remarks: list[str] = []
     tensors: Mapping[str, Any]
@@ -59,15 +58,6 @@ def read_weights(data: bytes, extension: str) -> Weights:
     return Weights(name, tensors, dtypes, tuple(remarks))
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a file. Raises ConversionError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConversionError(f"cannot be read ({reason})") from error
-
-
 def _safetensors(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     try:
         entries = deserialize(data)  # type: ignore[no-untyped-call]
@@ -75,7 +65,7 @@ def _safetensors(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     except (SafetensorError, ValueError, RecursionError) as error:
         raise ConversionError(f"not a whole safetensors file ({error}); save or copy it again") from None
     if "streamrnn" in header.get("__metadata__", {}):
-        raise ConversionError("is an archive of streamrnn already, which `streamrnn run` and streamrnn.load take as it is")
+        raise ConversionError("is an archive of streamrnn already; use it with `streamrnn run` or streamrnn.load")
     tensors: dict[str, NDArray[Any]] = {}
     dtypes: dict[str, str] = {}
     for name, entry in entries:
@@ -98,12 +88,12 @@ def _npz(data: bytes) -> dict[str, NDArray[Any]]:
         with warnings.catch_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as file:
             warnings.simplefilter("ignore")
             return {name: np.asarray(file[name]) for name in file.files}
-    except Exception as error:  # whatever NumPy makes of wrong bytes
+    except Exception as error:  # NumPy raises many types for wrong bytes
         raise ConversionError(f"not a whole .npz of plain arrays ({_line(error)}); np.savez writes one") from None
 
 
 def _torch(data: bytes) -> Any:
-    """What torch.save wrote, if it is made of tensors, numbers, texts and containers: anything else could run code."""
+    """The object in a file of torch.save. Only tensors, numbers, texts and containers are read: others could run code."""
     with naming_the_extra("torch"):
         import torch
     _check_sums(data)
@@ -111,31 +101,31 @@ def _torch(data: bytes) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch makes of wrong bytes
+    except Exception as error:  # torch raises many types for wrong bytes
         if "TorchScript" in str(error):
             reason = "is a TorchScript program, which is code"
         elif found := _GLOBAL.search(str(error)):
-            reason = f"needs {found[1]} to be read, and unpickling that can run any code"
+            reason = f"needs {found[1]} to be read, which can run any code"
         else:
             raise ConversionError(f"not a whole file of torch.save ({_line(error)}); save or copy it again") from None
-    raise ConversionError(f"{reason}; where you trust it, save its weights alone: torch.save(model.state_dict(), 'weights.pt')")
+    raise ConversionError(f"{reason}; if you trust it, save its weights alone: torch.save(model.state_dict(), 'weights.pt')")
 
 
 def _check_sums(data: bytes) -> None:
-    """torch ignores the checksums in its own files; a flipped bit would be a wrong weight. (Files older than 1.6 have none.)"""
+    """Check the checksums, which torch ignores: a flipped bit would be a wrong weight. (Files older than 1.6 have none.)"""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             too_large = sum(entry.file_size for entry in file.infolist()) > len(data)
             damaged = None if too_large else file.testzip()
-    except Exception:  # not a zip file, which torch will say better
+    except Exception:  # not a zip file: torch gives the better message
         return
     if too_large:
         raise ConversionError("claims to hold more than its own size, which torch.save never writes; save it again")
     if damaged is not None:
-        raise ConversionError(f"damaged: the checksum of {damaged!r} within it does not fit; save or copy it again")
+        raise ConversionError(f"damaged: the checksum of its entry {damaged!r} is wrong; save or copy it again")
 
 
 def _line(error: Exception) -> str:
-    """The first sentence of what another library says."""
+    """The first sentence of another library's error."""
     text = str(error).strip().partition("\n")[0].partition(". ")[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

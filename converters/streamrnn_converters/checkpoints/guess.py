@@ -1,4 +1,4 @@
-"""Guesses the layers of a state dict, where names and shapes leave only one answer."""
+"""Guesses the layers of a state dict from names and shapes, where only one answer fits."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,32 +14,32 @@ from streamrnn_converters.torch.tensors import Tensors
 _RECURRENT = re.compile(r"(?:(.*)\.)?weight_hh(_l0)?")
 _LINEAR = re.compile(r"(?:(.*)\.)?weight")
 _REVERSE = re.compile(r".*_l\d+_reverse")
-_MANY = 8  # modules; their orders are tried one by one
+_MOST = 8  # modules, since all their orders are tried
 
 
 @dataclass(frozen=True)
 class _Module:
-    """A module found by its names, and what it takes and gives."""
+    """A module found by its names, and its sizes."""
 
     part: Part
-    takes: int
-    gives: int
+    input_size: int
+    output_size: int
 
 
 def guess(tensors: Tensors) -> list[Part]:
-    """The parts of a state dict, in the only order in which their sizes meet.
+    """The parts of a state dict, in the only order that fits their sizes.
 
-    Raises ConversionError, with an example of a description, where names and shapes do not tell: several orders or none, an
-    RNN's function, the function between two Linear layers.
+    Raises ConversionError, with an example of a description, where names and shapes do not decide: several orders or none,
+    the function of an RNN, the function between two Linear layers.
     """
     modules = _modules(tensors)
     example = _described(modules)
-    if len(modules) > _MANY:
+    if len(modules) > _MOST:
         raise ConversionError(f"{len(modules)} modules are too many to guess their order; describe it, {example}")
     chains = _chains([], modules)
     if not chains:
-        sizes = ", ".join(f"{module.part}: {module.takes} to {module.gives}" for module in modules)
-        raise ConversionError(f"the modules fit behind one another in no order ({sizes}); describe the model, {example}")
+        sizes = ", ".join(f"{module.part}: {module.input_size} to {module.output_size}" for module in modules)
+        raise ConversionError(f"the modules fit together in no order ({sizes}); describe the model, {example}")
     if len(chains) > 1:
         both = " or ".join(_described(chain) for chain in chains)
         raise ConversionError(f"the modules fit in more than one order; describe the right one, {both}")
@@ -48,13 +48,13 @@ def guess(tensors: Tensors) -> list[Part]:
     for before, after in pairwise(parts):
         if before.kind == after.kind == "dense":
             raise ConversionError(
-                f"a checkpoint does not tell the function between {before} and {after}; describe it, "
+                f"a checkpoint does not name the function between {before} and {after}; describe it, "
                 f"{_described(chain, {before: 'relu'})} for relu"
             )
     for part in parts:
         if part.kind == "rnn":
             raise ConversionError(
-                f"a checkpoint does not tell the function of {part}; describe it, {_described(chain)} for tanh, "
+                f"a checkpoint does not name the function of {part}; describe it, {_described(chain)} for tanh, "
                 f"{_described(chain, {part: 'relu'})} for relu"
             )
     return parts
@@ -76,7 +76,7 @@ def _modules(tensors: Tensors) -> list[_Module]:
             part = Part("dense", prefix, LINEAR)
             if "emb" in prefix.lower() and part.tensor("bias") not in tensors:
                 raise ConversionError(
-                    f"tensor {name!r} looks like an embedding, for which descriptions have no word; leave it out"
+                    f"tensor {name!r} looks like an embedding, which a description cannot contain; leave it out"
                 )
             found.append(_Module(part, shape[1], shape[0]))
     if not found:
@@ -100,18 +100,18 @@ def _recurrent(prefix: str, suffix: str, tensors: Tensors) -> _Module:
 
 
 def _chains(chain: list[_Module], left: list[_Module]) -> list[list[_Module]]:
-    """All orders of `left` behind `chain` in which sizes meet, or the first two of them."""
+    """The orders of `left` after `chain` that fit the sizes; no more than two of them."""
     if not left:
         return [chain]
     found: list[list[_Module]] = []
     for module in left:
-        if len(found) < 2 and (not chain or chain[-1].gives == module.takes):
+        if len(found) < 2 and (not chain or chain[-1].output_size == module.input_size):
             found += _chains([*chain, module], [other for other in left if other is not module])
     return found[:2]
 
 
 def _described(modules: Sequence[_Module], functions: Mapping[Part, str] | None = None) -> str:
-    """What a user would write: --layers "lstm:rnn, dense:head:relu"."""
+    """The option that a user would write: --layers "lstm:rnn, dense:head:relu"."""
     entries = [f"{part.entry}:{functions[part]}" if functions and part in functions else part.entry for part in _parts(modules)]
     return f'--layers "{", ".join(entries)}"'
 

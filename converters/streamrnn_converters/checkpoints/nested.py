@@ -1,4 +1,4 @@
-"""Where in a checkpoint the weights are: {"state_dict": …, "optimizer": …}, and names that all begin with "module."."""
+"""Finds the weights in a checkpoint: in an entry ({"state_dict": …, "optimizer": …}), under a common prefix ("module.")."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,33 +12,33 @@ _DEPTH = 4
 
 
 def find_weights(checkpoint: Any, remarks: list[str]) -> Mapping[str, Any]:
-    """The one mapping within a checkpoint that holds weights; says in `remarks` which it is, where that is not the whole.
+    """The one mapping in a checkpoint that holds weights. Where it is an entry, a remark is added to `remarks`.
 
     Raises ConversionError where there is none, or more than one.
     """
     if not isinstance(checkpoint, Mapping):
-        raise ConversionError(f"holds a {type(checkpoint).__name__}, no state dict; save model.state_dict()")
+        raise ConversionError(f"holds a {type(checkpoint).__name__} instead of a state dict; save model.state_dict()")
     if _holds_weights(checkpoint):
         return _checked(checkpoint)
-    places = dict(_places(checkpoint, "checkpoint", _DEPTH))
-    if not places and any(hasattr(value, "shape") for value in checkpoint.values()):
+    entries = dict(_entries(checkpoint, "checkpoint", _DEPTH))
+    if not entries and any(hasattr(value, "shape") for value in checkpoint.values()):
         return _checked(checkpoint)
-    if not places:
+    if not entries:
         names = ", ".join(map(repr, checkpoint)) or "nothing"
-        raise ConversionError(f"no weights of a state dict in it, only {names}; save model.state_dict()")
-    if len(places) > 1:
+        raise ConversionError(f"holds no weights, only {names}; save model.state_dict()")
+    if len(entries) > 1:
         raise ConversionError(
-            f"holds weights in {len(places)} places ({', '.join(places)}); save the one you mean alone: "
-            f"torch.save({next(iter(places))}, 'weights.pt')"
+            f"holds weights in {len(entries)} entries ({', '.join(entries)}); save one of them alone: "
+            f"torch.save({next(iter(entries))}, 'weights.pt')"
         )
-    ((where, weights),) = places.items()
+    ((where, weights),) = entries.items()
     others = ", ".join(repr(name) for name in checkpoint if not where.startswith(f"checkpoint[{name!r}]"))
     remarks.append(f"weights taken from {where}" + (f"; not used: {others}" if others else ""))
     return _checked(weights)
 
 
 def wrapper_prefix(names: Iterable[str]) -> str:
-    """What wrappers put before every name: "module." of DataParallel, "model." of many a trainer, or several of them."""
+    """The prefix that wrappers put before every name: "module." (DataParallel), "model." (trainers), or several of them."""
     names = list(names)
     prefix = ""
     while wrapper := next((w for w in _WRAPPERS if all(name.startswith(prefix + w) for name in names)), ""):
@@ -46,15 +46,15 @@ def wrapper_prefix(names: Iterable[str]) -> str:
     return prefix
 
 
-def _places(value: Mapping[Any, Any], where: str, depth: int) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Every mapping below that holds weights itself, by the expression that leads to it."""
+def _entries(value: Mapping[Any, Any], where: str, depth: int) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """The nested mappings that hold weights, each after the expression that gives it."""
     for name, inner in value.items():
         if isinstance(inner, Mapping):
-            place = f"{where}[{name!r}]"
+            path = f"{where}[{name!r}]"
             if _holds_weights(inner):
-                yield place, inner
+                yield path, inner
             elif depth > 1:
-                yield from _places(inner, place, depth - 1)
+                yield from _entries(inner, path, depth - 1)
 
 
 def _holds_weights(value: Mapping[Any, Any]) -> bool:
@@ -64,7 +64,7 @@ def _holds_weights(value: Mapping[Any, Any]) -> bool:
 def _checked(weights: Mapping[Any, Any]) -> Mapping[str, Any]:
     for name, value in weights.items():
         if not isinstance(name, str):
-            raise ConversionError(f"a state dict maps names to tensors, but {name!r} is no name")
+            raise ConversionError(f"a state dict maps names to tensors, but {name!r} is not a string")
         dense = str(getattr(value, "layout", "")) == "torch.strided"
         if dense and value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise ConversionError(f"tensor {name!r}: claims more numbers, {tuple(value.shape)}, than the file holds")

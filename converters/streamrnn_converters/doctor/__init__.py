@@ -1,4 +1,4 @@
-"""Finds the convention of weights that nobody has described: gate order, layout, form and functions, by a reference."""
+"""Finds the convention of undescribed weights by a reference: gate order, layout, form and functions."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""From a convention to the layers of a model."""
+"""Makes the layers of a model from a convention."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from streamrnn_converters.doctor.conventions import Convention
 
 
 def layers(convention: Convention) -> list[Layer]:
-    """The layers that compute what the convention says, in canonical form."""
+    """The layers of a convention, with gates in the order of streamrnn."""
     reading, family = convention.reading, convention.family
     n_gates, hidden, _ = reading.recurrent.shape
     order = GATE_ORDERS.get(reading.kind, {"streamrnn": ""})["streamrnn"]
-    picked = [convention.order.index(gate) for gate in order] or [0]
-    inputs, recurrent = reading.inputs[picked], reading.recurrent[picked]
-    biases = [bias[picked] for bias in reading.biases]
+    gates = [convention.order.index(gate) for gate in order] or [0]
+    inputs, recurrent = reading.inputs[gates], reading.recurrent[gates]
+    biases = [bias[gates] for bias in reading.biases]
     bias = sum(biases, np.zeros((n_gates, hidden)))
     found: list[Layer]
     if reading.kind == "lstm":

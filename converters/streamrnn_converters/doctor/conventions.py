@@ -1,4 +1,4 @@
-"""Conventions in which frameworks keep and compute a recurrent layer, and their names."""
+"""The conventions of frameworks for a recurrent layer: how weights are stored and computed with."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from streamrnn.activation import LINEAR, RELU, SIGMOID, TANH
 from streamrnn.gates import GATE_ORDERS
 from streamrnn_converters.doctor.readings import Reading
 
-#: What can stand for the logistic function: itself; Keras 2, Theano, ONNX's default; Keras 3, torch's hardsigmoid.
+#: Sigmoids of the gates: logistic; hard in Keras 2, Theano and by default in ONNX; hard in Keras 3 and torch.
 SIGMOIDS = (SIGMOID, Activation("hard_sigmoid", 0.2, 0.5), Activation("hard_sigmoid", 1 / 6, 0.5))
 HEADS = (LINEAR, SIGMOID, TANH, RELU, Activation("softmax"))
 
@@ -19,7 +19,7 @@ _BY_COLUMNS = ("keras",)
 
 @dataclass(frozen=True)
 class Family:
-    """All of a convention but the order of the gates."""
+    """A convention except the order of the gates."""
 
     sigmoid: Activation = SIGMOID  # of the gates
     form: str = ""  # of a GRU: reset-after or reset-before
@@ -31,7 +31,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Convention:
-    """How arrays are to be read and computed with."""
+    """How arrays are read and computed with."""
 
     reading: Reading
     family: Family
@@ -40,7 +40,7 @@ class Convention:
 
     @property
     def frameworks(self) -> list[str]:
-        """Those that stack and lay out the gates like this."""
+        """Those with this order and layout of the gates."""
         layout = self.reading.layout
         return [
             name
@@ -83,7 +83,7 @@ class Convention:
 
     @property
     def roles(self) -> str:
-        """Which array is what."""
+        """What each array is."""
         return ", ".join(f"{role}: {name!r}" for name, role in self.reading.roles.items())
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ LAYOUTS = {
 
 
 def families(reading: Reading) -> Iterator[Family]:
-    """Every family for a kind, those of the known frameworks first."""
+    """Every family for a reading, those of known frameworks first."""
     if reading.kind == "rnn":
         yield from (Family(function=function) for function in (TANH, RELU))
         return
@@ -113,16 +113,16 @@ def families(reading: Reading) -> Iterator[Family]:
     inner: tuple[int | None, ...] = ((None,), (None, 0), (1, 0, None))[len(reading.biases)]
     for swapped in (False, True):
         for sigmoid in SIGMOIDS:
-            yield from (Family(sigmoid, "reset-after", place, swapped) for place in inner)
+            yield from (Family(sigmoid, "reset-after", index, swapped) for index in inner)
             yield Family(sigmoid, "reset-before", None, swapped)
 
 
 def orders(kind: str) -> list[str]:
-    """Every order of a kind's gates, those of the known frameworks first."""
+    """Every order of a kind's gates, those of known frameworks first."""
     known = GATE_ORDERS.get(kind, {"": ""})
     return list(dict.fromkeys([*known.values(), *("".join(order) for order in permutations(next(iter(known.values()))))]))
 
 
 def heads(reading: Reading) -> tuple[Activation | None, ...]:
-    """What can stand behind the dense head; None where there is no head."""
+    """The functions that a dense head can have; None where there is no head."""
     return (None,) if reading.head is None else HEADS

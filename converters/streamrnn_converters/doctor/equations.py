@@ -1,5 +1,5 @@
-"""The equations of docs/equations.md for all orders of the gates at once, in float64. They rank conventions and prove nothing:
-what is found is proven with the engine."""
+"""What a layer gives under every order of its gates at once, in float64. This ranks conventions and proves nothing: what is
+found is proven with the engine."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,95 +7,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Activation
+from streamrnn.activation import TANH
 from streamrnn_converters.doctor.conventions import Family
 from streamrnn_converters.doctor.readings import Head, Reading
+from streamrnn_converters.numpy_cells import activate, gru_gates, gru_state, lstm_cell
 
 Array = NDArray[np.float64]
-Gate = Callable[[Array, str], Array]
+#: (n_orders, G, H) and the letter of a gate -> that gate under each order, (n_orders, H).
+PickGate = Callable[[Array, str], Array]
 
 
 def hidden_states(reading: Reading, family: Family, orders: Sequence[str], x: Array, initial: Mapping[str, Array]) -> Array:
-    """h after each step, (n_orders, n_steps, P), for x, (n_steps, I). States that initial does not name begin at zeros."""
-    n_gates, hidden, shown = reading.recurrent.shape
-    total = sum(reading.biases, np.zeros((n_gates, hidden)))
-    given = np.einsum("ghi,ti->tgh", reading.inputs, x) + total
-    h = np.broadcast_to(initial.get("initial_hidden", np.zeros(shown)), (len(orders), shown))
+    """h after each step, (n_orders, n_steps, P), for x, (n_steps, I). States that `initial` does not name begin at zeros."""
+    n_gates, hidden, projected = reading.recurrent.shape
+    bias = sum(reading.biases, np.zeros((n_gates, hidden)))
+    input_sums = np.einsum("ghi,ti->tgh", reading.inputs, x) + bias
+    h = np.broadcast_to(initial.get("initial_hidden", np.zeros(projected)), (len(orders), projected))
     c = np.broadcast_to(initial.get("initial_cell", np.zeros(hidden)), (len(orders), hidden))
-    gate = _picker(orders)
-    results = np.zeros((len(orders), len(x), shown))
+    pick = _gate_picker(orders)
+    results = np.zeros((len(orders), len(x), projected))
     with np.errstate(over="ignore", invalid="ignore"):
-        for step, inputs in enumerate(given):
+        for step, inputs in enumerate(input_sums):
             if reading.kind == "lstm":
-                h, c = _lstm(reading, family, gate, inputs, h, c)
+                h, c = _lstm_step(reading, family, pick, inputs, h, c)
             elif reading.kind == "gru":
-                h = _gru(reading, family, gate, inputs, h)
+                h = _gru_step(reading, family, pick, inputs, h)
             else:
                 h = activate(family.function, inputs[0] + _times(reading.recurrent, h)[:, 0])
             results[:, step] = h
     return results
 
 
-def behind(head: Head | None, function: Activation | None, h: Array) -> Array:
-    """The output for the hidden states of `hidden_states`."""
+def apply_head(head: Head | None, function: Activation | None, h: Array) -> Array:
+    """The output for the hidden states that `hidden_states` gives."""
     if head is None or function is None:
         return h
     with np.errstate(over="ignore", invalid="ignore"):
         return activate(function, h @ head.weights.T + head.bias)
 
 
-def activate(function: Activation, x: Array) -> Array:
-    """One of the functions that conventions differ in."""
-    if function.name == "hard_sigmoid":
-        assert function.alpha is not None
-        assert function.beta is not None
-        return np.clip(function.alpha * x + function.beta, 0, 1)
-    return _FUNCTIONS[function.name](x)
-
-
-def _lstm(reading: Reading, family: Family, gate: Gate, inputs: Array, h: Array, c: Array) -> tuple[Array, Array]:
+def _lstm_step(reading: Reading, family: Family, pick: PickGate, inputs: Array, h: Array, c: Array) -> tuple[Array, Array]:
     total = inputs + _times(reading.recurrent, h)
-    peepholes = np.zeros((3, c.shape[1])) if reading.peepholes is None else reading.peepholes
-    peephole = dict(zip(family.peepholes or "ifo", peepholes, strict=True))
-    i, f = (activate(family.sigmoid, gate(total, name) + peephole[name] * c) for name in "if")
-    c = f * c + i * np.tanh(gate(total, "g"))
-    h = activate(family.sigmoid, gate(total, "o") + peephole["o"] * c) * np.tanh(c)
+    sums = {gate: pick(total, gate) for gate in "ifgo"}
+    peepholes = None if reading.peepholes is None else dict(zip(family.peepholes, reading.peepholes, strict=True))
+    _, h, c = lstm_cell(sums, c, (family.sigmoid, TANH, TANH), peepholes=peepholes)
     return h if reading.projection is None else h @ reading.projection.T, c
 
 
-def _gru(reading: Reading, family: Family, gate: Gate, inputs: Array, h: Array) -> Array:
+def _gru_step(reading: Reading, family: Family, pick: PickGate, inputs: Array, h: Array) -> Array:
     recurrent = _times(reading.recurrent, h)
-    r, z = (activate(family.sigmoid, gate(inputs + recurrent, name)) for name in "rz")
+    gates = gru_gates({gate: pick(inputs + recurrent, gate) for gate in "rz"}, family.sigmoid)
+    r, z = gates["r"], 1 - gates["z"] if family.swapped else gates["z"]
     if family.form == "reset-before":
-        n = np.tanh(gate(inputs + _times(reading.recurrent, r * h), "n"))
+        candidate = pick(inputs + _times(reading.recurrent, r * h), "n")
     else:
         inner = np.zeros_like(inputs) if family.inner is None else reading.biases[family.inner]
-        within = gate(recurrent + inner, "n")
-        n = np.tanh(gate(inputs - inner + np.zeros_like(recurrent), "n") + r * within)
-    return z * n + (1 - z) * h if family.swapped else (1 - z) * n + z * h
+        candidate = pick(inputs - inner + np.zeros_like(recurrent), "n") + r * pick(recurrent + inner, "n")
+    return gru_state(z, candidate, h)
 
 
 def _times(recurrent: Array, h: Array) -> Array:
     """R h of every gate: (n_orders, G, H)."""
-    n_gates, hidden, shown = recurrent.shape
-    return (h @ recurrent.reshape(n_gates * hidden, shown).T).reshape(len(h), n_gates, hidden)
+    n_gates, hidden, projected = recurrent.shape
+    return (h @ recurrent.reshape(n_gates * hidden, projected).T).reshape(len(h), n_gates, hidden)
 
 
-def _picker(orders: Sequence[str]) -> Gate:
-    """A function that takes from (n_orders, G, H), by its letter, the gate that each order has: (n_orders, H)."""
-    everyone = np.arange(len(orders))
-    places = {name: np.array([order.index(name) for order in orders]) for name in orders[0]}
-    return lambda gates, name: gates[everyone, places[name]]
-
-
-def _softmax(x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "linear": lambda x: x,
-    "sigmoid": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x),
-    "tanh": np.tanh,
-    "relu": lambda x: np.maximum(x, 0),
-    "softmax": _softmax,
-}
+def _gate_picker(orders: Sequence[str]) -> PickGate:
+    every_order = np.arange(len(orders))
+    indices = {gate: np.array([order.index(gate) for order in orders]) for gate in orders[0]}
+    return lambda gates, gate: gates[every_order, indices[gate]]

@@ -1,4 +1,4 @@
-"""What each of some nameless arrays could be: input or recurrent weights, a bias, a dense head. Shapes alone decide."""
+"""What each of a number of arrays could be, by its shape: input or recurrent weights, a bias, a dense head."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _MOST = 10  # two matrices, two biases, three peepholes, a projection, a head of
 
 @dataclass(frozen=True)
 class Head:
-    """A dense layer behind: weights (O, H), bias (O,)."""
+    """A dense layer after the recurrent one: weights (O, H), bias (O,)."""
 
     weights: Array
     bias: Array
@@ -24,29 +24,29 @@ class Head:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read the arrays. The G gates are stacked as the file has them, in an order not yet known."""
+    """One way to read the arrays. The G gates are in the order of the file, which is not known yet."""
 
     kind: str  # lstm, gru or rnn
     layout: str  # "rows": (G H, I), "columns": (I, G H), "mixed": one of each, "buffer": all in one array
-    roles: Mapping[str, str]  # name of an array -> what it is taken for
+    roles: Mapping[str, str]  # name of an array -> what it is
     inputs: Array  # (G, H, I)
     recurrent: Array  # (G, H, P), P = H without a projection
     biases: tuple[Array, ...]  # none, one or two of (G, H)
     head: Head | None = None
-    peepholes: Array | None = None  # of an LSTM: (3, H), also in an order not yet known
+    peepholes: Array | None = None  # of an LSTM: (3, H), in an order not known yet
     projection: Array | None = None  # of an LSTM: (P, H)
 
     @property
     def state_sizes(self) -> dict[str, int]:
-        """Of the initial states, by their names in a recording: P, and of an LSTM H."""
-        _, hidden, shown = self.recurrent.shape
-        return {"initial_hidden": shown} | ({"initial_cell": hidden} if self.kind == "lstm" else {})
+        """The sizes of the initial states by their names in a recording: P, and of an LSTM also H."""
+        _, hidden, projected = self.recurrent.shape
+        return {"initial_hidden": projected} | ({"initial_cell": hidden} if self.kind == "lstm" else {})
 
 
 def readings(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> list[Reading]:
-    """All ways in which every array has its part in one recurrent layer, with or without a dense head, of these sizes.
+    """All ways to read the arrays as one recurrent layer of these sizes, with or without a dense head. None may be left over.
 
-    arrays  axes of size 1 (a direction) do not count; more than two axes: all but the last are rows
+    arrays  leading axes of size 1 (a direction) are dropped; of more than two axes all but the last are rows
 
     Raises ConversionError where there is none.
     """
@@ -61,8 +61,8 @@ def readings(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> list
         raise ConversionError(
             f"the arrays ({shapes}) are not one recurrent layer of {n_inputs} inputs and {n_outputs} outputs: "
             "input weights (G·H, I), recurrent weights (G·H, H), either of them transposed, biases (G·H,), (2·G·H,) or two, "
-            "perhaps a dense head (O, H) and (O,), with G = 4, 3 or 1 gates, and of an LSTM peepholes (3·H,) or three (H,) and "
-            "a projection (P, H); leave out what belongs to others"
+            "optionally a dense head (O, H) and (O,), with G = 4, 3 or 1 gates; for an LSTM also peepholes (3·H,) or three "
+            "(H,) and a projection (P, H); leave out the arrays of other layers"
         )
     return found
 
@@ -86,7 +86,7 @@ def _of_matrices(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> 
 
 
 def _of_buffer(arrays: Mapping[str, Array], n_inputs: int, n_outputs: int) -> Iterator[Reading]:
-    """One vector of everything, as cuDNN packs a layer: input weights, recurrent weights, none, one or two biases."""
+    """All weights in one vector, as cuDNN packs a layer: input weights, recurrent weights, none, one or two biases."""
     for name, array in arrays.items():
         if array.ndim != 1:
             continue
@@ -119,10 +119,10 @@ def _recurrent(array: Array, others: Mapping[str, Array]) -> Iterator[tuple[str,
         for layout, matrix in _matrices(array, n_gates * hidden, hidden):
             yield kind, layout, matrix.reshape(n_gates, hidden, hidden), ""
     for name, other in others.items():
-        hidden, shown = (max(other.shape), min(other.shape)) if other.ndim == 2 else (0, 0)
-        if 0 < shown < hidden:
-            for layout, matrix in _matrices(array, 4 * hidden, shown):
-                yield "lstm", layout, matrix.reshape(4, hidden, shown), name
+        hidden, projected = (max(other.shape), min(other.shape)) if other.ndim == 2 else (0, 0)
+        if 0 < projected < hidden:
+            for layout, matrix in _matrices(array, 4 * hidden, projected):
+                yield "lstm", layout, matrix.reshape(4, hidden, projected), name
 
 
 def _rows(matrix: Array, rows: int) -> Array:
@@ -142,12 +142,12 @@ def _matrices(array: Array, rows: int, columns: int) -> Iterator[tuple[str, Arra
 
 
 def _others(arrays: Mapping[str, Array], kind: str, shape: tuple[int, ...], n_outputs: int) -> Iterator[Reading]:
-    """Each way to use up the arrays that are no weights of the layer: a reading of which these, (G, H, P), are not yet told."""
-    n_gates, hidden, shown = shape
+    """Each way to read the other arrays. The readings still lack the weights of the layer, whose shape is (G, H, P)."""
+    n_gates, hidden, projected = shape
     unknown = np.zeros(0)
     for peepholes, taken in _peepholes(arrays, kind, hidden):
         left = _without(arrays, taken)
-        for biases, head, roles in _biases_and_head(left, n_gates, hidden, shown, n_outputs):
+        for biases, head, roles in _biases_and_head(left, n_gates, hidden, projected, n_outputs):
             roles |= dict.fromkeys(taken, "peepholes")
             yield Reading(kind, "", roles, unknown, unknown, biases, head, peepholes)
 
@@ -166,14 +166,14 @@ def _peepholes(arrays: Mapping[str, Array], kind: str, hidden: int) -> Iterator[
 
 
 def _biases_and_head(
-    arrays: Mapping[str, Array], n_gates: int, hidden: int, shown: int, n_outputs: int
+    arrays: Mapping[str, Array], n_gates: int, hidden: int, projected: int, n_outputs: int
 ) -> Iterator[tuple[tuple[Array, ...], Head | None, dict[str, str]]]:
-    if n_outputs == shown:
+    if n_outputs == projected:
         biases = _biases(arrays, n_gates, hidden)
         if biases is not None:
             yield biases, None, dict.fromkeys(arrays, "bias")
     for weights in arrays:
-        for _, matrix in _matrices(arrays[weights], n_outputs, shown):
+        for _, matrix in _matrices(arrays[weights], n_outputs, projected):
             rest = _without(arrays, [weights])
             for bias in (None, *rest):
                 if bias is not None and rest[bias].shape != (n_outputs,):
@@ -185,7 +185,7 @@ def _biases_and_head(
 
 
 def _biases(arrays: Mapping[str, Array], n_gates: int, hidden: int) -> tuple[Array, ...] | None:
-    """The arrays as none, one or two biases, (G, H) each; None where they are not that."""
+    """The arrays as none, one or two biases, (G, H) each; None where they do not fit."""
     size = n_gates * hidden
     one = [(size,), (1, size), (n_gates, hidden)]
     two = [(2 * size,), (1, 2 * size), (2, size), (2 * n_gates, hidden)]
@@ -196,7 +196,7 @@ def _biases(arrays: Mapping[str, Array], n_gates: int, hidden: int) -> tuple[Arr
 
 
 def _squeezed(array: Array) -> Array:
-    """Without leading axes of size 1, down to two; what has more becomes a matrix. (1, n): a vector or a matrix of one row."""
+    """The array with two axes at most: leading axes of size 1 go, then all but the last become rows. (1, n) stays as it is."""
     while array.ndim > 2 and array.shape[0] == 1:
         array = array[0]
     return array.reshape(-1, array.shape[-1]) if array.ndim > 2 else array

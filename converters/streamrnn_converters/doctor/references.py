@@ -1,4 +1,4 @@
-"""What the right convention must reproduce: a recording, or an ONNX graph, run on a signal of our own."""
+"""The reference that the right convention reproduces: a recording, or an ONNX graph that is run on a random signal."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from streamrnn_converters.missing import naming_the_extra
 from streamrnn_converters.proof.recording import Recording, read_recording
 from streamrnn_converters.reference_runs.once import run_reference
 
-_STEPS = 47  # where the graph leaves the number open; a prime, which no other axis is by chance
-_REMEDY = "record what it is given and gives: np.savez('io.npz', input=…, output=…), (n_steps, size) each"
+_STEPS = 47  # where the graph leaves them open; a prime, so that no other axis has this size by chance
+_REMEDY = "record its input and output: np.savez('io.npz', input=…, output=…), (n_steps, size) each"
 
 
 def read_reference(data: bytes, extension: str, seed: int = 0) -> Recording:
-    """The recording in an .npz, or what onnxruntime makes of a seeded signal, quiet at first and loud in the end.
+    """The recording in an .npz, or the answers of onnxruntime to a seeded signal that grows louder.
 
-    Raises VerificationError where neither can be had.
+    Raises VerificationError where there is neither.
     """
     if extension == ".npz":
         return read_recording(data)
@@ -36,7 +36,7 @@ def _run(data: bytes, seed: int) -> Recording:
     try:
         model, remarks = runnable(data)
         graph = onnx.load_model_from_string(data).graph
-    except Exception as error:  # whatever protobuf makes of wrong bytes
+    except Exception as error:  # protobuf raises many types for wrong bytes
         raise VerificationError(f"not an ONNX model ({type(error).__name__}); export it again") from None
     constants = {tensor.name for tensor in graph.initializer}
     inputs = {entry.name: _sizes(entry) for entry in graph.input if entry.name not in constants}
@@ -46,7 +46,7 @@ def _run(data: bytes, seed: int) -> Recording:
     zeros = {other: np.zeros([size or 1 for size in inputs[other]], np.float32) for other in others}
     if others:
         remarks.append(f"graph inputs other than {name!r} are given zeros: {', '.join(map(repr, others))}")
-    reason = f"its input {name!r} is no signal of one stream, shape {inputs[name]}"
+    reason = f"its input {name!r} is not a signal of one stream, shape {inputs[name]}"
     for shape in _arrangements(inputs[name]):
         x = _signal(shape, seed)
         disturbed = x.copy()
@@ -60,10 +60,10 @@ def _run(data: bytes, seed: int) -> Recording:
         if signals:
             output, y = signals[0]
             if len(signals) > 1:
-                remarks.append(f"compared with graph output {output!r}, the first of {len(signals)} that are signals")
+                remarks.append(f"compared with graph output {output!r}, the first of {len(signals)} signals")
             rows = x.reshape(-1, shape[-1]).astype(np.float64)
             return Recording(rows, y, hashlib.sha256(data).hexdigest(), _initial_states(data), tuple(remarks))
-        reason = f"none of its outputs is a signal that depends on what {name!r} was in steps before"
+        reason = f"none of its outputs is a signal that depends on {name!r} in the steps before"
     raise VerificationError(f"the graph cannot serve as the reference: {reason}; {_REMEDY}")
 
 
@@ -72,7 +72,7 @@ def _sizes(entry: Any) -> tuple[int | None, ...]:
 
 
 def _arrangements(sizes: tuple[int | None, ...]) -> Iterator[tuple[int, ...]]:
-    """The shapes, as far as the declared sizes allow them, in which one signal may be given: time first, batch first."""
+    """The shapes that one signal can have under the declared sizes: time first, batch first."""
     *axes, n_inputs = sizes or (None,)
     for time in range(len(axes)):
         n_steps = axes[time] or _STEPS
@@ -90,7 +90,7 @@ def _signal(shape: tuple[int, ...], seed: int) -> NDArray[np.float32]:
 def _signals(
     answer: Mapping[str, NDArray[Any]], changed: Mapping[str, NDArray[Any]], n_steps: int
 ) -> list[tuple[str, NDArray[np.float64]]]:
-    """The outputs, (n_steps, O), of which a later step differs when the first step of the input does: so the axis is time."""
+    """The outputs, (n_steps, O), whose later steps change with the first step of the input: then the axis is time."""
     found = []
     for name, array in answer.items():
         y, other = (np.squeeze(value.astype(np.float64)) for value in (array, changed[name]))
@@ -100,7 +100,7 @@ def _signals(
 
 
 def _initial_states(data: bytes) -> dict[tuple[int, str], NDArray[np.float64]]:
-    """The states in which the graph begins, where the import understands it and they are not zero."""
+    """The initial states of the graph that are not zero; none where it cannot be imported."""
     from streamrnn_converters.onnx import read_onnx
 
     try:

@@ -1,1 +1,1 @@
-"""Is a model what it was made from? Signals, comparisons, and what they say."""
+"""Compares a model with what it was made from, and reports what differs."""

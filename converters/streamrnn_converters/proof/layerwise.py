@@ -1,22 +1,24 @@
-"""Where a model and its graph part: the recurrent layers one by one, beside what onnxruntime has behind each."""
+"""`layerwise`: compare the recurrent layers one by one with their nodes, to find the first that differs."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from streamrnn import GRU, LSTM, RNN, Model, NonFiniteStateError, Stream, VerificationError
+from streamrnn import GRU, LSTM, RNN, Model, Stream, VerificationError
 from streamrnn_converters.onnx.rerun.runnable import runnable
 from streamrnn_converters.proof.origin import read_origin
-from streamrnn_converters.proof.report import finite
+from streamrnn_converters.proof.report import json_values
+from streamrnn_converters.proof.streaming import stream_steps
 from streamrnn_converters.proof.submodel import up_to
-from streamrnn_converters.reference_runs.arrange import drawn, of_input, zeros
-from streamrnn_converters.reference_runs.live import live_reference
+from streamrnn_converters.proof.text_table import text_table
+from streamrnn_converters.reference_runs.graph_arrays import input_array, random_signal, zero_states
+from streamrnn_converters.reference_runs.process import reference_process
 
 Array = NDArray[Any]
 
@@ -45,27 +47,24 @@ class Layerwise:
 
     @property
     def first(self) -> LayerError | None:
-        """The first layer that does not agree: those before it do, so that the fault is its own, or lies just before it."""
+        """The first layer that does not agree. The fault is in it, or in what lies between it and the layer before."""
         return next((layer for layer in self.layers if layer.first_disagreement is not None), None)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values; a number that is not finite becomes a string."""
-        return dict(finite(asdict(self)))
+        return dict(json_values(asdict(self)))
 
     def __str__(self) -> str:
         rows = [("layer", "node", "abs. error", "")]
         for found in self.layers:
             since = "" if found.first_disagreement is None else f"differs from step {found.first_disagreement} on"
             rows.append((f"{found.layer} ({found.kind})", found.node, f"{found.absolute:.2e}", since))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        first = self.first
-        told = (
-            []
-            if first is None
-            else [f"layer {first.layer} ({first.kind}) is the first that differs from its node {first.node!r}"]
-        )
-        return "\n".join([*(lines if self.layers else []), *self.remarks, *told])
+        lines = text_table(rows) if self.layers else []
+        if (first := self.first) is not None:
+            verdict = [f"layer {first.layer} ({first.kind}) is the first that differs from its node {first.node!r}"]
+        else:
+            verdict = []
+        return "\n".join([*lines, *self.remarks, *verdict])
 
 
 def layerwise(
@@ -79,7 +78,7 @@ def layerwise(
 ) -> Layerwise:
     """Compare each recurrent layer of a model with its node in the ONNX graph `source`, on one normally distributed signal.
 
-    Layers and nodes belong together by their order and sizes; where these do not fit, a remark says so, and none is compared.
+    Layers and nodes are matched by their order and sizes. Where these do not fit, none is compared and a remark says so.
 
     Raises VerificationError where the source cannot be imported or run, MissingExtraError without onnx and onnxruntime.
     """
@@ -88,29 +87,38 @@ def layerwise(
         return Layerwise(tolerance, 0, (), ("layers were not compared one by one: the graph answers whole recordings",))
     graph = onnx.load_model_from_string(runnable(data)[0])
     cells = [(index, layer) for index, layer in enumerate(model.layers) if isinstance(layer, LSTM | GRU | RNN)]
-    nodes = _nodes(graph)
-    theirs = [(op.lower(), hidden) for _, op, hidden, _ in nodes]
-    if not cells or [(layer.kind, layer.hidden_size) for _, layer in cells] != theirs:
+    nodes = _recurrent_nodes(graph)
+    sizes = [(layer.kind, layer.hidden_size) for _, layer in cells]
+    if not cells or sizes != [(node.kind, node.hidden_size) for node in nodes]:
         remark = "its recurrent layers have no nodes of their own in the graph" if cells else "it has no recurrent layers"
         return Layerwise(tolerance, 0, (), (f"layers were not compared one by one: {remark}",))
     given = {info.name for info in graph.graph.output}
-    for name in dict.fromkeys(y for _, _, _, y in nodes if y not in given):
+    for name in dict.fromkeys(node.y for node in nodes if node.y not in given):
         graph.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     n_steps, n_signals = imported.size_of("time") or _STEPS, imported.size_of("batch") or 1
-    x = drawn(np.random.default_rng(seed), imported.inputs, 1.0, n_steps, 1)
-    feed = {entry.name: of_input(np.repeat(x, n_signals, axis=1), entry) for entry in imported.inputs}
-    feed |= {entry.name: zeros(entry, n_signals) for entry in imported.states} | dict(imported.constants)
-    with live_reference(graph.SerializeToString(), timeout) as reference:
+    x = random_signal(np.random.default_rng(seed), imported.inputs, 1.0, n_steps, 1)
+    feed = {entry.name: input_array(np.repeat(x, n_signals, axis=1), entry) for entry in imported.inputs}
+    feed |= {entry.name: zero_states(entry, n_signals) for entry in imported.states} | dict(imported.constants)
+    with reference_process(graph.SerializeToString(), timeout) as reference:
         answers = reference.run(feed)
     found = []
-    for (index, layer), (node, _, _, y) in zip(cells, nodes, strict=True):
-        largest, first = _compared(model, index, x[:, 0], answers[y][:, 0], tolerance)
-        found.append(LayerError(index, layer.kind, node, largest, first))
+    for (index, layer), node in zip(cells, nodes, strict=True):
+        largest, first = _compare(model, index, x[:, 0], answers[node.y][:, 0], tolerance)
+        found.append(LayerError(index, layer.kind, node.name, largest, first))
     return Layerwise(tolerance, n_steps, tuple(found))
 
 
-def _nodes(model: onnx.ModelProto) -> list[tuple[str, str, int, str]]:
-    """The recurrent nodes on whose way the outputs lie: name, operator, hidden units, and the name of Y, then each has one."""
+class _Node(NamedTuple):
+    """A recurrent node of a graph."""
+
+    name: str
+    kind: str  # lstm, gru or rnn
+    hidden_size: int
+    y: str  # the name of its output Y, the h of every step
+
+
+def _recurrent_nodes(model: onnx.ModelProto) -> list[_Node]:
+    """The recurrent nodes that outputs depend on. Each gets a name for its Y where it has none."""
     wanted = {info.name for info in model.graph.output}
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for node in model.graph.node:
@@ -125,25 +133,18 @@ def _nodes(model: onnx.ModelProto) -> list[tuple[str, str, int, str]]:
             if not node.output[0]:
                 node.output[0] = f"layerwise.{index}"
             hidden = next((a.i for a in node.attribute if a.name == "hidden_size"), 0) or shapes.get(node.input[2], (0,))[-1]
-            found.append((node.name or f"#{index}", node.op_type, int(hidden), node.output[0]))
+            found.append(_Node(node.name or f"#{index}", node.op_type.lower(), int(hidden), node.output[0]))
     return found[::-1]
 
 
-def _compared(model: Model, layer: int, x: Array, theirs: Array, tolerance: float) -> tuple[float, int | None]:
+def _compare(model: Model, layer: int, x: Array, theirs: Array, tolerance: float) -> tuple[float, int | None]:
     """The largest error of a layer's h, and the first step that does not agree; theirs is (n_steps, n_signals, H)."""
     stream = Stream(up_to(model, layer))
-    ours = np.zeros((len(x), stream.model.output_size))
-    done = 0
-    try:
-        for done, row in enumerate(x.astype(model.dtype)):
-            ours[done] = stream.step(row)
-        done = len(x)
-    except NonFiniteStateError:
-        pass
+    ours = stream_steps(stream, x)
     if ours.shape[1] != theirs.shape[2]:
         raise VerificationError(f"layer {layer}: gives {ours.shape[1]} values, but onnxruntime {theirs.shape[2]}")
-    reference = theirs[:done].astype(np.float64)
+    reference = theirs[: len(ours)].astype(np.float64)
     with np.errstate(invalid="ignore"):
-        error = np.abs(ours[:done, None] - reference)
+        error = np.abs(ours[:, None] - reference)
     wrong = np.nonzero(~(error <= tolerance * np.maximum(1, np.abs(reference))))[0]
     return float(error.max(initial=0)), int(wrong.min()) if wrong.size else None

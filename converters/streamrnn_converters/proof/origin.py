@@ -1,4 +1,4 @@
-"""The ONNX file that a model came from, read once more, for those who compare the two."""
+"""The ONNX file that a model came from, read again to compare the two."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from streamrnn_converters.onnx.parse.file import read_bytes
 def read_origin(
     model: Model, source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None
 ) -> tuple[bytes, Imported]:
-    """The file's bytes, and what is imported from them.
+    """The file's bytes, and the import of them.
 
     constants  graph inputs that were fixed for the import; None: those that the model notes
 
@@ -29,7 +29,7 @@ def read_origin(
 
 
 def check_sizes(model: Model, theirs: Model, remedy: str) -> None:
-    """Raises VerificationError, which ends with the remedy, where the two take or give other numbers of values."""
+    """Raise VerificationError, with the remedy, where the two models take or give different numbers of values."""
     if (model.input_size, model.output_size) != (theirs.input_size, theirs.output_size):
         raise VerificationError(
             f"the model takes {model.input_size} values and gives {model.output_size}, but the graph takes "

@@ -1,4 +1,4 @@
-"""A signal and what a model answered to it, recorded anywhere: the reference where there is no graph to run."""
+"""A signal and a model's answers to it, recorded in another program: the reference where there is no graph to run."""
 
 import hashlib
 import io
@@ -11,29 +11,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Layer, Model, ModelError, NonFiniteStateError, Stream, VerificationError, __version__
+from streamrnn import GRU, LSTM, RNN, Layer, Model, ModelError, Stream, VerificationError, __version__
 from streamrnn_converters.proof.report import Comparison
+from streamrnn_converters.proof.streaming import stream_runs
 
 Array = NDArray[np.float64]
 _INITIAL = re.compile(r"initial_(hidden|cell)(?:_(\d+))?")
-_FORMAT = "np.savez(path, input=…, output=…), each (n_steps, size), and perhaps initial_hidden and initial_cell, (H,)"
+_FORMAT = "write np.savez(path, input=…, output=…), each (n_steps, size), optionally initial_hidden and initial_cell, (H,)"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What a model was given and gave, from its first step on."""
+    """The inputs and outputs of a model, from its first step on."""
 
     input: Array  # (n_steps, I)
     output: Array  # (n_steps, O)
-    sha256: str  # of the file that it was made from
-    #: (recurrent layer, "initial_hidden" or "initial_cell") -> (size,); zeros where there is none.
+    sha256: str  # of the file
+    #: (k-th recurrent layer, "initial_hidden" or "initial_cell") -> (size,); those that are missing are zeros.
     initial: Mapping[tuple[int, str], Array] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RecordingReport:
-    """The outcome of `compare`. `proven` is the verdict; `str` is for people; `to_json` what an archive keeps."""
+    """The outcome of `compare`. `proven` is the verdict; `str` is for people; `to_json` is what an archive keeps."""
 
     source_sha256: str
     model_fingerprint: str
@@ -54,9 +55,9 @@ class RecordingReport:
 
     def __str__(self) -> str:
         (c,) = self.comparisons
-        place = " ".join(f"{axis} {index}" for axis, index in c.place.items())
+        where = " ".join(f"{axis} {index}" for axis, index in c.place.items())
         lines = [
-            f"largest error {c.absolute:.2e} at {place}: ours {c.ours:.7g}, recorded {c.reference:.7g}",
+            f"largest error {c.absolute:.2e} at {where}: ours {c.ours:.7g}, recorded {c.reference:.7g}",
             *self.remarks,
             f"{'proven' if self.proven else 'NOT proven'}: {self.n_steps} recorded steps, "
             f"tolerance {self.tolerance:g} · max(1, |recorded|)"
@@ -66,16 +67,16 @@ class RecordingReport:
 
 
 def read_recording(data: bytes) -> Recording:
-    """The recording in the bytes of an .npz: "input" (n_steps, I), "output" (n_steps, O) and, where the recurrent layer did not
-    begin at zeros, "initial_hidden" and "initial_cell" (H,); those of its k-th recurrent layer are called "initial_hidden_k".
+    """The recording in the bytes of an .npz: "input" (n_steps, I) and "output" (n_steps, O).
 
-    Raises VerificationError, naming the array, for anything else.
+    Initial states other than zeros are "initial_hidden" and "initial_cell", (H,); those of the k-th recurrent layer,
+    counted from 0, are "initial_hidden_k" and "initial_cell_k". Raises VerificationError, naming the array, for anything else.
     """
     try:
         with warnings.catch_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as file:
             warnings.simplefilter("ignore")
             arrays = {name: np.asarray(file[name]) for name in file.files}
-    except Exception as error:  # whatever NumPy makes of wrong bytes
+    except Exception as error:  # NumPy raises many types for wrong bytes
         raise VerificationError(f"not a recording, an .npz of plain arrays ({type(error).__name__}); {_FORMAT}") from None
     found = {name: _checked(name, array) for name, array in arrays.items()}
     for name in ("input", "output"):
@@ -83,7 +84,7 @@ def read_recording(data: bytes) -> Recording:
             raise VerificationError(f"array {name!r} is missing; {_FORMAT}")
     x, y = found.pop("input"), found.pop("output")
     if len(x) != len(y):
-        raise VerificationError(f"'input' has {len(x)} steps, 'output' {len(y)}; one output belongs to each input")
+        raise VerificationError(f"'input' has {len(x)} steps, 'output' {len(y)}; record one output for each input")
     if len(x) < 2:
         raise VerificationError("'input' has 1 step; recurrent weights act from the second on, record a few dozen")
     initial = {}
@@ -95,18 +96,19 @@ def read_recording(data: bytes) -> Recording:
 
 
 def compare(model: Model, recording: Recording, tolerance: float = 1e-5) -> RecordingReport:
-    """What a stream of `model` gives for the recorded input, beside what was recorded.
+    """Compare what a stream of `model` gives for the recorded input with the recorded output.
 
     tolerance  a value agrees where |ours - recorded| <= tolerance * max(1, |recorded|)
 
-    Raises VerificationError where the sizes are others.
+    Raises VerificationError where the sizes differ.
     """
     sizes, recorded = (model.input_size, model.output_size), (recording.input.shape[1], recording.output.shape[1])
     if sizes != recorded:
         raise VerificationError(
             f"the model takes {sizes[0]} values and gives {sizes[1]}, but the recording has {recorded[0]} and {recorded[1]}"
         )
-    ours = _streamed(_beginning(model, recording.initial), recording.input)
+    stream = Stream(_with_initial_states(model, recording.initial))
+    ours, _ = stream_runs(stream, recording.input, [len(recording.input)])
     reference = recording.output[: len(ours)]
     error = np.abs(ours - reference)
     wrong = np.argwhere(~(error <= tolerance * np.maximum(1, np.abs(reference))))
@@ -143,41 +145,25 @@ def _checked(name: str, array: NDArray[Any]) -> Array:
     n_axes = 1 if states else 2
     if array.ndim != n_axes or not array.size:
         wanted = "(H,)" if states else "(n_steps, size)"
-        raise VerificationError(f"array {name!r}: shape {array.shape}, but {wanted} is expected, none of them 0")
+        raise VerificationError(f"array {name!r}: shape {array.shape}, but {wanted} is expected, each at least 1")
     wide = array.astype(np.float64)
     if not (np.abs(wide) <= np.finfo(np.float32).max).all():
         raise VerificationError(f"array {name!r}: holds NaN, infinity, or a number beyond float32")
     return wide
 
 
-def _beginning(model: Model, initial: Mapping[tuple[int, str], Array]) -> Model:
+def _with_initial_states(model: Model, initial: Mapping[tuple[int, str], Array]) -> Model:
     """The model with other initial states."""
     if not initial:
         return model
     layers: list[Layer] = list(model.layers)
-    places = [index for index, layer in enumerate(layers) if isinstance(layer, LSTM | GRU | RNN)]
+    recurrent = [index for index, layer in enumerate(layers) if isinstance(layer, LSTM | GRU | RNN)]
     for (k, name), array in initial.items():
-        layer = layers[places[k]] if k < len(places) else None
+        layer = layers[recurrent[k]] if k < len(recurrent) else None
         try:
             if not isinstance(layer, LSTM | GRU | RNN) or not hasattr(layer, name):
                 raise ModelError(f"there is no recurrent layer {k} with such a state")
-            layers[places[k]] = replace(layer, **{name: array})  # type: ignore[arg-type]
+            layers[recurrent[k]] = replace(layer, **{name: array})  # type: ignore[arg-type]
         except ModelError as error:
             raise VerificationError(f"array {name!r} of the recording: {error}") from None
     return Model(layers, sources=model.sources)
-
-
-def _streamed(model: Model, x: Array) -> Array:
-    """Outputs up to the end, or to the step before one that overflows: half step by step, the rest as one chunk."""
-    stream = Stream(model)
-    half, done = (len(x) + 1) // 2, 0
-    y = np.zeros((len(x), model.output_size))
-    signal = x.astype(model.dtype)
-    try:
-        for done in range(half):
-            y[done] = stream.step(signal[done])
-        done = half
-        y[half:] = stream.process(signal[half:])
-    except NonFiniteStateError:
-        return y[:done]
-    return y

@@ -1,9 +1,11 @@
-"""What a verification found: errors by output and case, where the largest is, and the verdict."""
+"""What a verification finds: the errors by output and case, the index of the largest, and the verdict."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from streamrnn_converters.proof.text_table import text_table
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of `verify`. `proven` is the verdict; `str` gives a table; `to_json` what an archive keeps."""
+    """The outcome of `verify`. `proven` is the verdict; `str` gives a table; `to_json` is what an archive keeps."""
 
     source_sha256: str
     model_fingerprint: str
@@ -43,7 +45,7 @@ class Report:
 
     @property
     def proven(self) -> bool:
-        """Whether every output agrees in every case. Where nothing was compared nothing is proven."""
+        """Whether every output agrees in every case. Without a comparison nothing is proven."""
         return bool(self.comparisons) and all(comparison.agrees for comparison in self.comparisons)
 
     @property
@@ -53,19 +55,17 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values; a number that is not finite becomes a string."""
-        return {"proven": self.proven, **finite(asdict(self))}
+        return {"proven": self.proven, **json_values(asdict(self))}
 
     def __str__(self) -> str:
         rows = [("output", "case", "abs. error", "rel. error", "at", "ours", "onnxruntime", "")]
         for c in self.comparisons:
-            place = " ".join(f"{axis} {index}" for axis, index in c.place.items())
+            where = " ".join(f"{axis} {index}" for axis, index in c.place.items())
             errors = f"{c.absolute:.2e}", f"{c.relative:.2e}"
             since = f" from step {c.first_disagreement} on" if "time" in c.place else ""
             verdict = "" if c.agrees else f"differs{since}"
-            rows.append((c.output, c.case, *errors, place, f"{c.ours:.7g}", f"{c.reference:.7g}", verdict))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *self.remarks, self._verdict()])
+            rows.append((c.output, c.case, *errors, where, f"{c.ours:.7g}", f"{c.reference:.7g}", verdict))
+        return "\n".join([*text_table(rows), *self.remarks, self._verdict()])
 
     def _verdict(self) -> str:
         rule = f"tolerance {self.tolerance:g} · max(1, |reference|), onnxruntime {self.onnxruntime}, seed {self.seed}"
@@ -77,10 +77,10 @@ class Report:
         return f"NOT proven: {len(wrong)} of {len(self.comparisons)} comparisons differ, first {wrong[0].output!r}; {rule}"
 
 
-def finite(value: Any) -> Any:
-    """A value made of JSON's parts, with numbers that are not finite, which JSON does not have, as strings."""
+def json_values(value: Any) -> Any:
+    """The value with numbers that are not finite, which JSON does not have, as strings."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: json_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [json_values(item) for item in value]
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value

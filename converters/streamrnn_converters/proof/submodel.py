@@ -1,15 +1,15 @@
-"""A part of a model: what lies before a place in it."""
+"""A part of a model: a layer and those before it."""
 
 from streamrnn import Model
 
 
 def up_to(model: Model, layer: int) -> Model:
-    """The model that gives what the layer of that number gives: it, and the layers that it depends on."""
+    """The model that gives the output of the layer with that index: the layer and those that it depends on."""
     needed = {layer}
-    for place in range(layer, -1, -1):
-        if place in needed:
-            needed.update(model.sources[place])
+    for index in range(layer, -1, -1):
+        if index in needed:
+            needed.update(model.sources[index])
     kept = sorted(needed - {-1})
-    numbers = {-1: -1} | {place: number for number, place in enumerate(kept)}
-    sources = [[numbers[read] for read in model.sources[place]] for place in kept]
-    return Model([model.layers[place] for place in kept], sources=sources)
+    new_index = {-1: -1} | {old: new for new, old in enumerate(kept)}
+    sources = [[new_index[source] for source in model.sources[old]] for old in kept]
+    return Model([model.layers[old] for old in kept], sources=sources)

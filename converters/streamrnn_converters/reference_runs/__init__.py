@@ -1,1 +1,1 @@
-"""onnxruntime, asked in processes of its own: it aborts on some inputs, and that must not be ours."""
+"""What onnxruntime computes for a graph. It runs in a process of its own, since it aborts on some inputs."""

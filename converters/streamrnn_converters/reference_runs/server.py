@@ -1,8 +1,8 @@
-"""Runs onnxruntime on what comes, as a script: `python server.py MODEL`.
+"""Runs onnxruntime on requests, as a script: `python server.py MODEL`.
 
-Reads requests from standard input and writes answers to standard output, both the length of what follows (8 bytes, little
-endian) and arrays by name, as safetensors. A request holds the graph's inputs, an answer its outputs; the first answer, which
-nobody has asked for, holds the version.
+Requests come on standard input, answers go to standard output. Both are the number of bytes that follow (8 bytes, little
+endian) and arrays by name, as safetensors. A request holds the graph's inputs, an answer its outputs. The first answer comes
+without a request and holds the version.
 """
 
 import os
@@ -17,9 +17,10 @@ from safetensors.numpy import load, save
 
 
 def main(model: Path) -> None:
-    """One thread, the CPU, no messages but errors, and the graph as it stands: optimizing trusts what it declares of shapes."""
+    """Serve until standard input ends: one thread, CPU, only errors as messages. The graph is not optimized, since the
+    optimizer believes the shapes that it declares."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # what libraries print goes to standard error, not among the answers
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -45,5 +46,5 @@ if __name__ == "__main__":
         main(Path(sys.argv[1]))
     except BrokenPipeError:
         pass
-    except Exception as error:  # whatever it is, one line of it is what the caller can tell
+    except Exception as error:  # the caller shows the last line
         sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))

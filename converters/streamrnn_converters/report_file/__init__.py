@@ -1,1 +1,1 @@
-"""A proof as a file to keep: JSON, HTML and pictures."""
+"""Writes a proof to a file: JSON, HTML, pictures."""

@@ -1,4 +1,4 @@
-"""A horizon as a curve in SVG, without matplotlib: the largest and the typical error against the steps, both logarithmic."""
+"""A horizon as a curve in SVG, without matplotlib: the largest and the typical error against the step, on logarithmic axes."""
 
 import math
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from streamrnn_converters.proof.horizon import Horizon
 
 _WIDTH, _HEIGHT = 820, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 36, 16, 42
-_LEAST, _MOST = -10.0, 10.0  # powers of ten: below is drawn as zero, above as infinity
+_MINIMUM, _MAXIMUM = -10.0, 10.0  # powers of ten that are drawn; zero is drawn at the minimum, infinity at the maximum
 
 
 def curve(horizon: Horizon) -> str:
-    """An <svg> that takes its colours from the page."""
+    """An <svg>, whose colours are the variables of the page's style."""
     largest, typical = ([_power(value) for value in values] for values in (horizon.largest, horizon.typical))
     tolerance = _power(horizon.tolerance)
     low = math.floor(min(*largest, *typical, tolerance) - 0.2)
@@ -48,14 +48,14 @@ def curve(horizon: Horizon) -> str:
         f'<circle cx="{x(step):.1f}" cy="{y(power):.1f}" r="3" fill="var({"--bad" if power > tolerance else "--blue"})"/>'
         for step, power in zip(horizon.steps, largest, strict=True)
     ]
-    parts.append(_text(_LEFT, _HEIGHT - 4, "steps, the state carried all the way", "start"))
+    parts.append(_text(_LEFT, _HEIGHT - 4, "steps, without a reset", "start"))
     legend = "largest error of each bin of steps (dots), and its root mean square (pale)"
     parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 4, legend, "end"))
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="error against steps">{"".join(parts)}</svg>'
 
 
 def _power(value: float) -> float:
-    return min(max(math.log10(value), _LEAST), _MOST) if 0 < value < math.inf else (_LEAST if value == 0 else _MOST)
+    return min(max(math.log10(value), _MINIMUM), _MAXIMUM) if 0 < value < math.inf else (_MINIMUM if value == 0 else _MAXIMUM)
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = "--quiet") -> str:

@@ -11,19 +11,19 @@ from streamrnn_converters.proof.horizon import Horizon
 FORMATS = (".png", ".svg")
 
 _LARGEST, _TYPICAL, _TOLERANCE, _QUIET = "#1f5fa8", "#8fb8e0", "#c2554d", "#666666"
-_FLOOR = 1e-10  # what is drawn of an error of zero: below all that float32 can show
+_FLOOR = 1e-10  # an error of zero is drawn here, since a logarithmic axis has no zero
 
 
 def check_drawable(path: Path) -> None:
-    """Raise StreamRNNError where the extension of `path` is none of those drawn, MissingExtraError without matplotlib."""
+    """Raise StreamRNNError where the extension of `path` names no format of a picture, MissingExtraError without matplotlib."""
     if path.suffix.lower() not in FORMATS:
-        raise StreamRNNError(f"{path}: a picture is a .png or an .svg; name it so")
+        raise StreamRNNError(f"{path}: a picture is a .png or an .svg file; give it one of these extensions")
     with naming_the_extra("plot"):
         import matplotlib.figure  # noqa: F401
 
 
 def draw(horizon: Horizon, path: Path, title: str = "") -> None:
-    """Write it in the format that the extension names. Raises as `check_drawable` does, and where `path` cannot be written."""
+    """Write it in the format that the extension names. Raises as `check_drawable` does, StreamRNNError too if it fails."""
     check_drawable(path)
     import matplotlib
     from matplotlib.figure import Figure
@@ -43,16 +43,19 @@ def draw(horizon: Horizon, path: Path, title: str = "") -> None:
     values = [*largest, *typical, horizon.tolerance]
     axes.set_ylim(min(values) / 3, max(values) * 3)
     axes.set_xlim(max(0.9, steps[0] * 0.9), max(2, horizon.n_steps) * 1.1)
-    axes.set_xlabel("steps, the state carried all the way")
+    axes.set_xlabel("steps, without a reset")
     axes.set_ylabel("|streamrnn - onnxruntime| / max(1, |onnxruntime|)", fontsize=9)
     axes.grid(color="#eeeeee", lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="best")
-    named = f"{title}: " if title else ""
-    held = f"holds over {horizon.n_steps:,} steps" if horizon.agrees else f"differs from step {horizon.first_disagreement:,} on"
+    prefix = f"{title}: " if title else ""
+    if horizon.agrees:
+        verdict = f"holds over {horizon.n_steps:,} steps"
+    else:
+        verdict = f"differs from step {horizon.first_disagreement:,} on"
     growth = f"grows like steps^{horizon.slope:.2f}" if horizon.grows else "does not grow"
-    axes.set_title(f"{named}{held}; the error {growth}", loc="left", fontsize=11)
+    axes.set_title(f"{prefix}{verdict}; the error {growth}", loc="left", fontsize=11)
     versions = f"streamrnn {horizon.streamrnn}, onnxruntime {horizon.onnxruntime}"
     note = f"output {', '.join(horizon.outputs)}, seed {horizon.seed}; {versions}"
     figure.supxlabel(note, fontsize=8, color=_QUIET)

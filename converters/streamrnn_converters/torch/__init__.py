@@ -1,4 +1,4 @@
-"""Imports PyTorch modules and state dicts. PyTorch itself is never imported: a module has it loaded, arrays do not need it."""
+"""Imports PyTorch modules and state dicts without importing PyTorch: a module has it loaded, arrays do not need it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,14 +19,14 @@ def from_torch(
 ) -> Model:
     """Make a model from a PyTorch module or a state dict. (torch 2; equations as in the docs of torch.nn.)
 
-    source  a module: LSTM, GRU, RNN, a Cell of these, Linear, or a Sequential of them, with activations behind a Linear;
+    source  a module: LSTM, GRU, RNN, a Cell of these, Linear, or a Sequential of them, with activations after a Linear;
             or a state dict, name -> tensor or NumPy array of any float type
-    layers  what a state dict, or a module of another type, does with its tensors, in order: "lstm:rnn, dense:head:softmax" or
+    layers  the layers of a state dict, or of a module of another type, in order: "lstm:rnn, dense:head:softmax" or
             a list of such entries. An entry is lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu] or dense:PREFIX[:ACTIVATION], where
             the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional. A state
             dict of one LSTM, GRU or Linear needs none.
-    dtype   "float32" or "float64": what the model computes in, whatever type the tensors have
-    offline the model is to answer whole recordings (`streamrnn.run_offline`), so that modules may be bidirectional
+    dtype   the compute precision, "float32" or "float64", whatever type the tensors have
+    offline True: the model is for whole recordings (`streamrnn.run_offline`), and modules may be bidirectional
 
     Modules are imported as they work in inference, without dropout. Initial states are zeros, as torch's are.
 

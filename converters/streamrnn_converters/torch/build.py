@@ -1,4 +1,4 @@
-"""From parts and their tensors to layers, in canonical form."""
+"""Makes the layers of a model from parts and their tensors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,34 +17,34 @@ from streamrnn_converters.torch.tensors import Tensors
 _STACKED = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(_reverse)?")
 
 
-class _Growing:
-    """Layers, each behind the last one or behind others that are named."""
+class _LayerList:
+    """The layers of a model so far, and the sources of each."""
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
         self.sources: list[tuple[int, ...]] = []
 
-    def add(self, layer: Layer, *reads: int) -> int:
-        """Put a layer behind others. Returns its place."""
-        self.sources.append(reads or (self.end,))
+    def add(self, layer: Layer, *sources: int) -> int:
+        """Add a layer that reads `sources`, or else the last layer. Returns its index."""
+        self.sources.append(sources or (self.last,))
         self.layers.append(layer)
-        return self.end
+        return self.last
 
     @property
-    def end(self) -> int:
-        """The place of the last layer; -1, the input, at first."""
+    def last(self) -> int:
+        """The index of the last layer; -1, the input, where there is none."""
         return len(self.layers) - 1
 
 
 def build(parts: Sequence[Part], tensors: Tensors, dtype: str, notes: Mapping[str, Any], *, offline: bool = False) -> Model:
     """The model of all parts. Raises ConversionError, naming part and tensor, unless every tensor fits and is used.
 
-    offline  it is to answer whole recordings, so that modules may be bidirectional
+    offline  whether modules may be bidirectional, which only whole recordings allow
     """
-    model = _Growing()
+    model = _LayerList()
     before = None
     for part in parts:
-        begin = model.end + 1
+        begin = model.last + 1
         try:
             if part.kind == "dense":
                 model.add(_dense(part, tensors, dtype))
@@ -61,7 +61,7 @@ def build(parts: Sequence[Part], tensors: Tensors, dtype: str, notes: Mapping[st
     if tensors.unused:
         names = ", ".join(map(repr, tensors.unused))
         described = ", ".join(map(str, parts))
-        raise ConversionError(f"not used by {described}: {names}; describe what they belong to, or leave them out")
+        raise ConversionError(f"not used by {described}: {names}; describe their layers, or leave them out")
     return Model(model.layers, notes, model.sources)
 
 
@@ -73,7 +73,7 @@ def _dense(part: Part, tensors: Tensors, dtype: str) -> Dense:
     return Dense(weight, bias, part.activation or LINEAR, dtype)
 
 
-def _recurrent(model: _Growing, part: Part, tensors: Tensors, dtype: str, offline: bool) -> None:
+def _recurrent(model: _LayerList, part: Part, tensors: Tensors, dtype: str, offline: bool) -> None:
     """torch.nn.LSTM, GRU or RNN, or a Cell, whose names have no "_l0"."""
     if part.tensor("weight_ih") in tensors:
         model.add(_cell(part, tensors, dtype, "", None))
@@ -92,7 +92,7 @@ def _recurrent(model: _Growing, part: Part, tensors: Tensors, dtype: str, offlin
     n_inputs = None
     for index in range(n_layers):
         forward = _cell(part, tensors, dtype, f"_l{index}", n_inputs)
-        before = model.end
+        before = model.last
         there = model.add(forward, before)
         if both_ways:
             model.add(Reverse(forward.input_size, dtype), before)
@@ -103,7 +103,7 @@ def _recurrent(model: _Growing, part: Part, tensors: Tensors, dtype: str, offlin
 
 
 def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int | None) -> Layer:
-    """One layer, its tensors called "weight_ih" + suffix and so on; n_inputs is what the layer before gives, if one does."""
+    """One layer of the tensors "weight_ih" + suffix and so on; n_inputs is the size of the layer before, None for the first."""
     kind, n_gates = part.kind, N_GATES[part.kind]
 
     def name(of: str) -> str:
@@ -128,11 +128,11 @@ def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int |
         return LSTM(of_inputs, of_states, _gates(kind, bias), projection=projection, dtype=dtype)
     if kind == "gru":
         candidate = GATE_ORDERS["gru"]["torch"].index("n")
-        bias[candidate] = input_bias[candidate]  # its other bias is added within the reset
+        bias[candidate] = input_bias[candidate]  # its other bias is multiplied by the reset gate
         return GRU(of_inputs, of_states, _gates(kind, bias), recurrent_bias[candidate], form="reset-after", dtype=dtype)
     return RNN(of_inputs, of_states, bias, activations=(part.activation or TANH,), dtype=dtype)
 
 
 def _gates(kind: str, gates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_gates, H, …) in torch's order as a layer has them; a plain RNN has one gate."""
+    """Gates, (n_gates, H, …), from torch's order to that of a layer; a plain RNN has one gate."""
     return reorder(gates, kind, "torch") if kind in GATE_ORDERS else gates

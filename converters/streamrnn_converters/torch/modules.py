@@ -1,4 +1,4 @@
-"""Reads the parts off a tree of torch modules. Modules are known by the name of their class, so torch is never imported."""
+"""Finds the parts in a tree of torch modules, by the names of their classes, so that torch is never imported."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,16 +12,16 @@ from streamrnn_converters.torch.parts import ACTIVATIONS, Part
 _SEQUENCES = {"LSTM": "lstm", "GRU": "gru", "RNN": "rnn"}
 _CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "RNNCell": "rnn"}
 _RECURRENT = _SEQUENCES | _CELLS
-_NOTHING_IN_INFERENCE = ("Identity", "Dropout")
+_IDENTITIES = ("Identity", "Dropout")
 
-_REMEDY = 'pass an nn.Sequential of known modules, or say what it does: layers="lstm:rnn, dense:head"'
+_REMEDY = 'pass an nn.Sequential of known modules, or describe it: layers="lstm:rnn, dense:head"'
 _KNOWN = "LSTM, GRU, RNN, their Cells, Linear, Sequential, activations, Dropout and Identity are known"
 
 
 def parts_of(module: Any) -> list[Part]:
-    """The parts of a module, in the order in which a signal passes through them.
+    """The parts of a module, in the order of the signal.
 
-    Raises ConversionError, naming the path in the tree, for a module that cannot be streamed or is not known.
+    Raises ConversionError, naming the path in the tree, for a module that is not supported.
     """
     leaves = list(_leaves("", module))
     last_axis = 2 if any(_name(leaf) in _SEQUENCES for _, leaf in leaves) else 1
@@ -36,19 +36,19 @@ def parts_of(module: Any) -> list[Part]:
             parts.append(Part("dense", path, LINEAR))
         elif name in _ACTIVATIONS:
             _fuse(parts, path, name, _activation(path, leaf, name, last_axis))
-        elif name not in _NOTHING_IN_INFERENCE:
+        elif name not in _IDENTITIES:
             where = f"{_at(path)} ({type(leaf).__name__})"
-            raise ConversionError(f"{where}: this type of module is not understood ({_KNOWN}); {_REMEDY}")
+            raise ConversionError(f"{where}: this type of module is not supported ({_KNOWN}); {_REMEDY}")
     if not parts:
-        raise ConversionError(f"{type(module).__name__}: holds no layer; {_REMEDY}")
+        raise ConversionError(f"{type(module).__name__}: contains no layer; {_REMEDY}")
     return parts
 
 
 def _leaves(path: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Path and module of all but the containers. A module that occurs twice is given twice."""
+    """Path and module of all but the containers; twice where a module occurs twice."""
     if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
         raise ConversionError(
-            f"{_at(path)} ({type(module).__name__}): has a hook or a forward of its own, whose effect is not known; remove it "
+            f"{_at(path)} ({type(module).__name__}): has a hook or its own forward, whose effect is not known; remove it "
             "(weight or spectral normalisation: torch.nn.utils.remove_weight_norm, remove_spectral_norm)"
         )
     if _name(module) != "Sequential":
@@ -59,31 +59,31 @@ def _leaves(path: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _name(module: Any) -> str:
-    """The name of its class if that is torch's own, since a subclass may do anything; else none."""
+    """The name of a class of torch; "" for any other, since a subclass may do anything."""
     cls = type(module)
     return cls.__qualname__ if cls.__module__.startswith("torch.nn.modules.") else ""
 
 
 def _fuse(parts: list[Part], path: str, name: str, function: Activation) -> None:
-    """Let the last part apply the function."""
+    """Make the last part apply the function."""
     where = f"{_at(path)} ({name})"
     if not parts:
-        raise ConversionError(f"{where}: stands before every layer; apply it to the signal before it is streamed")
+        raise ConversionError(f"{where}: comes before every layer; apply it to the signal before streaming")
     if parts[-1].kind != "dense":
         raise ConversionError(
-            f"{where}: stands behind {parts[-1]}, but only a Linear can have an activation behind it; "
+            f"{where}: comes after {parts[-1]}, but only a Linear can be followed by an activation; "
             "put a Linear between them, one with the identity as its weight changes nothing"
         )
     if parts[-1].activation != LINEAR:
-        raise ConversionError(f"{where}: is a second activation behind {parts[-1]}; put a Linear between them")
+        raise ConversionError(f"{where}: is a second activation after {parts[-1]}; put a Linear between them")
     parts[-1] = replace(parts[-1], activation=function)
 
 
 def _activation(path: str, module: Any, name: str, last_axis: int) -> Activation:
-    """The function of an activation module. Raises ConversionError for parameters that it cannot have here."""
+    """The function of an activation module. Raises ConversionError for parameters that are not supported."""
     where = f"{_at(path)} ({name})"
     if name == "Softmax" and module.dim not in (-1, last_axis):
-        raise ConversionError(f"{where}: dim={module.dim} need not be the axis of the units; write dim=-1")
+        raise ConversionError(f"{where}: dim={module.dim} may not be the axis of the units; write dim=-1")
     if name == "Softplus" and (module.beta != 1 or module.threshold < 20):
         raise ConversionError(
             f"{where}: beta={module.beta}, threshold={module.threshold} are not supported, only beta=1 and a threshold of at "
@@ -96,7 +96,7 @@ def _at(path: str) -> str:
     return f"module {path!r}" if path else "the module"
 
 
-#: Class -> the function that a module of it applies.
+#: Class -> the function of a module.
 _ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
     "Tanh": lambda module: ACTIVATIONS["tanh"],
     "Sigmoid": lambda module: ACTIVATIONS["sigmoid"],

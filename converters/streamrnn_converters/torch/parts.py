@@ -1,4 +1,4 @@
-"""What a model is made of: parts, read off a module tree or written down by the user as "lstm:rnn, dense:head:softmax"."""
+"""The parts of a model: found in a tree of modules, or described by the user as "lstm:rnn, dense:head:softmax"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from streamrnn import Activation
 from streamrnn.activation import LINEAR, TANH
 from streamrnn.errors import ConversionError
 
-#: Gates that each recurrent kind stacks in its weights.
+#: Kind -> the number of gates that are stacked in its weights.
 N_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
-#: Functions by their name in torch.nn.functional, with torch's default parameters.
+#: Name in torch.nn.functional -> the function, with torch's default parameters.
 ACTIVATIONS = {
     "tanh": TANH,
     "sigmoid": Activation("sigmoid"),
@@ -24,7 +24,7 @@ ACTIVATIONS = {
     "gelu": Activation("gelu"),
 }
 
-#: The function of a part whose description names none.
+#: Kind -> the function of a part whose description names none.
 _DEFAULTS = {"lstm": None, "gru": None, "rnn": TANH, "dense": LINEAR}
 
 _SYNTAX = 'layers="lstm:rnn, dense:head": lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu], dense:PREFIX[:ACTIVATION]'
@@ -32,7 +32,7 @@ _SYNTAX = 'layers="lstm:rnn, dense:head": lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:r
 
 @dataclass(frozen=True)
 class Part:
-    """One torch module, whose tensors are called "prefix.…"."""
+    """One torch module. Its tensors are named "prefix.…"."""
 
     kind: str  # lstm, gru, rnn or dense
     prefix: str
@@ -43,7 +43,7 @@ class Part:
 
     @property
     def entry(self) -> str:
-        """Kind and prefix as a description has them: "lstm:rnn"."""
+        """Kind and prefix as in a description: "lstm:rnn"."""
         return f"{self.kind}:{self.prefix}"
 
     def tensor(self, name: str) -> str:
@@ -52,10 +52,10 @@ class Part:
 
 
 def parse(description: str | Sequence[str]) -> list[Part]:
-    """The parts that a description names. Raises ConversionError where it is not one."""
+    """The parts that a description names. Raises ConversionError where it is not understood."""
     entries = description.split(",") if isinstance(description, str) else description
     if not isinstance(entries, Sequence) or not entries or not all(isinstance(entry, str) for entry in entries):
-        raise ConversionError(f"layers={description!r} is not a description such as {_SYNTAX}")
+        raise ConversionError(f"layers={description!r} is not a description; write one such as {_SYNTAX}")
     return [_parse(entry.strip()) for entry in entries]
 
 

@@ -14,7 +14,7 @@ _LINEAR = re.compile(r"(?:(.*)\.)?weight")
 def recognise(tensors: Tensors) -> list[Part]:
     """The one part of a state dict.
 
-    Raises ConversionError, with an example of a description, where there are several, or where one could be two things.
+    Raises ConversionError, with an example of a description, where there are several parts, or one that could be two things.
     """
     found: dict[str, str] = {}
     for name, shape in tensors.shapes.items():
@@ -28,20 +28,20 @@ def recognise(tensors: Tensors) -> list[Part]:
     example = 'layers="' + ", ".join(f"{kind or 'KIND'}:{prefix}" for prefix, kind in found.items()) + '"'
     if len(found) > 1:
         prefixes = ", ".join(map(repr, found))
-        raise ConversionError(f"a state dict does not tell the order of its modules ({prefixes}); describe it: {example}")
+        raise ConversionError(f"a state dict does not give the order of its modules ({prefixes}); describe it: {example}")
     ((prefix, kind),) = found.items()
     if not kind:
         raise ConversionError(f"the shapes under {prefix!r} fit neither LSTM, GRU nor RNN; describe it: {example}")
     if kind == "rnn":
         other = f'layers="rnn:{prefix}:relu"'
         raise ConversionError(
-            f"a state dict does not tell an RNN's function; describe it: {example} for tanh, {other} for relu"
+            f"a state dict does not name an RNN's function; describe it: {example} for tanh, {other} for relu"
         )
     return [Part(kind, prefix, LINEAR if kind == "dense" else None)]
 
 
 def recurrent_kind(name: str, shape: tuple[int, ...], tensors: Tensors) -> str:
-    """The kind by the rows for each hidden unit, which no two kinds share; "" for none. Only an LSTM has a projection."""
+    """The kind, by the number of rows for each hidden unit; "" where it fits none. Only an LSTM has a projection."""
     if name.replace("weight_hh", "weight_hr") in tensors:
         return "lstm"
     kinds = [kind for kind, n_gates in N_GATES.items() if len(shape) == 2 and shape[0] == n_gates * shape[1]]

@@ -1,4 +1,4 @@
-"""The tensors of a state dict, each taken by name and expected shape, so that none is forgotten."""
+"""The tensors of a state dict, which are taken by name and shape; those that are left over are known."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from streamrnn.errors import ConversionError
 
 
 class Tensors:
-    """A state dict that knows which of its entries have been used.
+    """A state dict that records which of its entries have been taken.
 
     source  name -> torch tensor (any device), NumPy array or nested list, of any float type. Raises ConversionError for
-            anything else.
+            anything else
     """
 
     def __init__(self, source: Mapping[Any, Any]) -> None:
@@ -34,9 +34,9 @@ class Tensors:
         return name in self._arrays
 
     def take(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """The tensor in float64, marked as used. Raises ConversionError where it is missing or not of `shape` (None: any)."""
+        """The tensor in float64, marked as used. Raises ConversionError where it is missing or shaped otherwise (None: any)."""
         if name not in self._arrays:
-            there = ", ".join(map(repr, self._arrays)) or "none at all"
+            there = ", ".join(map(repr, self._arrays)) or "none"
             raise ConversionError(f"tensor {name!r} is missing; the tensors are {there}")
         array = self._arrays[name]
         sizes: tuple[int, ...] = array.shape
@@ -49,14 +49,14 @@ class Tensors:
 
 def _checked(name: Any, value: Any) -> str:
     if not isinstance(name, str):
-        raise ConversionError(f"a state dict maps names to tensors, but {name!r} is no name")
+        raise ConversionError(f"a state dict maps names to tensors, but {name!r} is not a string")
     if isinstance(value, Mapping):
-        raise ConversionError(f"entry {name!r} is a mapping, no tensor; if it is the state dict, pass checkpoint[{name!r}]")
+        raise ConversionError(f"entry {name!r} is a mapping, not a tensor; if it is the state dict, pass checkpoint[{name!r}]")
     return name
 
 
 def _array(name: str, value: Any) -> NDArray[np.float64]:
-    """`value` in float64, which holds every smaller float exactly."""
+    """`value` in float64, which represents every smaller float exactly."""
     try:
         if hasattr(value, "detach"):
             floating, dtype = value.is_floating_point(), value.dtype
@@ -70,9 +70,9 @@ def _array(name: str, value: Any) -> NDArray[np.float64]:
         reason = str(error).partition("\n")[0]
         raise ConversionError(f"tensor {name!r}: cannot be read as an array ({reason}); pass a dense tensor") from None
     if not floating:
-        raise ConversionError(f"tensor {name!r}: dtype {dtype} is no float; pass the weights in float32")
+        raise ConversionError(f"tensor {name!r}: dtype {dtype} is not a float type; pass the weights in float32")
     if not array.size:
-        raise ConversionError(f"tensor {name!r}: shape {array.shape} is empty; every size is at least 1")
+        raise ConversionError(f"tensor {name!r}: shape {array.shape} is empty; every size must be at least 1")
     if not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise ConversionError(f"tensor {name!r}: holds NaN, infinity, or a number beyond float32; every weight must be finite")
     return array

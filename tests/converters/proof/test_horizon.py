@@ -1,7 +1,6 @@
-"""`horizon` carries the state on both sides over any number of steps, whatever the graph takes at once; it finds what grows."""
+"""`horizon` compares over any number of steps, however many the graph takes at once, and finds errors that grow."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import Dense, MissingExtraError, Model, StreamRNNError, VerificationError
+from streamrnn import Dense, Model, VerificationError
 from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="comparing needs the extra 'convert'")
 
 from streamrnn_converters import from_onnx
-from streamrnn_converters.proof.horizon import Horizon, horizon
-from streamrnn_converters.reference_runs import live, long
-from streamrnn_converters.report_file.horizon_picture import draw
+from streamrnn_converters.proof.horizon import horizon
+from streamrnn_converters.reference_runs import long_signal, process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
 from tests.converters.onnx.test_from_onnx_graphs import HEADS
 
@@ -29,14 +27,14 @@ def graph(*ops: str, batch: int | str = 1, n_steps: int | str = "T", **attribute
     rng = np.random.default_rng(1)
     given = 1 if batch == "B" else int(batch)
     nodes = [
-        replace(random_node(rng, op, HIDDEN if place else INPUTS, HIDDEN, batch=given, **attributes), name=f"node {place}")
-        for place, op in enumerate(ops)
+        replace(random_node(rng, op, HIDDEN if index else INPUTS, HIDDEN, batch=given, **attributes), name=f"node {index}")
+        for index, op in enumerate(ops)
     ]
     return recurrent_model(nodes, batch=batch, n_steps=n_steps).SerializeToString()  # type: ignore[no-any-return]
 
 
 def integrator(drift: float = 0.0) -> bytes:
-    """h' = h + x / 100 + drift, in one unit: what is lost is never made up for."""
+    """h' = h + x / 100 + drift, in one unit: an error once made stays."""
     one = np.ones((1, 1, 1), np.float32)
     tensors = {"W": one / 100, "R": one, "B": np.array([[drift, 0]], np.float32)}
     node = RecurrentNode("RNN", tensors, {"hidden_size": 1, "activations": ["Affine"], "activation_alpha": [1.0]}, "sum")
@@ -60,7 +58,7 @@ def test_a_signal_in_parts_gets_the_same_answers_as_the_whole(ops: tuple[str, ..
     data = graph(*ops)
     model = from_onnx(data)
     whole = horizon(model, data, n_steps=STEPS)
-    monkeypatch.setattr(long, "_MOST_BYTES", 0)
+    monkeypatch.setattr(long_signal, "_MOST_BYTES", 0)
     parts = horizon(model, data, n_steps=STEPS)
     assert not whole.remarks
     assert parts.remarks == ("onnxruntime got the signal in parts of 1000 steps, its states carried between them",)
@@ -103,7 +101,7 @@ def test_an_error_is_found_at_the_step_where_it_begins_in_whichever_part() -> No
     assert found.first_disagreement is not None
     assert 500 < found.first_disagreement < 2000
     assert f"differs from step {found.first_disagreement} on" in str(found)
-    bin_of_it = next(place for place, step in enumerate(found.steps) if step > found.first_disagreement)
+    bin_of_it = next(index for index, step in enumerate(found.steps) if step > found.first_disagreement)
     assert max(found.largest[:bin_of_it]) <= found.tolerance < found.largest[bin_of_it]
 
 
@@ -145,18 +143,18 @@ def test_one_seed_gives_one_horizon_and_all_of_it_is_json() -> None:
     one, again, other = (horizon(model, data, n_steps=50, seed=seed) for seed in (3, 3, 4))
     assert one == again
     assert one.largest != other.largest
-    told = json.loads(json.dumps(one.to_json(), allow_nan=False))
-    assert (told["agrees"], told["grows"], told["n_steps"], told["seed"]) == (True, one.grows, 50, 3)
-    assert told["model_fingerprint"] == model.fingerprint
+    found = json.loads(json.dumps(one.to_json(), allow_nan=False))
+    assert (found["agrees"], found["grows"], found["n_steps"], found["seed"]) == (True, one.grows, 50, 3)
+    assert found["model_fingerprint"] == model.fingerprint
 
 
 @pytest.mark.parametrize("most", [0, 1 << 40])
 def test_progress_goes_up_to_the_number_of_steps(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long, "_MOST_BYTES", most)
-    data, told = graph("GRU"), []
-    horizon(from_onnx(data), data, n_steps=STEPS, progress=lambda *counts: told.append(counts))
-    assert told == sorted(told)
-    assert told[-1] == (STEPS, STEPS)
+    monkeypatch.setattr(long_signal, "_MOST_BYTES", most)
+    data, calls = graph("GRU"), []
+    horizon(from_onnx(data), data, n_steps=STEPS, progress=lambda *counts: calls.append(counts))
+    assert calls == sorted(calls)
+    assert calls[-1] == (STEPS, STEPS)
 
 
 def test_one_step_is_a_horizon_and_none_is_not() -> None:
@@ -184,58 +182,7 @@ SERVERS = {
 def test_an_onnxruntime_that_does_not_answer_is_one_error(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = tmp_path / "server.py"
     server.write_text(script)
-    monkeypatch.setattr(live, "_SERVER", server)
+    monkeypatch.setattr(process, "_SERVER", server)
     data = graph("GRU")
     with pytest.raises(VerificationError, match=SERVERS[script]):
         horizon(from_onnx(data), data, n_steps=5, timeout=0.2 if "sleep" in script else 60)
-
-
-# The picture.
-
-
-@pytest.fixture
-def found() -> Horizon:
-    steps, largest = (1, 10, 100), (1e-7, 0.0, float("inf"))
-    return Horizon("s", "m", "1.0", "0.1", 0, 1e-5, ("Y",), 100, steps, largest, (1e-7, 0.0, 1e-4), 1.0, 57, "Y")
-
-
-@pytest.mark.parametrize(("suffix", "begin"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
-def test_the_picture_is_what_its_extension_says_and_always_the_same(
-    found: Horizon, suffix: str, begin: bytes, tmp_path: Path
-) -> None:
-    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
-    paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
-    for path in paths:
-        draw(found, path, "vad")
-    assert paths[0].read_bytes().startswith(begin)
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
-REFUSED: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None], type[StreamRNNError], str]] = {
-    "another-format": ("a.pdf", lambda patch: None, StreamRNNError, "is a .png or an .svg"),
-    "no-folder": ("none/a.png", lambda patch: None, StreamRNNError, "cannot be written"),
-    "no-matplotlib": (
-        "a.png",
-        lambda patch: patch.setitem(__import__("sys").modules, "matplotlib", None),
-        MissingExtraError,
-        r"pip install 'streamrnn\[plot\]'",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_picture_that_cannot_be_drawn_is_one_error(
-    name: str, found: Horizon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, prepare, error, message = REFUSED[name]
-    if name != "no-matplotlib":
-        pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
-    prepare(monkeypatch)
-    with pytest.raises(error, match=message):
-        draw(found, tmp_path / file)
-
-
-def test_the_picture_takes_a_model_that_agrees_to_the_bit(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
-    same = Horizon("s", "m", "1.0", "0.1", 0, 1e-5, ("Y",), 1, (1,), (0.0,), (0.0,), 0.0, None, None)
-    draw(same, tmp_path / "a.png")

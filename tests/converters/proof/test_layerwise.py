@@ -26,8 +26,8 @@ INPUTS, HIDDEN = 3, 4
 def graph(*ops: str, batch: int = 1, n_steps: int | str = "T", **attributes: Any) -> bytes:
     rng = np.random.default_rng(1)
     nodes = [
-        replace(random_node(rng, op, HIDDEN if place else INPUTS, HIDDEN, batch=batch, **attributes), name=f"node {place}")
-        for place, op in enumerate(ops)
+        replace(random_node(rng, op, HIDDEN if index else INPUTS, HIDDEN, batch=batch, **attributes), name=f"node {index}")
+        for index, op in enumerate(ops)
     ]
     return recurrent_model(nodes, batch=batch, n_steps=n_steps).SerializeToString()  # type: ignore[no-any-return]
 

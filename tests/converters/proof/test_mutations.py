@@ -1,7 +1,7 @@
 """Each of these mistakes, made in the code of the importer or of a kernel, is found by the random nodes.
 
 A mutation is a piece of a function's source and what stands there instead. The function keeps its identity and gets the code of
-its mutant; a kernel is compiled anew from its own.
+its mutant; a kernel is compiled again from its mutant.
 """
 
 import ast

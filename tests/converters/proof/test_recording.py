@@ -1,4 +1,4 @@
-"""A model beside recorded input and output: agreement is proven, one wrong value is found, and what is no recording refused."""
+"""A model is compared with recorded input and output: one wrong value is found, and a bad recording is refused."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`suspicions` names what looks wrong, computes gates as the equations do, and is silent about models that look trained."""
+"""`suspicions` names what looks wrong, computes gates by the equations, and finds nothing in models that look trained."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import RNN, Concat, Dense, Embedding, Layer, Model, Stream
+from streamrnn import RNN, Dense, Embedding, Layer, Model
 from streamrnn_converters.proof import sanity_checks
 from streamrnn_converters.proof.sanity_checks import suspicions
-from streamrnn_converters.proof.submodel import up_to
 from tests.models import dense, gru, lstm, one_width, rebuilt, rnn, signal  # noqa: F401  (one_width is a fixture)
 
 HIDDEN = 8
@@ -33,7 +32,7 @@ def flat(layer: Any, name: str, at: Any = ..., value: float = 0.25) -> Layer:
 
 
 def peeping(weight: float) -> Layer:
-    """An LSTM whose cells fill up, and whose output gates look at them."""
+    """An LSTM whose cells grow, and whose output gates depend on them by peepholes."""
     cell = lstm(rng(), 3, HIDDEN, peepholes=True)
     peepholes = np.repeat([[0.1], [-0.1], [weight]], HIDDEN, axis=1)
     return rebuilt(cell, peepholes=peepholes, bias=np.full((4, HIDDEN), 9), initial_cell=np.full(HIDDEN, 9))
@@ -86,51 +85,36 @@ SUSPECTS: dict[str, tuple[Callable[[], Layer], str]] = {
 def test_what_looks_wrong_is_named_by_layer_and_gate(name: str) -> None:
     build, sentence = SUSPECTS[name]
     found = suspicions(Model([build()]))
-    assert any(sentence in told for told in found), found
-    assert all(told.startswith("layer 0 (") for told in found)
+    assert any(sentence in warning for warning in found), found
+    assert all(warning.startswith("layer 0 (") for warning in found)
 
 
 def test_what_clips_the_gates_keeps_them_from_being_stuck() -> None:
     assert not suspicions(Model([biased(rebuilt(lstm(rng(), 3, HIDDEN), clip=2.0), 1, 20)]))
 
 
-def test_a_layer_behind_others_is_watched_with_what_these_give_it() -> None:
+def test_a_layer_after_others_is_run_on_their_outputs() -> None:
     """The second layer's gates are open only because the first one's output is large."""
     first = Dense(np.zeros((HIDDEN, 3)), np.full(HIDDEN, 30.0))
     second = flat(flat(gru(rng(), HIDDEN, HIDDEN), "input_weights", 1, 0.2), "input_weights", (1, 0, 0), 0.3)
     found = suspicions(Model([first, second]))
-    assert any(told.startswith("layer 1 (gru): the update gate of 8 of 8 units is open") for told in found), found
+    assert any(warning.startswith("layer 1 (gru): the update gate of 8 of 8 units is open") for warning in found), found
 
 
 def test_the_gates_are_those_of_the_equations() -> None:
     """With f and z known, c and h follow from them as the streams have them."""
     x = signal(40, 3)
     cell = lstm(rng(), 3, HIDDEN)
-    _, states = sanity_checks._watched(Model([cell]), x)
-    gates = sanity_checks._gates(cell, x, states)
+    _, states = sanity_checks._run(Model([cell]), x)
+    gates = sanity_checks.gate_values(cell, x, states)
     c, before = (np.array([step["c"] for step in steps]) for steps in (states, [cell.states, *states[:-1]]))
     assert np.abs((c - gates["f"] * before) / gates["i"]).max() <= 1 + 1e-5  # |g| < 1
     h = np.array([step["h"] for step in states])
     assert np.abs(h - gates["o"] * np.tanh(c)).max() < 1e-6
 
 
-def test_models_that_look_numbers_up_or_overflow_are_watched_as_far_as_it_goes() -> None:
+def test_models_with_tables_or_an_overflow_are_run_as_far_as_possible() -> None:
     table = rng().normal(size=(5, 3))
     assert suspicions(Model([Embedding(table), gru(rng(), 3, HIDDEN)])) == ()
     growing = RNN(np.ones((1, 2, 1)), 1e30 * np.eye(2)[None] + 1e29, activations=("relu",), initial_hidden=[1, 1])
     assert isinstance(suspicions(Model([growing])), tuple)
-
-
-def test_a_part_of_a_model_gives_what_its_last_layer_gives_in_the_whole() -> None:
-    layers = [gru(rng(), 3, HIDDEN), rnn(rng(), 3, 4), Concat((HIDDEN, 4)), dense(rng(), HIDDEN + 4, 2)]
-    model = Model(layers, sources=[[-1], [-1], [0, 1], [2]])
-    x = signal(20, 3)
-    stream = Stream(model)
-    whole = []
-    for row in x:
-        stream.step(row)
-        whole.append(stream.states[1]["h"])
-    part = up_to(model, 1)
-    assert [layer.kind for layer in part.layers] == ["rnn"]
-    assert np.array_equal(Stream(part).process(x), whole)
-    assert np.array_equal(Stream(up_to(model, 3)).process(x), Stream(model).process(x))

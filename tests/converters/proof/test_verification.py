@@ -1,9 +1,7 @@
 """`verify` proves what is right, finds each planted error and says where, and refuses what it cannot compare."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.proof import origin, verification
 from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.verification import CASES, Case
-from streamrnn_converters.reference_runs import once
+from streamrnn_converters.reference_runs import process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
 from tests.converters.onnx.test_from_onnx_graphs import HEADS, HIDDEN, INPUTS, Sketch
 
@@ -124,7 +122,7 @@ def dense_graph() -> bytes:
 
 
 def growing(factor: float = 1000) -> bytes:
-    """An RNN whose state grows so much with every step."""
+    """An RNN whose state grows by this factor with every step."""
     base = node("RNN", activations=["Relu"])
     weights = np.float32(factor) * np.eye(HIDDEN, dtype=np.float32)
     return graph(base.but(R=weights[None], initial_h=np.full((1, 2, HIDDEN), 2, np.float32)))
@@ -306,7 +304,7 @@ def test_every_tensor_of_a_model_counts(op: str, kind: type) -> None:
         assert not report.proven, name
 
 
-# The report, and what is said on the way.
+# The report, and the progress.
 
 
 def test_one_seed_gives_one_report() -> None:
@@ -339,9 +337,9 @@ def test_the_report_is_json_and_names_all_that_took_part() -> None:
 
 def test_progress_goes_up_to_its_end() -> None:
     data = graph(node("GRU"))
-    told: list[tuple[int, int]] = []
-    verify(from_onnx(data), data, cases=BRIEF, progress=lambda done, total: told.append((done, total)))
-    done, totals = zip(*told, strict=True)
+    calls: list[tuple[int, int]] = []
+    verify(from_onnx(data), data, cases=BRIEF, progress=lambda done, total: calls.append((done, total)))
+    done, totals = zip(*calls, strict=True)
     assert list(done) == list(range(1, totals[0] + 1))
     assert set(totals) == {totals[0]}
 
@@ -375,7 +373,7 @@ def test_a_source_that_cannot_be_read_is_no_proof(source: bytes | str, tmp_path:
 
 
 def test_what_onnxruntime_refuses_is_no_proof() -> None:
-    """Two nodes of one name are nothing to us."""
+    """Our import ignores that two nodes have one name."""
     data = graph(node("GRU", HIDDEN), node("GRU", HIDDEN))
     with pytest.raises(VerificationError, match=r"onnxruntime cannot run the model: .*two nodes with same node name"):
         verify(from_onnx(data), data, cases=BRIEF)
@@ -388,62 +386,19 @@ def test_an_onnxruntime_that_is_late_is_no_proof() -> None:
 
 
 def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = tmp_path / "worker.py"
-    worker.write_text("import os; os.abort()")
-    monkeypatch.setattr(once, "_WORKER", worker)
+    server = tmp_path / "server.py"
+    server.write_text("import os; os.abort()")
+    monkeypatch.setattr(process, "_SERVER", server)
     data = graph(node("GRU"))
     with pytest.raises(VerificationError, match=r"onnxruntime crashed \(SIGABRT\)"):
         verify(from_onnx(data), data, cases=BRIEF)
-
-
-# The package.
-
-PROBE = """
-import sys
-sys.modules.update(dict.fromkeys({missing!r}))
-import streamrnn_converters
-assert not set(sys.modules) & {{"numba", "onnx", "onnxruntime", "torch"}} - set({missing!r})
-try:
-    {use}
-except Exception as error:
-    print(type(error).__name__, isinstance(error, ImportError), error)
-else:
-    print("fine")
-"""
-USES: Mapping[str, tuple[list[str], str]] = {
-    "from_onnx": (["onnx"], "from streamrnn_converters import from_onnx"),
-    "verify": (["onnx"], "from streamrnn_converters import verify"),
-    "onnxruntime": (["onnxruntime"], "from streamrnn_converters import from_onnx, verify; verify(from_onnx({0!r}), {0!r})"),
-}
-
-
-def probed(missing: list[str], use: str) -> str:
-    script = PROBE.format(missing=missing, use=use)
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
-
-
-@pytest.mark.parametrize("name", USES)
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(graph(node("GRU")))
-    missing, use = USES[name]
-    said = probed(missing, use.format(str(path)))
-    assert said == f"MissingExtraError True {missing[0]} is not installed; `pip install 'streamrnn[convert]'` installs it"
-
-
-def test_the_package_gives_three_functions_and_loads_nothing_before_they_are_used() -> None:
-    names = "from_onnx, from_torch, verify"
-    use = f"from streamrnn_converters import {names}; assert all(map(callable, ({names})))"
-    assert probed([], use) == "fine"
-    assert probed(["onnx", "onnxruntime", "torch"], "streamrnn_converters.from_torch") == "fine"
-    assert probed([], "streamrnn_converters.from_keras").startswith("AttributeError")
 
 
 # What float32 leaves open.
 
 
 def imprecise(n_inputs: int = 64) -> bytes:
-    """Large sums of which little is left: what that is depends on how they are rounded."""
+    """Small differences of large sums, which depend on how these are rounded."""
     g = Sketch("BF")
     g.inputs = [g.info("x", ["B", n_inputs])]
     large, rest = 1000 * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
@@ -461,7 +416,7 @@ def test_what_rounding_explains_is_proven_and_told() -> None:
 
 
 def test_what_rounding_does_not_explain_is_not_proven() -> None:
-    """An error a little larger than what rounding does to this model."""
+    """An error that is a little larger than the effect of rounding on this model."""
     data = imprecise()
     model = from_onnx(data)
     for size in (0.1, 0.01):
@@ -474,7 +429,7 @@ def test_rounding_is_asked_for_only_where_it_matters(monkeypatch: pytest.MonkeyP
     def refuse(*arguments: Any) -> None:
         raise AssertionError("float64 was asked for")
 
-    monkeypatch.setattr(verification, "rounded_otherwise", refuse)
+    monkeypatch.setattr(verification, "answer_in_other_precision", refuse)
     data = graph(node("LSTM"))
     assert verify(from_onnx(data), data, cases=BRIEF).proven
     assert not verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF).proven

@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import MissingExtraError, VerificationError
+from streamrnn import MissingExtraError, Stream, VerificationError
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'convert'")
 
 from streamrnn_converters import from_onnx  # noqa: E402
 from streamrnn_converters.reference_runs.session import calls_of, session_of  # noqa: E402
+from tests.converters.onnx.test_from_onnx_graphs import INPUTS  # noqa: E402
+from tests.converters.onnx.test_from_onnx_steps import states_as_they_are  # noqa: E402
+from tests.models import one_width  # noqa: E402, F401  (a fixture)
 
 HIDDEN = 3
 
@@ -52,8 +55,6 @@ def test_a_call_takes_what_the_graph_declares_and_gives_what_the_model_gives(
     assert (calls.n_steps, calls.any_length, len(calls.remarks)) == (n_steps, "n_steps" not in options, n_remarks)
     x = np.random.default_rng(1).normal(size=(n_steps, 2)).astype(np.float32)
     (y,) = calls.run(calls.feed(x))
-    from streamrnn import Stream
-
     expected = Stream(from_onnx(source)).process(x)
     assert y.size == n_steps * n_signals * HIDDEN
     shape = (n_signals, n_steps, HIDDEN) if "layout" in options else (n_steps, n_signals, HIDDEN)
@@ -77,3 +78,14 @@ def test_a_missing_onnxruntime_says_how_to_install_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'streamrnn\[convert\]'"):
         session_of(b"")
+
+
+def test_a_session_that_is_called_step_by_step_carries_its_states() -> None:
+    """So its times include what a user has to do."""
+    data, _, _ = states_as_they_are()
+    calls = calls_of(data, INPUTS)
+    x = np.random.default_rng(0).normal(size=(20, INPUTS)).astype(np.float32)
+    ours = Stream(from_onnx(data)).process(x)
+    answers = [calls.run(calls.feed(row[None]))[0].ravel() for row in x]
+    assert np.abs(ours - answers).max() <= 5e-6
+    assert not any("begins every call with its initial states" in remark for remark in calls.remarks)

@@ -21,7 +21,7 @@ TOLERANCE = 5e-6
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """The same weights and signals each time; no word from torch on which of its backends lack what."""
+    """The same weights and signals each time; without the warnings of torch about its backends."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*oneDNN", category=UserWarning)
         with torch.random.fork_rng():
@@ -156,7 +156,7 @@ def test_every_hidden_size_fits(kind: str) -> None:
 
 
 class Network(nn.Module):
-    """Its forward is Python code, of which its tensors tell nothing."""
+    """Its forward is Python code, which its tensors do not show."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,7 +265,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "hooked-sequential": (lambda: hooked(nn.Sequential(nn.Linear(3, 4))), ["(Sequential)", "hook"]),
     "patched": (lambda: patched(nn.Linear(3, 4)), ["(Linear)", "forward"]),
     "activation-first": (lambda: nn.Sequential(nn.Tanh(), nn.Linear(3, 4)), ["'0' (Tanh)", "before every layer"]),
-    "activation-behind-recurrent": (lambda: nn.Sequential(nn.GRU(3, 4), nn.ReLU()), ["'1' (ReLU)", "gru '0'", "Linear"]),
+    "activation-after-recurrent": (lambda: nn.Sequential(nn.GRU(3, 4), nn.ReLU()), ["'1' (ReLU)", "gru '0'", "Linear"]),
     "two-activations": (lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Tanh()), ["'2' (Tanh)", "dense '0'"]),
     "softmax-over-time": (lambda: nn.Sequential(nn.GRU(3, 4), nn.Linear(4, 2), nn.Softmax(dim=1)), ["'2'", "dim=1", "dim=-1"]),
     "softmax-over-batch": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Softmax(dim=0)), ["dim=0"]),

@@ -192,7 +192,11 @@ REFUSED: dict[str, tuple[Any, Any, list[str]]] = {
     "description with too much": (NETWORK, "lstm:rnn:tanh:tanh", ["'lstm:rnn:tanh:tanh'"]),
     "a function that a kind has not": (NETWORK, "lstm:rnn:relu, dense:head", ["'lstm:rnn:relu'", "no other"]),
     "an unknown function": (NETWORK, "lstm:rnn, dense:head:swish", ["'swish'", "leaky_relu"]),
-    "a function that torch calls otherwise": (NETWORK, "lstm:rnn, dense:head:hard_sigmoid", ["'hard_sigmoid'", "hardsigmoid"]),
+    "a function that has another name in torch": (
+        NETWORK,
+        "lstm:rnn, dense:head:hard_sigmoid",
+        ["'hard_sigmoid'", "hardsigmoid"],
+    ),
 }
 
 

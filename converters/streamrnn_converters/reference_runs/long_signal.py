@@ -1,4 +1,4 @@
-"""onnxruntime's answers to a signal of any length: whole where the graph and memory allow it, else in parts."""
+"""onnxruntime's answers to a signal of any length: in one run where the graph and memory allow it, else in parts."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,38 +11,38 @@ from streamrnn.errors import VerificationError
 from streamrnn.model import Model
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.onnx.rerun.runnable import runnable
-from streamrnn_converters.reference_runs.arrange import of_input, zeros
-from streamrnn_converters.reference_runs.live import LiveReference, live_reference
-from streamrnn_converters.reference_runs.stateful_graph import Carried, InParts, in_parts
+from streamrnn_converters.reference_runs.graph_arrays import input_array, zero_states
+from streamrnn_converters.reference_runs.process import ReferenceProcess, reference_process
+from streamrnn_converters.reference_runs.stateful_graph import CarriedState, StatefulGraph, stateful_graph
 
 Array = NDArray[Any]
 
 _CELLS = {"lstm", "gru", "rnn"}
 _PART = 1000  # steps
-_MOST_BYTES = 256 << 20  # of what onnxruntime makes of a signal that it is given whole
+_MOST_BYTES = 256 << 20  # that onnxruntime may take for a signal in one run
 
 
-class LongReference:
+class LongSignalReference:
     """How a graph answers a long signal.
 
-    imported  the graph, understood
+    imported  the graph, as it was imported
     data      its file
     n_steps   of the signal
     timeout   seconds that onnxruntime may take for each part
 
-    Raises VerificationError where the graph takes a number of steps at a time and its states cannot be carried over.
+    Raises VerificationError where the signal must be given in parts and the states cannot be carried between them.
     """
 
     def __init__(self, imported: Imported, data: bytes, n_steps: int, timeout: float) -> None:
         self._imported, self._n_steps, self._timeout = imported, n_steps, timeout
-        #: The outputs that are answers to a step: those that a stream gives too, or, where there are none, states.
+        #: The outputs that are compared: those that a stream gives too, or, where there are none, states.
         self.outputs = [o for o in imported.outputs if not o.states] or list(imported.outputs)
         self._data, remarks = runnable(data)
         self._n_signals = imported.size_of("batch") or 1
         self._fixed = imported.size_of("time")
         every_step = all("time" in output.axes for output in self.outputs)
-        fits = _bytes(imported.model) * n_steps <= _MOST_BYTES
-        lost = [] if imported.states else _not_carried(imported.model, self._data)
+        fits = _bytes_per_step(imported.model) * n_steps <= _MOST_BYTES
+        lost = [] if imported.states else _lost_states(imported.model, self._data)
         if self._fixed is not None:
             self._part = self._fixed
         elif every_step and (fits or lost):
@@ -58,65 +58,65 @@ class LongReference:
             if not imported.states:
                 steps = f"{self._part} step{'s' * (self._part > 1)}"
                 remarks.append(f"onnxruntime got the signal in parts of {steps}, its states carried between them")
-        #: Steps of which the graph, where it has no axis of time, tells the last.
+        #: Steps of one run. An output without a time axis belongs to the last of them.
         self.n_steps_at_once = self._part
         #: What was done to the graph, one sentence each.
         self.remarks = tuple(remarks)
-        #: Of onnxruntime, once it has answered.
+        #: Of onnxruntime, after its first answer.
         self.version = ""
 
     def answers(self, signal: Callable[[int], Array]) -> Iterator[tuple[Array, dict[str, Array]]]:
         """The parts of a signal, (n, input_size), each with the graph's outputs by name.
 
-        signal  gives the next so many steps
+        signal  gives the next n steps of the signal, for n
 
         Raises VerificationError where onnxruntime refuses, crashes or is late.
         """
-        parts = self._parts()
-        states = {given.name: zeros(given, self._n_signals) for given in self._imported.states}
+        graph = self._graph()
+        states = {given.name: zero_states(given, self._n_signals) for given in self._imported.states}
         x = signal(min(self._part, self._n_steps))
-        with self._reference(parts.first) as reference:
-            found = reference.run(self._feed(x) | states)
-        yield x, found
+        with self._reference(graph.first) as reference:
+            outputs = reference.run(self._feed(x) | states)
+        yield x, outputs
         if self._part >= self._n_steps:
             return
-        with self._reference(parts.next) as reference:
+        with self._reference(graph.next) as reference:
             for begin in range(self._part, self._n_steps, self._part):
                 x = signal(min(self._part, self._n_steps - begin))
-                states = {state.input: found[state.output] for state in parts.states}
-                found = reference.run(self._feed(x) | states)
-                yield x, found
+                states = {state.input: outputs[state.output] for state in graph.states}
+                outputs = reference.run(self._feed(x) | states)
+                yield x, outputs
 
-    def _parts(self) -> InParts:
-        """A graph that takes and gives its states is left as it is."""
+    def _graph(self) -> StatefulGraph:
+        """The graph itself where it takes and gives its states, or is run once."""
         if self._imported.states:
-            states = tuple(Carried(given.source, given.name) for given in self._imported.states)
-            return InParts(self._data, self._data, states)
-        return in_parts(self._data) if self._part < self._n_steps else InParts(self._data, self._data, ())
+            states = tuple(CarriedState(given.source, given.name) for given in self._imported.states)
+            return StatefulGraph(self._data, self._data, states)
+        return stateful_graph(self._data) if self._part < self._n_steps else StatefulGraph(self._data, self._data, ())
 
     @contextmanager
-    def _reference(self, data: bytes) -> Iterator[LiveReference]:
-        with live_reference(data, self._timeout) as reference:
+    def _reference(self, data: bytes) -> Iterator[ReferenceProcess]:
+        with reference_process(data, self._timeout) as reference:
             self.version = reference.version
             yield reference
 
     def _feed(self, x: Array) -> dict[str, Array]:
-        """Steps as the graph takes them: each of its signals the same, filled up to the number of steps that it fixes."""
+        """Steps as the graph takes them: the same for each of its signals, zeros up to the number of steps that it fixes."""
         if self._fixed is not None and len(x) < self._fixed:
             x = np.concatenate([x, np.zeros((self._fixed - len(x), x.shape[1]), x.dtype)])
         values = np.repeat(x[:, None, :], self._n_signals, axis=1)
-        return {given.name: of_input(values, given) for given in self._imported.inputs} | dict(self._imported.constants)
+        return {given.name: input_array(values, given) for given in self._imported.inputs} | dict(self._imported.constants)
 
 
-def _not_carried(model: Model, data: bytes) -> list[str]:
-    """What keeps something from step to step that no copy of the graph hands over."""
+def _lost_states(model: Model, data: bytes) -> list[str]:
+    """What keeps states from step to step that no copy of the graph can carry."""
     lost = [f"its {layer.kind} layer keeps" for layer in model.layers if layer.states and layer.kind not in _CELLS]
     n_states = sum(len(layer.states) for layer in model.layers if layer.kind in _CELLS)
-    if n_states > len(in_parts(data).states):
+    if n_states > len(stateful_graph(data).states):
         lost.append("its recurrent layers keep, which have no nodes of their own in the graph,")
     return lost
 
 
-def _bytes(model: Model) -> int:
-    """About what onnxruntime keeps of each step: what goes into each layer, what comes out, and the gates."""
+def _bytes_per_step(model: Model) -> int:
+    """About what onnxruntime keeps of each step: the inputs, the outputs and the gates of each layer."""
     return sum(4 * (layer.input_size + 8 * layer.output_size) for layer in model.layers)

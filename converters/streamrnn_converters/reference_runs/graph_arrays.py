@@ -1,0 +1,48 @@
+"""Between the values of streams, (n_steps, n_signals, n_values), and the arrays of a graph's inputs and outputs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
+
+_AXES = ("time", "batch")  # of the values, before those of one step
+
+
+def graph_array(values: NDArray[Any], end: GraphInput | GraphOutput) -> NDArray[Any]:
+    """Values in the axes of a graph's input or output. Where it has no time or batch axis, that has size 1 in `values`."""
+    sizes = [size or 1 for axis, size in zip(end.axes, end.sizes, strict=True) if axis not in _AXES]
+    whole = values.reshape(*values.shape[:2], *sizes)
+    others = iter(range(2, whole.ndim))
+    order = [_AXES.index(axis) if axis in _AXES else next(others) for axis in end.axes]
+    missing = [index for index, axis in enumerate(_AXES) if axis not in end.axes]
+    return whole.transpose([*missing, *order]).squeeze(tuple(range(len(missing))))
+
+
+def input_array(values: NDArray[Any], given: GraphInput) -> NDArray[Any]:
+    """What a graph input gets, of the values that streams get."""
+    own = values[..., given.start : given.start + given.size]
+    own = graph_array(own if "batch" in given.axes else own[:, :1], given)
+    return np.ascontiguousarray(own, given.integers or np.float32)
+
+
+def zero_states(given: GraphInput, n_signals: int) -> NDArray[np.float32]:
+    """What a graph input for states gets in the first run."""
+    return graph_array(np.zeros((1, n_signals, given.size), np.float32), given)
+
+
+def random_signal(
+    rng: np.random.Generator, inputs: Sequence[GraphInput], scale: float, n_steps: int, n_signals: int
+) -> NDArray[np.float32]:
+    """A signal for all inputs, (n_steps, n_signals, input_size): normally distributed numbers times `scale`.
+
+    An input of indices gets any of those that its table has. An input without a batch axis gets the same for all signals.
+    """
+    parts = []
+    for given in inputs:
+        shape = n_steps, n_signals if "batch" in given.axes else 1, given.size
+        own = rng.integers(0, given.n_entries or 1, shape) if given.integers else scale * rng.normal(size=shape)
+        parts.append(np.broadcast_to(own, (n_steps, n_signals, given.size)))
+    return np.concatenate(parts, axis=2).astype(np.float32)

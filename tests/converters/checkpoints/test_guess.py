@@ -1,0 +1,62 @@
+"""Layers are guessed only where names and shapes leave one answer; else the message says what to write."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrnn import ConversionError
+from streamrnn_converters import from_torch
+from streamrnn_converters.checkpoints import read_checkpoint
+from tests.converters.checkpoints.state_dicts import NETWORK, State, linear, recurrent, written
+
+
+@pytest.mark.parametrize(
+    ("state", "layers"),
+    [
+        (NETWORK, "lstm:rnn, dense:head"),
+        (recurrent("gru", 3, 4), "gru:"),
+        (recurrent("lstm", 3, 4, "cell.", ""), "lstm:cell"),
+        (linear(3, 4, "only."), "dense:only"),
+        (linear(3, 5, "z.") | recurrent("gru", 5, 4, "a.") | recurrent("lstm", 4, 6, "m.") | linear(6, 1, "b."),
+         "dense:z, gru:a, lstm:m, dense:b"),
+        (recurrent("gru", 3, 4, "r.") | recurrent("gru", 4, 4, "r.", "_l1"), "gru:r"),
+    ],
+)  # fmt: skip
+def test_layers_are_guessed_where_sizes_leave_one_order_and_the_guess_is_said(
+    state: State, layers: str, tmp_path: Path
+) -> None:
+    found = read_checkpoint(written(tmp_path / "net.safetensors", state))
+    assert found.model.fingerprint == from_torch(state, layers).fingerprint
+    assert f'guessed: {layers}; say --layers "…" to overrule' in found.remarks
+    assert any("functions after its Linear" in remark for remark in found.remarks) == ("dense" in layers)
+    described = read_checkpoint(tmp_path / "net.safetensors", layers)
+    assert described.remarks == ()
+    assert described.model.fingerprint == found.model.fingerprint
+
+
+UNTOLD: dict[str, tuple[State, list[str]]] = {
+    "two orders": (recurrent("lstm", 4, 4, "a.") | linear(4, 4, "b."), ['"lstm:a, dense:b"', '"dense:b, lstm:a"']),
+    "a circle": (recurrent("lstm", 3, 8, "a.") | recurrent("gru", 8, 3, "b."), ["more than one order", '"lstm:a, gru:b"']),
+    "no order": (recurrent("lstm", 3, 4, "a.") | linear(5, 2, "b."), ["lstm 'a': 3 to 4", "dense 'b': 5 to 2", "--layers"]),
+    "tanh or relu": (recurrent("rnn", 3, 4, "a.") | linear(4, 2, "b."), ['"rnn:a, dense:b" for tanh', '"rnn:a:relu, dense:b"']),
+    "between two linears": (NETWORK | linear(2, 7, "out."), ["dense 'head' and dense 'out'", "dense:head:relu, dense:out"]),
+    "an embedding": (recurrent("gru", 3, 4) | {"embed.weight": np.ones((9, 3), np.float32)}, ["'embed.weight'", "embedding"]),
+    "too many": ({k: v for n in range(9) for k, v in linear(n + 1, n + 2, f"{n}.").items()}, ["9 modules", "--layers"]),
+    "something else beside": (NETWORK | {"norm.weight": np.ones(4, np.float32)}, ["not used", "'norm.weight'"]),
+    "bidirectional": (recurrent("gru", 3, 4) | recurrent("gru", 3, 4, suffix="_l0_reverse"), ["bidirectional=False"]),
+    "rows of no kind": ({"weight_ih_l0": np.ones((10, 3)), "weight_hh_l0": np.ones((10, 5))}, ["(10, 3)", "LSTM, GRU nor RNN"]),
+    "no input weights": ({"weight_hh_l0": np.ones((8, 2))}, ["'weight_ih_l0'", "()"]),
+    "no weights": ({"running_mean": np.ones(3)}, ["no weights", "'running_mean'"]),
+    "NaN": (NETWORK | {"head.bias": np.float32([1, np.nan])}, ["'head.bias'", "NaN"]),
+    "integers": ({"weight": np.ones((2, 3), np.int8)}, ["'weight'", "I8"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNTOLD)
+def test_what_names_and_shapes_do_not_tell_is_asked_for(what: str, tmp_path: Path) -> None:
+    state, words = UNTOLD[what]
+    path = written(tmp_path / "net.safetensors", state)
+    with pytest.raises(ConversionError) as refused:
+        read_checkpoint(path)
+    assert all(word in str(refused.value) for word in [str(path), *words]), refused.value
