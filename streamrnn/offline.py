@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.door.plain import block_of, converted, not_finite
+from streamrnn.door.arguments import block_of, converted, non_finite_input
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamRNNError
 from streamrnn.layers import Concat, Layer, Select
 from streamrnn.model import Model
@@ -125,7 +125,7 @@ def _input(model: Model, signal: ArrayLike) -> Array:
     """The recording in the model's type. Raises InputError, and NonFiniteInputError."""
     x = converted(block_of("run_offline", signal, model.input_size), model.dtype)
     if not np.isfinite(x).all():
-        raise not_finite(x, "leave the value out, or replace it by a number")
+        raise non_finite_input(x, "leave the value out, or replace it with a number")
     return x
 
 

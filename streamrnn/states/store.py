@@ -216,7 +216,7 @@ class StateStore:
         return state
 
 
-def check_kinds(keys: Collection[object]) -> None:
+def check_key_types(keys: Collection[object]) -> None:
     """Raise InputError unless all are of the types that a store takes for keys."""
     for kind in set(map(type, keys)) - {str, int, bytes}:
         example = next(key for key in keys if type(key) is kind)
@@ -225,7 +225,7 @@ def check_kinds(keys: Collection[object]) -> None:
 
 def _check_keys(keys: Collection[Key]) -> None:
     """Raise InputError unless the file can hold all of them."""
-    check_kinds(keys)
+    check_key_types(keys)
     for key in keys:
         if isinstance(key, int) and not -(1 << 63) <= key < 1 << 63:
             raise InputError(f"a key is {key}, which has more than 64 bits; give it as a str")
