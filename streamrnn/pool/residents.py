@@ -10,7 +10,8 @@ from streamrnn.model import Model
 from streamrnn.pool.protocols import Memory
 from streamrnn.pool.slot_arguments import Slots
 from streamrnn.pool.slots import SlotTable, check_distinct
-from streamrnn.states.store import Key, StateStore, check_key_types
+from streamrnn.states.keys import Key, check_key_types
+from streamrnn.states.store import StateStore
 from streamrnn.target.packing import Array
 from streamrnn.target.record import CLOSED
 
@@ -27,8 +28,7 @@ class Residents(SlotTable):
 
     def __init__(self, memory: Memory, store: StateStore, model: Model) -> None:
         super().__init__(memory)
-        store.lend(self, model.fingerprint)
-        self._store = store
+        self._store = store.lend(self, model.fingerprint)
         self._dtype = model.dtype
         self._stored_dtype = model.dtype.newbyteorder("<")
         self._call = 0

@@ -86,14 +86,15 @@ def test_a_flush_is_one_transaction_of_what_has_changed(
     pool: StreamPool, store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[list[Any]] = []
-    save = store.save
+    table = store._table
+    save = table.save
 
     def recorded(states: Any, note: str | None = None) -> None:
         pairs = list(states)
         saved.append([key for key, _ in pairs])
         save(pairs, note)
 
-    monkeypatch.setattr(store, "save", recorded)
+    monkeypatch.setattr(table, "save", recorded)
     pool.flush()
     pool.flush()
     pool.step_keys(inputs(13, 12))

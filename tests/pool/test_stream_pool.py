@@ -205,7 +205,7 @@ def test_growth_leaves_the_others_as_they_are_and_their_slots_too() -> None:
 
 def test_a_slot_that_is_opened_again_begins_anew(pool: StreamPool) -> None:
     fresh = Stream(mixed()).snapshot()
-    assert pool.open("appears twice") == 2
+    assert pool.open("again") == 2
     assert pool.snapshot(2) == fresh
     assert pool.keys["again"] == 2
 
