@@ -1,4 +1,4 @@
-"""`Model`: a stack of layers that nobody can change, which knows its sizes, its name and how to be saved."""
+"""`Model`: an immutable graph of layers, with its sizes and fingerprint, that can be saved; and `load`."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from streamrnn.layers.layer import DTYPES, from_json
 
 
 class Model:
-    """Layers, each fed by the one before, or by those that `sources` names. Immutable, and shared between streams and threads.
+    """A graph of layers. Immutable; any number of streams and threads may share it.
 
-    layers   at least one, in the order in which a step passes through them; the last one gives the output
-    notes    free JSON about the model, kept in its archive: where it came from, how it was proven
-    sources  for each layer the places that it reads: the numbers of layers before it, -1 for the model's input.
-             None: each reads the one before
+    layers   one or more, in the order in which a step computes them; the output of the last one is the model's output
+    notes    any JSON about the model, kept in its archive: where it came from, how it was proven
+    sources  for each layer the indices of the layers whose outputs it reads, all before it; -1 is the model's input.
+             None: each layer reads the one before it, the first one the input
 
-    Raises ModelError where sizes or types do not meet, nobody reads a layer, or the notes are not JSON.
+    Raises ModelError if sizes or dtypes do not match, no layer reads an output or the input, or the notes are not JSON.
     """
 
     def __init__(
@@ -54,47 +54,47 @@ class Model:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, in the order in which a step passes through them."""
+        """The layers, in the order in which a step computes them."""
         return self._layers
 
     @property
     def sources(self) -> tuple[tuple[int, ...], ...]:
-        """For each layer the places that it reads: the numbers of layers before it, -1 for the model's input."""
+        """For each layer the indices of the layers whose outputs it reads; -1 is the model's input."""
         return self._sources
 
     @property
     def notes(self) -> dict[str, Any]:
-        """A copy of what is known about the model; not part of its fingerprint."""
+        """A copy of the notes. They are not part of the fingerprint."""
         return deepcopy(self._notes)
 
     @property
     def input_size(self) -> int:
-        """Values that one step takes."""
+        """Values of the input of one step."""
         return self._layers[0].input_sizes[self._sources[0].index(-1)]
 
     @property
     def output_size(self) -> int:
-        """Values that one step gives."""
+        """Values of the output of one step."""
         return self._layers[-1].output_size
 
     @property
     def dtype(self) -> np.dtype[np.floating[Any]]:
-        """What the model computes in, and what its streams give: float32 or float64."""
+        """Compute precision, and dtype of the outputs: float32 or float64."""
         return np.dtype(DTYPES[self._layers[0].dtype])
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers the model has learned."""
+        """How many learned values the model has."""
         return sum(layer.n_parameters for layer in self._layers)
 
     @property
     def streamable(self) -> bool:
-        """Whether a stream can answer step by step; else `run_offline` answers whole recordings."""
+        """Whether a stream can run the model step by step. If not, `run_offline` runs whole recordings."""
         return all(layer.streamable for layer in self._layers)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, over kinds, options and weights: two models that compute the same have the same."""
+        """SHA-256, in hexadecimal, of kinds, options, sources and weights. Equal models have equal fingerprints."""
         return self._fingerprint
 
     def with_notes(self, notes: Mapping[str, Any]) -> "Model":
@@ -102,13 +102,15 @@ class Model:
         return Model(self._layers, notes, self._sources)
 
     def astype(self, dtype: str) -> "Model":
-        """The same model in float32 or float64. Raises ModelError for another type, or a weight that is not finite in it."""
+        """The same model in float32 or float64. Raises ModelError for another dtype, or a weight that is not finite in it."""
         return Model([layer.astype(dtype) for layer in self._layers], self._notes, self._sources)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an archive (streamrnn/archive.py), whole or not at all.
+        """Write the model to an archive (streamrnn/archive.py), as a whole or not at all.
 
-        Raises ArchiveError where `path` cannot be written.
+        path  of the file, which is replaced if it exists
+
+        Raises ArchiveError if `path` cannot be written.
         """
         tensors = {
             f"{index}.{name}": tensor for index, layer in enumerate(self._layers) for name, tensor in layer.tensors().items()
@@ -122,17 +124,17 @@ class Model:
         kinds = [f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers]
         if self._sources != _chain(self._layers):
             kinds = [
-                f"{index}: {kind} of {_named(reads)}"
-                for index, (kind, reads) in enumerate(zip(kinds, self._sources, strict=True))
+                f"{index}: {kind} of {_named(sources)}"
+                for index, (kind, sources) in enumerate(zip(kinds, self._sources, strict=True))
             ]
         return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters>"
 
     def _description(self) -> list[dict[str, Any]]:
-        whole: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+        description: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
         if self._sources != _chain(self._layers):
-            for described, reads in zip(whole, self._sources, strict=True):
-                described["reads"] = list(reads)
-        return whole
+            for entry, sources in zip(description, self._sources, strict=True):
+                entry["reads"] = list(sources)  # the file format's word
+        return description
 
     def _hash(self) -> str:
         digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
@@ -144,15 +146,20 @@ class Model:
 
 
 def load(path: str | os.PathLike[str]) -> Model:
-    """The model in an archive. Raises ArchiveError, naming the tensor where it is one, for anything that is not right."""
+    """The model in an archive that `Model.save` or `streamrnn import` wrote. Nothing in an archive is executed.
+
+    path  of the file
+
+    Raises ArchiveError, naming the layer and tensor, for a file that is missing, altered, of a later version, or not a model.
+    """
     tensors, descriptions, notes = archive.read(path)
-    left = dict(tensors)
+    unused = dict(tensors)
     layers: list[Layer] = []
     try:
         for index, description in enumerate(descriptions):
-            layers.append(_layer(description, f"{index}.", left))
-        if left:
-            raise ModelError(f"tensor {next(iter(left))!r} belongs to no layer")
+            layers.append(_layer(description, f"{index}.", unused))
+        if unused:
+            raise ModelError(f"tensor {next(iter(unused))!r} belongs to no layer")
         sources = [description["reads"] for description in descriptions if "reads" in description]
         return Model(layers, notes, sources or None)
     except ModelError as error:
@@ -165,46 +172,46 @@ def _chain(layers: Sequence[Layer]) -> tuple[tuple[int, ...], ...]:
     return tuple((index - 1,) for index in range(len(layers)))
 
 
-def _named(reads: Sequence[int]) -> str:
-    return ", ".join("the input" if place == -1 else f"layer {place}" for place in reads)
+def _named(sources: Sequence[int]) -> str:
+    return ", ".join("the input" if source == -1 else f"layer {source}" for source in sources)
 
 
 def _checked_sources(layers: Sequence[Layer], sources: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]:
-    """The sources as tuples. Raises ModelError where they do not fit the layers, or leave one unread."""
+    """The sources as tuples. Raises ModelError if they do not fit the layers, or leave an output or the input unread."""
     try:
-        checked = _chain(layers) if sources is None else tuple(tuple(reads) for reads in sources)
+        checked = _chain(layers) if sources is None else tuple(tuple(indices) for indices in sources)
     except TypeError:
-        raise ModelError(f"sources: {sources!r} is not a sequence of places for each layer") from None
+        raise ModelError(f"sources: {sources!r} is not a sequence of indices for each layer") from None
     if len(checked) != len(layers):
-        raise ModelError(f"sources: {len(checked)} given, but there are {len(layers)} layers")
-    gives: dict[int, int] = {}
-    for index, (layer, reads) in enumerate(zip(layers, checked, strict=True)):
+        raise ModelError(f"sources: {len(checked)} given, but there are {len(layers)} layers; give one entry for each layer")
+    sizes: dict[int, int] = {}
+    for index, (layer, indices) in enumerate(zip(layers, checked, strict=True)):
         where = f"layer {index} ({layer.kind})"
-        if len(reads) != len(layer.input_sizes):
-            raise ModelError(f"{where}: reads {len(layer.input_sizes)} places, but {len(reads)} are named")
-        for place, takes in zip(reads, layer.input_sizes, strict=True):
-            if isinstance(place, bool) or not isinstance(place, int) or not -1 <= place < index:
-                raise ModelError(f"{where}: reads {place!r}, which is neither a layer before it nor -1, the input")
-            if gives.setdefault(place, takes) != takes:
-                named = "the input" if place == -1 else f"layer {place} ({layers[place].kind})"
-                raise ModelError(f"{where}: takes {takes} values, but {named} gives {gives[place]}")
-        gives[index] = layer.output_size
+        if len(indices) != len(layer.input_sizes):
+            raise ModelError(f"{where}: needs {len(layer.input_sizes)} sources, but {len(indices)} are given")
+        for source, size in zip(indices, layer.input_sizes, strict=True):
+            if isinstance(source, bool) or not isinstance(source, int) or not -1 <= source < index:
+                raise ModelError(f"{where}: source {source!r} is neither the index of an earlier layer nor -1, the input")
+            if sizes.setdefault(source, size) != size:
+                named = "the input" if source == -1 else f"layer {source} ({layers[source].kind})"
+                raise ModelError(f"{where}: takes {size} values, but {named} gives {sizes[source]}")
+        sizes[index] = layer.output_size
     unread = set(range(-1, len(layers) - 1)).difference(*checked)
     if unread:
-        raise ModelError(f"{_named([min(unread)])} is read by no layer; leave it out, or read it")
+        raise ModelError(f"no layer reads {_named([min(unread)])}; leave it out, or name it as a source")
     if -1 not in checked[0]:
-        raise ModelError(f"layer 0 ({layers[0].kind}): must read -1, the input")
+        raise ModelError(f"layer 0 ({layers[0].kind}): must have the source -1, the input")
     return checked
 
 
 def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
-    """The layer of a description, its arrays taken out of `tensors`, where they are called `prefix` and their field."""
+    """The layer of a description. Its arrays are taken out of `tensors`, where their names are `prefix` and their field."""
     kind = KINDS[description["kind"]]
     names = kind.tensor_names()
     arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
     options = {name: from_json(value) for name, value in description["options"].items()}
     if not options.keys().isdisjoint(names):
-        raise ModelError(f"{kind.kind} layer: a tensor stands among the options")
+        raise ModelError(f"{kind.kind} layer: a tensor is among the options")
     layer = kind(**arrays, **options)
     for name, array in arrays.items():
         if array.dtype != layer.dtype:
@@ -213,8 +220,8 @@ def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[
 
 
 def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the notes, as JSON can hold them. Raises ModelError where it cannot."""
+    """A copy of the notes as JSON holds them. Raises ModelError if it cannot."""
     try:
         return dict(json.loads(json.dumps(dict(notes), allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(f"notes: {error}; they must be what JSON can hold, by name") from None
+        raise ModelError(f"notes: {error}; give a dict that JSON can hold") from None
