@@ -16,27 +16,27 @@ KEY = "ab" * 32
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "store"
-    place.mkdir(mode=0o700)
-    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(place))
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(folder))
     monkeypatch.setattr(module, "_gave_up", False)
-    return place
+    return folder
 
 
 @pytest.fixture
-def held(place: Path) -> Iterator[Path]:
+def held(folder: Path) -> Iterator[Path]:
     """A lock whose holder does not release it."""
-    path = place / f"{KEY}.lock"
+    path = folder / f"{KEY}.lock"
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield path
 
 
-def test_a_lock_leaves_no_file(place: Path) -> None:
+def test_a_lock_leaves_no_file(folder: Path) -> None:
     with lock_for(KEY):
-        assert [path.name for path in place.iterdir()] == [f"{KEY}.lock"]
-    assert list(place.iterdir()) == []
+        assert [path.name for path in folder.iterdir()] == [f"{KEY}.lock"]
+    assert list(folder.iterdir()) == []
 
 
 def test_holders_follow_one_another() -> None:
@@ -62,10 +62,10 @@ def test_different_keys_do_not_wait_for_each_other() -> None:
         assert not module._gave_up
 
 
-def test_an_error_releases_the_lock(place: Path) -> None:
+def test_an_error_releases_the_lock(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt), lock_for(KEY):
         raise KeyboardInterrupt
-    assert list(place.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_holder_that_has_stopped_is_waited_for_once(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +78,8 @@ def test_a_holder_that_has_stopped_is_waited_for_once(held: Path, monkeypatch: p
     assert held.exists()
 
 
-def test_the_lock_of_a_process_that_was_killed_is_free(place: Path) -> None:
-    (place / f"{KEY}.lock").touch()
+def test_the_lock_of_a_process_that_was_killed_is_free(folder: Path) -> None:
+    (folder / f"{KEY}.lock").touch()
     with lock_for(KEY):
         assert not module._gave_up
 
@@ -95,13 +95,13 @@ def test_a_file_system_without_locks_is_no_error(number: int, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("made", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere/at/all")])
-def test_a_lock_that_is_no_file_is_no_error(made, place: Path) -> None:
-    made(place / f"{KEY}.lock")
+def test_a_lock_that_is_no_file_is_no_error(made, folder: Path) -> None:
+    made(folder / f"{KEY}.lock")
     with lock_for(KEY):
         pass
 
 
-def test_a_directory_that_cannot_be_used_is_no_error(place: Path) -> None:
-    place.chmod(0o777)
+def test_a_directory_that_cannot_be_used_is_no_error(folder: Path) -> None:
+    folder.chmod(0o777)
     with lock_for(KEY):
-        assert list(place.iterdir()) == []
+        assert list(folder.iterdir()) == []

@@ -66,7 +66,7 @@ CALLS: dict[str, Callable[[StreamPool, Stream], Any]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_ctrl_c_leaves_nobody_in(name: str) -> None:
+def test_ctrl_c_never_leaves_a_lock_taken(name: str) -> None:
     pool, stream = StreamPool(mixed(), 20), Stream(mixed())
     for _ in SLOTS:
         pool.open()

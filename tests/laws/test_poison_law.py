@@ -1,4 +1,4 @@
-"""The poison law: NaN, infinity or a number that is too large never ruins a stream, and never touches another stream."""
+"""The poison law (fault isolation): NaN, infinity or too large a number never ruins a stream, nor changes another one."""
 
 from typing import Any
 
@@ -36,13 +36,13 @@ def test_a_poisoned_step_is_refused_and_forgotten(variant: str, poison: float) -
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_poison_anywhere_in_a_chunk_is_refused_and_forgotten(variant: str) -> None:
     @quick
-    @given(n_steps=st.integers(1, 100), inputs=st.integers(1, 40), place=st.integers(0, 10**6), poison=poisons)
-    def law(n_steps: int, inputs: int, place: int, poison: float) -> None:
+    @given(n_steps=st.integers(1, 100), inputs=st.integers(1, 40), index=st.integers(0, 10**6), poison=poisons)
+    def law(n_steps: int, inputs: int, index: int, poison: float) -> None:
         whole = model(variant, inputs=inputs)
         poisoned, clean = Stream(whole), Stream(whole)
         x = signal(n_steps, inputs)
         bad = x.copy()
-        at = place % bad.size
+        at = index % bad.size
         bad.flat[at] = poison
         with pytest.raises(NonFiniteInputError, match=rf"{at // inputs}, {at % inputs}\]"):
             poisoned.process(bad)
@@ -64,7 +64,7 @@ def test_a_float64_beyond_float32_is_not_finite_either(value: float) -> None:
 
 
 def survive(stream: Stream, x: Any) -> bool:
-    """Whether the stream took the step; if not, it must be as it was. Its state is finite in either case."""
+    """Whether the stream took the step. If not, its state must be unchanged. The state must be finite in both cases."""
     before = stream.snapshot()
     try:
         stream.step(x)
@@ -130,13 +130,13 @@ def test_an_overflow_is_an_error_that_is_undone() -> None:
 
 
 @pytest.mark.parametrize("n_steps", [2, 31, 32, 33, 100])
-@pytest.mark.parametrize("place", [0, -2, -1])
-def test_an_overflow_anywhere_in_a_chunk_undoes_the_whole_chunk(n_steps: int, place: int) -> None:
+@pytest.mark.parametrize("step", [0, -2, -1])
+def test_an_overflow_anywhere_in_a_chunk_undoes_the_whole_chunk(n_steps: int, step: int) -> None:
     stream = Stream(overflowing())
     stream.process(np.ones((3, 1)))
     before = stream.snapshot()
     x = np.zeros((n_steps, 1), np.float32)
-    x[place] = 3e38
+    x[step] = 3e38
     with pytest.raises(NonFiniteStateError):
         stream.process(x)
     assert stream.snapshot() == before

@@ -1,4 +1,4 @@
-"""A pool with a store: streams that go and come back, what is saved when, and refusals that leave everything as it was."""
+"""A pool with a store: streams that go and come back, what is saved when, and refused calls that change nothing."""
 
 import gc
 from collections.abc import Callable, Iterator

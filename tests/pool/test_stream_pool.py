@@ -1,4 +1,4 @@
-"""`StreamPool`: streams that come and go, keys, growth, and refusals that leave everything as it was."""
+"""`StreamPool`: streams that come and go, keys, growth, and refused calls that change nothing."""
 
 import copy
 import pickle
