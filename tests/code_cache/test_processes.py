@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
 
 def start(folder: Path | None, before: str = "", **environment: str) -> subprocess.Popen[str]:
-    """The program in a fresh process, `before` run first; `folder` is its store, None the one that is usual."""
+    """The program in a fresh process, `before` run first; `folder` is its code cache, None the default one."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMRNN_", "NUMBA_"))}
     variables |= {"STREAMRNN_DOOR": "plain"} | environment
     if folder is not None:

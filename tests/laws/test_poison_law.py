@@ -99,10 +99,10 @@ def overflowing() -> Model:
     return Model([RNN([[[2.0]]], [[[-1.0]]], activations=("relu",))])
 
 
-def projected(outputs: float, *, clip: float | None = None) -> Model:
-    """An LSTM with two cells whose projection sums to `outputs` times about 1.5 for x = 0; for x = 40, o = 0, and h' = 0.
+def projected(scale: float, *, clip: float | None = None) -> Model:
+    """An LSTM of two units that are projected to their sum times `scale`: about 2 · scale for x = 0, and 0 for x = 40.
 
-    An infinite h also gives o = 0, while c stays finite: one step later, h is an innocent 0.
+    An infinite h closes the output gate while c stays finite: one step later, h is an innocent 0.
     """
     open_gates, closed_by = [10.0, 10.0, 10.0, 10.0], [-1.0, 1.0, 1.0, -1.0]
     return Model(
@@ -111,7 +111,7 @@ def projected(outputs: float, *, clip: float | None = None) -> Model:
                 [[[0.0]] * 2, [[0.0]] * 2, [[0.0]] * 2, [[-40.0]] * 2],
                 [[[weight]] * 2 for weight in closed_by],
                 [[bias] * 2 for bias in open_gates],
-                projection=[[outputs, outputs]],
+                projection=[[scale, scale]],
                 initial_cell=[2.0, 2.0],
                 clip=clip,
             )

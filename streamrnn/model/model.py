@@ -1,4 +1,4 @@
-"""`Model`: an immutable graph of layers, with its sizes and fingerprint, that can be saved; and `load`."""
+"""`Model`: an immutable graph of layers, with its sizes and fingerprint, that can be saved."""
 
 import hashlib
 import json
@@ -8,12 +8,12 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn import archive
-from streamrnn.errors import ArchiveError, ModelError
+from streamrnn.errors import ModelError
 from streamrnn.layers import KINDS, Layer
-from streamrnn.layers.layer import DTYPES, from_json
+from streamrnn.layers.layer import DTYPES
+from streamrnn.model.sources import chain, checked_sources, in_words
 
 
 class Model:
@@ -43,7 +43,7 @@ class Model:
         for index, layer in enumerate(self._layers):
             if not isinstance(layer, Layer):
                 raise ModelError(f"layer {index}: {layer!r} is not a layer; known kinds: {', '.join(KINDS)}")
-        self._sources = _checked_sources(self._layers, sources)
+        self._sources = checked_sources(self._layers, sources)
         for index, layer in enumerate(self._layers):
             if layer.dtype != self._layers[0].dtype:
                 raise ModelError(
@@ -122,16 +122,16 @@ class Model:
 
     def __repr__(self) -> str:
         kinds = [f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers]
-        if self._sources != _chain(self._layers):
+        if self._sources != chain(self._layers):
             kinds = [
-                f"{index}: {kind} of {_named(sources)}"
+                f"{index}: {kind} of {in_words(sources)}"
                 for index, (kind, sources) in enumerate(zip(kinds, self._sources, strict=True))
             ]
         return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters>"
 
     def _description(self) -> list[dict[str, Any]]:
         description: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
-        if self._sources != _chain(self._layers):
+        if self._sources != chain(self._layers):
             for entry, sources in zip(description, self._sources, strict=True):
                 entry["reads"] = list(sources)  # the file format's word
         return description
@@ -143,80 +143,6 @@ class Model:
                 digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
                 digest.update(tensor.tobytes())
         return digest.hexdigest()
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model in an archive that `Model.save` or `streamrnn import` wrote. Nothing in an archive is executed.
-
-    path  of the file
-
-    Raises ArchiveError, naming the layer and tensor, for a file that is missing, altered, of a later version, or not a model.
-    """
-    tensors, descriptions, notes = archive.read(path)
-    unused = dict(tensors)
-    layers: list[Layer] = []
-    try:
-        for index, description in enumerate(descriptions):
-            layers.append(_layer(description, f"{index}.", unused))
-        if unused:
-            raise ModelError(f"tensor {next(iter(unused))!r} belongs to no layer")
-        sources = [description["reads"] for description in descriptions if "reads" in description]
-        return Model(layers, notes, sources or None)
-    except ModelError as error:
-        raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
-
-
-def _chain(layers: Sequence[Layer]) -> tuple[tuple[int, ...], ...]:
-    return tuple((index - 1,) for index in range(len(layers)))
-
-
-def _named(sources: Sequence[int]) -> str:
-    return ", ".join("the input" if source == -1 else f"layer {source}" for source in sources)
-
-
-def _checked_sources(layers: Sequence[Layer], sources: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]:
-    """The sources as tuples. Raises ModelError if they do not fit the layers, or leave an output or the input unread."""
-    try:
-        checked = _chain(layers) if sources is None else tuple(tuple(indices) for indices in sources)
-    except TypeError:
-        raise ModelError(f"sources: {sources!r} is not a sequence of indices for each layer") from None
-    if len(checked) != len(layers):
-        raise ModelError(f"sources: {len(checked)} given, but there are {len(layers)} layers; give one entry for each layer")
-    sizes: dict[int, int] = {}
-    for index, (layer, indices) in enumerate(zip(layers, checked, strict=True)):
-        where = f"layer {index} ({layer.kind})"
-        if len(indices) != len(layer.input_sizes):
-            raise ModelError(f"{where}: needs {len(layer.input_sizes)} sources, but {len(indices)} are given")
-        for source, size in zip(indices, layer.input_sizes, strict=True):
-            if isinstance(source, bool) or not isinstance(source, int) or not -1 <= source < index:
-                raise ModelError(f"{where}: source {source!r} is neither the index of an earlier layer nor -1, the input")
-            if sizes.setdefault(source, size) != size:
-                named = "the input" if source == -1 else f"layer {source} ({layers[source].kind})"
-                raise ModelError(f"{where}: takes {size} values, but {named} gives {sizes[source]}")
-        sizes[index] = layer.output_size
-    unread = set(range(-1, len(layers) - 1)).difference(*checked)
-    if unread:
-        raise ModelError(f"no layer reads {_named([min(unread)])}; leave it out, or name it as a source")
-    if -1 not in checked[0]:
-        raise ModelError(f"layer 0 ({layers[0].kind}): must have the source -1, the input")
-    return checked
-
-
-def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
-    """The layer of a description. Its arrays are taken out of `tensors`, where their names are `prefix` and their field."""
-    kind = KINDS[description["kind"]]
-    names = kind.tensor_names()
-    arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
-    options = {name: from_json(value) for name, value in description["options"].items()}
-    if not options.keys().isdisjoint(names):
-        raise ModelError(f"{kind.kind} layer: a tensor is among the options")
-    layer = kind(**arrays, **options)
-    for name, array in arrays.items():
-        if array.dtype != layer.dtype:
-            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but {layer.dtype} is expected")
-    return layer
 
 
 def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:
