@@ -2,12 +2,13 @@
 
 The metadata has one entry, "streamrnn", a JSON object:
 
-    content_sha256  of the whole file, computed with 64 zeros in its own place
+    content_sha256  of the whole file, computed with 64 zeros instead of these digits
     format          1, the version of this layout
-    layers          one object per layer: kind and options; its arrays are the tensors "<index>.<name>"
-    notes           free JSON, such as the proof that `streamrnn import` writes
+    layers          one object per layer: kind, options and, in a graph, "reads", the layer's sources; the layer's arrays are
+                    the tensors "<index>.<name>"
+    notes           any JSON, such as the proof that `streamrnn import` writes
 
-So one flipped bit anywhere is refused, be it in a weight, in the description or in the padding.
+So a flipped bit is found wherever it is: in a weight, in the description or in the padding.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ _HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')  # a JSON str
 
 
 class Archive(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
     tensors: Mapping[str, NDArray[Any]]
     layers: list[dict[str, Any]]
@@ -40,11 +41,11 @@ class Archive(NamedTuple):
 
 
 def write(path: str | os.PathLike[str], archive: Archive) -> None:
-    """Write an archive, whole or not at all. Raises ArchiveError where `path` cannot be written."""
+    """Write an archive, as a whole or not at all. Raises ArchiveError if `path` cannot be written."""
     description = {"content_sha256": "0" * 64, "format": FORMAT, "layers": archive.layers, "notes": archive.notes}
     metadata = {"streamrnn": json.dumps(description, allow_nan=False)}
     blank = save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in archive.tensors.items()}, metadata)
-    begin, end = _place_of_hash(blank, str(path))
+    begin, end = _span_of_hash(blank, str(path))
     replace_file(path, blank[:begin] + hashlib.sha256(blank).hexdigest().encode() + blank[end:])
 
 
@@ -55,10 +56,10 @@ def read(path: str | os.PathLike[str]) -> Archive:
         data = source.read_bytes()
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
-    begin, end = _place_of_hash(data, str(path))
+    begin, end = _span_of_hash(data, str(path))
     blank = data[:begin] + b"0" * 64 + data[end:]
     if hashlib.sha256(blank).hexdigest().encode() != data[begin:end]:
-        raise ArchiveError(f"{path}: altered or truncated, its SHA-256 does not fit its content; import the model again")
+        raise ArchiveError(f"{path}: altered or truncated: its SHA-256 does not match its content; import the model again")
     try:
         description = json.loads(json.loads(data[8 : 8 + _header_size(data)])["__metadata__"]["streamrnn"])
         if description["format"] != FORMAT:
@@ -73,9 +74,9 @@ def read(path: str | os.PathLike[str]) -> Archive:
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put `data` at `path` in one move: a reader, or a crash, sees the old file or the new one, never half of it.
+    """Replace the file at `path` in one move: readers see the old file or the new one, also after a crash, never a part.
 
-    Raises ArchiveError where the place cannot be written.
+    Raises ArchiveError if `path` cannot be written.
     """
     target = _as_path(path)
     try:
@@ -91,28 +92,28 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise ArchiveError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
+        raise ArchiveError(f"{target}: cannot be written ({error.strerror}); choose another path") from error
 
 
 def _as_path(path: str | os.PathLike[str]) -> Path:
-    """`path` as a path that a file may have. Raises ArchiveError."""
+    """`path` as a `Path`. Raises ArchiveError for what cannot be the path of a file."""
     try:
-        if "\0" in (place := Path(path)).name:
+        if "\0" in (target := Path(path)).name:
             raise ValueError("it holds a zero byte")
-        return place
+        return target
     except (TypeError, ValueError) as error:
-        raise ArchiveError(f"{path!r}: not the path of a file ({error})") from None
+        raise ArchiveError(f"{path!r}: not a valid path ({error})") from None
 
 
 def _header_size(data: bytes) -> int:
-    """Length of the JSON header that begins at byte 8, or 0 where the file has no room for it."""
+    """Bytes of the JSON header, which begins at byte 8; 0 if the file is too short for it."""
     size = int.from_bytes(data[:8], "little")
     return size if 8 + size <= len(data) else 0
 
 
-def _place_of_hash(data: bytes, path: str) -> tuple[int, int]:
-    """Where the 64 hexadecimal digits stand. Raises ArchiveError where there is not exactly one such place."""
-    places = list(_HASH.finditer(data, 8, 8 + _header_size(data)))
-    if len(places) != 1:
+def _span_of_hash(data: bytes, path: str) -> tuple[int, int]:
+    """Begin and end of the 64 hexadecimal digits. Raises ArchiveError unless they are in the header exactly once."""
+    found = list(_HASH.finditer(data, 8, 8 + _header_size(data)))
+    if len(found) != 1:
         raise ArchiveError(f"{path}: not a streamrnn archive, or truncated; `streamrnn import` writes one")
-    return places[0].span(1)
+    return found[0].span(1)

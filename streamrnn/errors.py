@@ -1,4 +1,4 @@
-"""Everything that streamrnn raises on purpose.
+"""The errors of streamrnn.
 
 StreamRNNError
 ├── ModelError             layers that cannot form a model               (also a ValueError)
@@ -11,19 +11,19 @@ StreamRNNError
 ├── SnapshotError          a snapshot of another model, or altered       (also a ValueError)
 ├── StoreError             a file of states that cannot be used          (also an OSError)
 ├── StreamBusyError        a stream entered by two threads at once       (also a RuntimeError)
-├── DeviceError            a CUDA device that is not there, or fails     (also a RuntimeError)
+├── DeviceError            a CUDA device that is missing, or fails       (also a RuntimeError)
 └── MissingExtraError      an optional package that is not installed     (also an ImportError)
 
-A message says where, what, why and what to do.
+A message says where, what, why and what to do about it.
 """
 
 
 class StreamRNNError(Exception):
-    """Base of every error that streamrnn raises on purpose."""
+    """Base class of all errors of streamrnn."""
 
 
 class ModelError(StreamRNNError, ValueError):
-    """Layers that cannot form a model: a tensor of a wrong shape, sizes that do not meet, weights that are not finite."""
+    """Layers that cannot form a model: a tensor of a wrong shape, sizes that do not match, weights that are not finite."""
 
 
 class ArchiveError(StreamRNNError, ValueError):
@@ -35,40 +35,40 @@ class ConversionError(StreamRNNError, ValueError):
 
 
 class VerificationError(StreamRNNError, RuntimeError):
-    """A comparison with a reference that could not be carried out. (One that fails is a report, not an error.)"""
+    """A comparison with a reference that could not be carried out. (A difference is reported, and is not an error.)"""
 
 
 class InputError(StreamRNNError, ValueError):
-    """An argument whose shape or type does not fit. The stream is as it was."""
+    """An argument whose shape or type does not fit. The stream is unchanged."""
 
 
 class NonFiniteInputError(InputError):
-    """NaN or infinity in an input. The stream is as it was."""
+    """NaN or infinity in an input. The stream is unchanged."""
 
 
 class NonFiniteStateError(StreamRNNError, ArithmeticError):
-    """A finite input drove the state out of the range of its type. The call is undone; the stream is as it was.
+    """A finite input drove the state out of the range of its dtype. The call is undone; the stream is unchanged.
 
-    slots  in a pool, the streams that this happened to; the call is undone for all
+    slots  in a pool, the slots whose states overflowed; the call is undone for all slots
     """
 
     slots: tuple[int, ...] = ()
 
 
 class SnapshotError(StreamRNNError, ValueError):
-    """Bytes that are not a snapshot of this model. The stream is as it was."""
+    """Bytes that are not a snapshot of this model. The stream is unchanged."""
 
 
 class StoreError(StreamRNNError, OSError):
-    """A store of states that cannot be used: of another model, in use elsewhere, damaged, or in a place without room."""
+    """A store of states that cannot be used: of another model, in use elsewhere, damaged, or on a full disk."""
 
 
 class StreamBusyError(StreamRNNError, RuntimeError):
-    """A stream was entered by two threads at once; a stream belongs to one caller at a time."""
+    """Two threads used a stream or a pool at once. One caller at a time may use it."""
 
 
 class DeviceError(StreamRNNError, RuntimeError):
-    """There is no CUDA device that can be used, or it failed; then its memory, and the pools there, are lost."""
+    """There is no usable CUDA device, or it failed. After a failure its memory and the pools in it are lost."""
 
 
 class MissingExtraError(StreamRNNError, ImportError):

@@ -17,10 +17,12 @@ from streamrnn.workspace import Workspace
 class Stream:
     """A model and the state of one signal.
 
-    Making a stream packs the weights and compiles the kernels of the model's layers, the first time about a second each;
-    afterwards nothing is compiled. A call that raises leaves the state as it was. A stream serves one thread at a time.
+    Making a stream packs the weights and compiles the kernels of the model's layers, once per machine and about a second each;
+    afterwards nothing is compiled. A call that raises leaves the state unchanged. One thread at a time may use a stream.
 
     model  shared by any number of streams
+
+    Raises StreamRNNError for anything but a Model, ModelError for a model that cannot be streamed.
     """
 
     def __init__(self, model: Model) -> None:
@@ -31,7 +33,7 @@ class Stream:
         self._door = PlainDoor(self._workspace)
         compiled = open_compiled(self._workspace, self._door)
         if compiled is not None and type(self).step is Stream.step:
-            vars(self)["step"] = compiled  # found before the method of the class
+            vars(self)["step"] = compiled  # Python finds it before the method of the class
         self.reset()
 
     @property
@@ -41,48 +43,48 @@ class Stream:
 
     @property
     def states(self) -> tuple[dict[str, Array], ...]:
-        """A copy of the state: for each layer the name and the (size,) values of its state vectors."""
-        with self._door.held:
+        """A copy of the state: for each layer, its state vectors by name, (size,), of the model's dtype."""
+        with self._door.entry_lock:
             return tuple({name: view.copy() for name, view in views.items()} for views in self._workspace.vectors)
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """Advance by one step.
 
-        x        (input_size,), of the model's dtype or what converts to it; a number, where input_size is 1
-        out      (output_size,), of the model's dtype, to write the result to; None: an array of its own
+        x        (input_size,), of the model's dtype or convertible to it; or a number if input_size is 1
+        out      (output_size,), of the model's dtype: the array for the result; None: a new array
         returns  (output_size,), of the model's dtype, the caller's to keep; or `out`
 
-        Raises InputError for another shape or type, NonFiniteInputError for NaN or infinity, NonFiniteStateError where a
-        finite input overflows the state, StreamBusyError where another thread is in the stream.
+        Raises InputError for another shape or dtype, NonFiniteInputError for NaN or infinity, NonFiniteStateError if a finite
+        input overflows the state, StreamBusyError if another thread is in the stream.
         """
         return self._door.step(x, out)
 
     def process(self, block: ArrayLike) -> Array:
-        """Advance by many steps: the same bits as one `step` after the other. Releases the GIL, and answers Ctrl-C.
+        """Advance by many steps: the same bits as one `step` after the other. Releases the GIL; Ctrl-C interrupts it.
 
-        block    (n_steps, input_size), of the model's dtype or what converts to it; n_steps may be 0
+        block    (n_steps, input_size), of the model's dtype or convertible to it; n_steps may be 0
         returns  (n_steps, output_size), of the model's dtype, the caller's to keep
 
-        Raises as `step` does; then no step of the block has been taken.
+        Raises as `step` does. A call that raises or is interrupted leaves the state unchanged.
         """
         return self._door.process(block)
 
     def reset(self) -> None:
-        """Begin a new signal: every state vector gets its initial value."""
-        with self._door.held:
+        """Begin a new signal: set every state vector to its initial value."""
+        with self._door.entry_lock:
             for layer, views in zip(self._model.layers, self._workspace.vectors, strict=True):
                 for name, initial in layer.states.items():
                     views[name][:] = initial
 
     def snapshot(self) -> bytes:
-        """The state as bytes, bound to the model: the same state gives the same bytes, on any machine."""
-        with self._door.held:
+        """The state as bytes, bound to the model. The same state gives the same bytes on every machine."""
+        with self._door.entry_lock:
             return snapshot.encode(self._model.fingerprint, self._flat())
 
     def restore(self, saved: bytes) -> None:
-        """Put a snapshot's state in place of this one. Raises SnapshotError for bytes that are not one of this model."""
+        """Set the state to that of a snapshot. Raises SnapshotError for bytes that are not a snapshot of this model."""
         values = snapshot.decode(self._model.fingerprint, self._flat().size, self._model.dtype, saved)
-        with self._door.held:
+        with self._door.entry_lock:
             at = 0
             for views in self._workspace.vectors:
                 for view in views.values():

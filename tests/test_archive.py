@@ -1,4 +1,4 @@
-"""Archives: whole and unaltered they give the same model; anything else is refused, with the tensor's name where it is one."""
+"""Archives: a whole and unaltered file gives the same model; any other is refused, naming the tensor if it is one."""
 
 import hashlib
 import json

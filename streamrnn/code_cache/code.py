@@ -1,4 +1,4 @@
-"""The way to a kernel's machine code: from memory, else from disk, else from the compiler."""
+"""The machine code of a kernel: from memory, else from disk, else from the compiler."""
 
 from contextlib import suppress
 from threading import RLock
@@ -11,10 +11,10 @@ from streamrnn.target.packing import Width
 
 
 class Function(NamedTuple):
-    """What is compiled as one piece.
+    """What names a compiled function.
 
-    path   of its builder, dotted, below `streamrnn`, such as "kernels.lstm.standard"
-    width  what the builder is called with
+    path   dotted path of its builder, below `streamrnn`, such as "kernels.lstm.standard"
+    width  the builder's argument
     """
 
     path: str
@@ -27,7 +27,7 @@ _lock = RLock()
 
 
 def address_of(path: str, width: Width) -> int:
-    """Address of a compiled function; see `Function` for what names it."""
+    """Address of a compiled function, which `Function` describes. Compiles it if necessary."""
     function = Function(path, width)
     with _lock:
         address = _addresses.get(function)
@@ -47,13 +47,13 @@ def compiled_here() -> set[Function]:
 
 
 def size_kept(function: Function) -> int | None:
-    """Bytes of a function's code on disk; None if there is none that can be trusted."""
+    """Bytes of a function's code on disk; None if there is no code that can be trusted."""
     code = files.read(key_of(*function))
     return None if code is None else len(code.object)
 
 
 def keep(function: Function) -> int:
-    """Have a function's code on disk, without loading it. Returns its bytes. Raises OSError where it cannot be kept."""
+    """Put a function's code on disk, without loading it. Returns its bytes. Raises OSError if it cannot be written."""
     with _lock:
         code = _code_of(function)
         if size_kept(function) is None:
@@ -63,19 +63,19 @@ def keep(function: Function) -> int:
 
 def _code_of(function: Function) -> Code:
     key = key_of(*function)
-    return files.read(key) or _made(function, key)
+    return files.read(key) or _compiled_code(function, key)
 
 
-def _made(function: Function, key: str) -> Code:
-    from streamrnn.code_cache.compile_lock import turn
+def _compiled_code(function: Function, key: str) -> Code:
+    from streamrnn.code_cache.compile_lock import lock_for
 
-    with turn(key):
-        code = files.read(key)  # another process may have made it meanwhile
+    with lock_for(key):
+        code = files.read(key)  # another process may have compiled it meanwhile
         if code is None:
-            from streamrnn.kernels.compile import compiled  # here: it imports Numba
+            from streamrnn.kernels.compile import compiled  # here, since it imports Numba
 
             code = loader.emit(*compiled(*function))
             _compiled.add(function)
-            with suppress(OSError):  # compiled again next time
+            with suppress(OSError):  # then it is compiled again next time
                 files.write(key, code)
     return code

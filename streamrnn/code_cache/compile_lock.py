@@ -1,6 +1,6 @@
-"""Taking turns: of many processes that need the same code at once, one compiles and the others wait for its file.
+"""A lock for each key: of many processes that need the same code at once, one compiles and the others wait for its file.
 
-A courtesy that saves work and nothing else: where there is no lock to be had, or its holder has stopped, everyone compiles.
+It only saves work. If a lock cannot be had, or its holder has stopped, every process compiles.
 """
 
 import os
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _LONGEST_WAIT = 30.0  # seconds; a kernel takes one or two
-_LOOK = 0.02  # seconds between two looks at a lock
+_POLL_INTERVAL = 0.02  # seconds
 
-_hurt = False  # waited in vain: not again
+_gave_up = False  # this process has waited in vain, and does not wait again
 
 
 @contextmanager
-def turn(key: str) -> Iterator[None]:
-    """Be the only one that makes the code of a key, if there is a way to know, for as long as the context lasts."""
-    lock = _taken(key)
+def lock_for(key: str) -> Iterator[None]:
+    """Be the only process that compiles the code of a key, as long as the context lasts, if locks work here."""
+    lock = _acquired(key)
     try:
         yield
     finally:
         if lock is not None:
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # who waits for it looks for the code first, so two holders do no harm
+                os.unlink(lock.lock_file)  # whoever waits looks for the code first, so two holders do no harm
             with suppress(Exception):
                 lock.release()
 
 
-def _taken(key: str) -> "BaseFileLock | None":
-    from filelock import FileLock, Timeout  # here: a warm start does without
+def _acquired(key: str) -> "BaseFileLock | None":
+    from filelock import FileLock, Timeout  # here: a start that compiles nothing does not need it
 
-    global _hurt
+    global _gave_up
     try:
         lock = FileLock(Path(trusted_directory(), f"{key}.lock"))
-        lock.acquire(timeout=0 if _hurt else _LONGEST_WAIT, poll_interval=_LOOK)
+        lock.acquire(timeout=0 if _gave_up else _LONGEST_WAIT, poll_interval=_POLL_INTERVAL)
         return lock
     except Timeout:
-        _hurt = True
-    except Exception:  # whatever a file system that knows no locks makes of it
+        _gave_up = True
+    except Exception:  # a file system without locks may raise anything
         pass
     return None

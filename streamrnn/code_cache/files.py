@@ -1,7 +1,7 @@
-"""The directory that holds machine code, and what is believed of it: nothing that is not ours, whole and unaltered.
+"""The directory of machine code. Only files that nobody else can have written, and that are whole and unaltered, are trusted.
 
-A file is a SHA-256 (32 bytes) over its key and the rest, then the name of the symbol that is called, a zero byte, and the
-object. It is written to a temporary file and renamed, so that any number of processes may do so at once.
+A file is a SHA-256 (32 bytes) of its key and the rest, then the name of the symbol to call, a zero byte, and the object file.
+It is written to a temporary file and renamed, so any number of processes may write at once.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ _UNUSED = 90 * _DAY  # until a file is removed
 
 
 class Code(NamedTuple):
-    """A relocatable object file and the symbol in it that is called."""
+    """A relocatable object file, and the symbol in it to call."""
 
     symbol: str
     object: bytes
 
 
 def directory() -> Path:
-    """Where code is kept: the environment variable STREAMRNN_CACHE_DIR, or the user's cache directory.
+    """The directory: the environment variable STREAMRNN_CACHE_DIR, or else in the user's cache directory.
 
-    Raises OSError where the user has none.
+    Raises OSError if the user has none.
     """
-    if place := os.environ.get(_LOCATION):
-        return Path(place)
+    if named := os.environ.get(_LOCATION):
+        return Path(named)
     from platformdirs import user_cache_path
 
-    with suppress(RuntimeError, KeyError):  # which is how it says that there is no home, or a path from where we happen to be
+    with suppress(RuntimeError, KeyError):  # how platformdirs says that there is no home directory
         usual = user_cache_path("streamrnn")
         if usual.is_absolute():
             return usual
@@ -44,21 +44,21 @@ def directory() -> Path:
 
 
 def trusted_directory() -> Path:
-    """The directory, made if it is missing. Raises OSError where there can be none, or others could write to it."""
-    place = directory()
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _is_private(place.stat()):
+    """The directory, created if it is missing. Raises OSError if that fails, or if other users can write to it."""
+    folder = directory()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_private(folder.stat()):
         raise PermissionError("it belongs to another user, or others can write to it")
-    return place
+    return folder
 
 
 def read(key: str) -> Code | None:
-    """The code kept under a key; None if there is none that can be trusted, for whatever reason."""
+    """The code of a key; None if there is no code that can be trusted, for whatever reason."""
     with suppress(OSError):
-        place = directory()
-        path = place / f"{key}.o"
+        folder = directory()
+        path = folder / f"{key}.o"
         status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST and _is_private(status) and _is_private(place.stat()):
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST and _is_private(status) and _is_private(folder.stat()):
             code = _checked(key, path.read_bytes())
             if code is not None and time.time() - status.st_mtime > _DAY:
                 with suppress(OSError):
@@ -68,20 +68,20 @@ def read(key: str) -> Code | None:
 
 
 def write(key: str, code: Code) -> None:
-    """Keep code under a key, and remove what has long been unused. Raises OSError where that is not possible."""
-    import tempfile  # here: a warm start does without
+    """Write the code of a key, and remove files that have long been unused. Raises OSError if it cannot be written."""
+    import tempfile  # here: a start that compiles nothing does not need it
 
-    place = trusted_directory()
+    folder = trusted_directory()
     body = code.symbol.encode("ascii") + b"\0" + code.object
-    handle, temporary = tempfile.mkstemp(prefix=".streamrnn-", suffix=".tmp", dir=place)
+    handle, temporary = tempfile.mkstemp(prefix=".streamrnn-", suffix=".tmp", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(_hash(key, body) + body)
-        os.replace(temporary, place / f"{key}.o")
+        os.replace(temporary, folder / f"{key}.o")
     except BaseException:
         os.unlink(temporary)
         raise
-    _remove_unused(place)
+    _remove_unused(folder)
 
 
 def _checked(key: str, data: bytes) -> Code | None:
@@ -97,17 +97,17 @@ def _hash(key: str, body: bytes) -> bytes:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Whether only this user, or root, can have written what will be executed."""
+    """Whether only this user or root can have written a file: it will be executed."""
     if os.name != "posix":
         return True
     return status.st_uid in (os.getuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _remove_unused(place: Path) -> None:
-    """Remove code that nobody has read for 90 days, and what processes that were killed have left."""
+def _remove_unused(folder: Path) -> None:
+    """Remove code that nobody has read for 90 days, and files that killed processes have left."""
     now = time.time()
     for pattern, age in ((f"{_KEY}.o", _UNUSED), (f"{_KEY}.lock", _DAY), (".streamrnn-*.tmp", _DAY)):
-        for path in place.glob(pattern):
+        for path in folder.glob(pattern):
             with suppress(OSError):
                 if now - path.lstat().st_mtime > age:
                     path.unlink()

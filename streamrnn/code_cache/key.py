@@ -11,15 +11,15 @@ from llvmlite import binding
 
 from streamrnn.target.packing import Width
 
-#: What a kernel is built from, relative to the package: a change in any of these files makes all code new.
+#: The sources of kernels, relative to the package: a change in any of these files changes the key of all code.
 SOURCES = ("kernels", "kernels/pool", "simd", "door/machine", "target", "activation.py", "code_cache")
-#: Settings of Numba that make other code of the same source.
+#: Settings of Numba that change the code made from the same source.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "DEBUGINFO")
 
 
 @cache
 def _surroundings() -> bytes:
-    """The hash of all that is the same for every kernel of this process."""
+    """The hash of everything that is the same for every kernel of this process."""
     digest = hashlib.sha256()
     for name in ("numba", "llvmlite"):
         digest.update(_version(name))
@@ -37,9 +37,9 @@ def _surroundings() -> bytes:
 
 
 def _version(package: str) -> bytes:
-    """What tells one version of a package from another, without importing it.
+    """The version of a package, as bytes, without importing it.
 
-    It is read from where the package itself has it: to import importlib.metadata takes longer than to load a kernel.
+    It is read from the package's own file, because importing importlib.metadata takes longer than loading a kernel.
     """
     spec = find_spec(package)
     try:
@@ -51,5 +51,5 @@ def _version(package: str) -> bytes:
 
 
 def key_of(function: str, width: Width) -> str:
-    """The name under which the code of a function for a width is kept, in hexadecimal."""
+    """The key of a function's code for a width, in hexadecimal; the name of its file."""
     return hashlib.sha256(_surroundings() + f"{function} {width}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""From an object file to an address, by llvmlite alone; and from LLVM's text to an object file."""
+"""From an object file to an address, and from LLVM's text to an object file, with llvmlite alone."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ from llvmlite import binding
 
 from streamrnn.code_cache.files import Code
 
-_engines: list[Any] = []  # code lives as long as the engine that loaded it, and so for good
+_engines: list[Any] = []  # an engine owns the code that it loaded: both are kept for ever
 
 
 @cache
@@ -22,9 +22,10 @@ def _machine() -> Any:
 
 
 def emit(symbol: str, text: str) -> Code:
-    """LLVM's text, optimised already, as an object file for this CPU; `symbol` is what will be called.
+    """An object file for this CPU, from LLVM's text, which is optimised already; `symbol` is the function to call.
 
-    Raises RuntimeError where it calls anything outside itself: an error path of Numba's, which a process without Numba lacks.
+    Raises RuntimeError if the code calls anything outside of itself: an error path of Numba, which a process without Numba
+    does not have.
     """
     module = binding.parse_assembly(text)
     outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
@@ -34,7 +35,7 @@ def emit(symbol: str, text: str) -> Code:
 
 
 def load(code: Code) -> int:
-    """Address of the function of an object file, put into memory to stay. One engine each, since names may meet."""
+    """Load an object file, for ever. Returns the address of its function. It gets its own engine: symbols may clash."""
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()

@@ -1,5 +1,6 @@
 """The door of a CUDA pool: takes arrays of the host or of the device, checks them, and runs the plan."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,50 +9,51 @@ from numpy.typing import NDArray
 from streamrnn.cuda.device import address_of, are_apart, explained, is_on_device, is_read_only, room_for, uploaded, view_of
 from streamrnn.cuda.kernels.record import INPUT_STATUS, STATUS, STREAMS
 from streamrnn.cuda.memory import DeviceMemory
-from streamrnn.door.entry_lock import gate
-from streamrnn.door.plain import numbers_of
+from streamrnn.door.arguments import check_out, kernel_array, real_array
+from streamrnn.door.entry_lock import EntryLock, entry_lock
 from streamrnn.errors import InputError
-from streamrnn.pool.plain_door import Numbers, PoolDoor, changed, overflown, poisoned, refuse, stream_numbers
+from streamrnn.pool.call_errors import inputs_changed, non_finite_input, refuse, state_overflow
+from streamrnn.pool.protocols import no_preparation
+from streamrnn.pool.slot_arguments import Slots, as_slots, check_open
 from streamrnn.target.packing import Array
 from streamrnn.target.record import DONE, OPEN
 
 
-class DeviceDoor(PoolDoor):
-    """The way into the memory of a CUDA pool, for one caller at a time."""
-
-    _memory: Any
+class DeviceDoor:
+    """The way into the memory of a CUDA pool, for one caller at a time (streamrnn/pool/protocols.py)."""
 
     def __init__(self, memory: DeviceMemory) -> None:
         self._memory = memory
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
-        self.held = gate(refuse)
+        self.before_use: Callable[[Slots], None] = no_preparation
+        self.entry_lock: EntryLock = entry_lock(refuse)
 
     def step(self, slots: Any, X: Any, out: Any = None) -> Any:
         """One step, as `cuda.StreamPool.step` describes it."""
-        numbers = stream_numbers("step", slots)
-        x = self._given("step", X, (len(numbers), self._n_inputs))
+        chosen = as_slots("step", slots)
+        x = self._given("step", X, (len(chosen), self._n_inputs))
         if out is not None and not is_on_device(out):
-            self._check_out(out, len(numbers))
+            check_out(out, (len(chosen), self._n_outputs), self._dtype, c_order=True)
         elif out is not None and is_read_only(out):
             raise InputError("step: out on the device is read-only")
-        target = self._given("step", out, (len(numbers), self._n_outputs), "out") if is_on_device(out) else out
-        y = self._run("step", numbers, x, 1, target)
+        target = self._given("step", out, (len(chosen), self._n_outputs), "out") if is_on_device(out) else out
+        y = self._run("step", chosen, x, 1, target)
         return y if out is None else out
 
     def process(self, slots: Any, X: Any) -> Any:
         """Many steps, as `cuda.StreamPool.process` describes it."""
-        numbers = stream_numbers("process", slots)
+        chosen = as_slots("process", slots)
         with explained("process"):
-            given = view_of(X) if is_on_device(X) else numbers_of("process", X)
+            given = view_of(X) if is_on_device(X) else real_array("process", X)
         n_steps = given.shape[1] if len(given.shape) == 3 else "n_steps"
-        x = self._given("process", given, (len(numbers), n_steps, self._n_inputs))
-        return self._run("process", numbers, x, x.shape[1], None)
+        x = self._given("process", given, (len(chosen), n_steps, self._n_inputs))
+        return self._run("process", chosen, x, x.shape[1], None)
 
     def _given(self, call: str, value: Any, shape: tuple[int | str, ...], name: str = "the array") -> Any:
         """An argument as it is: on the device an array of its own or of the caller, on the host what converts to one."""
         if not is_on_device(value):
-            return self._inputs(call, value, shape)
+            return kernel_array(call, value, shape, self._dtype)
         with explained(call):
             array = view_of(value)
         if array.dtype != self._dtype:
@@ -63,14 +65,12 @@ class DeviceDoor(PoolDoor):
             raise InputError(f"{call}: {name} on the device is not in C order, or not aligned; copy it there")
         return array
 
-    def _run(  # type: ignore[override]
-        self, call: str, numbers: Numbers, x: Any, n_steps: int, out: Any
-    ) -> Any:
+    def _run(self, call: str, slots: Slots, x: Any, n_steps: int, out: Any) -> Any:
         """Advance the streams. x and out, None: a new one, where x is, are (n, n_steps, any), or (n, any); returns out."""
-        n, shape = len(numbers), (*x.shape[:-1], self._n_outputs)
-        with self.held:
-            self._check_all_open(call, numbers)
-            self.before_use(numbers)
+        n, shape = len(slots), (*x.shape[:-1], self._n_outputs)
+        with self.entry_lock:
+            self._check_all_open(call, slots)
+            self.before_use(slots)
             if not n or not n_steps:
                 return out if out is not None else self._nothing(shape, is_on_device(x))
             try:
@@ -88,41 +88,41 @@ class DeviceDoor(PoolDoor):
                             out.copy_to_device(y)
 
                     flat = there.reshape(n * n_steps, self._n_inputs), y.reshape(n * n_steps, self._n_outputs)
-                    said = self._memory.advance(numbers, *flat, n_steps, deliver)
+                    said = self._memory.advance(slots, *flat, n_steps, deliver)
             except MemoryError:
                 raise InputError(
                     f"{call}: {n} streams, {n_steps} steps each, do not fit into the device's memory; give fewer at once"
                 ) from None
-        self._explain_ticket(call, numbers, x, said)
+        self._raise_for(said, call, slots, x)
         return out
 
     def _nothing(self, shape: tuple[int, ...], on_device: bool) -> Any:
         """The results of no steps, or of no streams."""
         return room_for(shape, self._dtype) if on_device else np.zeros(shape, self._dtype)
 
-    def _check_all_open(self, call: str, numbers: Numbers) -> None:
-        """As `check_open`, for many at once."""
+    def _check_all_open(self, call: str, slots: Slots) -> None:
+        """As `check_open`, but fast for many slots."""
         marks = self._memory.room.marks
-        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(marks)):
-            self.check_open(call, numbers)
+        if len(slots) and not (slots.min() >= 0 and slots.max() < len(marks)):
+            check_open(call, slots, marks)
         seen = np.zeros(len(marks), bool)
-        seen[numbers] = True
-        if np.count_nonzero(seen) != len(numbers) or not (marks[numbers] == OPEN).all():
-            self.check_open(call, numbers)
+        seen[slots] = True
+        if np.count_nonzero(seen) != len(slots) or not (marks[slots] == OPEN).all():
+            check_open(call, slots, marks)
 
-    def _explain_ticket(self, call: str, numbers: Numbers, x: Any, said: NDArray[np.int64]) -> None:
-        """Raise what the kernels found."""
+    def _raise_for(self, said: NDArray[np.int64], call: str, slots: Slots, x: Any) -> None:
+        """Raise the error that the kernels found, if any."""
         if said[INPUT_STATUS] != DONE:
             with explained(call):
                 values = _on_host(x)
             found = np.argwhere(~np.isfinite(values))
             if not len(found):
-                raise changed(call)
-            place = [int(index) for index in found[0]]
-            raise poisoned(place, values[tuple(place)], numbers[place[0]])
+                raise inputs_changed(call)
+            index = [int(number) for number in found[0]]
+            raise non_finite_input(index, values[tuple(index)], slots[index[0]])
         if said[STATUS] != DONE:
-            wrong = said[STREAMS : STREAMS + len(numbers)] != DONE
-            raise overflown(tuple(int(number) for number in numbers[wrong]), self._dtype)
+            wrong = said[STREAMS : STREAMS + len(slots)] != DONE
+            raise state_overflow([int(slot) for slot in slots[wrong]], self._dtype)
 
 
 def host_slots(call: str, slots: Any) -> Any:

@@ -25,7 +25,7 @@ class StreamPool(CpuStreamPool):
     def __init__(self, model: Model, capacity: int = 64, store: StateStore | None = None) -> None:
         super().__init__(model, capacity, store)
 
-    def _make(self, capacity: int, threads: int) -> tuple[Any, Any]:
+    def _make(self, capacity: int, threads: int) -> tuple[DeviceMemory, DeviceDoor]:
         check_device()
         memory = DeviceMemory(device_plan_of(self.model), capacity)
         return memory, DeviceDoor(memory)

@@ -1,11 +1,16 @@
-"""The door: all that lies between a caller's objects and a kernel's addresses. Nothing unchecked gets through (the door law).
+"""The door: everything between a caller's objects and a kernel's addresses. Nothing unchecked gets through (the door law).
 
-`plain` converts, checks and explains, in Python. `compiled` is a builtin function over machine code that answers the usual call
-in some tens of nanoseconds and hands everything else to the plain door. Both give the same bits. A pool has its own two, in
-streamrnn/pool. docs/door.md tells more.
+arguments           a caller's arrays, converted or refused
+plain               a stream's door in Python: it converts, checks and explains
+compiled, builtin   a builtin function over machine code, which answers the usual call in some tens of nanoseconds and passes
+                    everything else to the plain door
+machine             that machine code
+entry_lock          one caller at a time
+
+Both doors give the same bits. A pool has its own two, in streamrnn/pool. See docs/door.md.
 """
 
 from streamrnn.door.compiled import open_compiled
-from streamrnn.door.plain import PlainDoor, rows_of
+from streamrnn.door.plain import PlainDoor
 
-__all__ = ["PlainDoor", "open_compiled", "rows_of"]
+__all__ = ["PlainDoor", "open_compiled"]

@@ -1,4 +1,4 @@
-"""What the compiled doors have in common: builtin functions over machine code, bound to tables of addresses."""
+"""What the compiled doors share: builtin functions over machine code, each bound to a table of addresses."""
 
 import ctypes
 import os
@@ -22,12 +22,12 @@ from streamrnn.door.machine.layout import (
     N_DIMENSIONS,
     N_INPUTS,
     N_OUTPUTS,
-    NUMBERS,
     OUT,
-    PLAIN,
+    PLAIN_STEP,
     TUPLE_ITEMS,
     TUPLE_SIZE,
     TYPE,
+    VALUE_DTYPE,
     VECTORCALL,
 )
 from streamrnn.plan import Plan
@@ -51,33 +51,34 @@ _FASTCALL_WITH_KEYWORDS: Final = 0x80 | 0x2
 
 
 class _Table(np.ndarray[tuple[int], np.dtype[np.int64]]):
-    """The table, and whatever it points to: while the function lives, so does all that it uses."""
+    """A table that also keeps the objects it points to: they live as long as the function."""
 
-    held: Any
+    kept: Any
 
 
 def may_be_compiled() -> bool:
-    """Whether there is to be a compiled door. The environment variable STREAMRNN_DOOR=plain turns it off."""
+    """Whether compiled doors are used. The environment variable STREAMRNN_DOOR=plain turns them off."""
     return os.environ.get(_FORCED) != "plain" and layout_is_known()
 
 
 def builtin(
     machine: str, doc: bytes, plan: Plan, busy: int, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]
 ) -> Any:
-    """The builtin `step` of a plan: the machine code of a name, bound to a table.
+    """The builtin `step` of a plan.
 
-    doc      its text, as a builtin has it
-    busy     the address of what is not 0 while a caller is in
-    words    the table, to be filled with what both doors have, and with `more`
-    unusual  what is called for everything unusual
+    machine  dotted path of the machine code, below `streamrnn`
+    doc      docstring, in the format of a builtin
+    busy     address of the entry lock's flag, not 0 while a caller is in
+    words    the table to bind; it is filled with the entries of every door, and with `more`
+    unusual  the function that answers every unusual call
     """
     entries = {
         ARRAY_TYPE: id(np.ndarray),
-        NUMBERS: id(np.dtype(plan.dtype)),
+        VALUE_DTYPE: id(np.dtype(plan.dtype)),
         N_INPUTS: plan.input_size,
         N_OUTPUTS: plan.output_size,
         OUT: id(sys.intern("out")),
-        PLAIN: id(unusual),
+        PLAIN_STEP: id(unusual),
         VECTORCALL: python_function("PyObject_Vectorcall"),
         BUSY: busy,
     }
@@ -85,7 +86,7 @@ def builtin(
         words[position] = value
     table = words.view(_Table)
     table.flags.writeable = False
-    table.held = unusual
+    table.kept = unusual
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     return create(ctypes.addressof(_method(machine, doc, np.dtype(plan.dtype))), table, None)
@@ -104,7 +105,7 @@ def python_function(name: str) -> int:
 
 @cache
 def layout_is_known() -> bool:
-    """Whether arrays, tuples and reference counts lie in memory as this file says; tried out on some of them."""
+    """Whether arrays, tuples and reference counts have the memory layout of machine/layout.py; tried on examples."""
     usual = platform.python_implementation() == "CPython" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
     if not usual or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
@@ -128,7 +129,7 @@ def layout_is_known() -> bool:
 
 
 def data_reader() -> Callable[[NDArray[Any]], int]:
-    """What tells the address of an array's data: out of its header where that is known, which takes a tenth of the time."""
+    """The function that gives the address of an array's data. It reads the array's header if possible: ten times as fast."""
     return _data_in_header if layout_is_known() else data_of
 
 
@@ -145,5 +146,5 @@ def _half(address: int) -> int:
 
 
 def data_of(array: NDArray[Any]) -> int:
-    """Address of an array's data; `array.ctypes` would keep a reference to it for a while."""
+    """Address of an array's data. (`array.ctypes` would keep a reference to the array for a while.)"""
     return int(array.__array_interface__["data"][0])

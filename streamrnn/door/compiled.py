@@ -1,11 +1,11 @@
-"""The compiled door: `step` as a builtin function that reads the array object itself.
+"""The compiled door of a stream: `step` as a builtin function that reads the array object itself.
 
-A function of type METH_FASTCALL, compiled by Numba, is bound to a table of addresses. It looks at the header of the array that
-it is given (PyArrayObject in numpy/ndarraytypes.h), and where that is what nearly every call brings - one vector of the model's
-type and size - runs the driver and returns an array. Everything else it passes on to the plain door as it came.
+A METH_FASTCALL function, compiled by Numba, is bound to a table of addresses. It reads the header of the array that it gets
+(PyArrayObject in numpy/ndarraytypes.h). In the usual call that is one vector of the model's dtype and size; then the function
+runs the driver and returns an array. It passes every other call on to the plain door, unchanged.
 
-The result comes from a ring of arrays; one is reused only while nobody but the ring holds it and nobody has changed its header,
-so that what `step` returned is its caller's for good (the ownership law). A ring that is held altogether is replaced.
+Results come from a ring of arrays. An array is reused only while nothing but the ring refers to it and its header is
+unchanged, so a result stays the caller's for good (the ownership law). When callers hold all arrays, the ring is replaced.
 """
 
 import sys
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
-from streamrnn.door.entry_lock import place_of
+from streamrnn.door.entry_lock import busy_address
 from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
 from streamrnn.door.plain import PlainDoor
 from streamrnn.target.packing import Array, DType
@@ -27,7 +27,7 @@ _DOC: Final = b"step($self, x, out=None, /)\n--\n\nAdvance by one step; see stre
 
 
 def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array] | None:
-    """The compiled `step` of a stream; None where there is to be none."""
+    """The compiled `step` of a stream, or None where compiled doors are not used."""
     if not may_be_compiled():
         return None
     words = np.zeros(RING + 2 * RING_SIZE, np.int64)
@@ -38,14 +38,13 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array
         ring.renew()
         return result
 
-    step = builtin(
-        "door.machine.stream.step", _DOC, workspace.plan, place_of(plain.held), words, unusual, {PLAN: workspace.address}
-    )
+    busy, more = busy_address(plain.entry_lock), {PLAN: workspace.address}
+    step = builtin("door.machine.stream.step", _DOC, workspace.plan, busy, words, unusual, more)
     return step  # type: ignore[no-any-return]
 
 
 class _Ring:
-    """The arrays that `step` returns in turn. `words`: their (object, data), where the compiled code finds them."""
+    """The arrays that `step` returns, one after the other. `words` has (object, data) of each, for the compiled code."""
 
     def __init__(self, words: NDArray[np.int64], size: int, dtype: DType) -> None:
         self._words, self._size, self._dtype = words, size, dtype
@@ -54,7 +53,7 @@ class _Ring:
         self.renew()
 
     def renew(self) -> None:
-        """Put fresh arrays in, unless one of those that are in can still be handed out, or another thread is at it."""
+        """Replace the arrays if none of them can be reused, unless another thread is doing that."""
         if self._renewing.acquire(blocking=False):
             try:
                 if not self._words[0] or not any(self._free(index) for index in range(RING_SIZE)):
@@ -63,12 +62,12 @@ class _Ring:
                 self._renewing.release()
 
     def _replace(self) -> None:
-        """Between any two lines another thread may step, or Ctrl-C come: what `words` point to must be alive all the time."""
+        # Another thread may step, or Ctrl-C may come, between any two lines: what `words` point to must always be alive.
         self._words[0::2] = 0
         self._arrays = [np.zeros(self._size, self._dtype) for _ in range(RING_SIZE)]
         self._words[1::2] = [data_of(array) for array in self._arrays]
         self._words[0::2] = [id(array) for array in self._arrays]
 
     def _free(self, index: int) -> bool:
-        """Whether nobody else holds an array (the list and the call count), nor has given it another shape."""
+        """Whether only the ring refers to an array (the list and this call make two references), with its shape unchanged."""
         return sys.getrefcount(self._arrays[index]) == 2 and self._arrays[index].shape == (self._size,)

@@ -1,7 +1,7 @@
 """The compiled door of a pool: `step` as a builtin function that reads the array objects itself.
 
-As that of a stream (compiled.py), it answers what nearly every call brings, slots and inputs as arrays of the usual types, and
-passes everything else on to the plain door as it came. Results are new arrays, which NumPy makes.
+Like a stream's (streamrnn/door/compiled.py), it answers the usual call, slots and inputs as arrays of the usual dtypes, and
+passes every other call on to the plain door, unchanged. Results are new arrays, which NumPy makes.
 """
 
 import ctypes
@@ -12,61 +12,62 @@ from typing import Any, Final
 import numpy as np
 
 from streamrnn.door.builtin import builtin, may_be_compiled, python_function
-from streamrnn.door.entry_lock import place_of
+from streamrnn.door.entry_lock import busy_address
 from streamrnn.door.machine.layout import (
     DRIVER,
-    DRIVER_OF_SHARED,
-    DROPPED,
-    EMPTY,
-    INTEGERS,
-    LET_GO,
-    MOST_ALONE,
-    MOST_HELD,
+    DROP_REFERENCE,
+    MAX_UNSHARED,
+    MAX_WITH_GIL,
+    NEW_ARRAY,
     NEW_REFERENCE,
     POOL,
     POOL_TABLE_FIELDS,
-    TAKE_BACK,
+    RELEASE_GIL,
+    SHARED_DRIVER,
+    SLOT_DTYPE,
+    TAKE_GIL,
 )
 from streamrnn.pool.plain_door import PoolDoor
 from streamrnn.target.packing import Array
 
 _DOC: Final = b"step($self, slots, X, out=None, /)\n--\n\nAdvance some streams by one step; see streamrnn.StreamPool.step."
 
-#: The version of the functions that NumPy gives to extensions, and where PyArray_Empty is among them.
+#: NumPy's C interface: the version that is known here, and the position of PyArray_Empty in its table of functions.
 _INTERFACE: Final = 0x02000000
-_EMPTY_PLACE: Final = 184
+_EMPTY_POSITION: Final = 184
 
-#: Bytes of weights, counted for each stream, up to which a tick keeps the GIL: some 5 µs, less than handing it over may take.
-_HELD_BYTES = 2_000_000
+#: A tick that reads no more than these bytes of weights, counted for each stream, keeps the GIL. It takes some 5 µs; giving the
+#: GIL away can take longer.
+_WITH_GIL_BYTES = 2_000_000
 
 
 def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
-    """The compiled `step` of a pool; None where there is to be none."""
+    """The compiled `step` of a pool, or None where compiled doors are not used."""
     empty = _address_of_empty() if may_be_compiled() else None
     if empty is None:
         return None
     plan = door.memory.plan
     more = {
         POOL: door.memory.table_place,
-        INTEGERS: id(np.dtype(np.int64)),
-        MOST_ALONE: door.most_alone,
-        MOST_HELD: _HELD_BYTES // max(1, plan.weight_bytes),
+        SLOT_DTYPE: id(np.dtype(np.int64)),
+        MAX_UNSHARED: door.max_unshared,
+        MAX_WITH_GIL: _WITH_GIL_BYTES // max(1, plan.weight_bytes),
         NEW_REFERENCE: python_function("Py_IncRef"),
-        DROPPED: python_function("Py_DecRef"),
-        EMPTY: empty,
-        LET_GO: python_function("PyEval_SaveThread"),
-        TAKE_BACK: python_function("PyEval_RestoreThread"),
+        DROP_REFERENCE: python_function("Py_DecRef"),
+        NEW_ARRAY: empty,
+        RELEASE_GIL: python_function("PyEval_SaveThread"),
+        TAKE_GIL: python_function("PyEval_RestoreThread"),
         DRIVER: plan.driver,
-        DRIVER_OF_SHARED: door.driver_of_shared,
+        SHARED_DRIVER: door.shared_driver,
     }
     words = np.zeros(POOL_TABLE_FIELDS, np.int64)
-    step = builtin("door.machine.pool.step", _DOC, plan, place_of(door.held), words, door.step, more)
+    step = builtin("door.machine.pool.step", _DOC, plan, busy_address(door.entry_lock), words, door.step, more)
     return step  # type: ignore[no-any-return]
 
 
 @cache
 def _address_of_empty() -> int | None:
-    """Where PyArray_Empty is; None where it is not found, or does not do what it should."""
+    """Address of PyArray_Empty; None if it is not found, or does not do what it should."""
     try:
         from numpy._core._multiarray_umath import _ARRAY_API  # type: ignore[import-not-found]
     except ImportError:
@@ -76,12 +77,12 @@ def _address_of_empty() -> int | None:
     table = ctypes.cast(pointer(_ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
     if ctypes.CFUNCTYPE(ctypes.c_uint)(table[0] or 0)() != _INTERFACE:
         return None
-    address = table[_EMPTY_PLACE]
+    address = table[_EMPTY_POSITION]
     return address if address and _makes_arrays(address) else None
 
 
 def _makes_arrays(address: int) -> bool:
-    """Whether the function at an address makes an array of a shape and a dtype, which it takes over."""
+    """Whether the function at an address makes an array, and takes over the reference to its dtype. Tried on one."""
     dtype, shape = np.dtype(np.float32), np.array([3, 5])
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(address)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(dtype))

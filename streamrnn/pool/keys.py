@@ -1,4 +1,4 @@
-"""`KeyTable`: the slots of a pool's streams by their keys."""
+"""`KeyTable`: from keys to slots."""
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from itertools import chain
@@ -7,7 +7,10 @@ _PARTS = 64
 
 
 class KeyTable(Mapping[Hashable, int]):
-    """A dict in parts. One that keys come to and leave is rebuilt now and then, which a large one takes megabytes for."""
+    """A mapping from keys to slots, kept as many small dicts.
+
+    Python rebuilds a dict that keys enter and leave from time to time. For a large dict that takes megabytes at once.
+    """
 
     def __init__(self) -> None:
         self._parts: list[dict[Hashable, int]] = [{} for _ in range(_PARTS)]
@@ -28,27 +31,27 @@ class KeyTable(Mapping[Hashable, int]):
         return f"KeyTable({dict(self)})"
 
     def find(self, keys: Iterable[Hashable]) -> list[int]:
-        """The number of each key. Raises KeyError for one that there is not."""
+        """The slot of each key. Raises KeyError for an unknown key."""
         parts = self._parts
         return [parts[hash(key) % _PARTS][key] for key in keys]
 
     def absent(self, keys: Iterable[Hashable]) -> list[Hashable]:
-        """Those of the keys that there are not."""
+        """The keys that are not in the table."""
         parts = self._parts
         return [key for key in keys if key not in parts[hash(key) % _PARTS]]
 
-    def add(self, keys: Collection[Hashable], numbers: Iterable[int]) -> None:
-        """Have numbers for keys, as many or more."""
-        for key, number in zip(keys, numbers, strict=False):
-            self._parts[hash(key) % _PARTS][key] = number
+    def add(self, keys: Collection[Hashable], slots: Iterable[int]) -> None:
+        """Add keys with their slots. There may be more slots than keys: the rest is not used."""
+        for key, slot in zip(keys, slots, strict=False):
+            self._parts[hash(key) % _PARTS][key] = slot
 
     def replace(self, entries: Iterable[tuple[Hashable, int]]) -> None:
-        """Have these keys and numbers, and no others."""
+        """Replace the whole content."""
         parts: list[dict[Hashable, int]] = [{} for _ in range(_PARTS)]
-        for key, number in entries:
-            parts[hash(key) % _PARTS][key] = number
+        for key, slot in entries:
+            parts[hash(key) % _PARTS][key] = slot
         self._parts = parts
 
     def remove(self, key: Hashable) -> None:
-        """Have a key no more. Raises KeyError where there is not."""
+        """Remove a key. Raises KeyError for an unknown key."""
         del self._parts[hash(key) % _PARTS][key]

@@ -1,43 +1,42 @@
-"""The door of a pool: takes numbers of streams and their inputs, converts them or says what is wrong, and runs the driver."""
+"""The plain door of a pool: it converts a caller's slots and arrays, or says what is wrong with them, and runs the driver."""
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from streamrnn.door.arguments import check_out, kernel_array, real_array
 from streamrnn.door.builtin import data_reader
-from streamrnn.door.entry_lock import gate
-from streamrnn.door.plain import UNINTERRUPTED_BYTES, described, has_masked, numbers_of
-from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamBusyError
+from streamrnn.door.entry_lock import EntryLock, entry_lock
+from streamrnn.door.plain import UNINTERRUPTED_BYTES
+from streamrnn.errors import InputError
+from streamrnn.pool.call_errors import inputs_changed, no_such_entry, non_finite_input, refuse, state_overflow
 from streamrnn.pool.memory import PoolMemory
+from streamrnn.pool.protocols import no_preparation
+from streamrnn.pool.slot_arguments import Slots, as_slots, check_open
 from streamrnn.pool.worker_threads import PART, WorkerThreads
 from streamrnn.target.packing import Array
-from streamrnn.target.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_CHOSEN, NO_SUCH_ENTRY, OPEN
+from streamrnn.target.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_CHOSEN, NO_SUCH_ENTRY
 
 _ADDRESS = ctypes.c_int64
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
 
-#: Bytes of weights, counted for each stream and step, from which a call is shared, even if helpers must be woken: some 45 µs.
+#: Calls that read this many bytes of weights or more, counted for each stream and step, are shared among threads. They take
+#: some 45 µs or longer, so that sharing pays even if helpers must be woken.
 SHARED_BYTES = 20_000_000
 
 #: More streams than fit into any memory.
-MOST = 1 << 48
-
-Numbers = NDArray[np.int64]
+UNLIMITED = 1 << 48
 
 
 class PoolDoor:
-    """The way into the memory of a pool, for one caller at a time, who holds it: `with door.held`.
+    """The way into a pool's memory, for one caller at a time, who is inside `with door.entry_lock`.
 
-    memory     of a plan with sizes I and O
-    n_threads  that take part in a call which is worth it; the memory has a table for each
-
-    Whoever holds the pool calls `before_use` with what a caller takes for streams, before they advance.
+    memory       of a plan with sizes I and O
+    n_threads    that share a long call; the memory has a table for each
+    before_use   called with a call's slots before they advance, by the caller who is in
     """
-
-    before_use: Callable[[Numbers], None] = staticmethod(lambda numbers: None)
 
     def __init__(self, memory: PoolMemory, n_threads: int = 1) -> None:
         self._memory = memory
@@ -46,36 +45,37 @@ class PoolDoor:
         self._dtype = np.dtype(memory.plan.dtype)
         self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
         self._data_of = data_reader()
-        self.held = gate(refuse)
+        self.before_use: Callable[[Slots], None] = no_preparation
+        self.entry_lock: EntryLock = entry_lock(refuse)
 
     @property
     def memory(self) -> PoolMemory:
-        """What it leads to."""
+        """The pool's memory."""
         return self._memory
 
     @property
-    def driver_of_shared(self) -> int:
-        """Address of what takes ticks of more streams than `most_alone`."""
-        return self._workers.share_place if self._workers else self._memory.plan.driver
+    def shared_driver(self) -> int:
+        """Address of the driver of ticks with more than `max_unshared` streams."""
+        return self._workers.share_address if self._workers else self._memory.plan.driver
 
     @property
-    def most_alone(self) -> int:
-        """Streams of a tick that one thread takes, at most."""
+    def max_unshared(self) -> int:
+        """The most streams of a tick that one thread advances alone."""
         if self._workers is None:
-            return MOST
+            return UNLIMITED
         return max(PART, (SHARED_BYTES - 1) // max(1, self._memory.plan.weight_bytes))
 
     def step(self, slots: ArrayLike, X: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `StreamPool.step` describes it."""
-        numbers = stream_numbers("step", slots)
-        x = self._inputs("step", X, (len(numbers), self._n_inputs))
+        chosen = as_slots("step", slots)
+        x = kernel_array("step", X, (len(chosen), self._n_inputs), self._dtype)
         if out is not None:
-            self._check_out(out, len(numbers))
+            check_out(out, (len(chosen), self._n_outputs), self._dtype, c_order=True)
         direct = out is not None and not np.may_share_memory(out, x)
-        y = out if out is not None and direct else np.empty((len(numbers), self._n_outputs), self._dtype)
-        with self.held:
-            self.before_use(numbers)
-            self._run("step", numbers, x[None], y[None])
+        y = out if out is not None and direct else np.empty((len(chosen), self._n_outputs), self._dtype)
+        with self.entry_lock:
+            self.before_use(chosen)
+            self._run("step", chosen, x[None], y[None])
         if out is None or direct:
             return y
         out[:] = y
@@ -83,72 +83,43 @@ class PoolDoor:
 
     def process(self, slots: ArrayLike, X: ArrayLike) -> Array:
         """Many steps, as `StreamPool.process` describes it."""
-        numbers = stream_numbers("process", slots)
-        given = numbers_of("process", X)
+        chosen = as_slots("process", slots)
+        given = real_array("process", X)
         n_steps = given.shape[1] if given.ndim == 3 else 0
-        given = self._inputs("process", given, (len(numbers), "n_steps" if given.ndim != 3 else n_steps, self._n_inputs))
+        shape = len(chosen), n_steps if given.ndim == 3 else "n_steps", self._n_inputs
+        given = kernel_array("process", given, shape, self._dtype)
         try:
             x = np.ascontiguousarray(given.swapaxes(0, 1))
-            y = np.empty((n_steps, len(numbers), self._n_outputs), self._dtype)
-            result = np.empty((len(numbers), n_steps, self._n_outputs), self._dtype)
+            y = np.empty((n_steps, len(chosen), self._n_outputs), self._dtype)
+            result = np.empty((len(chosen), n_steps, self._n_outputs), self._dtype)
         except MemoryError:
             raise InputError(f"process: {n_steps} steps at once do not fit into memory; give them in chunks") from None
-        at_once = max(1, UNINTERRUPTED_BYTES // (self._memory.plan.step_bytes * max(1, len(numbers))))
-        with self.held:
-            self.check_open("process", numbers)
-            self.before_use(numbers)
-            with self._memory.unchanged_by_errors(numbers):
+        at_once = max(1, UNINTERRUPTED_BYTES // (self._memory.plan.step_bytes * max(1, len(chosen))))
+        with self.entry_lock:
+            self._check_open("process", chosen)
+            self.before_use(chosen)
+            with self._memory.unchanged_by_errors(chosen):
                 for begin in range(0, n_steps, at_once):
                     now = slice(begin, begin + at_once)
-                    self._run("process", numbers, x[now], y[now], begin)
+                    self._run("process", chosen, x[now], y[now], begin)
         result[:] = y.swapaxes(0, 1)
         return result
 
-    def check_open(self, call: str, numbers: Numbers) -> None:
-        """Raise InputError unless the numbers are those of open streams, each once. For the holder of the pool."""
-        marks, seen = self._memory.room.marks, set()
-        for index, number in enumerate(numbers.tolist()):
-            if not 0 <= number < len(marks) or marks[number] != OPEN:
-                raise InputError(
-                    f"{call}: slots[{index}] is {number}, which is no open stream of this pool; give what open gave"
-                )
-            if number in seen:
-                raise InputError(f"{call}: slots[{index}] is {number} again; a stream takes part once in a call")
-            seen.add(number)
+    def _check_open(self, call: str, slots: Slots) -> None:
+        check_open(call, slots, self._memory.room.marks)
 
-    def _inputs(self, call: str, X: ArrayLike, shape: tuple[int | str, ...]) -> Array:
-        """The inputs in the model's type, C order; those that it cannot hold become infinite, which the driver finds."""
-        given: NDArray[Any] = X if type(X) is np.ndarray else numbers_of(call, X)
-        usual = given.dtype == self._dtype
-        if not usual:
-            given = numbers_of(call, given)
-        if given.shape != shape:
-            raise InputError(f"{call}: shape {given.shape} does not fit, expected ({', '.join(map(str, shape))})")
-        if usual and given.flags.c_contiguous and given.flags.aligned:
-            return given
-        with np.errstate(over="ignore"):
-            return np.require(given, self._dtype, ["C", "A"])
-
-    def _check_out(self, out: Any, n: int) -> None:
-        shape = n, self._n_outputs
-        fits = type(out) is np.ndarray and out.dtype == self._dtype and out.shape == shape
-        if not fits or not out.flags.carray:
-            raise InputError(
-                f"step: out must be a writable {self._dtype} array in C order of shape {shape}, not {described(out)}"
-            )
-
-    def _run(self, call: str, numbers: Numbers, x: Array, y: Array, begin: int = 0) -> None:
-        """Advance the streams. `x` and `y` are [step][stream][value], their first step the call's `begin`."""
-        status = self._status(call, numbers, x, y)
+    def _run(self, call: str, slots: Slots, x: Array, y: Array, begin: int = 0) -> None:
+        """Advance streams by the steps of x, (n_steps, n, any), the first of which is the call's step `begin`; fills y."""
+        status = self._status(call, slots, x, y)
         if status != DONE:
-            self._explain(call, status, numbers, x, begin)
+            self._raise_for(status, call, slots, x, begin)
 
-    def _status(self, call: str, numbers: Numbers, x: Array, y: Array) -> int:
-        """What the driver answers. It reads the pool's own copy of the numbers, which no other thread can change."""
-        room, n, n_steps = self._memory.ready_room(), len(numbers), len(x)
+    def _status(self, call: str, slots: Slots, x: Array, y: Array) -> int:
+        """The driver's status. The driver reads the pool's own copy of the slots, which no other thread can change."""
+        room, n, n_steps = self._memory.ready_room(), len(slots), len(x)
         if n > len(room.chosen):
-            self.check_open(call, numbers)
-        room.chosen[:n] = numbers
+            self._check_open(call, slots)
+        room.chosen[:n] = slots
         table = room.tables[0]
         table[N_CHOSEN], table[BEGIN], table[END] = n, 0, n
         advance: Callable[[int, int, int, int], int] = self._advance
@@ -156,83 +127,26 @@ class PoolDoor:
             advance = self._workers.share
         return int(advance(room.addresses[0], self._data_of(x), self._data_of(y), n_steps))
 
-    def _explain(self, call: str, status: int, numbers: Numbers, x: Array, begin: int) -> None:
-        """Raise what the driver found."""
-        self.check_open(call, numbers)
+    def _raise_for(self, status: int, call: str, slots: Slots, x: Array, begin: int) -> None:
+        """Raise the error that a driver's status stands for."""
+        self._check_open(call, slots)
         if status == INPUT_NOT_FINITE:
             wrong = np.argwhere(~np.isfinite(x))
             if not len(wrong):
-                raise changed(call)
+                raise inputs_changed(call)
             step, row, value = (int(index) for index in wrong[0])
-            place = [row, value] if call == "step" else [row, begin + step, value]
-            raise poisoned(place, x[step, row, value], numbers[row])
-        to_blame = tuple(int(number) for index, number in enumerate(numbers) if self._alone(number, x[:, index]) == status)
+            index = [row, value] if call == "step" else [row, begin + step, value]
+            raise non_finite_input(index, x[step, row, value], slots[row])
+        to_blame = [int(slot) for row, slot in enumerate(slots) if self._status_alone(slot, x[:, row]) == status]
         if not to_blame:
-            raise changed(call)
-        if status == NO_SUCH_ENTRY:
-            raise InputError(
-                f"{_named(to_blame)}: an index is no whole number, or not one of the embedding's entries; the call is undone "
-                "for all; give indices from 0 on"
-            )
-        raise overflown(to_blame, self._dtype)
+            raise inputs_changed(call)
+        raise no_such_entry(to_blame) if status == NO_SUCH_ENTRY else state_overflow(to_blame, self._dtype)
 
-    def _alone(self, number: np.int64, x: Array) -> int:
-        """What the driver answers to one of the streams, whose state stays as it is: what it would in company."""
-        page = self._memory.room.pages[number]
+    def _status_alone(self, slot: np.int64, x: Array) -> int:
+        """The driver's status for one stream alone: the same as among others. The stream's state does not change."""
+        page = self._memory.room.pages[slot]
         y = np.empty((len(x), self._n_outputs), self._dtype)
         try:
-            return self._status("step", np.array([number]), np.ascontiguousarray(x), y)
+            return self._status("step", np.array([slot]), np.ascontiguousarray(x), y)
         finally:
-            self._memory.room.pages[number] = page
-
-
-def refuse() -> None:
-    """For a caller who finds another in the pool."""
-    raise StreamBusyError("another thread is in this pool; give each thread its own, or take turns with a lock")
-
-
-def changed(call: str) -> InputError:
-    """The error for a call that was refused for what is no longer there."""
-    return InputError(
-        f"{call}: the inputs were changed while the call looked at them, by another thread; all states are as they were; give "
-        "arrays that nobody writes to meanwhile"
-    )
-
-
-def poisoned(place: list[int], value: Any, number: Any) -> NonFiniteInputError:
-    """The error for a value at a place of a call's inputs, which is of a stream."""
-    return NonFiniteInputError(
-        f"input{place} is {value}, for stream {number}; all states are as they were; leave the stream out, or replace the "
-        "value by a number"
-    )
-
-
-def overflown(to_blame: tuple[int, ...], dtype: Any) -> NonFiniteStateError:
-    """The error for streams whose inputs drove their states out of the range of a type."""
-    error = NonFiniteStateError(
-        f"{_named(to_blame)}: the state left the range of {dtype}; the call is undone for all; the input is too large or the "
-        "model diverges: scale the input, reset the stream, or leave it out"
-    )
-    error.slots = to_blame
-    return error
-
-
-def _named(numbers: tuple[int, ...]) -> str:
-    return f"stream{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-
-
-def stream_numbers(call: str, slots: ArrayLike) -> Numbers:
-    """The numbers of streams as an array of its own, (n,). Raises InputError for anything but whole numbers in one row."""
-    if type(slots) is np.ndarray and slots.dtype == np.int64 and slots.ndim == 1:
-        return slots.copy()
-    try:
-        if has_masked(slots):
-            raise TypeError("some are masked")
-        array = np.asarray(slots)
-        if array.size and array.dtype.kind not in "iu":
-            raise TypeError(f"dtype {array.dtype} is not a whole number")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{call}: slots are not whole numbers ({error}); give those that open returned") from None
-    if array.ndim != 1:
-        raise InputError(f"{call}: slots of shape {array.shape} do not fit, expected (n,)")
-    return array.astype(np.int64)
+            self._memory.room.pages[slot] = page

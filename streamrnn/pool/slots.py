@@ -1,135 +1,146 @@
-"""`Places`: which rows of a pool's memory are streams, and the keys that they have."""
+"""`SlotTable`: which slots of a pool are open streams, and the keys of these streams."""
 
 from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.errors import InputError
 from streamrnn.pool.keys import KeyTable
-from streamrnn.pool.memory import PoolMemory
+from streamrnn.pool.protocols import Memory
+from streamrnn.pool.slot_arguments import Slots
 from streamrnn.target.packing import Array
 from streamrnn.target.record import CLOSED, OPEN
 
-Numbers = NDArray[np.int64]
 
+class SlotTable:
+    """The slots of a pool: each is free, or an open stream, with or without a key. When no slot is free, the memory grows.
 
-class Places:
-    """The rows of a pool's memory, each of them free or a stream's. Where they are too few, the memory grows.
-
-    slots  of the streams that have a key, by it
+    by_key  the slots of the streams that have a key
     """
 
-    def __init__(self, memory: PoolMemory) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._free = list(range(self.capacity))[::-1]
         self._keys: list[Hashable | None] = [None] * self.capacity
-        self.slots = KeyTable()
-        self._settled = True  # whether keys, free places and slots are those of the marks
+        self.by_key = KeyTable()
+        self._consistent = True  # whether keys and free slots agree with the memory's marks
 
     @property
     def capacity(self) -> int:
-        """Streams for which there is room."""
+        """How many streams fit."""
         return len(self._memory.room.marks)
 
-    def begin(self, key: Hashable | None) -> int:
-        """Begin a stream, with a key or None, which has none; its slot. Raises InputError for a key that is taken."""
-        self._settle()
-        if key is not None:
-            return int(self.open([key])[0])
-        (slot,) = self._fill(1).tolist()
-        return int(slot)
+    @property
+    def opened(self) -> Slots:
+        """The open slots, (n,), ascending."""
+        return np.flatnonzero(self._memory.room.marks != CLOSED)
 
-    def open(self, keys: Sequence[Hashable]) -> Numbers:
-        """Begin a stream for each key; their slots. Raises InputError for a key that is taken, or there twice."""
-        self._settle()
+    def __len__(self) -> int:
+        """How many slots are open."""
+        return int(np.count_nonzero(self._memory.room.marks))
+
+    def open(self, key: Hashable | None) -> int:
+        """Begin a stream, with a key or, for None, without. Returns its slot. Raises InputError for a key that is in use."""
+        self._repair()
+        if key is not None:
+            return int(self.open_keys([key])[0])
+        return int(self._fill(1)[0])
+
+    def open_keys(self, keys: Sequence[Hashable]) -> Slots:
+        """Begin a stream for each key. Returns their slots. Raises InputError for a key that is in use, or for duplicates."""
+        self._repair()
         check_distinct("open", keys)
         for key in keys:
-            if key in self.slots:
-                raise InputError(f"open: key {key!r} has a stream already, {self.slots[key]}; close it, or use another key")
+            if key in self.by_key:
+                raise InputError(f"open: key {key!r} already has slot {self.by_key[key]}; close it, or use another key")
         return self._fill(len(keys), keys)
 
-    def find(self, call: str, keys: Collection[Hashable]) -> Numbers:
-        """The slots of streams by their keys. Raises InputError for a key that has no stream."""
-        self._settle()
+    def find(self, call: str, keys: Collection[Hashable]) -> Slots:
+        """The slots of some keys. Raises InputError for a key that has no stream."""
+        self._repair()
         try:
-            return np.array(self.slots.find(keys), np.int64)
+            return np.array(self.by_key.find(keys), np.int64)
         except KeyError as error:
             raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
 
-    def close(self, numbers: Numbers) -> None:
-        """End streams: their places are free."""
-        self._settle()
-        self._settled = False
-        self._memory.room.marks[numbers] = CLOSED
-        for number in numbers.tolist():
-            if self._keys[number] is not None:
-                self.slots.remove(self._keys[number])
-                self._keys[number] = None
-        self._free += numbers.tolist()
-        self._settled = True
+    def close(self, slots: Slots) -> None:
+        """End some streams. Their slots become free."""
+        self._repair()
+        self._consistent = False
+        self._memory.room.marks[slots] = CLOSED
+        for slot in slots.tolist():
+            if self._keys[slot] is not None:
+                self.by_key.remove(self._keys[slot])
+                self._keys[slot] = None
+        self._free += slots.tolist()
+        self._consistent = True
 
     def close_keys(self, keys: Collection[Hashable]) -> None:
-        """End streams by their keys. Raises as `find` does; then none has ended."""
+        """End the streams of some keys. Raises InputError for a key that has no stream; then none has ended."""
         check_distinct("close_keys", keys)
         self.close(self.find("close_keys", keys))
 
-    def touch(self, numbers: Numbers) -> None:
-        """Streams, or what a caller takes for some, are about to change."""
+    def touch(self, slots: Slots) -> None:
+        """Note that some streams are about to change. `slots` may not have been checked yet."""
 
     def flush(self, note: str | None) -> None:
-        """Keep what has changed."""
+        """Save what has changed."""
         raise InputError("flush: the pool has no store; give it one, StreamPool(model, capacity, store=StateStore(path))")
 
-    def _fill(self, n: int, keys: Sequence[Hashable] = (), known: Sequence[int] = (), states: Array | None = None) -> Numbers:
-        """Have so many streams, with keys or without; their slots. Those that are `known` have states, the others begin."""
+    def _fill(self, n: int, keys: Sequence[Hashable] = (), saved: Sequence[int] = (), states: Array | None = None) -> Slots:
+        """Open n free slots, for these keys or without keys. Returns them.
+
+        saved   indices of those that go on from `states`, (len(saved), n_values); all others get the initial state
+        """
         self._make_room(n)
-        self._settled = False
-        numbers = np.array(self._free[len(self._free) - n :][::-1], np.int64)
-        self._memory.begin(numbers)
+        self._consistent = False
+        slots = np.array(self._free[len(self._free) - n :][::-1], np.int64)
+        self._memory.begin(slots)
         if states is not None:
-            self._memory.write(numbers[list(known)], states)
-        for number, key in zip(numbers.tolist(), keys, strict=False):
-            self._keys[number] = key
-        self.slots.add(keys, numbers.tolist())
-        self._memory.room.marks[numbers] = OPEN
+            self._memory.write(slots[list(saved)], states)
+        for slot, key in zip(slots.tolist(), keys, strict=False):
+            self._keys[slot] = key
+        self.by_key.add(keys, slots.tolist())
+        self._memory.room.marks[slots] = OPEN
         del self._free[len(self._free) - n :]
-        self._settled = True
-        return numbers
+        self._consistent = True
+        return slots
 
     def _make_room(self, n: int) -> None:
-        """Have so many free places."""
+        """Have at least n free slots."""
         before, after = self.capacity, self.capacity
         while after - before + len(self._free) < n:
             after *= 2
         if after > before:
-            self._settled = False
+            self._consistent = False
             try:
                 self._memory.grow(after)
             except MemoryError:
                 raise InputError(f"open: {after} streams do not fit into memory; close some, or use several pools") from None
             self._keys += [None] * (after - before)
             self._free[:0] = range(after)[: before - 1 : -1]
-            self._settled = True
+            self._consistent = True
 
-    def _settle(self) -> None:
-        """Where Ctrl-C or an error came in the middle of a change: the marks say which places are streams; all else follows."""
-        if not self._settled:
+    def _repair(self) -> None:
+        """After Ctrl-C or an error in the middle of a change: make keys and free slots agree with the marks again."""
+        if not self._consistent:
             is_open = self._memory.room.marks != CLOSED
             keys = [*self._keys, *[None] * (len(is_open) - len(self._keys))]
             self._keys = [key if there else None for key, there in zip(keys, is_open.tolist(), strict=True)]
-            self.slots.replace((key, number) for number, key in enumerate(self._keys) if key is not None)
+            self.by_key.replace((key, slot) for slot, key in enumerate(self._keys) if key is not None)
             self._free = np.flatnonzero(~is_open)[::-1].tolist()
-            self._settled = True
+            self._consistent = True
 
 
 def check_distinct(call: str, keys: Collection[Hashable]) -> None:
-    """Raise InputError unless these are keys, each there once."""
+    """Raise InputError unless these are keys, without duplicates."""
     try:
         if isinstance(keys, str | bytes):
-            raise TypeError("it is one key")
+            raise TypeError("this is a single key")
         distinct = set(keys)
-        if len(distinct) < len(keys) or None in distinct:
-            raise TypeError("None is no key" if None in distinct else "one is there twice")
+        if None in distinct:
+            raise TypeError("None is not a key")
+        if len(distinct) < len(keys):
+            raise TypeError("a key appears twice")
     except TypeError as error:
-        raise InputError(f"{call}: not a list of keys, each of them once ({error})") from None
+        raise InputError(f"{call}: not a list of distinct keys ({error})") from None

@@ -1,1 +1,8 @@
-"""States outside of a stream: the bytes of a snapshot, and a file of many of them by key."""
+"""States outside of a stream: snapshots, and files of many states by key.
+
+snapshot   the bytes of a snapshot
+store      `StateStore`, the user's handle
+table      states as rows of the store's database
+database   the SQLite file: who may open it, and what its failures mean
+keys       the keys that a store can hold
+"""

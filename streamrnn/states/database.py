@@ -1,4 +1,4 @@
-"""The SQLite file of a `StateStore`: of our own kind or new, with one owner at a time. Its failures are StoreErrors."""
+"""The SQLite file of a `StateStore`. One process may open it at a time. Its failures are StoreErrors."""
 
 import os
 import sqlite3
@@ -12,31 +12,32 @@ from streamrnn.errors import StoreError
 
 FORMAT = 1
 _APPLICATION = 0x53524E4E  # "SRNN"
-_PATIENCE = 1.0  # seconds, for an owner that is just ending
+_TIMEOUT = 1.0  # seconds, for another process that is just about to close the file
 _SCHEMA = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE streams (key UNIQUE NOT NULL, state BLOB NOT NULL)",  # key: no type, so that 1 and '1' stay apart
+    "CREATE TABLE streams (key UNIQUE NOT NULL, state BLOB NOT NULL)",  # key has no type, so that 1 and '1' are different
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
 _EXPLAINED = {
-    sqlite3.SQLITE_BUSY: "in use by another process or another StateStore; a store has one owner at a time, close it there",
-    sqlite3.SQLITE_READONLY: "cannot be written; change its permissions, or choose another place",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened for writing; change its permissions, or choose another place",
-    sqlite3.SQLITE_FULL: "no room is left; make room, what has been committed is safe",
-    sqlite3.SQLITE_IOERR: "cannot be read or written; look at the disk, what has been committed is safe",
-    sqlite3.SQLITE_NOTADB: "not a state store; name another file, or a new one",
-    sqlite3.SQLITE_CORRUPT: "damaged; put a copy in its place, or begin a new store",
+    sqlite3.SQLITE_BUSY: "in use by another process or another StateStore; one process may open it at a time: close it there",
+    sqlite3.SQLITE_READONLY: "cannot be written; change its permissions, or choose another path",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened for writing; change its permissions, or choose another path",
+    sqlite3.SQLITE_FULL: "the disk is full; make room; committed states are safe",
+    sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk; committed states are safe",
+    sqlite3.SQLITE_NOTADB: "not a state store; choose another file, or a new one",
+    sqlite3.SQLITE_CORRUPT: "damaged; replace it with a backup, or begin a new store",
 }
 
 _opened: "WeakSet[Database]" = WeakSet()
 
 
 class Database:
-    """A connection for any thread of the process that opened it.
+    """A connection that all threads of the process that opened it may use.
 
-    It has a write-ahead log: after whatever end, what a transaction has written is there as a whole or not at all.
+    The file has a write-ahead log: after any crash, each transaction is in it as a whole or not at all.
 
+    path  of the file
     sync  whether a commit waits for the disk
     """
 
@@ -46,7 +47,7 @@ class Database:
         self._process = os.getpid()
         with self._explained():
             self._connection: sqlite3.Connection | None = sqlite3.connect(
-                path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
             )
         _opened.add(self)
         try:
@@ -58,17 +59,19 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for as long as the context lasts. Raises StoreError where it fails, or cannot be used here."""
+        """The connection, as a context. Raises StoreError if it fails, is closed, or belongs to another process."""
         if os.getpid() != self._process:
-            raise StoreError(f"{self._path}: was opened by another process, of which this is a fork; open the store anew here")
+            raise StoreError(
+                f"{self._path}: was opened before a fork, by the parent process; open the store again in this process"
+            )
         with self._lock, self._explained():
             if self._connection is None:
-                raise StoreError(f"{self._path}: this store is closed; open it anew")
+                raise StoreError(f"{self._path}: this store is closed; open it again")
             yield self._connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all that is done in it is committed, or, where anything raises, nothing."""
+        """A transaction, as a context. It is committed as a whole; if anything raises, it is undone."""
         with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -80,7 +83,7 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Give the file free. A second time, or in a fork, that is nothing."""
+        """Close the file. Does nothing the second time, or in a fork."""
         if os.getpid() == self._process:
             with self._lock, self._explained():
                 connection, self._connection = self._connection, None
@@ -88,18 +91,18 @@ class Database:
                     connection.close()
 
     def abandon(self) -> None:
-        """In a fork: never close the connection, which would act on the file of the process that goes on with it."""
+        """In a fork: never close the connection, since that would change the file, which the parent still uses."""
         pythonapi.Py_IncRef(py_object(self._connection))
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Own the file. What is not ours is not touched."""
+        """Take the file for this process. A file that is not a store is not changed."""
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         (kind,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         new = not (kind or version or n_tables)
         if not new and kind != _APPLICATION:
-            raise StoreError(f"{self._path}: a database of another program; name another file, or a new one")
+            raise StoreError(f"{self._path}: a database of another program; choose another file, or a new one")
         if not new and version != FORMAT:
             raise StoreError(f"{self._path}: format {version}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn")
         connection.execute("PRAGMA journal_mode = WAL")

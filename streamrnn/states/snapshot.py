@@ -1,10 +1,10 @@
-"""The bytes of a snapshot: a state, bound to the model that it belongs to, and a SHA-256 over them.
+"""The bytes of a snapshot: a state, the fingerprint of its model, and a SHA-256 of both.
 
 8 bytes   b"SRNNSTAT"
 2 bytes   version, little-endian: 1
 32 bytes  SHA-256 of the model (`Model.fingerprint`)
-the rest  state vectors, little-endian in the model's type, layer by layer in the order of `Layer.states`
-32 bytes  SHA-256 of all that
+the rest  state vectors, little-endian in the model's dtype, layer by layer in the order of `Layer.states`
+32 bytes  SHA-256 of everything before
 """
 
 import hashlib
@@ -22,38 +22,42 @@ _HASH = 32
 
 
 def encode(fingerprint: str, values: Array) -> bytes:
-    """A snapshot of the state `values`, (n,)."""
+    """A snapshot of the state `values`, (n_values,)."""
     return pack(fingerprint, values.astype(values.dtype.newbyteorder("<")).tobytes())
 
 
 def pack(fingerprint: str, state: bytes) -> bytes:
-    """A snapshot of a state that is little-endian already."""
+    """A snapshot of a state in little-endian bytes."""
     body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + state
     return body + hashlib.sha256(body).digest()
 
 
 def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
-    """The fingerprint and the state's bytes in a snapshot. Raises SnapshotError for any other or altered bytes."""
+    """The fingerprint and the state's bytes in a snapshot. Raises SnapshotError for bytes that are not a whole snapshot."""
     try:
         data = bytes(memoryview(data))
     except (TypeError, ValueError):
-        raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give the bytes of Stream.snapshot") from None
+        raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give bytes that snapshot() returned") from None
     body, digest = data[:-_HASH], data[-_HASH:]
     if len(body) < _HEAD + _HASH or not body.startswith(_MAGIC):
-        raise SnapshotError("restore: not a snapshot; give the bytes of Stream.snapshot")
+        raise SnapshotError("restore: not a snapshot; give bytes that snapshot() returned")
     if hashlib.sha256(body).digest() != digest:
-        raise SnapshotError("restore: the snapshot is altered or truncated, its SHA-256 does not fit; take a new one")
+        raise SnapshotError("restore: the snapshot is altered or truncated: its SHA-256 does not match; take a new one")
     version = int.from_bytes(body[len(_MAGIC) : _HEAD], "little")
     if version != _VERSION:
-        raise SnapshotError(f"restore: snapshot version {version}, but this version of streamrnn reads {_VERSION}")
+        raise SnapshotError(
+            f"restore: snapshot version {version}, but this version of streamrnn reads {_VERSION}; upgrade streamrnn"
+        )
     return body[_HEAD : _HEAD + _HASH].hex(), body[_HEAD + _HASH :]
 
 
 def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
-    """The state in a snapshot, (n_values,) of a type. Raises SnapshotError for any other bytes."""
+    """The state in a snapshot, (n_values,), of a dtype. Raises SnapshotError for bytes that are not one of this model."""
     owner, state = unpack(data)
     if owner != fingerprint:
-        raise SnapshotError(f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…")
+        raise SnapshotError(
+            f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…; use its own model"
+        )
     values = np.frombuffer(state, dtype.newbyteorder("<")) if len(state) == n_values * dtype.itemsize else None
     if values is None or not np.isfinite(values).all():
         raise SnapshotError("restore: the snapshot's state does not fit the model; take a new one")

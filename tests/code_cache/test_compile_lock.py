@@ -1,4 +1,4 @@
-"""Turns: one holder at a time, and no lock that keeps anybody for ever or becomes an error."""
+"""Compile locks: one holder at a time; a lock never blocks for ever, and never raises."""
 
 import errno
 import fcntl
@@ -10,41 +10,41 @@ from pathlib import Path
 import pytest
 
 from streamrnn.code_cache import compile_lock as module
-from streamrnn.code_cache.compile_lock import turn
+from streamrnn.code_cache.compile_lock import lock_for
 
 KEY = "ab" * 32
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "store"
-    place.mkdir(mode=0o700)
-    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(place))
-    monkeypatch.setattr(module, "_hurt", False)
-    return place
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(folder))
+    monkeypatch.setattr(module, "_gave_up", False)
+    return folder
 
 
 @pytest.fixture
-def held(place: Path) -> Iterator[Path]:
-    """A lock that its holder does not let go."""
-    path = place / f"{KEY}.lock"
+def held(folder: Path) -> Iterator[Path]:
+    """A lock whose holder does not release it."""
+    path = folder / f"{KEY}.lock"
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield path
 
 
-def test_a_turn_leaves_no_file(place: Path) -> None:
-    with turn(KEY):
-        assert [path.name for path in place.iterdir()] == [f"{KEY}.lock"]
-    assert list(place.iterdir()) == []
+def test_a_lock_leaves_no_file(folder: Path) -> None:
+    with lock_for(KEY):
+        assert [path.name for path in folder.iterdir()] == [f"{KEY}.lock"]
+    assert list(folder.iterdir()) == []
 
 
-def test_turns_come_one_after_the_other() -> None:
+def test_holders_follow_one_another() -> None:
     inside, overlaps = [], []
 
     def take() -> None:
         for _ in range(5):
-            with turn(KEY):
+            with lock_for(KEY):
                 inside.append(1)
                 overlaps.append(len(inside) > 1)
                 inside.pop()
@@ -58,30 +58,30 @@ def test_turns_come_one_after_the_other() -> None:
 
 
 def test_different_keys_do_not_wait_for_each_other() -> None:
-    with turn(KEY), turn("cd" * 32):
-        assert not module._hurt
+    with lock_for(KEY), lock_for("cd" * 32):
+        assert not module._gave_up
 
 
-def test_an_error_ends_a_turn(place: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), turn(KEY):
+def test_an_error_releases_the_lock(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), lock_for(KEY):
         raise KeyboardInterrupt
-    assert list(place.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_holder_that_has_stopped_is_waited_for_once(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_WAIT", 0.1)
-    with turn(KEY):
+    with lock_for(KEY):
         pass
     monkeypatch.setattr(module, "_LONGEST_WAIT", float("inf"))  # would block for ever
-    with turn(KEY):
+    with lock_for(KEY):
         pass
     assert held.exists()
 
 
-def test_the_lock_of_a_process_that_was_killed_is_free(place: Path) -> None:
-    (place / f"{KEY}.lock").touch()
-    with turn(KEY):
-        assert not module._hurt
+def test_the_lock_of_a_process_that_was_killed_is_free(folder: Path) -> None:
+    (folder / f"{KEY}.lock").touch()
+    with lock_for(KEY):
+        assert not module._gave_up
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EIO])
@@ -90,18 +90,18 @@ def test_a_file_system_without_locks_is_no_error(number: int, monkeypatch: pytes
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refused)
-    with turn(KEY):
+    with lock_for(KEY):
         pass
 
 
 @pytest.mark.parametrize("made", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere/at/all")])
-def test_a_lock_that_is_no_file_is_no_error(made, place: Path) -> None:
-    made(place / f"{KEY}.lock")
-    with turn(KEY):
+def test_a_lock_that_is_no_file_is_no_error(made, folder: Path) -> None:
+    made(folder / f"{KEY}.lock")
+    with lock_for(KEY):
         pass
 
 
-def test_a_directory_that_cannot_be_used_is_no_error(place: Path) -> None:
-    place.chmod(0o777)
-    with turn(KEY):
-        assert list(place.iterdir()) == []
+def test_a_directory_that_cannot_be_used_is_no_error(folder: Path) -> None:
+    folder.chmod(0o777)
+    with lock_for(KEY):
+        assert list(folder.iterdir()) == []

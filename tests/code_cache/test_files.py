@@ -18,27 +18,27 @@ DAY = 86400
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "store"))
     return tmp_path / "store"
 
 
 @pytest.fixture
-def path(place: Path) -> Path:
+def path(folder: Path) -> Path:
     """A whole file."""
     files.write(KEY, CODE)
-    return place / f"{KEY}.o"
+    return folder / f"{KEY}.o"
 
 
-def test_what_was_written_is_read(place: Path) -> None:
+def test_what_was_written_is_read(folder: Path) -> None:
     assert files.read(KEY) is None
     files.write(KEY, CODE)
     assert files.read(KEY) == CODE
-    assert [path.name for path in place.iterdir()] == [f"{KEY}.o"]
+    assert [path.name for path in folder.iterdir()] == [f"{KEY}.o"]
 
 
-def test_the_directory_is_private(place: Path, path: Path) -> None:
-    assert place.stat().st_mode & 0o777 == 0o700
+def test_the_directory_is_private(folder: Path, path: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_flipped_bit_in_any_byte_is_not_believed(path: Path) -> None:
@@ -76,23 +76,23 @@ def test_what_is_no_file_of_ours_is_not_believed(damage: Callable[[Path], None],
     assert files.read(KEY) is None
 
 
-def test_code_of_another_key_is_not_believed(place: Path, path: Path) -> None:
-    path.rename(place / f"{OTHER}.o")
+def test_code_of_another_key_is_not_believed(folder: Path, path: Path) -> None:
+    path.rename(folder / f"{OTHER}.o")
     assert files.read(OTHER) is None
 
 
-def test_a_directory_that_others_can_write_to_is_not_used(place: Path, path: Path) -> None:
-    place.chmod(0o770)
+def test_a_directory_that_others_can_write_to_is_not_used(folder: Path, path: Path) -> None:
+    folder.chmod(0o770)
     assert files.read(KEY) is None
     with pytest.raises(PermissionError):
         files.write(OTHER, CODE)
-    assert not (place / f"{OTHER}.o").exists()
+    assert not (folder / f"{OTHER}.o").exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to somebody else")
 @pytest.mark.parametrize("which", ["directory", "file"])
-def test_what_belongs_to_somebody_else_is_not_used(which: str, place: Path, path: Path) -> None:
-    os.chown(place if which == "directory" else path, 12345, 12345)
+def test_what_belongs_to_somebody_else_is_not_used(which: str, folder: Path, path: Path) -> None:
+    os.chown(folder if which == "directory" else path, 12345, 12345)
     assert files.read(KEY) is None
 
 
@@ -113,14 +113,14 @@ def test_a_user_without_a_home_has_no_directory(monkeypatch: pytest.MonkeyPatch)
         files.write(KEY, CODE)
 
 
-def test_a_full_disk_leaves_no_rubbish(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_rubbish(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="space"):
         files.write(KEY, CODE)
-    assert list(place.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def aged(path: Path, days: float) -> Path:
@@ -129,9 +129,9 @@ def aged(path: Path, days: float) -> Path:
     return path
 
 
-def test_code_that_nobody_used_for_ninety_days_is_removed_when_other_code_comes(place: Path, path: Path) -> None:
+def test_code_that_nobody_used_for_ninety_days_is_removed_when_other_code_comes(folder: Path, path: Path) -> None:
     aged(path, 91)
-    younger = aged(place / ("ef" * 32 + ".o"), 89)
+    younger = aged(folder / ("ef" * 32 + ".o"), 89)
     files.write(OTHER, CODE)
     assert not path.exists()
     assert younger.exists()
@@ -144,9 +144,9 @@ def test_code_in_use_stays(path: Path) -> None:
     assert files.read(KEY) == CODE
 
 
-def test_what_killed_processes_left_is_removed_and_what_is_not_ours_stays(place: Path, path: Path) -> None:
-    left = [aged(place / name, 2) for name in (f"{KEY}.lock", ".streamrnn-x.tmp")]
-    others = [aged(place / name, 999) for name in ("notes.o", ".x.tmp", "thesis.txt", f"{KEY}.o.bak")]
+def test_what_killed_processes_left_is_removed_and_what_is_not_ours_stays(folder: Path, path: Path) -> None:
+    left = [aged(folder / name, 2) for name in (f"{KEY}.lock", ".streamrnn-x.tmp")]
+    others = [aged(folder / name, 999) for name in ("notes.o", ".x.tmp", "thesis.txt", f"{KEY}.o.bak")]
     files.write(OTHER, CODE)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in others)

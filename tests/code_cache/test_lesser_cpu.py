@@ -32,8 +32,8 @@ AVX512 = ("avx512", "avx10", "amx", "evex512")
 AVX2 = (*AVX512, "avx2", "avxvnni", "avxifma", "avxneconvert", "gfni", "vaes", "vpclmulqdq", "sha512", "sm3", "sm4")
 
 
-def answer(place: Path, *hidden: str) -> tuple[int, str]:
-    environment = os.environ | {"STREAMRNN_CACHE_DIR": str(place), "STREAMRNN_DOOR": "plain"}
+def answer(folder: Path, *hidden: str) -> tuple[int, str]:
+    environment = os.environ | {"STREAMRNN_CACHE_DIR": str(folder), "STREAMRNN_DOOR": "plain"}
     command = [sys.executable, "-c", PROGRAM, *hidden]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -43,11 +43,11 @@ def answer(place: Path, *hidden: str) -> tuple[int, str]:
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are features of x86-64")
 def test_code_for_a_lesser_cpu_gives_the_same_bits_and_has_files_of_its_own(tmp_path: Path) -> None:
-    place = tmp_path / "store"
-    own_bytes, own = answer(place)
+    folder = tmp_path / "store"
+    own_bytes, own = answer(folder)
     if own_bytes < 32:
         pytest.skip("this CPU has no AVX2: there is no lesser one with FMA")
-    n_files = len(list(place.iterdir()))
+    n_files = len(list(folder.iterdir()))
     for times, (n_bytes, cpu) in enumerate([(32, ("haswell", *AVX512)), (16, ("bdver2", *AVX2))], 2):
-        assert answer(place, *cpu) == (n_bytes, own)
-        assert len(list(place.iterdir())) == times * n_files
+        assert answer(folder, *cpu) == (n_bytes, own)
+        assert len(list(folder.iterdir())) == times * n_files

@@ -56,12 +56,12 @@ class Answer(NamedTuple):
     used_numba: bool
 
 
-def start(place: Path | None, before: str = "", **environment: str) -> subprocess.Popen[str]:
-    """The program in a fresh process, `before` run first; `place` is its store, None the one that is usual."""
+def start(folder: Path | None, before: str = "", **environment: str) -> subprocess.Popen[str]:
+    """The program in a fresh process, `before` run first; `folder` is its code cache, None the default one."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("STREAMRNN_", "NUMBA_"))}
     variables |= {"STREAMRNN_DOOR": "plain"} | environment
-    if place is not None:
-        variables["STREAMRNN_CACHE_DIR"] = str(place)
+    if folder is not None:
+        variables["STREAMRNN_CACHE_DIR"] = str(folder)
     command = [sys.executable, "-W", "error", "-c", before + PROGRAM]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -76,70 +76,70 @@ def answer(process: subprocess.Popen[str]) -> Answer:
 class Warm(NamedTuple):
     """A store that has been filled, and what a start with it answers."""
 
-    place: Path
+    folder: Path
     answer: Answer
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Warm:
-    place = tmp_path_factory.mktemp("filled") / "store"
-    cold = answer(start(place))
-    assert cold.n_compiled == len(list(place.iterdir()))
-    return Warm(place, Answer(cold.digest, 0, False))
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    cold = answer(start(folder))
+    assert cold.n_compiled == len(list(folder.iterdir()))
+    return Warm(folder, Answer(cold.digest, 0, False))
 
 
 @pytest.fixture
 def warm(filled: Warm, tmp_path: Path) -> Warm:
     """The same, to be damaged."""
-    shutil.copytree(filled.place, tmp_path / "store")
+    shutil.copytree(filled.folder, tmp_path / "store")
     return Warm(tmp_path / "store", filled.answer)
 
 
-def names(place: Path) -> list[str]:
-    return sorted(path.name for path in place.iterdir())
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_warm_start_gives_the_same_bits_without_numba(filled: Warm) -> None:
-    assert answer(start(filled.place)) == filled.answer
+    assert answer(start(filled.folder)) == filled.answer
 
 
 def test_many_processes_at_once_fill_an_empty_store_and_compile_everything_once(filled: Warm, tmp_path: Path) -> None:
-    place = tmp_path / "store"
-    answers = [answer(process) for process in [start(place) for _ in range(32)]]
+    folder = tmp_path / "store"
+    answers = [answer(process) for process in [start(folder) for _ in range(32)]]
     assert {found.digest for found in answers} == {filled.answer.digest}
-    assert sum(found.n_compiled for found in answers) == len(names(filled.place))
-    assert names(place) == names(filled.place)
-    assert answer(start(place)) == filled.answer
+    assert sum(found.n_compiled for found in answers) == len(names(filled.folder))
+    assert names(folder) == names(filled.folder)
+    assert answer(start(folder)) == filled.answer
 
 
 def test_several_processes_at_once_mend_a_damaged_store(warm: Warm) -> None:
-    for path in warm.place.iterdir():
+    for path in warm.folder.iterdir():
         DAMAGES["a bit flipped"](path)
-    answers = [answer(process) for process in [start(warm.place) for _ in range(8)]]
+    answers = [answer(process) for process in [start(warm.folder) for _ in range(8)]]
     assert {found.digest for found in answers} == {warm.answer.digest}
-    assert answer(start(warm.place)) == warm.answer
+    assert answer(start(warm.folder)) == warm.answer
 
 
 @pytest.mark.parametrize("first", range(0, len(DAMAGES), 2))
 def test_a_damaged_store_gives_the_same_bits(first: int, warm: Warm) -> None:
     """Each file of the store, at least two, suffers another damage."""
-    damages = [list(DAMAGES.items())[(first + at) % len(DAMAGES)] for at in range(len(names(warm.place)))]
-    files = sorted(warm.place.iterdir())
+    damages = [list(DAMAGES.items())[(first + at) % len(DAMAGES)] for at in range(len(names(warm.folder)))]
+    files = sorted(warm.folder.iterdir())
     for (_, damage), path in zip(damages, files, strict=True):
         damage(path)
-    found = answer(start(warm.place))
+    found = answer(start(warm.folder))
     assert (found.digest, found.n_compiled) == (warm.answer.digest, len(files))
     beyond_repair = sum(path.is_dir() for path in files)
-    assert answer(start(warm.place)) == warm.answer._replace(n_compiled=beyond_repair, used_numba=beyond_repair > 0)
+    assert answer(start(warm.folder)) == warm.answer._replace(n_compiled=beyond_repair, used_numba=beyond_repair > 0)
 
 
 def test_swapped_files_give_the_same_bits(warm: Warm, tmp_path: Path) -> None:
-    first, second, *_ = warm.place.iterdir()
+    first, second, *_ = warm.folder.iterdir()
     first.rename(tmp_path / "first")
     second.rename(first)
     (tmp_path / "first").rename(second)
-    assert answer(start(warm.place)) == warm.answer._replace(n_compiled=2, used_numba=True)
-    assert answer(start(warm.place)) == warm.answer
+    assert answer(start(warm.folder)) == warm.answer._replace(n_compiled=2, used_numba=True)
+    assert answer(start(warm.folder)) == warm.answer
 
 
 def test_without_a_directory_code_is_compiled_in_memory(filled: Warm, tmp_path: Path) -> None:
@@ -155,19 +155,19 @@ def test_without_a_home_code_is_compiled_in_memory(filled: Warm) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root obeys permissions only where its capabilities can be taken")
 def test_a_read_only_directory_is_read_and_what_it_lacks_is_compiled_in_memory(warm: Warm) -> None:
-    next(warm.place.iterdir()).unlink()
-    before = names(warm.place)
-    warm.place.chmod(0o500)
-    assert answer(start(warm.place, OBEDIENT)) == warm.answer._replace(n_compiled=1, used_numba=True)
-    assert names(warm.place) == before
+    next(warm.folder.iterdir()).unlink()
+    before = names(warm.folder)
+    warm.folder.chmod(0o500)
+    assert answer(start(warm.folder, OBEDIENT)) == warm.answer._replace(n_compiled=1, used_numba=True)
+    assert names(warm.folder) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="root obeys permissions only where its capabilities can be taken")
 def test_a_directory_that_cannot_be_entered_is_as_good_as_none(warm: Warm) -> None:
-    warm.place.chmod(0)
-    found = answer(start(warm.place, OBEDIENT))
-    warm.place.chmod(0o700)
-    assert (found.digest, found.n_compiled) == (warm.answer.digest, len(names(warm.place)))
+    warm.folder.chmod(0)
+    found = answer(start(warm.folder, OBEDIENT))
+    warm.folder.chmod(0o700)
+    assert (found.digest, found.n_compiled) == (warm.answer.digest, len(names(warm.folder)))
 
 
 def a_changed_source(tmp_path: Path) -> str:
@@ -185,9 +185,9 @@ def a_changed_source(tmp_path: Path) -> str:
     ids=["an upgrade of the compiler", "an upgrade of streamrnn", "a move to another CPU"],
 )
 def test_after_a_change_old_code_is_left_unused(before: Callable[[Path], str], warm: Warm, tmp_path: Path) -> None:
-    change, old = before(tmp_path), names(warm.place)
-    found = answer(start(warm.place, change))
+    change, old = before(tmp_path), names(warm.folder)
+    found = answer(start(warm.folder, change))
     assert (found.digest, found.n_compiled) == (warm.answer.digest, len(old))
-    assert len(names(warm.place)) == 2 * len(old)
-    assert answer(start(warm.place, change)) == warm.answer
-    assert answer(start(warm.place)) == warm.answer
+    assert len(names(warm.folder)) == 2 * len(old)
+    assert answer(start(warm.folder, change)) == warm.answer
+    assert answer(start(warm.folder)) == warm.answer

@@ -411,7 +411,7 @@ def test_a_store_in_use_is_an_error_of_one_line(run: Run, lines: list[bytes], st
     with StateStore(states):
         ended = run(b"".join(lines))
     assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert "one owner at a time" in ended.err
+    assert "one process may open it at a time" in ended.err
 
 
 def test_a_killed_run_is_resumed_at_any_moment(archive: Path, gated: Model, states: Path, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_the_function_outlives_its_stream(expected: np.ndarray) -> None:
 def test_a_busy_stream_refuses_the_call() -> None:
     stream = Stream(MODEL)
     before = stream.snapshot()
-    with stream._door.held, pytest.raises(StreamBusyError):
+    with stream._door.entry_lock, pytest.raises(StreamBusyError):
         stream.step(X[0])
     assert stream.snapshot() == before
 

@@ -1,4 +1,4 @@
-"""Gates: one caller at a time, and none that Ctrl-C has left in."""
+"""Entry locks: one caller at a time, and Ctrl-C never leaves one taken."""
 
 import ctypes
 import sys
@@ -9,46 +9,46 @@ import numpy as np
 import pytest
 
 from streamrnn import Stream, StreamBusyError, StreamPool
-from streamrnn.door import entry_lock as gates
-from streamrnn.pool.plain_door import refuse
+from streamrnn.door import entry_lock as module
+from streamrnn.pool.call_errors import refuse
 from tests.interruption import by_timer
 from tests.models import mixed, signal
 
 
-def busy(gate: Any) -> int:
-    return ctypes.c_int64.from_address(gates.place_of(gate)).value
+def busy(lock: Any) -> int:
+    return ctypes.c_int64.from_address(module.busy_address(lock)).value
 
 
 @pytest.fixture(params=["machine code", "Python"])
-def gate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+def lock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "Python":
-        monkeypatch.setattr(gates, "layout_is_known", lambda: False)
-    made = gates.gate(refuse)
-    assert isinstance(made, gates.PlainEntryLock) == (request.param == "Python")
+        monkeypatch.setattr(module, "layout_is_known", lambda: False)
+    made = module.entry_lock(refuse)
+    assert isinstance(made, module.PlainEntryLock) == (request.param == "Python")
     return made
 
 
-def test_a_gate_lets_one_in_and_the_next_one_behind(gate: Any) -> None:
+def test_one_caller_is_in_at_a_time_and_the_next_one_afterwards(lock: Any) -> None:
     for _ in range(3):
-        assert busy(gate) == 0
-        with gate:
-            assert busy(gate) == 1
-            with pytest.raises(StreamBusyError), gate:
+        assert busy(lock) == 0
+        with lock:
+            assert busy(lock) == 1
+            with pytest.raises(StreamBusyError), lock:
                 pass
-            assert busy(gate) == 1
-    with pytest.raises(ZeroDivisionError), gate:
+            assert busy(lock) == 1
+    with pytest.raises(ZeroDivisionError), lock:
         raise ZeroDivisionError
-    assert busy(gate) == 0
+    assert busy(lock) == 0
 
 
-def test_a_gate_leaks_no_reference() -> None:
-    gate = gates.gate(refuse)
-    things = gate, type(gate), refuse
+def test_a_lock_leaks_no_reference() -> None:
+    lock = module.entry_lock(refuse)
+    things = lock, type(lock), refuse
     before = [*map(sys.getrefcount, things)]
     for _ in range(1000):
-        with gate, pytest.raises(StreamBusyError), gate:
+        with lock, pytest.raises(StreamBusyError), lock:
             pass
-        gates.gate(refuse)
+        module.entry_lock(refuse)
     assert [*map(sys.getrefcount, things)] == before
 
 
@@ -66,7 +66,7 @@ CALLS: dict[str, Callable[[StreamPool, Stream], Any]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_ctrl_c_leaves_nobody_in(name: str) -> None:
+def test_ctrl_c_never_leaves_a_lock_taken(name: str) -> None:
     pool, stream = StreamPool(mixed(), 20), Stream(mixed())
     for _ in SLOTS:
         pool.open()

@@ -1,4 +1,4 @@
-"""The calm law: after warm-up a step compiles nothing and the memory does not grow."""
+"""The calm law (allocation-free): after warm-up a step compiles nothing, and memory does not grow."""
 
 import gc
 import sys
@@ -67,7 +67,7 @@ def test_a_second_stream_of_a_kind_compiles_nothing(compilations: list[Any]) -> 
 
 
 def growth(call: Callable[[], Any], n_calls: int) -> int:
-    """Bytes of Python memory that `n_calls` calls leave behind."""
+    """Bytes by which Python's memory grows during `n_calls` calls."""
     for _ in range(100):
         call()
     gc.collect()

@@ -1,4 +1,4 @@
-"""The chunk law: any cutting of a signal into `step` and `process` calls gives the same bits."""
+"""The chunk law (chunk invariance): any cutting of a signal into `step` and `process` calls gives the same bits."""
 
 from typing import Any
 

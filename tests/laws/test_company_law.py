@@ -1,4 +1,4 @@
-"""The company law: a stream in a pool gives the same bits as the stream alone, whoever joins or leaves."""
+"""The company law (batch invariance): a stream gives the same bits in a pool, whatever the other streams do, as alone."""
 
 from typing import Any
 

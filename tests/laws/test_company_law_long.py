@@ -1,7 +1,7 @@
-"""The company law over many histories of many streams, with a store to which most of them go and from which they come back.
+"""The company law (batch invariance) over many random histories of many streams, most of which go to a store and come back.
 
-Two doors, five hundred histories each. A pool that dies takes with it what its store has not: then each stream is where it was
-saved last, or later.
+There are five hundred histories for each of the two doors. When a pool dies, the changes that its store does not have are
+lost: then each stream goes on from where it was last saved, or later.
 """
 
 from collections.abc import Iterator

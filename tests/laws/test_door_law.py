@@ -1,4 +1,4 @@
-"""The door law: nothing unchecked gets from a caller into a kernel, and a refused call leaves the state as it was."""
+"""The door law (input validation): no unchecked argument reaches a kernel, and a refused call leaves the state unchanged."""
 
 import functools
 import gc

@@ -1,4 +1,4 @@
-"""The machine law: the same bits with vectors of 4, 8 and 16 lanes."""
+"""The machine law (bit reproducibility): the same bits with vectors of 4, 8 and 16 lanes."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The ownership law: what a stream returns is the caller's, what the caller gives stays the caller's."""
+"""The ownership law (no aliasing): a result is the caller's to keep, and a stream never keeps or changes an input."""
 
 import gc
 from typing import Any

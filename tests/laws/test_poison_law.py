@@ -1,4 +1,4 @@
-"""The poison law: NaN, infinity or too large a number never ruins a stream for good, and never touches another stream."""
+"""The poison law (fault isolation): NaN, infinity or too large a number never ruins a stream, nor changes another one."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrnn import RNN, Dense, InputError, Model, NonFiniteInputError, NonFiniteStateError, Stream
+from streamrnn import LSTM, RNN, Dense, InputError, Model, NonFiniteInputError, NonFiniteStateError, Stream, StreamPool
 from tests.models import VARIANTS, mixed, model, quick, signal
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -36,13 +36,13 @@ def test_a_poisoned_step_is_refused_and_forgotten(variant: str, poison: float) -
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_poison_anywhere_in_a_chunk_is_refused_and_forgotten(variant: str) -> None:
     @quick
-    @given(n_steps=st.integers(1, 100), inputs=st.integers(1, 40), place=st.integers(0, 10**6), poison=poisons)
-    def law(n_steps: int, inputs: int, place: int, poison: float) -> None:
+    @given(n_steps=st.integers(1, 100), inputs=st.integers(1, 40), index=st.integers(0, 10**6), poison=poisons)
+    def law(n_steps: int, inputs: int, index: int, poison: float) -> None:
         whole = model(variant, inputs=inputs)
         poisoned, clean = Stream(whole), Stream(whole)
         x = signal(n_steps, inputs)
         bad = x.copy()
-        at = place % bad.size
+        at = index % bad.size
         bad.flat[at] = poison
         with pytest.raises(NonFiniteInputError, match=rf"{at // inputs}, {at % inputs}\]"):
             poisoned.process(bad)
@@ -64,7 +64,7 @@ def test_a_float64_beyond_float32_is_not_finite_either(value: float) -> None:
 
 
 def survive(stream: Stream, x: Any) -> bool:
-    """Whether the stream took the step; if not, it must be as it was. Its state is finite in either case."""
+    """Whether the stream took the step. If not, its state must be unchanged. The state must be finite in both cases."""
     before = stream.snapshot()
     try:
         stream.step(x)
@@ -95,8 +95,28 @@ def test_huge_inputs_leave_a_finite_state(variant: str, gain: float) -> None:
 
 
 def overflowing() -> Model:
-    """h' = relu(2 x - h): overflows for x beyond 1.7e38, and -infinity would become an innocent 0 one step later."""
+    """h' = relu(2 x - h): overflows for x > 1.7e38; one step later, infinity becomes an innocent 0."""
     return Model([RNN([[[2.0]]], [[[-1.0]]], activations=("relu",))])
+
+
+def projected(scale: float, *, clip: float | None = None) -> Model:
+    """An LSTM of two units that are projected to their sum times `scale`: about 2 · scale for x = 0, and 0 for x = 40.
+
+    An infinite h closes the output gate while c stays finite: one step later, h is an innocent 0.
+    """
+    open_gates, closed_by = [10.0, 10.0, 10.0, 10.0], [-1.0, 1.0, 1.0, -1.0]
+    return Model(
+        [
+            LSTM(
+                [[[0.0]] * 2, [[0.0]] * 2, [[0.0]] * 2, [[-40.0]] * 2],
+                [[[weight]] * 2 for weight in closed_by],
+                [[bias] * 2 for bias in open_gates],
+                projection=[[scale, scale]],
+                initial_cell=[2.0, 2.0],
+                clip=clip,
+            )
+        ]
+    )
 
 
 def test_an_overflow_is_an_error_that_is_undone() -> None:
@@ -110,28 +130,61 @@ def test_an_overflow_is_an_error_that_is_undone() -> None:
 
 
 @pytest.mark.parametrize("n_steps", [2, 31, 32, 33, 100])
-@pytest.mark.parametrize("place", [0, -2, -1])
-def test_an_overflow_anywhere_in_a_chunk_undoes_the_whole_chunk(n_steps: int, place: int) -> None:
+@pytest.mark.parametrize("step", [0, -2, -1])
+def test_an_overflow_anywhere_in_a_chunk_undoes_the_whole_chunk(n_steps: int, step: int) -> None:
     stream = Stream(overflowing())
     stream.process(np.ones((3, 1)))
     before = stream.snapshot()
     x = np.zeros((n_steps, 1), np.float32)
-    x[place] = 3e38
+    x[step] = 3e38
     with pytest.raises(NonFiniteStateError):
         stream.process(x)
     assert stream.snapshot() == before
 
 
-def test_an_overflow_between_layers_is_an_error_too() -> None:
-    """The first layer overflows to infinity, which the relu of the second turns into an innocent 0."""
-    stream = Stream(Model([Dense([[2.0]]), RNN([[[-1.0]]], [[[0.5]]], activations=("relu",))]))
-    stream.step(-1.0)
+VANISHING = {
+    "relu": (overflowing(), 3e38),
+    "projected LSTM": (projected(3e38), 0.0),
+    "projected LSTM with a clip": (projected(3e38, clip=200.0), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", VANISHING)
+@pytest.mark.parametrize("n_steps", [1, 2, 24, 25, 60])
+def test_an_overflow_that_vanishes_within_a_chunk_is_refused_as_step_refuses_it(name: str, n_steps: int) -> None:
+    """After the step that overflows, the state is finite again: a look at the end of the chunk finds nothing wrong."""
+    whole, bad = VANISHING[name]
+    stream, pool = Stream(whole), StreamPool(whole)
+    before, slot = stream.snapshot(), pool.open()
+    with pytest.raises(NonFiniteStateError):
+        stream.step(bad)
+    x = np.full((n_steps, 1), 1.0 if name == "relu" else 40.0)
+    x[0] = bad
+    with pytest.raises(NonFiniteStateError):
+        stream.process(x)
+    with pytest.raises(NonFiniteStateError):
+        pool.process([slot], x[None])
+    assert stream.snapshot() == pool.snapshot(slot) == before
+    assert np.isfinite(stream.process(x[1:])).all()
+
+
+@pytest.mark.parametrize("call", ["step", "process"])
+@pytest.mark.parametrize("weight", [1.0, -1.0])
+def test_an_overflow_between_layers_is_an_error_where_it_reaches_a_state(weight: float, call: str) -> None:
+    """The first layer overflows to infinity; relu of it is an infinite state, relu of its negative is 0."""
+    stream = Stream(Model([Dense([[2.0]]), RNN([[[weight]]], [[[0.5]]], activations=("relu",))]))
+    stream.step(weight)
     before = stream.snapshot()
-    try:
-        outputs = stream.step(3e38)
-        assert np.isfinite(outputs).all()  # -infinity is below every number, and relu(-infinity) is 0
-    except NonFiniteStateError:
+    assert stream.states[0] == {}
+    assert stream.states[1]["h"] == 2.0
+    run = (lambda: stream.step(3e38)) if call == "step" else (lambda: stream.process([[3e38], [0.0]])[0])
+    if weight > 0:
+        with pytest.raises(NonFiniteStateError, match="undone"):
+            run()
         assert stream.snapshot() == before
+    else:
+        assert run() == 0.0
+        assert stream.states[1]["h"] == 0.0
 
 
 def test_a_diverging_model_ends_in_an_error_not_in_infinity() -> None:

@@ -1,4 +1,4 @@
-"""The silence law: a state that decays to nothing becomes exactly nothing, and never a subnormal number."""
+"""The silence law (flush to zero): a state that decays to zero becomes exactly 0, and never a subnormal number."""
 
 from time import perf_counter
 from typing import Any

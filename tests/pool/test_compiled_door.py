@@ -170,14 +170,18 @@ def poisoned(value: float) -> np.ndarray:
 
 
 REFUSED: dict[str, tuple[Callable[[Any, Any], Any], type[Exception], str]] = {
-    "a closed slot": (lambda p, s: p.step(s + 1, X[0]), InputError, r"slots\[5\] is 6, which is no open"),
-    "a slot beyond": (lambda p, s: p.step(s + (1 << 60), X[0]), InputError, "no open"),
-    "a slot below zero": (lambda p, s: p.step(s - 1, X[0]), InputError, r"slots\[0\] is -1"),
-    "a slot twice": (lambda p, s: p.step(s * 0 + 1, X[0]), InputError, "is 1 again"),
-    "more than there is room for": (lambda p, s: p.step(np.arange(99), np.zeros((99, I), np.float32)), InputError, "no open"),
+    "a closed slot": (lambda p, s: p.step(s + 1, X[0]), InputError, r"slot 6 is not open"),
+    "a slot beyond": (lambda p, s: p.step(s + (1 << 60), X[0]), InputError, "is not open"),
+    "a slot below zero": (lambda p, s: p.step(s - 1, X[0]), InputError, r"slot -1 is not open"),
+    "a slot twice": (lambda p, s: p.step(s * 0 + 1, X[0]), InputError, "slot 1 appears twice"),
+    "more than there is room for": (
+        lambda p, s: p.step(np.arange(99), np.zeros((99, I), np.float32)),
+        InputError,
+        "is not open",
+    ),
     "another width": (lambda p, s: p.step(s, np.zeros((N, I + 1), np.float32)), InputError, "does not fit"),
     "another length": (lambda p, s: p.step(s, X[0, :-1]), InputError, "does not fit"),
-    "NaN": (lambda p, s: p.step(s, poisoned(np.nan)), NonFiniteInputError, r"input\[2, 1\] is nan, for stream 2"),
+    "NaN": (lambda p, s: p.step(s, poisoned(np.nan)), NonFiniteInputError, r"input\[2, 1\] is nan, for slot 2"),
     "infinity": (lambda p, s: p.step(s, poisoned(np.inf)), NonFiniteInputError, r"input\[2, 1\] is inf"),
 }
 
@@ -274,7 +278,7 @@ def test_a_growth_that_was_interrupted_sends_one_tick_to_the_plain_door(calls: l
 def test_a_pool_that_is_held_refuses_the_call() -> None:
     pool, slots = opened()
     before = pool.snapshot()
-    with pool._door.held, pytest.raises(StreamBusyError):
+    with pool._door.entry_lock, pytest.raises(StreamBusyError):
         pool.step(slots, X[0])
     assert pool.snapshot() == before
     pool.step(slots, X[0])
@@ -313,7 +317,7 @@ def test_ticks_of_several_threads_are_refused_or_whole_and_others_compute_meanwh
 def test_a_tick_that_helpers_share_does_not_reach_the_plain_door_either(calls: list[Any]) -> None:
     whole, n = model("lstm", inputs=64, hidden=128), 200
     shared, alone = StreamPool(whole, n, threads=2), StreamPool(whole, n)
-    assert 8 <= shared._door.most_alone < n < alone._door.most_alone
+    assert 8 <= shared._door.max_unshared < n < alone._door.max_unshared
     slots = np.array([shared.open() for _ in range(n)])
     _ = [alone.open() for _ in range(n)]
     for x in signal(5 * n, 64).reshape(5, n, 64):

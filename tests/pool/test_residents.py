@@ -1,4 +1,4 @@
-"""A pool with a store: streams that go and come back, what is saved when, and refusals that leave everything as it was."""
+"""A pool with a store: streams that go and come back, what is saved when, and refused calls that change nothing."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -86,14 +86,15 @@ def test_a_flush_is_one_transaction_of_what_has_changed(
     pool: StreamPool, store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[list[Any]] = []
-    save = store.save
+    table = store._table
+    save = table.save
 
     def recorded(states: Any, note: str | None = None) -> None:
         pairs = list(states)
         saved.append([key for key, _ in pairs])
         save(pairs, note)
 
-    monkeypatch.setattr(store, "save", recorded)
+    monkeypatch.setattr(table, "save", recorded)
     pool.flush()
     pool.flush()
     pool.step_keys(inputs(13, 12))
@@ -123,7 +124,7 @@ def test_streams_without_a_key_stay(pool: StreamPool) -> None:
     with pytest.raises(InputError, match="2 keys at once, but the pool has room for 1"):
         pool.step_keys(inputs(1, 2))
     pool.open()
-    with pytest.raises(InputError, match="streams without a key; close some"):
+    with pytest.raises(InputError, match="the pool is full, with 8 streams without a key; close some"):
         pool.open()
     with pytest.raises(InputError, match="1 keys at once, but the pool has room for 0"):
         pool.open(1)
@@ -134,12 +135,12 @@ REFUSED: dict[str, tuple[Callable[[StreamPool], Any], str]] = {
     "more keys to open": (lambda pool: pool.open_keys(range(30, 39)), "9 keys at once.*room for 8"),
     "a key nobody has": (lambda pool: pool.step_keys(inputs(3, 77, 4)), "no stream has the key 77"),
     "a key to close that nobody has": (lambda pool: pool.close_keys([3, 77, 19]), "no stream has the key 77"),
-    "a key twice": (lambda pool: pool.open_keys([3, 4, 3]), "each of them once"),
-    "a key to close twice": (lambda pool: pool.close_keys([3, 4, 3]), "each of them once"),
-    "one key for many": (lambda pool: pool.open_keys("abc"), "it is one key"),
+    "a key twice": (lambda pool: pool.open_keys([3, 4, 3]), "a key appears twice"),
+    "a key to close twice": (lambda pool: pool.close_keys([3, 4, 3]), "a key appears twice"),
+    "one key for many": (lambda pool: pool.open_keys("abc"), "this is a single key"),
     "a key that a store cannot hold": (lambda pool: pool.open((1, 2)), r"a key is \(1, 2\), of type tuple"),
     "a key that is only equal to one": (lambda pool: pool.step_keys(inputs(19.0)), "of type float"),
-    "a key that no dict can hold": (lambda pool: pool.open([1]), "not a list of keys"),
+    "a key that no dict can hold": (lambda pool: pool.open([1]), "not a list of distinct keys"),
     "a key of too many bits": (lambda pool: pool.open_keys([3, 1 << 70]), "more than 64 bits"),
     "a wrong row": (lambda pool: pool.step_keys({3: [1, 2, 3], 4: [1, 2]}), r"shape \(2,\) does not fit"),
     "rows that are flat": (lambda pool: pool.step_keys({3: [[1, 2, 3]]}), r"shape \(1, 3\) does not fit"),
@@ -213,7 +214,7 @@ def test_a_pool_without_a_store_has_the_same_calls(whole: Any) -> None:
         lambda: pool.open_keys(["b", "b"]),
         lambda: pool.open_keys([None]),
     ):
-        with pytest.raises(InputError, match=r"no store|a stream already|once"):
+        with pytest.raises(InputError, match=r"no store|already has slot|distinct"):
             call()
     assert len(pool) == 3
     with pytest.raises(InputError, match="the key 'b'"):
@@ -227,7 +228,7 @@ def test_a_pool_without_a_store_has_the_same_calls(whole: Any) -> None:
 def test_a_stream_that_ctrl_c_parts_from_what_is_known_of_it_is_saved(
     whole: Any, pool: StreamPool, store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill = pool._places._fill
+    fill = pool._slots._fill
 
     def interrupted(*args: Any) -> Any:
         fill(*args)
@@ -235,7 +236,7 @@ def test_a_stream_that_ctrl_c_parts_from_what_is_known_of_it_is_saved(
 
     pool.flush()
     with monkeypatch.context() as patch:
-        patch.setattr(pool._places, "_fill", interrupted)
+        patch.setattr(pool._slots, "_fill", interrupted)
         for call in (lambda: pool.open("new"), lambda: pool.open(3), pool.open):
             with pytest.raises(KeyboardInterrupt):
                 call()
@@ -264,9 +265,9 @@ def test_memory_does_not_grow_with_keys_that_come_and_go(pool: StreamPool) -> No
 
 def test_a_tick_that_finds_the_pool_busy_makes_nobody_recent(pool: StreamPool) -> None:
     """The one who is in may be about to choose who leaves."""
-    before = pool._places._last.tolist(), pool._places._call  # type: ignore[attr-defined]
-    with pool._door.held:
+    before = pool._slots._last_call.tolist(), pool._slots._call
+    with pool._door.entry_lock:
         for call in (lambda: pool.step([0, 1], signal(2)), lambda: pool.process([0], signal(2)[None])):
             with pytest.raises(StreamBusyError):
                 call()
-    assert (pool._places._last.tolist(), pool._places._call) == before  # type: ignore[attr-defined]
+    assert (pool._slots._last_call.tolist(), pool._slots._call) == before

@@ -1,4 +1,4 @@
-"""The places of a pool: whatever interrupts a change of them, they go on."""
+"""The slots of a pool: after Ctrl-C in the middle of any change they are consistent again."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from streamrnn import StateStore, Stream, StreamPool
 from tests.interruption import at_every_line
 from tests.models import model, one_width, signal  # noqa: F401  (a fixture)
 
-FILES = "places.py", "residents.py", "pool_memory.py", "key_table.py"
+FILES = "slots.py", "residents.py", "memory.py", "keys.py"
 WHOLE = model("rnn-tanh", inputs=3, hidden=2)
 
 
@@ -25,7 +25,7 @@ def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StreamPool]
 
 
 def check(pool: StreamPool) -> None:
-    """All that is open can be used and closed, each key names one stream, and no place is lost."""
+    """All open streams can be used and closed, each key names one stream, and no slot is lost."""
     keyless = pool.open()
     slots = pool.slots
     assert set(pool.keys.values()) <= set(slots.tolist())
@@ -56,7 +56,7 @@ CHANGES: dict[str, tuple[Callable[[StreamPool], Any], Callable[[StreamPool], Any
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_interrupted_change_leaves_places_that_go_on(name: str, pool: StreamPool) -> None:
+def test_an_interrupted_change_leaves_consistent_slots(name: str, pool: StreamPool) -> None:
     prepare, change = CHANGES[name]
     prepare(pool)
     n = 0

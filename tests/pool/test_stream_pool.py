@@ -1,4 +1,4 @@
-"""`StreamPool`: streams that come and go, keys, growth, and refusals that leave everything as it was."""
+"""`StreamPool`: streams that come and go, keys, growth, and refused calls that change nothing."""
 
 import copy
 import pickle
@@ -45,15 +45,15 @@ def x(n: int = 4) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[StreamPool], Any], str]] = {
-    "a closed slot": (lambda pool: pool.step([0, 1, 2, 3], x()), r"slots\[2\] is 2, which is no open stream"),
-    "a slot twice": (lambda pool: pool.step([0, 1, 3, 0], x()), r"slots\[3\] is 0 again"),
-    "a slot that is beyond": (lambda pool: pool.step([0, 1, 3, 10**9], x()), "no open stream"),
+    "a closed slot": (lambda pool: pool.step([0, 1, 2, 3], x()), r"slot 2 is not open; pass slots that open"),
+    "a slot twice": (lambda pool: pool.step([0, 1, 3, 0], x()), r"slot 0 appears twice"),
+    "a slot that is beyond": (lambda pool: pool.step([0, 1, 3, 10**9], x()), "is not open"),
     "keys in a list": (lambda pool: pool.step_keys([1]), "list is not a mapping"),  # type: ignore[arg-type]
-    "no snapshots": (lambda pool: pool.restore([0], 5), "int is no snapshot"),  # type: ignore[arg-type]
-    "a slot below zero": (lambda pool: pool.step([0, 1, 3, -1], x()), "no open stream"),
-    "a slot beyond int64": (lambda pool: pool.step(np.array([2**63], np.uint64), x(1)), "no open stream"),
+    "no snapshots": (lambda pool: pool.restore([0], 5), "int is not a snapshot"),  # type: ignore[arg-type]
+    "a slot below zero": (lambda pool: pool.step([0, 1, 3, -1], x()), "is not open"),
+    "a slot beyond int64": (lambda pool: pool.step(np.array([2**63], np.uint64), x(1)), "is not open"),
     "a slot beyond all numbers": (lambda pool: pool.step([2**70], x(1)), "not whole numbers"),
-    "more slots than there are": (lambda pool: pool.step([0] * 50, x(50)), r"slots\[1\] is 0 again"),
+    "more slots than there are": (lambda pool: pool.step([0] * 50, x(50)), r"slot 0 appears twice"),
     "slots that are no whole numbers": (lambda pool: pool.step([0.0, 1.0, 3.0, 4.0], x()), "not whole numbers"),
     "slots that are true": (lambda pool: pool.step([True, False], x(2)), "not whole numbers"),
     "slots of words": (lambda pool: pool.step(["s0"], x(1)), "not whole numbers"),
@@ -73,16 +73,16 @@ REFUSED: dict[str, tuple[Callable[[StreamPool], Any], str]] = {
         r"shape \(2, 3\) does not fit, expected \(2, n_steps, 3\)",
     ),
     "a block of too many": (lambda pool: pool.process([0, 1], np.zeros((3, 5, 3))), r"expected \(2, 5, 3\)"),
-    "a block for a closed slot": (lambda pool: pool.process([0, 2], np.zeros((2, 5, 3))), "no open stream"),
-    "a block for nobody twice": (lambda pool: pool.process([0, 0], np.zeros((2, 0, 3))), "again"),
-    "nothing for a closed slot": (lambda pool: pool.process([2], np.zeros((1, 0, 3))), "no open stream"),
+    "a block for a closed slot": (lambda pool: pool.process([0, 2], np.zeros((2, 5, 3))), "is not open"),
+    "a block for nobody twice": (lambda pool: pool.process([0, 0], np.zeros((2, 0, 3))), "appears twice"),
+    "nothing for a closed slot": (lambda pool: pool.process([2], np.zeros((1, 0, 3))), "is not open"),
     "a key nobody has": (lambda pool: pool.step_keys({"s0": [1, 2, 3], "s2": [1, 2, 3]}), "no stream has the key 's2'"),
     "a wrong row for a key": (lambda pool: pool.step_keys({"s0": [1, 2]}), r"step_keys: shape \(2,\)"),
-    "a key that is taken": (lambda pool: pool.open("s0"), "'s0' has a stream already"),
-    "close twice": (lambda pool: pool.close(2), "no open stream"),
-    "reset a closed slot": (lambda pool: pool.reset([0, 2]), "no open stream"),
-    "snapshot of a closed slot": (lambda pool: pool.snapshot([0, 2]), "no open stream"),
-    "restore to a closed slot": (lambda pool: pool.restore(2, pool.snapshot(0)), "no open stream"),
+    "a key that is taken": (lambda pool: pool.open("s0"), "'s0' already has slot 0"),
+    "close twice": (lambda pool: pool.close(2), "is not open"),
+    "reset a closed slot": (lambda pool: pool.reset([0, 2]), "is not open"),
+    "snapshot of a closed slot": (lambda pool: pool.snapshot([0, 2]), "is not open"),
+    "restore to a closed slot": (lambda pool: pool.restore(2, pool.snapshot(0)), "is not open"),
     "restore too few": (lambda pool: pool.restore([0, 1], [pool.snapshot(0)]), "2 streams, but 1 snapshots"),
     "restore one to two": (lambda pool: pool.restore([0, 1], pool.snapshot(0)), "2 streams, but 1 snapshots"),
 }
@@ -103,11 +103,11 @@ def test_poison_in_one_row_is_named_and_touches_nobody(poison: float, pool: Stre
     before = pool.snapshot()
     bad = x().astype(float)
     bad[2, 1] = poison
-    with pytest.raises(NonFiniteInputError, match=r"input\[2, 1\] is .*, for stream 3"):
+    with pytest.raises(NonFiniteInputError, match=r"input\[2, 1\] is .*, for slot 3"):
         pool.step([0, 1, 3, 4], bad)
     block = np.zeros((4, 9, 3))
     block[1, 5, 2] = poison
-    with pytest.raises(NonFiniteInputError, match=r"input\[1, 5, 2\] is .*, for stream 1"):
+    with pytest.raises(NonFiniteInputError, match=r"input\[1, 5, 2\] is .*, for slot 1"):
         pool.process([0, 1, 3, 4], block)
     assert pool.snapshot() == before
 
@@ -123,10 +123,10 @@ def test_streams_that_overflow_are_named_and_the_tick_is_undone_for_all() -> Non
     pool.step(slots, inputs)
     before = pool.snapshot()
     inputs[[7, 150]] = 3e38
-    with pytest.raises(NonFiniteStateError, match="streams 7, 150: the state left") as refused:
+    with pytest.raises(NonFiniteStateError, match="slots 7, 150: the state left") as refused:
         pool.step(slots, inputs)
     assert refused.value.slots == (7, 150)
-    with pytest.raises(NonFiniteStateError, match="stream 7: the state left"):
+    with pytest.raises(NonFiniteStateError, match="slot 7: the state left"):
         pool.process(slots[:100], np.stack([np.ones((100, 1)), inputs[:100], np.ones((100, 1))], axis=1))
     assert pool.snapshot() == before
     rest = [slot for slot in slots if slot not in refused.value.slots]
@@ -161,7 +161,7 @@ def test_a_stream_whose_index_is_no_entry_is_named_and_the_tick_is_undone_for_al
     slots = [pool.open() for _ in range(10)]
     pool.step(slots, [[3]] * 10)
     before = pool.snapshot()
-    with pytest.raises(InputError, match="stream 4: an index"):
+    with pytest.raises(InputError, match="slot 4: an index"):
         pool.step(slots, [[1]] * 4 + [[7]] + [[2]] * 5)
     assert pool.snapshot() == before
 
@@ -375,12 +375,12 @@ def test_slots_that_are_changed_during_a_call_are_those_that_it_began_with(monke
     assert pool.process(slots, x).tobytes() == other.process([0, 1], x).tobytes()
     assert pool.snapshot() == other.snapshot()
     slots[:], x[1, -1, 0] = [0, 1], np.nan
-    with pytest.raises(NonFiniteInputError, match="for stream 1"):
+    with pytest.raises(NonFiniteInputError, match="for slot 1"):
         pool.process(slots, x)
     assert pool.snapshot() == other.snapshot()
 
 
-def test_inputs_that_are_changed_during_a_call_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_that_are_changed_during_a_call_are_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = StreamPool(model("lstm", hidden=4))
     slots, x, status = [pool.open(), pool.open()], signal(2), pool._door._status
     before = pool.snapshot()
@@ -392,7 +392,7 @@ def test_inputs_that_are_changed_during_a_call_are_said_to_be(monkeypatch: pytes
         return answer
 
     monkeypatch.setattr(pool._door, "_status", mending)
-    with pytest.raises(InputError, match="changed while the call looked at them"):
+    with pytest.raises(InputError, match="another thread changed the inputs"):
         pool.step(slots, x)
     assert pool.snapshot() == before
 

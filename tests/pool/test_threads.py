@@ -61,7 +61,7 @@ REFUSED: dict[str, Callable[[StreamPool], Any]] = {
     "a closed slot": lambda pool: pool.step([*SLOTS[:-1], N], spoiled({})),
     "a closed slot and poison before it": lambda pool: pool.step([*SLOTS[:-1], N], spoiled({0: np.nan})),
     "poison in the last part": lambda pool: pool.step(SLOTS, spoiled({N - 1: np.nan})),
-    "poison behind overflow": lambda pool: pool.step(SLOTS, spoiled({0: 3e38, N - 1: np.inf})),
+    "poison after overflow": lambda pool: pool.step(SLOTS, spoiled({0: 3e38, N - 1: np.inf})),
     "overflow in two parts": lambda pool: pool.step(SLOTS, spoiled({7: 3e38, 33: 3e38})),
     "overflow in the middle of a chunk": lambda pool: pool.process(
         SLOTS, np.stack([spoiled({}), spoiled({33: 3e38}), spoiled({})], axis=1)

@@ -1,4 +1,4 @@
-"""`WorkerThreads`: helpers of a pool's own, in a fork too, who end with it; tests/pool/test_threads.py has what they do."""
+"""`WorkerThreads`: a pool has helpers of its own, in a fork too, which end with it. test_threads.py checks their results."""
 
 import ctypes
 import os
@@ -90,8 +90,8 @@ def test_the_interpreter_ends_with_pools_around() -> None:
     assert _output(script) == "the end\n"
 
 
-def test_a_crew_whose_making_was_interrupted_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a fork."""
+def test_helpers_whose_start_was_interrupted_are_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork."""
     monkeypatch.setattr("streamrnn.pool.plain_door.SHARED_BYTES", 0)
     pool, alone = StreamPool(mixed(), 64, threads=3), StreamPool(mixed(), 64)
     slots, x = [pool.open() for _ in range(64)], signal(64)

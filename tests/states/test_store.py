@@ -113,7 +113,7 @@ def test_another_model_is_refused_by_its_fingerprint(path: Path, snapshots: dict
         store.put(snapshots)
         with pytest.raises(StoreError, match=f"'b' has the fingerprint {other.fingerprint[:12]}"):
             store.put({"b": Stream(other).snapshot()})
-        with pytest.raises(StoreError, match="take that model"):
+        with pytest.raises(StoreError, match="use that model"):
             StreamPool(other, store=store)
         assert store.get(KEYS) == snapshots
 
@@ -122,11 +122,11 @@ def test_a_store_in_use_is_refused_to_others_until_it_is_closed(path: Path, snap
     code = f"import streamrnn; print(len(streamrnn.StateStore({str(path)!r})))"
     with StateStore(path) as store:
         store.put(snapshots)
-        with pytest.raises(StoreError, match="one owner at a time"):
+        with pytest.raises(StoreError, match="one process may open it at a time"):
             StateStore(path)
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "StoreError" in result.stderr
-        assert "one owner at a time" in result.stderr
+        assert "one process may open it at a time" in result.stderr
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == f"{len(KEYS)}\n"
 
 
@@ -174,7 +174,9 @@ store.put({"c": data})
 print(*store)
 """
     out = subprocess.check_output([sys.executable, "-c", code, str(path), snapshots["a"].hex()], text=True)
-    assert out == f"refused: {path}: was opened by another process, of which this is a fork; open the store anew here\na c\n"
+    assert (
+        out == f"refused: {path}: was opened before a fork, by the parent process; open the store again in this process\na c\n"
+    )
 
 
 def foreign(path: Path) -> None:
@@ -292,7 +294,7 @@ store.put({"b": data})
 print(*store)
 """
     out = subprocess.check_output([sys.executable, "-c", code, str(path), snapshots["a"].hex()], text=True)
-    assert "what has been committed is safe" in out
+    assert "committed states are safe" in out
     assert out.endswith("\na b\n")
 
 
@@ -336,7 +338,7 @@ def test_a_commit_waits_for_the_disk_unless_asked_not_to(path: Path, options: di
 
 def test_a_store_is_not_copied(store: StateStore) -> None:
     for duplicate in copy.copy, copy.deepcopy, pickle.dumps:
-        with pytest.raises(StreamRNNError, match="open its file"):
+        with pytest.raises(StreamRNNError, match="open its file again"):
             duplicate(store)
     assert store.path in repr(store)
 

@@ -1,5 +1,7 @@
 """The machine code of the compiled doors: from array objects to a driver and back.
 
-`layout` says where Python's objects have what it reads, and is all of it that Python reads too; `objects` looks at arrays;
-`stream` and `pool` are the two `step`s.
+layout         offsets of the fields that it reads; the only file here that Python code uses too
+objects        checks of arrays
+stream, pool   the two `step` functions
+entry_lock     enter and leave
 """

@@ -1,6 +1,6 @@
-"""Into a stream or pool and out again: the methods of a type whose instances are gates (streamrnn/door/entry_lock.py)."""
+"""The methods of an entry lock: into a stream or pool, and out again (streamrnn/door/entry_lock.py)."""
 
-from streamrnn.door.machine.layout import GATE_BUSY, GATE_NEW_REFERENCE, GATE_NONE, GATE_REFUSE, GATE_VECTORCALL
+from streamrnn.door.machine.layout import LOCK_BUSY, LOCK_NEW_REFERENCE, LOCK_NONE, LOCK_REFUSE, LOCK_VECTORCALL
 from streamrnn.door.machine.objects import NULL
 from streamrnn.kernels.panel import Kernel
 from streamrnn.simd.call import call
@@ -10,13 +10,13 @@ from streamrnn.target.packing import Width
 
 
 def enter(width: Width) -> Kernel:
-    """`__enter__`, METH_NOARGS. Raises what the gate's function does where another caller is in."""
+    """`__enter__`, METH_NOARGS. Calls the lock's `refuse` function, which raises, if another caller is in."""
 
-    def enter(gate, _, __, ___):
-        if swap_shared(gate + GATE_BUSY, 1) == 0:
-            call(load_int(gate + GATE_NEW_REFERENCE), load_int(gate + GATE_NONE))
-            return load_int(gate + GATE_NONE)
-        return call(load_int(gate + GATE_VECTORCALL), load_int(gate + GATE_REFUSE), NULL, 0, NULL)
+    def enter(lock, _, __, ___):
+        if swap_shared(lock + LOCK_BUSY, 1) == 0:
+            call(load_int(lock + LOCK_NEW_REFERENCE), load_int(lock + LOCK_NONE))
+            return load_int(lock + LOCK_NONE)
+        return call(load_int(lock + LOCK_VECTORCALL), load_int(lock + LOCK_REFUSE), NULL, 0, NULL)
 
     return enter
 
@@ -24,9 +24,9 @@ def enter(width: Width) -> Kernel:
 def leave(width: Width) -> Kernel:
     """`__exit__`, METH_FASTCALL."""
 
-    def leave(gate, _, __, ___):
-        store_shared(gate + GATE_BUSY, 0)
-        call(load_int(gate + GATE_NEW_REFERENCE), load_int(gate + GATE_NONE))
-        return load_int(gate + GATE_NONE)
+    def leave(lock, _, __, ___):
+        store_shared(lock + LOCK_BUSY, 0)
+        call(load_int(lock + LOCK_NEW_REFERENCE), load_int(lock + LOCK_NONE))
+        return load_int(lock + LOCK_NONE)
 
     return leave

@@ -1,4 +1,4 @@
-"""How machine code looks at Python's objects: whether they are what nearly every call brings."""
+"""Checks of Python objects in machine code: are they those of a usual call?"""
 
 from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
@@ -8,7 +8,7 @@ from streamrnn.door.machine.layout import (
     FLAGS,
     N_DIMENSIONS,
     OUT,
-    PLAIN,
+    PLAIN_STEP,
     TUPLE_ITEMS,
     TUPLE_SIZE,
     TYPE,
@@ -24,7 +24,7 @@ NULL = 0
 
 @inline
 def is_array(value, dtype, n_dimensions, flags, table):
-    """Whether a value is an ndarray, and no subclass, of a dtype object, whose flags include `flags`."""
+    """Whether a value is an ndarray (not a subclass) of this dtype object, with all of `flags`."""
     return (
         load_int(value + TYPE) == field(table, ARRAY_TYPE)
         and load_int(value + DTYPE) == dtype
@@ -35,13 +35,13 @@ def is_array(value, dtype, n_dimensions, flags, table):
 
 @inline
 def dimension(array, index):
-    """The length of an array along a dimension that it has."""
+    """The length of an array along one of its dimensions."""
     return load_int(load_int(array + DIMENSIONS) + 8 * index)
 
 
 @inline
 def out_of_call(args, n_args, names, n_usual, table):
-    """What a call names `out`, behind `n_usual` arguments or by its keyword; NULL where it does not, -1 where it is unusual."""
+    """The `out` of a call: the argument after the `n_usual` others, or a keyword. NULL: none is given. -1: an unusual call."""
     if names == NULL:
         if n_args == n_usual:
             return NULL
@@ -53,12 +53,12 @@ def out_of_call(args, n_args, names, n_usual, table):
 
 @inline
 def are_apart(one, n_bytes, other, n_bytes_other):
-    """Whether two arrays in C order share no byte."""
+    """Whether two arrays in C order share no bytes."""
     at, at_other = load_int(one + DATA), load_int(other + DATA)
     return at + n_bytes <= at_other or at_other + n_bytes_other <= at
 
 
 @inline
 def unusual(table, args, n_args, names):
-    """What the plain door answers."""
-    return call(field(table, VECTORCALL), field(table, PLAIN), args, n_args, names)
+    """Let the plain door answer."""
+    return call(field(table, VECTORCALL), field(table, PLAIN_STEP), args, n_args, names)

@@ -4,21 +4,21 @@ from streamrnn.door.machine.layout import (
     BUSY,
     DATA,
     DRIVER,
-    DRIVER_OF_SHARED,
-    DROPPED,
-    EMPTY,
-    INTEGERS,
-    LET_GO,
-    MOST_ALONE,
-    MOST_HELD,
+    DROP_REFERENCE,
+    MAX_UNSHARED,
+    MAX_WITH_GIL,
     N_INPUTS,
     N_OUTPUTS,
+    NEW_ARRAY,
     NEW_REFERENCE,
-    NUMBERS,
     POOL,
     READABLE,
+    RELEASE_GIL,
     SHAPE,
-    TAKE_BACK,
+    SHARED_DRIVER,
+    SLOT_DTYPE,
+    TAKE_GIL,
+    VALUE_DTYPE,
     WRITABLE,
 )
 from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
@@ -33,9 +33,9 @@ from streamrnn.target.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
 
 @inline
 def _is_matrix(array, n_rows, n_columns, flags, table):
-    """Whether a value is so many rows of the model's numbers, whose flags include `flags`."""
+    """Whether a value is an array of the model's dtype, of shape (n_rows, n_columns), with all of `flags`."""
     return (
-        is_array(array, field(table, NUMBERS), 2, flags, table)
+        is_array(array, field(table, VALUE_DTYPE), 2, flags, table)
         and dimension(array, 0) == n_rows
         and dimension(array, 1) == n_columns
     )
@@ -46,11 +46,11 @@ def _usual(width: Width) -> Part:
 
     @inline
     def n_of_usual_call(table, pool, args, n_args, out):
-        """The streams of a usual call; -1 if the call is unusual."""
+        """How many streams a usual call has; -1 if the call is unusual."""
         if pool == NULL or n_args < 2 or out == -1:
             return -1
         slots, x, n_inputs, n_outputs = load_int(args), load_int(args + 8), field(table, N_INPUTS), field(table, N_OUTPUTS)
-        if not is_array(slots, field(table, INTEGERS), 1, READABLE, table):
+        if not is_array(slots, field(table, SLOT_DTYPE), 1, READABLE, table):
             return -1
         n = dimension(slots, 0)
         if n > field(pool, N_PLACES) or not _is_matrix(x, n, n_inputs, READABLE, table):
@@ -67,39 +67,39 @@ def _usual(width: Width) -> Part:
 
 @inline
 def _new_matrix(table, n_rows):
-    """An array for results; NULL, with an exception set, where there is no memory for it."""
+    """A new array for results; NULL, with an exception set, if memory is full."""
     store_int(table + 8 * SHAPE, n_rows)
     store_int(table + 8 * (SHAPE + 1), field(table, N_OUTPUTS))
-    call(field(table, NEW_REFERENCE), field(table, NUMBERS))  # which the array takes over
-    return call(field(table, EMPTY), 2, table + 8 * SHAPE, field(table, NUMBERS), 0)
+    call(field(table, NEW_REFERENCE), field(table, VALUE_DTYPE))  # the array takes it over
+    return call(field(table, NEW_ARRAY), 2, table + 8 * SHAPE, field(table, VALUE_DTYPE), 0)
 
 
 @inline
 def _run(table, pool, slots, n, x, y):
-    """What the driver answers to a call of the streams whose numbers are at the address `slots`.
+    """The driver's status for a call of the n slots at the address `slots`.
 
-    It reads the pool's own copy of them, which no other thread can change while the GIL is released.
+    The driver reads the pool's own copy of them: no other thread can change it while the GIL is released.
     """
-    chosen = field(pool, CHOSEN)
+    own_slots = field(pool, CHOSEN)
     for index in range(n):
-        store_int(chosen + 8 * index, load_int(slots + 8 * index))
+        store_int(own_slots + 8 * index, load_int(slots + 8 * index))
     store_int(pool + 8 * N_CHOSEN, n)
     store_int(pool + 8 * BEGIN, 0)
     store_int(pool + 8 * END, n)
-    driver = field(table, DRIVER) if n <= field(table, MOST_ALONE) else field(table, DRIVER_OF_SHARED)
-    if n <= field(table, MOST_HELD):
+    driver = field(table, DRIVER) if n <= field(table, MAX_UNSHARED) else field(table, SHARED_DRIVER)
+    if n <= field(table, MAX_WITH_GIL):
         return call(driver, pool, x, y, 1)
-    thread = call(field(table, LET_GO))
+    thread = call(field(table, RELEASE_GIL))
     status = call(driver, pool, x, y, 1)
-    call(field(table, TAKE_BACK), thread)
+    call(field(table, TAKE_GIL), thread)
     return status
 
 
 def step(width: Width) -> Kernel:
-    """METH_FASTCALL | METH_KEYWORDS for numbers of the width's type: (self, args, n_args, names).
+    """METH_FASTCALL | METH_KEYWORDS for the width's dtype: (self, args, n_args, names).
 
-    `self` is the table's array object, `args` the address of the objects, `names` a tuple or NULL. What the driver refuses
-    goes to the plain door as well, which finds out again and says why.
+    `self` is the table's array object, `args` the address of the arguments, `names` a tuple or NULL. A call that the driver
+    refuses goes to the plain door too, which refuses it again and says why.
     """
     n_of_usual_call = _usual(width)
 
@@ -122,7 +122,7 @@ def step(width: Width) -> Kernel:
                     call(field(table, NEW_REFERENCE), out)
                 return result
         if out == NULL:
-            call(field(table, DROPPED), result)
+            call(field(table, DROP_REFERENCE), result)
         return unusual(table, args, n_args, names)
 
     return step

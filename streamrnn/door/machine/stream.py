@@ -5,11 +5,11 @@ from streamrnn.door.machine.layout import (
     DATA,
     N_INPUTS,
     N_OUTPUTS,
-    NUMBERS,
     PLAN,
     READABLE,
     RING,
     RING_SIZE,
+    VALUE_DTYPE,
     WRITABLE,
 )
 from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
@@ -23,13 +23,13 @@ from streamrnn.target.record import DONE
 
 @inline
 def _is_vector(array, size, flags, table):
-    """Whether a value is one vector of the model's numbers, `size` of them, whose flags include `flags`."""
-    return is_array(array, field(table, NUMBERS), 1, flags, table) and dimension(array, 0) == size
+    """Whether a value is a vector of the model's dtype, of shape (size,), with all of `flags`."""
+    return is_array(array, field(table, VALUE_DTYPE), 1, flags, table) and dimension(array, 0) == size
 
 
 @inline
 def _free_of_ring(table):
-    """An array of the ring that nobody else holds and that is as it was made; NULL if there is none."""
+    """An array of the ring that nothing else refers to and that is unchanged; NULL if there is none."""
     for index in range(RING_SIZE):
         array = field(table, RING + 2 * index)
         if (
@@ -46,8 +46,8 @@ def _result(width: Width) -> Part:
     itemsize = width.itemsize
 
     @inline
-    def place_of_result(table, args, n_args, names):
-        """Where the result of a usual call goes; NULL if the call is unusual."""
+    def result_array(table, args, n_args, names):
+        """The array for the result of a usual call; NULL if the call is unusual."""
         if n_args < 1 or load_int(field(table, BUSY)):
             return NULL
         x, n_inputs, n_outputs = load_int(args), field(table, N_INPUTS), field(table, N_OUTPUTS)
@@ -60,20 +60,20 @@ def _result(width: Width) -> Part:
             return NULL
         return out if are_apart(out, n_outputs * itemsize, x, n_inputs * itemsize) else NULL
 
-    return place_of_result
+    return result_array
 
 
 def step(width: Width) -> Kernel:
-    """METH_FASTCALL | METH_KEYWORDS for numbers of the width's type: (self, args, n_args, names).
+    """METH_FASTCALL | METH_KEYWORDS for the width's dtype: (self, args, n_args, names).
 
-    `self` is the table's array object, `args` the address of the objects, `names` a tuple or NULL. What the driver refuses
-    goes to the plain door as well, which finds out again and says why.
+    `self` is the table's array object, `args` the address of the arguments, `names` a tuple or NULL. A call that the driver
+    refuses goes to the plain door too, which refuses it again and says why.
     """
-    place_of_result, advance_plan = _result(width), advance(width)
+    result_array, advance_plan = _result(width), advance(width)
 
     def step(self, args, n_args, names):
         table = load_int(self + DATA)
-        result = place_of_result(table, args, n_args, names)
+        result = result_array(table, args, n_args, names)
         if result != NULL:
             status = advance_plan(field(table, PLAN), load_int(load_int(args) + DATA), load_int(result + DATA), 1)
             if status == DONE:

@@ -1,4 +1,4 @@
-"""Whole recordings: beside the float64 reference where layers run backwards, and bit by bit a stream's where none does."""
+"""Whole recordings: the float64 reference if layers run backwards, else the same bits as a stream."""
 
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def test_a_number_that_is_not_finite_is_refused_with_its_place_in_the_recording(
 def test_what_overflows_between_the_layers_is_refused() -> None:
     rng, loud = np.random.default_rng(0), np.array([[-200.0]])
     stages: list[Layer] = [Pointwise(1, "exp"), Pointwise(1, Activation("reciprocal")), Reverse(1), rnn(rng, 1, 2)]
-    with pytest.raises(NonFiniteStateError, match="between the layers left the range of float32; scale the input"):
+    with pytest.raises(NonFiniteStateError, match="between layers left the range of float32; scale the input"):
         run_offline(Model(stages), loud)
 
 

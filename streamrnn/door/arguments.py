@@ -1,0 +1,101 @@
+"""A caller's arrays: converted to what a model takes, or refused with a reason."""
+
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.errors import InputError, NonFiniteInputError
+from streamrnn.target.packing import Array
+
+
+def real_array(call: str, value: ArrayLike) -> NDArray[Any]:
+    """`value` as an array of real numbers, of any dtype and shape. Raises InputError for anything else."""
+    if has_masked(value):
+        raise InputError(f"{call}: the array has masked values; fill or drop them first")
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"dtype {array.dtype} is not a real number")
+        return array
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{call}: not an array of numbers ({error})") from None
+
+
+def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
+    """`x` as an array of shape (size,). Raises InputError for another shape or type."""
+    array = real_array(call, x)
+    if array.shape != (size,) and not (size == 1 and array.shape == ()):
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
+    return array.reshape(size)
+
+
+def rows_of(call: str, xs: Collection[ArrayLike], size: int) -> NDArray[Any]:
+    """`row_of` each of `xs`, in one array of shape (n, size). Raises InputError for another shape or type."""
+    if set(map(type, xs)) <= {np.ndarray, list, tuple, float, int}:
+        with suppress(ValueError):  # different lengths: the loop below says which one is wrong
+            array = np.array(list(xs))
+            if array.dtype.kind in "fiub" and array.shape in {(len(xs), size), (len(xs),) if size == 1 else None}:
+                return array.reshape(len(xs), size)
+    rows = [row_of(call, x, size) for x in xs]
+    return np.stack(rows) if rows else np.zeros((0, size))
+
+
+def block_of(call: str, block: ArrayLike, size: int) -> NDArray[Any]:
+    """`block` as an array of shape (n_steps, size). Raises InputError for another shape or type."""
+    array = real_array(call, block)
+    if array.ndim != 2 or array.shape[1] != size:
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected (n_steps, {size})")
+    return array
+
+
+def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
+    """The array in the model's dtype. Values beyond its range become infinite; the driver finds and refuses them."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
+
+
+def kernel_array(call: str, value: ArrayLike, shape: tuple[int | str, ...], dtype: np.dtype[Any]) -> Array:
+    """`value` as a kernel reads it: of this shape and dtype, in C order, aligned. Raises InputError.
+
+    A str in `shape` stands for a dimension that the caller has not given. Values beyond the dtype's range become infinite.
+    """
+    array: NDArray[Any] = value if type(value) is np.ndarray else real_array(call, value)
+    usual = array.dtype == dtype
+    if not usual:
+        array = real_array(call, array)
+    if array.shape != shape:
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected ({', '.join(map(str, shape))})")
+    if usual and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    with np.errstate(over="ignore"):
+        return np.require(array, dtype, ["C", "A"])
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *, c_order: bool = False) -> None:
+    """Raise InputError unless results can be written to `out`."""
+    fits = type(out) is np.ndarray and out.dtype == dtype and out.shape == shape
+    if not fits or not (out.flags.carray if c_order else out.flags.writeable):
+        order = " in C order" if c_order else ""
+        raise InputError(f"step: out must be a writable {dtype} array{order} of shape {shape}, not {_described(out)}")
+
+
+def has_masked(value: Any) -> bool:
+    """Whether a value is a masked array with masked values. Does not import numpy.ma: without it there is no masked array."""
+    masked_arrays = sys.modules.get("numpy.ma")
+    return masked_arrays is not None and bool(masked_arrays.is_masked(value))
+
+
+def non_finite_input(x: Array, remedy: str) -> NonFiniteInputError:
+    """The error for an array with NaN or infinity: the first index, the value, and what to do."""
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+    return NonFiniteInputError(f"input{list(index)} is {x[index]}; {remedy}")
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    return f"{type(value).__name__} of {value.dtype}, shape {value.shape}{'' if value.flags.writeable else ', read-only'}"

@@ -1,0 +1,11 @@
+"""What a model is: layers with sizes that match. NumPy only, no compiler.
+
+model    `Model`
+sources  which layers read which
+loading  `load`, the model in an archive
+"""
+
+from streamrnn.model.loading import load
+from streamrnn.model.model import Model
+
+__all__ = ["Model", "load"]

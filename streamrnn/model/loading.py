@@ -1,0 +1,50 @@
+"""`load`: the model in an archive."""
+
+import os
+from typing import Any
+
+from numpy.typing import NDArray
+
+from streamrnn import archive
+from streamrnn.errors import ArchiveError, ModelError
+from streamrnn.layers import KINDS, Layer
+from streamrnn.layers.layer import from_json
+from streamrnn.model.model import Model
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """The model in an archive that `Model.save` or `streamrnn import` wrote. Nothing in an archive is executed.
+
+    path  of the file
+
+    Raises ArchiveError, naming the layer and tensor, for a file that is missing, altered, of a later version, or not a model.
+    """
+    tensors, descriptions, notes = archive.read(path)
+    unused = dict(tensors)
+    layers: list[Layer] = []
+    try:
+        for index, description in enumerate(descriptions):
+            layers.append(_layer(description, f"{index}.", unused))
+        if unused:
+            raise ModelError(f"tensor {next(iter(unused))!r} belongs to no layer")
+        sources = [description["reads"] for description in descriptions if "reads" in description]
+        return Model(layers, notes, sources or None)
+    except ModelError as error:
+        raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
+
+
+def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
+    """The layer of a description. Its arrays are taken out of `tensors`, where their names are `prefix` and their field."""
+    kind = KINDS[description["kind"]]
+    names = kind.tensor_names()
+    arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
+    options = {name: from_json(value) for name, value in description["options"].items()}
+    if not options.keys().isdisjoint(names):
+        raise ModelError(f"{kind.kind} layer: a tensor is among the options")
+    layer = kind(**arrays, **options)
+    for name, array in arrays.items():
+        if array.dtype != layer.dtype:
+            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but {layer.dtype} is expected")
+    return layer

@@ -1,0 +1,153 @@
+"""`Model`: an immutable graph of layers, with its sizes and fingerprint, that can be saved."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from streamrnn import archive
+from streamrnn.errors import ModelError
+from streamrnn.layers import KINDS, Layer
+from streamrnn.layers.layer import DTYPES
+from streamrnn.model.sources import chain, checked_sources, in_words
+
+
+class Model:
+    """A graph of layers. Immutable; any number of streams and threads may share it.
+
+    layers   one or more, in the order in which a step computes them; the output of the last one is the model's output
+    notes    any JSON about the model, kept in its archive: where it came from, how it was proven
+    sources  for each layer the indices of the layers whose outputs it reads, all before it; -1 is the model's input.
+             None: each layer reads the one before it, the first one the input
+
+    Raises ModelError if sizes or dtypes do not match, no layer reads an output or the input, or the notes are not JSON.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        notes: Mapping[str, Any] | None = None,
+        sources: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        try:
+            self._layers = tuple(layers)
+        except TypeError:
+            raise ModelError(f"{layers!r} is not a sequence of layers") from None
+        self._notes = _as_json(notes or {})
+        if not self._layers:
+            raise ModelError("a model needs at least one layer")
+        for index, layer in enumerate(self._layers):
+            if not isinstance(layer, Layer):
+                raise ModelError(f"layer {index}: {layer!r} is not a layer; known kinds: {', '.join(KINDS)}")
+        self._sources = checked_sources(self._layers, sources)
+        for index, layer in enumerate(self._layers):
+            if layer.dtype != self._layers[0].dtype:
+                raise ModelError(
+                    f"layer {index} ({layer.kind}): computes in {layer.dtype}, but layer 0 in {self._layers[0].dtype}; "
+                    "Layer.astype converts"
+                )
+        self._fingerprint = self._hash()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, in the order in which a step computes them."""
+        return self._layers
+
+    @property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        """For each layer the indices of the layers whose outputs it reads; -1 is the model's input."""
+        return self._sources
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """A copy of the notes. They are not part of the fingerprint."""
+        return deepcopy(self._notes)
+
+    @property
+    def input_size(self) -> int:
+        """Values of the input of one step."""
+        return self._layers[0].input_sizes[self._sources[0].index(-1)]
+
+    @property
+    def output_size(self) -> int:
+        """Values of the output of one step."""
+        return self._layers[-1].output_size
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """Compute precision, and dtype of the outputs: float32 or float64."""
+        return np.dtype(DTYPES[self._layers[0].dtype])
+
+    @property
+    def n_parameters(self) -> int:
+        """How many learned values the model has."""
+        return sum(layer.n_parameters for layer in self._layers)
+
+    @property
+    def streamable(self) -> bool:
+        """Whether a stream can run the model step by step. If not, `run_offline` runs whole recordings."""
+        return all(layer.streamable for layer in self._layers)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of kinds, options, sources and weights. Equal models have equal fingerprints."""
+        return self._fingerprint
+
+    def with_notes(self, notes: Mapping[str, Any]) -> "Model":
+        """The same model with other notes."""
+        return Model(self._layers, notes, self._sources)
+
+    def astype(self, dtype: str) -> "Model":
+        """The same model in float32 or float64. Raises ModelError for another dtype, or a weight that is not finite in it."""
+        return Model([layer.astype(dtype) for layer in self._layers], self._notes, self._sources)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an archive (streamrnn/archive.py), as a whole or not at all.
+
+        path  of the file, which is replaced if it exists
+
+        Raises ArchiveError if `path` cannot be written.
+        """
+        tensors = {
+            f"{index}.{name}": tensor for index, layer in enumerate(self._layers) for name, tensor in layer.tensors().items()
+        }
+        archive.write(path, archive.Archive(tensors, self._description(), self.notes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model, (self._layers, self._notes, self._sources)
+
+    def __repr__(self) -> str:
+        kinds = [f"{layer.kind}({layer.input_size}, {layer.output_size})" for layer in self._layers]
+        if self._sources != chain(self._layers):
+            kinds = [
+                f"{index}: {kind} of {in_words(sources)}"
+                for index, (kind, sources) in enumerate(zip(kinds, self._sources, strict=True))
+            ]
+        return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters>"
+
+    def _description(self) -> list[dict[str, Any]]:
+        description: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+        if self._sources != chain(self._layers):
+            for entry, sources in zip(description, self._sources, strict=True):
+                entry["reads"] = list(sources)  # the file format's word
+        return description
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
+        for layer in self._layers:
+            for name, tensor in sorted(layer.tensors().items()):
+                digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
+                digest.update(tensor.tobytes())
+        return digest.hexdigest()
+
+
+def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the notes as JSON holds them. Raises ModelError if it cannot."""
+    try:
+        return dict(json.loads(json.dumps(dict(notes), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"notes: {error}; give a dict that JSON can hold") from None

@@ -1,0 +1,45 @@
+"""A caller's slots: converted to an array, or refused with a reason."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.door.arguments import has_masked
+from streamrnn.errors import InputError
+from streamrnn.target.record import OPEN
+
+#: Slots, (n,).
+Slots = NDArray[np.int64]
+
+#: Whatever a caller may pass as slots.
+SlotsLike = Sequence[int] | NDArray[np.integer[Any]]
+
+
+def as_slots(call: str, slots: ArrayLike) -> Slots:
+    """A copy of a caller's slots. Raises InputError for anything but whole numbers of shape (n,)."""
+    if type(slots) is np.ndarray and slots.dtype == np.int64 and slots.ndim == 1:
+        return slots.copy()
+    try:
+        if has_masked(slots):
+            raise TypeError("some are masked")
+        array = np.asarray(slots)
+        if array.size and array.dtype.kind not in "iu":
+            raise TypeError(f"dtype {array.dtype} is not a whole number")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{call}: slots are not whole numbers ({error}); pass slots that open() returned") from None
+    if array.ndim != 1:
+        raise InputError(f"{call}: slots of shape {array.shape} do not fit, expected (n,)")
+    return array.astype(np.int64)
+
+
+def check_open(call: str, slots: Slots, marks: NDArray[np.int64]) -> None:
+    """Raise InputError unless all slots are open, without duplicates. `marks`, (n_rows,), says which slots are open."""
+    seen = set()
+    for slot in slots.tolist():
+        if not 0 <= slot < len(marks) or marks[slot] != OPEN:
+            raise InputError(f"{call}: slot {slot} is not open; pass slots that open() returned")
+        if slot in seen:
+            raise InputError(f"{call}: slot {slot} appears twice; pass each slot once")
+        seen.add(slot)
