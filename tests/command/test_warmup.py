@@ -13,11 +13,11 @@ import streamrnn.plan
 from streamrnn import Model, Stream, code_cache
 from streamrnn.code_cache import Function, files
 from streamrnn.code_cache.key import key_of
-from streamrnn.command import warmup
+from streamrnn.command import compiling, warmup
 from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
-from tests.command.process import PATIENCE, called, finished, started
+from tests.command.process import PATIENCE, Command, called, finished, started
 from tests.models import SIZES, VARIANTS, model
 
 # Prints whether a stream of the archive needs Numba.
@@ -88,7 +88,7 @@ def test_what_a_pool_needs_is_there_where_it_is_wanted(place: Path, archive: Pat
 def test_without_a_model_it_is_what_there_is(
     place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warmup, "_PER_PROCESS", 1)
+    monkeypatch.setattr(compiling, "_PER_PROCESS", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
@@ -112,7 +112,7 @@ def test_what_cannot_be_kept_is_an_error_that_says_where_and_what_to_do(
     monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "file" / "store"))
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert ended.err.startswith(f"error: {tmp_path / 'file' / 'store'}: compiled code cannot be kept (Not a directory); let ")
+    assert ended.err.startswith(f"error: {tmp_path / 'file' / 'store'}: compiled code cannot be kept (Not a directory); set ")
     assert "STREAMRNN_CACHE_DIR" in ended.err
 
 
@@ -182,3 +182,9 @@ def test_progress_is_shown_where_there_is_a_terminal(archive: Path, gated: Model
     os.close(ours)
     assert b"compiling: models" in shown
     assert ended.stdout.count(b"\n") == 1
+
+
+def test_what_a_model_of_whole_recordings_needs_is_compiled_ahead(command: Command, backward_archive: Path) -> None:
+    ended = command("warmup", "--pools", backward_archive)
+    assert (ended.code, ended.err) == (0, "")
+    assert "kernels compiled" in ended.out

@@ -29,7 +29,7 @@ def test_the_last_line_may_end_as_it_likes(end: bytes) -> None:
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 100])
 def test_however_the_bytes_arrive_the_rows_are_the_same(at_once: int) -> None:
     text = b"\xef\xbb\xbfx,y\r\n\r\n1.5,2\n3,oops\n5;6\n7,8"
-    assert [(row.place, list(row.values)) for row in rows(text, at_once=at_once)] == [
+    assert [(row.location, list(row.values)) for row in rows(text, at_once=at_once)] == [
         ("line 3", [1.5, 2]),
         ("line 4", []),
         ("line 5", [5, 6]),
@@ -52,7 +52,7 @@ def test_a_first_line_without_a_number_is_a_header(header: bytes) -> None:
 def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     found = rows(b"\n\nx,y\nx,y\n1,2\n")
     assert [bool(row.error) for row in found] == [True, False]
-    assert found[0].place == "line 4"
+    assert found[0].location == "line 4"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((place, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
-    assert (place, list(values)) == ("line 2", [])
+    ((location, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
+    assert (location, list(values)) == ("line 2", [])
     assert error in found
 
 
