@@ -313,6 +313,21 @@ def test_what_is_not_what_the_run_began_with_is_refused(
     assert stored(states) == before
 
 
+def test_the_same_numbers_with_other_keys_are_another_input(run: Run, lines: list[bytes], states: Path, tmp_path: Path) -> None:
+    """The key counts, wherever the line is, and so does its type."""
+    run(b"".join(lines[:50]))
+    before = stored(states)
+    for index in 0, 20, 49:
+        other = [*lines[:index], lines[index].replace(b"sensor ", b"other "), *lines[index + 1 :]]
+        ended = run(b"".join(other), "--resume")
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert "the input does not begin with the 50 rows" in ended.err
+    assert stored(states) == before
+    states.unlink()
+    assert run(b"[7, 1, 2]\n", key="1", name="in.jsonl").code == 0
+    assert "the input does not begin with the 1 row " in run(b'["7", 1, 2]\n', "--resume", key="1", name="in.jsonl").err
+
+
 def test_a_resumed_run_needs_a_file_and_a_store_of_this_command(
     archive: Path, run: Run, lines: list[bytes], states: Path, gated: Model, command: Command
 ) -> None:

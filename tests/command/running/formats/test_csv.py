@@ -85,6 +85,19 @@ def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> No
     assert error in found
 
 
+def test_a_byte_order_mark_is_skipped_at_the_start_of_the_input_only() -> None:
+    first, second, third = rows(b"\xef\xbb\xbf1,2\n\xef\xbb\xbf3,4\n5,6\n")
+    assert (first, third) == (Row("line 1", [1, 2]), Row("line 3", [5, 6]))
+    assert second.location == "line 2"
+    assert second.error == r"value 1 is '\ufeff3', which is not a number"
+
+
+def test_a_byte_order_mark_after_a_blank_line_is_an_error() -> None:
+    first, second = rows(b"\n\xef\xbb\xbf1,2\n3,4\n")
+    assert (first.location, bool(first.error)) == ("line 2", True)
+    assert second == Row("line 3", [3, 4])
+
+
 def test_the_largest_float32_is_one() -> None:
     assert rows(b"3.4028235e38,-3.4028235e38") == [Row("line 1", [3.4028235e38, -3.4028235e38])]
 
