@@ -1,4 +1,4 @@
-"""Archives, signals and answers for the tests of the command."""
+"""Archives, signals and the right outputs, for the tests of the command."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def archive(gated: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def overflowing() -> Model:
-    """One value in, one out: h' = h / 2 + tanh(10 x) / 2 in eight units, whose sum times 1e38 float32 soon cannot hold."""
+    """One value in, one out: h' = h / 2 + tanh(10 x) / 2 in eight units; their sum times 1e38 soon overflows float32."""
     weights = np.zeros((3, 8, 1))
     weights[2] = 10
     return Model([GRU(weights, np.zeros((3, 8, 8))), Dense(np.full((1, 8), 1e38))])
@@ -57,7 +57,7 @@ def lines(x: np.ndarray) -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def answers(y: np.ndarray) -> list[bytes]:
-    """What the command answers."""
+    """The output lines."""
     return csv(y)
 
 

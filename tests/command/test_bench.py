@@ -1,4 +1,4 @@
-"""`streamrnn bench`: what it reports, never how much. How fast a machine is, no test can know."""
+"""`streamrnn bench`: which results it reports. The speed of a machine cannot be tested."""
 
 import json
 import sys
@@ -46,7 +46,7 @@ def command(command: Command) -> Command:
 
 
 def check(found: Any, schema: Any) -> None:
-    """The names are those of the schema, and the values of its types."""
+    """The names are those of the schema, and the values have its types."""
     if isinstance(schema, dict):
         assert found.keys() == schema.keys()
         for name, inner in schema.items():
@@ -67,7 +67,7 @@ def test_the_json_has_all_that_is_measured_and_on_what(command: Command, archive
     model = load(archive)
     assert (found["model"]["file"], found["model"]["fingerprint"]) == (archive.name, model.fingerprint)
     assert (found["steps"], found["deadline_ns"], found["streamrnn"]["deadline_misses"]) == (1500, None, None)
-    assert found["streamrnn"]["memory"]["n_steps"] == 2000  # in whole turns
+    assert found["streamrnn"]["memory"]["n_steps"] == 2000  # in whole rounds
     assert found["environment"]["versions"]["numpy"] == np.__version__
     check_order(found["streamrnn"]["step"])
 

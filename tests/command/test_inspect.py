@@ -1,4 +1,4 @@
-"""`streamrnn inspect`: what it shows is what the archive holds, and nothing else gets onto standard output."""
+"""`streamrnn inspect`: it shows what the archive contains, as plain text."""
 
 import json
 import os

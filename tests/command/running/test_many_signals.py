@@ -1,4 +1,4 @@
-"""`streamrnn run --key`: many signals through one command, whose states stay in a store, however it ends."""
+"""Many signals: each line continues the signal of its key, and the store has the right states however the run ends."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def lines(x: np.ndarray, keys: list[str]) -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def y(gated: Model, x: np.ndarray, keys: list[str]) -> list[np.ndarray]:
-    """What the stream of each key answers, alone."""
+    """The outputs of a separate stream for each key."""
     alone = {key: Stream(gated) for key in set(keys)}
     return [alone[key].step(row) for key, row in zip(keys, x, strict=True)]
 
@@ -48,7 +48,7 @@ def answers(y: list[np.ndarray], keys: list[str]) -> list[bytes]:
 
 
 def states_after(model: Model, x: np.ndarray, keys: list[str], n_rows: int) -> dict[Any, bytes]:
-    """Of each key, alone."""
+    """The state of each key after so many rows, from a separate stream."""
     rows: dict[str, list[int]] = {}
     for index, key in enumerate(keys[:n_rows]):
         rows.setdefault(key, []).append(index)
@@ -72,7 +72,7 @@ def states(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(archive: Path, states: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the archive on a file of these bytes; the output goes to the file `out`."""
+    """A function that runs the archive on a file of these bytes; the output goes to the file `out`."""
 
     def run_on(data: bytes, *options: str | Path, key: str = "2", name: str = "in.csv", out: str = "out") -> Ended:
         (tmp_path / name).write_bytes(data)
@@ -87,7 +87,7 @@ def test_every_line_goes_on_with_the_signal_of_its_key(
     run: Run, max_rows: int, gated: Model, states: Path, lines: list[bytes], answers: list[bytes], tmp_path: Path,
     x: np.ndarray, keys: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """In blocks of any size, of several lines with the same key."""
+    """In blocks of any size, with several lines of the same key."""
     monkeypatch.setattr(keyed_session, "MAX_ROWS", max_rows)
     assert run(b"".join(lines)) == Ended(0, "", "")
     assert (tmp_path / "out").read_bytes() == b"".join(answers)
@@ -112,7 +112,7 @@ def test_two_runs_with_a_store_are_one(run: Run, lines: list[bytes], answers: li
 
 
 def test_formats_carry_the_same_numbers(run: Run, x: np.ndarray, y: list[np.ndarray], keys: list[str], tmp_path: Path) -> None:
-    """Arrays, objects of numbers in any order, and objects with an array; and the output is input for the next model."""
+    """Arrays, objects with numbers in any order, and objects with an array. The output can be the input of another run."""
     expected = [[key, *map(float, row)] for key, row in zip(keys, y, strict=True)]
     rows = list(zip(keys, x.tolist(), strict=True))
     forms = {
@@ -207,7 +207,7 @@ def test_a_column_that_is_not_there_is_an_error_before_anything_is_written(
 
 
 def diverging() -> Model:
-    """x + 2 h, which four steps of 1e38 drive out of float32's range."""
+    """h' = relu(x + 2 h): four steps with 1e38 leave the range of float32."""
     layer = rnn(np.random.default_rng(0), 1, 1, activations=("relu",))
     return Model([type(layer)([[[1.0]]], [[[2.0]]], activations=("relu",))])
 
@@ -273,7 +273,7 @@ def test_a_store_that_is_none_or_another_models_is_an_error_of_one_line(
 
 @pytest.mark.parametrize("stop", [0, 1, 100, 250, 400])
 def test_a_run_that_stopped_is_resumed(run: Run, stop: int, lines: list[bytes], answers: list[bytes], tmp_path: Path) -> None:
-    """At a bad line, which is mended; what was written and not counted is taken back."""
+    """It stopped at a bad line, which is then corrected. Output that does not count is removed."""
     header = b"load,id,heat\n"
     bad = [*lines[:stop], b"1,oops\n", *lines[stop + 1 :]] if stop < len(lines) else lines
     assert run(header + b"".join(bad), "--resume", key="id").code == (stop < len(lines))
@@ -344,7 +344,7 @@ def test_a_resumed_run_needs_a_file_and_a_store_of_this_command(
 def test_a_line_is_answered_and_committed_before_the_next_is_written(
     archive: Path, gated: Model, states: Path, x: np.ndarray, keys: list[str], lines: list[bytes], answers: list[bytes]
 ) -> None:
-    """And Ctrl-C ends the wait for it, with the states of exactly what was written."""
+    """Ctrl-C ends the wait for the next line, and the states are those of what was written."""
     with started("run", archive, "--key", "2", "--store", states) as process:
         for line, answer in zip(lines[:10], answers[:10], strict=True):
             process.stdin.write(line)
@@ -390,7 +390,7 @@ def test_a_full_disk_counts_nothing(archive: Path, states: Path, lines: list[byt
 def test_a_disk_that_fills_up_is_an_error_of_one_line_and_the_run_is_resumed(
     archive: Path, states: Path, lines: list[bytes], tmp_path: Path, room: int
 ) -> None:
-    """Be it the output's or the store's."""
+    """The disk of the output or that of the store."""
     (tmp_path / "in.csv").write_bytes(b"".join(lines) * 25)
     command = ("run", archive, tmp_path / "in.csv", "-o", tmp_path / "out", "--key", "2", "--store", states, "--resume")
     result = finished(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)))
@@ -410,10 +410,10 @@ def test_a_store_in_use_is_an_error_of_one_line(run: Run, lines: list[bytes], st
 
 
 def test_a_killed_run_is_resumed_at_any_moment(archive: Path, gated: Model, states: Path, tmp_path: Path) -> None:
-    """Killed again and again, STREAMRNN_KILLS times, it answers each line as if nothing had happened.
+    """A run that is killed STREAMRNN_KILLS times answers each line as a run that is not killed.
 
-    What it has written is a prefix of the right output, of which at least as much as counts; the states are those of the lines
-    that count.
+    What it has written is always a prefix of the right output, with at least the lines that count. The states are those of the
+    lines that count.
     """
     rng, n_rows = np.random.default_rng(8), 60_000
     x = rng.normal(size=(n_rows, 2)).astype(np.float32)
@@ -433,7 +433,7 @@ def test_a_killed_run_is_resumed_at_any_moment(archive: Path, gated: Model, stat
     n_within, n_ahead = 0, 0
 
     def counted() -> int:
-        """The rows that count, after a look at all that is there."""
+        """The number of rows that count, after a check of the output and the store."""
         nonlocal n_ahead
         written = target.read_bytes() if target.exists() else b""
         with StateStore(states) as store:
@@ -448,7 +448,7 @@ def test_a_killed_run_is_resumed_at_any_moment(archive: Path, gated: Model, stat
     before = 0
     for _ in range(int(os.environ.get("STREAMRNN_KILLS", "4"))):
         with started(*command) as process:
-            cut = False  # behind what counts, by which one sees that the run has begun
+            cut = False  # whether the output was cut to what counts: then the run has begun
             while process.poll() is None and rng.integers(300):
                 size = target.stat().st_size if target.exists() else 0
                 cut = cut or size == ends[before]

@@ -18,7 +18,7 @@ Run = Callable[..., tuple[Ended, bytes]]
 
 @pytest.fixture
 def run(archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the archive on a file of these bytes; how that ended, and what the output file holds."""
+    """A function that runs the archive on a file of these bytes: how it ended, and the content of the output file."""
 
     def run_on(data: bytes, *options: str | Path, name: str = "in.csv", output: str = "out") -> tuple[Ended, bytes]:
         (tmp_path / name).write_bytes(data)

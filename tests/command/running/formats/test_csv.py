@@ -1,4 +1,4 @@
-"""csv as people write it, and as it must not be read."""
+"""csv: the spellings that are accepted, and errors for all others."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from streamrnn.command.running.formats.csv import CsvReader, encode
 
 
 def rows(text: bytes, size: int = 2, at_once: int = 1 << 20) -> list[Row]:
-    """The rows of a text that arrives in pieces."""
+    """The rows of a text that arrives in pieces of `at_once` bytes."""
     reader = CsvReader(size)
     pieces = [text[at : at + at_once] for at in range(0, len(text), at_once)]
     return [row for piece in pieces for row in reader.feed(piece)] + list(reader.finish())

@@ -1,4 +1,4 @@
-"""f32: raw records, cut out of whatever arrives."""
+"""f32: raw records, from pieces of any size."""
 
 import numpy as np
 import pytest

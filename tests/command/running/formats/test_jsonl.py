@@ -1,4 +1,4 @@
-"""jsonl: an array a line, or a number where the model takes one."""
+"""jsonl: an array on each line, or a number if the model takes one value."""
 
 import json
 
