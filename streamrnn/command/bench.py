@@ -55,11 +55,11 @@ def bench(
       streamrnn bench vad.safetensors --against vad.onnx
       streamrnn bench vad.safetensors --steps 1000000 --deadline 50 --json | jq .streamrnn.step
     """
-    from streamrnn.command.measuring.bench import measure  # here, because it imports Numba
-
     model = load(archive)
     source = None if against is None else read_source(against)
     try:
+        from streamrnn.command.measuring.bench import measure  # here, because it imports Numba, which takes long
+
         with progress_bar("measuring", threaded=False) as advance:
             found = measure(model, source, n_steps, None if deadline is None else deadline * 1000, advance)
     except KeyboardInterrupt:
