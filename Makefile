@@ -16,8 +16,8 @@ help: ## list the targets
 run: $(VENV)/.convert ## import two trained models, prove them, stream recorded host metrics through them
 	@$(BIN)/python examples/host_load/compare.py
 
-test: $(VENV)/.test ## run the tests, on all cores; what this machine cannot run is named with its reason
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; COVERAGE=1 lists the lines not run
+	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
 
 check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """GRU or LSTM? Import both from ONNX, prove them, and stream the held-out part of the trace through them.
 
-`python compare.py`; needs `pip install 'streamrnn[convert]'`. The table goes to standard output, progress to standard error.
-Exit code 1 where a proof fails.
+Run `python compare.py`; it needs `pip install 'streamrnn[convert]'`. The table is printed on standard output, progress on
+standard error. The exit code is 1 if a proof fails.
 """
 
 import sys
@@ -23,15 +23,15 @@ from streamrnn_converters.proof.report import Report
 
 HERE = Path(__file__).parent
 MODELS = ("gru", "lstm")
-BLOCK = 60  # errors of neighbouring seconds are alike: so many of them count as one observation
+BLOCK = 60  # seconds that count as one observation: errors of neighbouring seconds are similar
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to forecast, on the held-out part.
+    """One way to forecast, and its results on the held-out part.
 
     error    (n,) float32, forecast - truth, in percentage points of CPU
-    latency  (n,) float64, µs of each step; empty where there is no model
+    latency  (n,) float64, µs of each step; empty if there is no model
     """
 
     name: str
@@ -46,17 +46,17 @@ class Contender:
         return float(np.mean(self.error**2))
 
     def p(self, share: int) -> float:
-        """The latency, µs, that so many percent of the steps keep to."""
+        """A percentile of the latency, in µs."""
         return float(np.percentile(self.latency, share))
 
 
 def persistence(held_out: Dataset) -> Contender:
-    """The forecast that nothing changes, which any other has to beat."""
+    """The forecast that nothing changes. A model is useful only if it is better."""
     return Contender("persistence", points(held_out, np.zeros_like(held_out.load)), np.array([]))
 
 
 def contender(name: str, model: Model, report: Report, known: list[Dataset], held_out: Dataset) -> Contender:
-    """Stream what came before in chunks, then the held-out part line by line, timing each step as Python sees it."""
+    """Stream the earlier parts in chunks, then the held-out part step by step, and time each step in Python."""
     stream = Stream(model)
     for part in known:
         stream.process(part.x)
@@ -70,12 +70,12 @@ def contender(name: str, model: Model, report: Report, known: list[Dataset], hel
 
 
 def points(part: Dataset, change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Forecast errors in percentage points of CPU, where the truth is known."""
+    """Forecast errors in percentage points of CPU, of the seconds that count."""
     return 100 * (forecast(part.load, change) - part.following)[part.counts]
 
 
 def prove(name: str) -> tuple[Model, Report]:
-    """Import a model and compare it with onnxruntime. Raises SystemExit with the report where they differ."""
+    """Import a model and compare it with onnxruntime. Raises SystemExit with the report if they differ."""
     path = HERE / f"{name}.onnx"
     model = from_onnx(path)
     report = verify(model, path)
@@ -99,7 +99,7 @@ def table(baseline: Contender, contenders: list[Contender]) -> Table:
 
 
 def row(each: Contender, baseline: Contender) -> list[str]:
-    """Skill is the share of the persistence forecast's squared error that is gone."""
+    """The cells of one row. Skill is the share of the squared error of the persistence forecast that the model removes."""
     errors = [f"{np.mean(np.abs(each.error)):.2f}", f"{each.mse**0.5:.2f}", f"{1 - each.mse / baseline.mse:+.1%}"]
     if each.report is None:
         return [each.name, "0", *errors[:2]]
@@ -108,14 +108,14 @@ def row(each: Contender, baseline: Contender) -> list[str]:
 
 
 def is_clearly_better(one: Contender, other: Contender) -> bool:
-    """Whether its squared error is smaller by more than two standard errors of the difference, taken over blocks."""
+    """Whether its squared error is smaller by more than two standard errors of the difference between blocks."""
     gain = other.error**2 - one.error**2
     blocks = gain[: len(gain) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(1)
     return bool(blocks.mean() > 2 * blocks.std(ddof=1) / len(blocks) ** 0.5)
 
 
 def answer(baseline: Contender, contenders: list[Contender]) -> str:
-    """GRU or LSTM, by the figures."""
+    """The answer to "GRU or LSTM?", from the errors and sizes."""
     best, other = sorted(contenders, key=lambda each: each.mse)
     if not is_clearly_better(best, baseline):
         return "GRU or LSTM? Neither: none is clearly better here than to forecast that nothing changes."
@@ -130,7 +130,7 @@ def answer(baseline: Contender, contenders: list[Contender]) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as it can be typed here."""
+    """The path, relative to the working directory if possible."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 

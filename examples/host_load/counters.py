@@ -1,4 +1,4 @@
-"""One reading of this machine's load: the counters the kernel keeps in `/proc` (Linux, see proc(5))."""
+"""A reading of the load of this machine: the counters in `/proc` (Linux, see proc(5))."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ PROC = Path("/proc")
 
 
 class Counters(NamedTuple):
-    """What `/proc` said at one moment. Totals since boot unless marked (now)."""
+    """The counters at one moment. They are totals since boot, except those marked (now)."""
 
     time: float  # seconds since the epoch
     user: int  # CPU time, in clock ticks, summed over all CPUs
@@ -34,7 +34,7 @@ class Counters(NamedTuple):
 
 
 def read() -> Counters:
-    """Read the counters now; about 0.2 ms. Raises OSError on another system than Linux."""
+    """Read the counters now, in about 0.2 ms. Raises OSError on systems other than Linux."""
     if not (PROC / "stat").is_file():
         raise OSError(f"there is no {PROC / 'stat'}: the load is read from the counters of Linux (proc(5))")
     stat, vm = _lines("stat"), _lines("vmstat")
@@ -57,16 +57,16 @@ def read() -> Counters:
 
 
 def every(interval: float, seconds: float) -> Iterator[Counters]:
-    """Read now and then once each interval, for so many seconds. The beat is fixed: no reading delays those that follow."""
+    """Read now and then once in each interval, for a number of seconds. A late reading does not delay the next ones."""
     begin = time.monotonic()
     tick = 0
     while tick * interval <= seconds:
         time.sleep(max(0.0, begin + tick * interval - time.monotonic()))
         yield read()
-        tick = max(tick + 1, round((time.monotonic() - begin) / interval))  # beats that were missed are left out
+        tick = max(tick + 1, round((time.monotonic() - begin) / interval))  # skips the readings that were missed
 
 
 def _lines(name: str) -> dict[str, list[str]]:
-    """First word of each line -> the other words."""
+    """The words of each line, by its first word."""
     with open(PROC / name, encoding="ascii", errors="replace") as file:
         return {words[0].rstrip(":"): words[1:] for words in map(str.split, file) if words}

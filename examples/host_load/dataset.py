@@ -1,4 +1,4 @@
-"""A recorded trace as what a model learns from: features, the load a second later, and which part is for what."""
+"""A recorded trace as a data set: features, the load a second later, and the parts for training and testing."""
 
 import csv
 import gzip
@@ -11,22 +11,22 @@ from counters import Counters
 from features import busy, features, is_second
 from numpy.typing import NDArray
 
-#: The committed trace.
+#: The trace in this folder.
 TRACE = Path(__file__).parent / "trace.csv.gz"
 
-#: Shares of the trace, cut once, in time. The model learns from the first part, training stops by the second, the rest is
-#: held out.
+#: Shares of the trace, in order of time. The model learns from the first part, the second part decides when training stops,
+#: and the rest is held out.
 TRAINING, VALIDATION = 0.7, 0.1
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One row for each reading but the first and the last.
+    """One row for each reading except the first and the last.
 
     x          (n, 12) float32, the features of the second before the reading
     load       (n,) float32, the load in that second: also the persistence forecast
     following  (n,) float32, the load until the next reading: the truth
-    counts     (n,) bool, whether both took a second; not so where the recorder paused
+    counts     (n,) bool, whether both intervals lasted a second; False after a pause of the recorder
     """
 
     x: NDArray[np.float32]
@@ -41,13 +41,13 @@ class Dataset:
         return Dataset(self.x[part], self.load[part], self.following[part], self.counts[part])
 
     def split(self) -> tuple["Dataset", "Dataset", "Dataset"]:
-        """Training, validation and held-out part, in this order in time."""
+        """Training, validation and held-out part, in order of time."""
         first, second = (int(len(self) * share) for share in (TRAINING, TRAINING + VALIDATION))
         return self[:first], self[first:second], self[second:]
 
 
 def read_trace(path: Path) -> list[Counters]:
-    """The readings that `record.py` wrote, CSV or CSV.gz. Raises ValueError that names the line where it is something else."""
+    """The readings that `record.py` wrote, CSV or CSV.gz. Raises ValueError, with the line, for other content."""
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="ascii", newline="") as file:
         lines = csv.reader(file)

@@ -1,8 +1,8 @@
-"""From two successive readings of the counters to what the model sees, and what it is to forecast.
+"""From two successive readings of the counters to the input of the model, and to the load that it forecasts.
 
-Every feature lies in about -1..1 on any machine: shares are shares, counts and rates go through a logarithm, for a rate may
-be 10 or 100 000 and its order of magnitude is what tells. The scales are plain constants, so nothing needs to be kept beside
-an ONNX file, which takes the features as they are: what training standardises is folded into the weights.
+Every feature is between about -1 and 1 on any machine. Shares are used as they are. Counts and rates go through a logarithm: a
+rate may be 10 or 100 000, and its order of magnitude matters. The scales are constants, and the standardisation of training is
+folded into the weights, so an ONNX file takes these features directly and needs no other file.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from counters import Counters
 from numpy.typing import NDArray
 
-#: What each element of the vector is, in order.
+#: The features, in order.
 NAMES = (
     "busy",  # share of all CPU time that was not idle, 0..1
     "system",  # share spent in the kernel
@@ -32,17 +32,17 @@ _CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "ste
 
 
 def busy(before: Counters, after: Counters) -> float:
-    """The load: share of all CPUs that was not idle, 0..1. Waiting for disks is idle, time taken by other guests is not."""
+    """The load: the share of all CPU time that was not idle, 0..1. Waiting for disks is idle; time of other guests is not."""
     return 1.0 - _share(before, after, "idle", "iowait")
 
 
 def is_second(before: Counters, after: Counters) -> bool:
-    """Whether about a second passed, so that the load between is what a forecast is about; not so after a pause."""
+    """Whether about a second passed between two readings. Other intervals, as after a pause, are not forecast."""
     return 0.8 <= after.time - before.time <= 1.2
 
 
 def features(before: Counters, after: Counters) -> NDArray[np.float32]:
-    """What happened between two readings at different times: (12,) float32, in the order of NAMES."""
+    """The features of the time between two readings: (12,) float32, in the order of NAMES."""
     seconds = after.time - before.time
 
     def rate(full: float, *names: str) -> float:
@@ -68,21 +68,21 @@ def features(before: Counters, after: Counters) -> NDArray[np.float32]:
 
 
 def forecast(load: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The load a second later, 0..1, from the load now and the model's output: the change to come."""
+    """The load a second later, 0..1, from the load now and the output of the model, which is the change."""
     return np.clip(load + change, 0.0, 1.0)
 
 
 def _passed(before: Counters, after: Counters, *names: str) -> float:
-    """By how much counters went up, together."""
+    """The sum of the increases of some counters."""
     return sum(getattr(after, name) - getattr(before, name) for name in names)
 
 
 def _share(before: Counters, after: Counters, *names: str) -> float:
-    """Share of CPU time, 0..1. The kernel lets iowait go back now and then (proc(5)), and no time at all may have passed."""
+    """The share of CPU time, 0..1. The counter iowait can decrease (proc(5)), and the readings may have the same time."""
     total = _passed(before, after, *_CPU_TIMES)
     return min(max(_passed(before, after, *names) / total, 0.0), 1.0) if total > 0 else 0.0
 
 
 def _magnitude(value: float, full: float) -> float:
-    """Order of magnitude with its sign: 0 -> 0, ±full -> ±1."""
+    """The order of magnitude with its sign: 0 -> 0, ±full -> ±1."""
     return math.copysign(math.log1p(abs(value)) / math.log1p(full), value)

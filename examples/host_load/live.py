@@ -1,6 +1,6 @@
-"""Forecast the load of this machine, live: `python live.py`. Reads /proc once a second and predicts the next one.
+"""Forecast the load of this machine, live: `python live.py`. It reads /proc once a second and forecasts the next second.
 
-Needs Linux and `pip install 'streamrnn[convert]'`. Ctrl-C ends it and sums up.
+Needs Linux and `pip install 'streamrnn[convert]'`. Ctrl-C ends it and prints the errors.
 """
 
 import argparse
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Score:
-    """Squared errors so far, of the model and of the forecast that nothing changes."""
+    """The squared errors so far, of the model and of the forecast that nothing changes."""
 
     seconds: int = 0
     model: float = 0.0
@@ -47,15 +47,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Moment:
-    """What there is to show each second; shares of all CPUs, 0..1."""
+    """What is shown each second; shares of all CPUs, 0..1."""
 
     truth: float  # the load of the last second
-    predicted: float | None  # what had been forecast for it
+    predicted: float | None  # the forecast for that second
     coming: float  # the forecast for the next one
 
 
 def moments(stream: Stream, seconds: float, score: Score) -> Iterator[Moment]:
-    """Read, compare, predict, once a second."""
+    """Read, compare and forecast, once a second."""
     readings = every(1.0, seconds)
     before, load, coming = next(readings), None, None
     for now in readings:
@@ -87,7 +87,7 @@ def line(moment: Moment) -> str:
 
 
 def watch(stream: Stream, seconds: float, score: Score) -> None:
-    """Show each moment until the time is over: in place on a terminal, else on a line of its own."""
+    """Show each moment until the time is over: in a terminal in place, elsewhere on a new line."""
     console = Console(highlight=False)
     if not console.is_terminal:
         for moment in moments(stream, seconds, score):
@@ -101,7 +101,9 @@ def watch(stream: Stream, seconds: float, score: Score) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=HERE / "gru.onnx", help="what train.py exported (default: gru.onnx)")
+    parser.add_argument(
+        "--model", type=Path, default=HERE / "gru.onnx", help="a model that train.py exported (default: gru.onnx)"
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="how long (default: until Ctrl-C)")
     args = parser.parse_args()
     try:
@@ -109,14 +111,14 @@ def main() -> None:
     except StreamRNNError as error:
         sys.exit(f"live.py: {error}")
     if stream.model.input_size != len(NAMES):
-        sys.exit(f"live.py: {args.model} takes {stream.model.input_size} inputs; what train.py exports takes {len(NAMES)}")
+        sys.exit(f"live.py: {args.model} takes {stream.model.input_size} inputs; a model of train.py takes {len(NAMES)}")
     score = Score()
     try:
         watch(stream, args.seconds, score)
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on, and that is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone away, which is no error
     except OSError as error:
         sys.exit(f"live.py: {error}")
     print(score)

@@ -1,6 +1,6 @@
 """Record this machine's `/proc` counters as CSV, one line a second: `python record.py trace.csv`.
 
-Ctrl-C ends it. An existing file is continued. Lines are flushed as they come, so nothing recorded is lost.
+Ctrl-C ends it. An existing file is continued. Each line is written to the file at once, so nothing is lost.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from counters import Counters, every
 
 
 def record(path: Path, interval: float, seconds: float) -> None:
-    """Append the counters as they are read, on a fixed beat. A new file begins with their names."""
+    """Append a line at each interval. A new file begins with the names of the counters."""
     with path.open("a", newline="", encoding="ascii", buffering=1) as file:
         out = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:

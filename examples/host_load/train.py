@@ -1,8 +1,8 @@
 """Train the GRU and the LSTM on a trace and export both: `python train.py [trace.csv]`. Needs torch; takes a few minutes.
 
-Both cells get the same protocol: hidden size, data, seeds, optimiser and stopping rule. The network forecasts the change of
-the load, so an untrained one is the persistence forecast. Of each cell, the run with the least error on the validation part
-is exported; the held-out part takes no part in anything here.
+Both cells have the same hidden size, data, seeds, optimiser and stopping rule. The network forecasts the change of the load, so
+an untrained one is the persistence forecast. Of each cell, the run with the smallest error on the validation part is exported.
+The held-out part is not used here.
 """
 
 import argparse
@@ -19,13 +19,13 @@ try:
     import torch
     from torch import Tensor, nn
 except ModuleNotFoundError:
-    sys.exit("train.py: needs torch, to train with; pip install 'streamrnn[torch]' brings it")
+    sys.exit("train.py: needs torch; install it with: pip install 'streamrnn[torch]'")
 
 HERE = Path(__file__).parent
 HIDDEN = 24
 SEEDS = range(3)
 EPOCHS, PATIENCE = 150, 30
-WINDOW, WARM_UP, BATCH = 96, 16, 16  # steps a gradient flows through, those of them without a loss, windows at once
+WINDOW, WARM_UP, BATCH = 96, 16, 16  # steps of a window, its first steps without a loss, windows of a batch
 OPSET = 17
 
 
@@ -40,16 +40,16 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Time-major, as ONNX has it."""
+        """The time axis is the first, as in ONNX."""
         return self.head(self.rnn(x)[0])
 
 
 def train(cell: type[nn.GRU] | type[nn.LSTM], data: Dataset, seed: int) -> tuple[Network, float]:
-    """One run: the network where its validation error was least, and that error, RMSE in points of CPU."""
-    torch.set_num_threads(1)  # so small a network only loses by more
+    """One run: the network with the smallest validation error, and that error, RMSE in points of CPU."""
+    torch.set_num_threads(1)  # more threads only slow down such a small network
     torch.manual_seed(seed)
     training, validation, _ = data.split()
-    mean, deviation = training.x.mean(0), training.x.std(0) + 0.02  # what hardly moved must not be blown up
+    mean, deviation = training.x.mean(0), training.x.std(0) + 0.02  # + 0.02: do not magnify features that hardly change
     known = data[: len(training) + len(validation)]
     x = torch.from_numpy((known.x - mean) / deviation)
     truth = torch.from_numpy(known.following - known.load)
@@ -62,7 +62,7 @@ def train(cell: type[nn.GRU] | type[nn.LSTM], data: Dataset, seed: int) -> tuple
             begin = torch.randint(len(training) - WINDOW, (BATCH,))
             rows = begin + torch.arange(WINDOW)[:, None]
             scored = rows[WARM_UP:]
-            # Linear where errors are large: a few jumps that nothing announces must not rule the gradient.
+            # Linear for large errors: a few sudden jumps must not dominate the gradient.
             losses = nn.functional.huber_loss(network(x[rows])[WARM_UP:, :, 0], truth[scored], reduction="none", delta=0.05)
             optimiser.zero_grad()
             losses[counts[scored]].mean().backward()
@@ -80,7 +80,7 @@ def train(cell: type[nn.GRU] | type[nn.LSTM], data: Dataset, seed: int) -> tuple
 
 
 def fold(rnn: nn.RNNBase, mean: np.ndarray, deviation: np.ndarray) -> None:
-    """Let the weights take raw features: W (x - mean) / deviation + b = (W / deviation) x + (b - W mean / deviation)."""
+    """Fold standardisation into the weights: W (x - mean) / deviation + b = (W / deviation) x + (b - W mean / deviation)."""
     with torch.no_grad():
         rnn.weight_ih_l0 /= torch.from_numpy(deviation)
         rnn.bias_ih_l0 -= rnn.weight_ih_l0 @ torch.from_numpy(mean)
@@ -93,9 +93,9 @@ def rmse(part: Dataset, change: np.ndarray) -> float:
 
 
 def export(network: Network, path: Path) -> None:
-    """Write an ONNX file whose time axis is open: features (n_steps, 1, 12) -> change (n_steps, 1, 1)."""
+    """Write an ONNX file for any number of steps: features (n_steps, 1, 12) -> change (n_steps, 1, 1)."""
     with warnings.catch_warnings():
-        # It speaks of its successor, which writes larger graphs, and of other batch sizes than the 1 that is fixed here.
+        # It recommends the newer exporter, whose graphs are larger, and warns of batch sizes other than the fixed 1.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
@@ -112,7 +112,9 @@ def export(network: Network, path: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trace", type=Path, nargs="?", default=TRACE, help="what record.py wrote (default: the committed one)")
+    parser.add_argument(
+        "trace", type=Path, nargs="?", default=TRACE, help="a trace of record.py (default: the one in this folder)"
+    )
     args = parser.parse_args()
     data = dataset(read_trace(args.trace))
     _, validation, _ = data.split()

@@ -1,10 +1,11 @@
-"""The command `streamrnn`: one file for each subcommand, and behind `run` one for each thing that it has to get right.
+"""The command `streamrnn`: one file for each subcommand, and folders for what they need.
 
-import_.py, verify.py    a foreign model in, proven against onnxruntime (proof.py)
-inspect.py               what an archive holds
-run.py                   data through a model: formats/ (rows from bytes and back), session.py (rows to outputs and state),
-                         interruption.py (signals, closed pipes), descriptors.py (files), state_file.py (going on later)
-warmup.py                machine code compiled ahead; inventory.py finds all kernels
+running/    run: bytes to rows, rows to outputs and states, and how a run ends
+proving/    import, verify, doctor: the comparison with the source, and the report of it
+measuring/  bench: latency, the compiled loop, memory, the machine
+
+All of them use console.py, table.py and progress_bar.py to print, signals.py for Ctrl-C, source_file.py and output_path.py
+for the files that they read and write.
 """
 
 from streamrnn.command.application import main

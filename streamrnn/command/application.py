@@ -1,4 +1,4 @@
-"""The subcommands together, and what an error looks like: one line on standard error, no traceback."""
+"""All subcommands in one application. An error is one line on standard error, never a traceback."""
 
 import sys
 from typing import Annotated
@@ -7,12 +7,12 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.bench import bench
-from streamrnn.command.console import complain
+from streamrnn.command.console import print_message
 from streamrnn.command.doctor import doctor
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
 from streamrnn.command.run import run
-from streamrnn.command.verify import BareHorizon, verify
+from streamrnn.command.verify import OptionalHorizon, verify
 from streamrnn.command.warmup import warmup
 from streamrnn.errors import StreamRNNError
 from streamrnn.version import __version__
@@ -26,7 +26,7 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 application.command("import")(import_)
-application.command("verify", cls=BareHorizon)(verify)
+application.command("verify", cls=OptionalHorizon)(verify)
 application.command("doctor")(doctor)
 application.command("inspect")(inspect)
 application.command("run")(run)
@@ -34,8 +34,8 @@ application.command("warmup")(warmup)
 application.command("bench")(bench)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"streamrnn {__version__}")
         raise typer.Exit
 
@@ -49,19 +49,19 @@ def streamrnn(
     """Run trained LSTM, GRU and RNN models one step at a time.
 
     \b
-    streamrnn import vad.onnx                    convert, prove against onnxruntime, write vad.safetensors
-    streamrnn doctor w.npz --against io.npz      which convention weights of unknown origin follow
-    streamrnn inspect vad.safetensors            layers, sizes, provenance
-    streamrnn run vad.safetensors < in.csv       one output line for each input line, as it arrives
-    streamrnn warmup vad.safetensors             compile now what it will need, so that no stream waits
-    streamrnn bench vad.safetensors              latency of its steps on this machine
+    streamrnn import vad.onnx                    convert, compare with onnxruntime, write vad.safetensors
+    streamrnn doctor w.npz --against io.npz      find the convention of weights of unknown origin
+    streamrnn inspect vad.safetensors            show layers, sizes and origin
+    streamrnn run vad.safetensors < in.csv       write one output line for each input line, as it arrives
+    streamrnn warmup vad.safetensors             compile its kernels now, so that no stream waits later
+    streamrnn bench vad.safetensors              measure the latency of its steps on this machine
     """
 
 
 def main() -> None:
-    """Run the command line and exit: the entry point."""
+    """The entry point: run the command line, then exit."""
     try:
         application(prog_name="streamrnn")
     except StreamRNNError as error:
-        complain(f"error: {error}")
+        print_message(f"error: {error}")
         sys.exit(exit_codes.FAILED)

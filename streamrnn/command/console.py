@@ -1,6 +1,7 @@
-"""What the command prints: results on standard output, everything else on standard error.
+"""Printing: results go to standard output, all other messages to standard error.
 
-To a terminal rich prints in colour and wraps to its width; anywhere else it is plain text, a line as long as it has to be.
+In a terminal, rich adds colour and wraps lines to the width of the window. In a file or a pipe the text is plain, and lines
+have any length.
 """
 
 import os
@@ -13,35 +14,35 @@ from rich.console import Console, RenderableType
 
 from streamrnn.errors import StreamRNNError
 
-_UNLIMITED = 1_000_000
+_NO_WRAPPING = 1_000_000  # characters on a line
 
 
 def console(file: TextIO) -> Console:
-    """A rich console that keeps to plain text where `file` is not a terminal."""
+    """A rich console for `file`, plain text where it is not a terminal."""
     terminal = file.isatty()
-    width = None if terminal else _UNLIMITED
+    width = None if terminal else _NO_WRAPPING
     return Console(file=file, force_terminal=terminal, width=width, markup=False, highlight=False, emoji=False)
 
 
 def show(*results: RenderableType) -> None:
-    """Print results on standard output. A reader that has gone away is no error.
+    """Print results on standard output. It is no error when the reader of a pipe has gone away.
 
-    Raises StreamRNNError where standard output cannot be written.
+    Raises StreamRNNError if standard output cannot be written.
     """
     if sys.stdout is None:
-        raise StreamRNNError("standard output: is closed; give the results a place to go")
+        raise StreamRNNError("standard output: is closed; redirect it to a file or a pipe")
     try:
         sys.stdout.write(_rendered(console(sys.stdout), results))
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer must not fail once more when the interpreter ends.
+        # The interpreter flushes once more when it ends; what is still in the buffer must not fail again there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise StreamRNNError(f"standard output: cannot be written ({error.strerror})") from error
 
 
 def _rendered(to: Console, results: Iterable[RenderableType]) -> str:
-    """What rich makes of the results, in the file's encoding, without the spaces that fill up the last column."""
+    """The results as text in the file's encoding, without the spaces that pad the last column."""
     with to.capture() as captured:
         for result in results:
             to.print(result, soft_wrap=isinstance(result, str))
@@ -49,13 +50,13 @@ def _rendered(to: Console, results: Iterable[RenderableType]) -> str:
     return text.encode(to.encoding, "backslashreplace").decode(to.encoding)
 
 
-def complain(message: str) -> None:
-    """Print one line on standard error, whatever the message holds. Where nobody listens, that is no error."""
+def print_message(message: str) -> None:
+    """Print one line on standard error, whatever the message contains. It is no error if standard error is closed."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(printable(message), file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
-    """The text on one line: line breaks, escape codes and the like, which a file's name may hold, are written out."""
+    """The text on one line: line breaks, escape codes and the like are written out, as in "\\n"."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text)

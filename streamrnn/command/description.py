@@ -1,4 +1,4 @@
-"""What an archive holds, as JSON values: what `inspect` shows."""
+"""What an archive contains, as JSON values: the content of `inspect`."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -12,7 +12,7 @@ from streamrnn.model import Model
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Sizes, parameters, weights and state in numbers and bytes, the layers one by one, and the notes."""
+    """Sizes, the number and bytes of parameters and states, each layer, and the notes."""
     n_states = sum(vector.size for layer in model.layers for vector in layer.states.values())
     return {
         "format": FORMAT,
@@ -25,26 +25,26 @@ def describe(model: Model) -> dict[str, Any]:
         "streamable": model.streamable,
         "state_values": n_states,
         "state_bytes": n_states * model.dtype.itemsize,
-        "layers": [_describe_layer(layer, reads) for layer, reads in zip(model.layers, model.sources, strict=True)],
+        "layers": [_describe_layer(layer, sources) for layer, sources in zip(model.layers, model.sources, strict=True)],
         "notes": model.notes,
     }
 
 
-def _describe_layer(layer: Layer, reads: tuple[int, ...]) -> dict[str, Any]:
+def _describe_layer(layer: Layer, sources: tuple[int, ...]) -> dict[str, Any]:
     return {
         "kind": layer.kind,
-        "reads": list(reads),  # numbers of layers; -1 is the input
+        "reads": list(sources),  # indices of layers; -1 is the input
         "input_size": layer.input_size,
         "units": layer.n_units,
         "output_size": layer.output_size,
         "parameters": layer.n_parameters,
         "state": {name: vector.size for name, vector in layer.states.items()},
-        "options": _unusual(layer),
+        "options": _options(layer),
     }
 
 
-def _unusual(layer: Layer) -> dict[str, Any]:
-    """The options that are not the default, and the arrays, biases aside, that a layer can do without, as their shapes."""
+def _options(layer: Layer) -> dict[str, Any]:
+    """The options that differ from the default, and the shapes of optional arrays; biases are left out."""
     found: dict[str, Any] = {}
     for field in fields(layer):  # type: ignore[arg-type]
         value = getattr(layer, field.name)
@@ -53,11 +53,11 @@ def _unusual(layer: Layer) -> dict[str, Any]:
             if optional and not field.name.endswith("bias") and value.any():
                 found[field.name] = list(value.shape)
         elif value != field.default:
-            found[field.name] = _text(value)
+            found[field.name] = _json_value(value)
     return found
 
 
-def _text(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_text(item) for item in value]
+        return [_json_value(item) for item in value]
     return str(value) if isinstance(value, Activation) else value

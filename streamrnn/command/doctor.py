@@ -1,4 +1,4 @@
-"""`streamrnn doctor`: which convention makes weights of unknown origin compute what a reference says."""
+"""`streamrnn doctor`: which convention lets weights of unknown origin reproduce a reference."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,39 +7,40 @@ import typer
 from rich.table import Table
 
 from streamrnn.command import exit_codes
-from streamrnn.command.console import complain, printable, show
-from streamrnn.command.output_path import check_target
-from streamrnn.command.proving.proof import read_source
-from streamrnn.errors import ConversionError, VerificationError
+from streamrnn.command.console import print_message, printable, show
+from streamrnn.command.output_path import check_output_path
+from streamrnn.command.source_file import errors_name, read_source
+from streamrnn.command.table import plain_table
 
 if TYPE_CHECKING:
     from streamrnn_converters.doctor import Diagnosis
     from streamrnn_converters.proof.recording import Recording
 
-_ROWS = 8
+_N_SHOWN = 8  # conventions
 
 
 def doctor(
     weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="Arrays of one recurrent layer: .npz, .safetensors, .pt.")],
     against: Annotated[
-        Path, typer.Option(metavar="REFERENCE", help="What they should do: an .onnx, or an .npz of recorded input and output.")
+        Path,
+        typer.Option(metavar="REFERENCE", help="What the layer computes: an .onnx, or an .npz of recorded input and output."),
     ],
     target: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="OUT", help="Write the model found, with its proof.")
+        Path | None, typer.Option("-o", "--output", metavar="OUT", help="Write the model that was found, with its proof.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(metavar="X", min=0, help="Reproduced is what agrees to X · max(1, |reference|).")
+        float, typer.Option(metavar="X", min=0, help="The largest error that counts as equal: X · max(1, |reference|).")
     ] = 1e-5,
 ) -> None:
-    """Find the convention of weights that nobody has described.
+    """Find the convention of weights that come without a description.
 
-    The arrays may have any names and either layout; their shapes tell what they could be: input weights (G·H, I), recurrent
-    weights (G·H, H), biases, perhaps a dense head. Every convention is computed and compared with the reference: kind, order
-    of gates, reset-after and reset-before, where the biases go, hard or soft sigmoid, tanh or relu, matrices transposed or
-    exchanged.
+    The names of the arrays do not matter, and each matrix may be transposed. Their shapes show what they can be: input weights
+    (G·H, I), recurrent weights (G·H, H), biases, and a dense layer after them. The doctor computes every convention and
+    compares it with the reference: the kind of cell, the order of the gates, reset-after or reset-before, where the biases are
+    added, hard or soft sigmoid, tanh or relu, transposed or exchanged matrices.
 
-    A recording is an .npz of "input" and "output", (n_steps, size) each, and "initial_hidden" and "initial_cell" where they
-    were not zero; a few dozen steps are enough.
+    A recording is an .npz with "input" and "output", (n_steps, size) each. Add "initial_hidden" and "initial_cell" if the
+    layer did not start from zeros. A few dozen steps are enough.
 
     \b
     Exit code 0: one convention reproduces the reference; 3: none does, or several that differ on other signals.
@@ -52,21 +53,16 @@ def doctor(
     from streamrnn_converters.doctor import diagnose, read_arrays, read_reference
 
     if target is not None:
-        check_target(target, weights)
-    try:
-        arrays = read_arrays(read_source(weights), weights.suffix.lower())
-    except ConversionError as error:
-        raise ConversionError(f"{weights}: {error}") from error
-    try:
-        recording = read_reference(read_source(against), against.suffix.lower())
-    except VerificationError as error:
-        raise VerificationError(f"{against}: {error}") from error
+        check_output_path(target, weights)
+    data, reference = read_source(weights), read_source(against)
+    with errors_name(weights):
+        arrays = read_arrays(data, weights.suffix.lower())
+    with errors_name(against):
+        recording = read_reference(reference, against.suffix.lower())
     for remark in recording.remarks:
-        complain(f"remark: {remark}")
-    try:
+        print_message(f"remark: {remark}")
+    with errors_name(weights):
         diagnosis = diagnose(arrays, recording, tolerance)
-    except ConversionError as error:
-        raise ConversionError(f"{weights}: {error}") from error
     show(_table(diagnosis), "\n".join(printable(line) for line in str(diagnosis).split("\n")))
     if diagnosis.convention is None:
         raise typer.Exit(exit_codes.NOT_PROVEN)
@@ -75,14 +71,14 @@ def doctor(
 
 
 def _write(diagnosis: "Diagnosis", recording: "Recording", against: Path, target: Path, tolerance: float) -> None:
-    """Prove the model once more with the engine, and over the whole reference; write it."""
+    """Compare the model once more, now run by the engine over the whole reference, and write it."""
     from streamrnn_converters.proof.recording import compare
 
     model = diagnosis.model()
     report = compare(model, recording, tolerance)
     show(str(report))
     if not report.proven:
-        complain(f"error: {target}: not written, the model does not do what {against} does")
+        print_message(f"error: {target}: not written, because the output of the model differs from {against}")
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": against.name} | report.to_json()}).save(target)
     show(f"{target}: written")
@@ -92,13 +88,10 @@ def _table(diagnosis: "Diagnosis") -> Table:
     """The conventions with the smallest errors."""
     from streamrnn_converters.doctor import LAYOUTS
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("error", justify="right")
-    for name in ("cell", "gates", "layout", "input weights", "convention"):
-        table.add_column(name)
-    for finding in diagnosis.findings[:_ROWS]:
+    rows = []
+    for finding in diagnosis.findings[:_N_SHOWN]:
         convention = finding.convention
         reading = convention.reading
-        cells = (reading.kind, convention.gates, LAYOUTS[reading.layout], printable(next(iter(reading.roles))))
-        table.add_row(f"{finding.error:.2e}", *cells, convention.details)
-    return table
+        cells = (reading.kind, convention.gates, LAYOUTS[reading.layout], next(iter(reading.roles)))
+        rows.append([f"{finding.error:.2e}", *cells, convention.details])
+    return plain_table(["error", "cell", "gates", "layout", "input weights", "convention"], rows, right=["error"])

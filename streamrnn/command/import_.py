@@ -1,4 +1,4 @@
-"""`streamrnn import`: a foreign model in, proven, written as an archive."""
+"""`streamrnn import`: a model of another framework, converted, proven and written as an archive."""
 
 import json
 from pathlib import Path
@@ -7,60 +7,64 @@ from typing import Annotated, Any
 import typer
 
 from streamrnn.command import exit_codes
-from streamrnn.command.console import complain, show
-from streamrnn.command.output_path import check_target
+from streamrnn.command.console import print_message, show
+from streamrnn.command.output_path import check_output_path
 from streamrnn.command.proving.checkpoint import EXTENSIONS, import_checkpoint
-from streamrnn.command.proving.proof import look_closer, prove, read_source, warn
-from streamrnn.command.proving.report import check_report, far_or_not, keep
+from streamrnn.command.proving.proof import compare_layers, print_warnings, prove
+from streamrnn.command.proving.report import check_report_path, horizon_for_report, write_report
+from streamrnn.command.source_file import read_source
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A model that an exporter wrote.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="An ONNX model or a checkpoint.")],
     target: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="OUT", help="[default: SOURCE with the extension .safetensors]"),
     ] = None,
     verified: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Compare with onnxruntime first, or write without a proof.")
+        bool, typer.Option("--verify/--no-verify", help="Compare with onnxruntime before writing, or write without a proof.")
     ] = True,
     constants: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="The value of a graph input that is really a constant; repeatable."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a graph input to a value; repeatable."),
     ] = None,
     allow_external_data: Annotated[
-        bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
+        bool, typer.Option("--allow-external-data", help="Allow tensors of SOURCE in other files of its folder.")
     ] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="For whole recordings, which may be read backwards: no stream needs to answer.")
+        bool, typer.Option("--offline", help="Also accept a model that reads its input backwards and needs whole recordings.")
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep the proof, the layers' errors and those of a long signal: .html, or .json."),
+        typer.Option(
+            metavar="FILE", help="Write the proof, the errors of the layers and of a long signal to this .html or .json file."
+        ),
     ] = None,
     layers: Annotated[
         str | None,
-        typer.Option(metavar="LAYERS", help='Of a checkpoint, what its tensors are: "lstm:rnn, dense:head:softmax".'),
+        typer.Option(metavar="LAYERS", help='Which layers the tensors of a checkpoint form: "lstm:rnn, dense:head:softmax".'),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(metavar="DTYPE", help="Of a checkpoint, what the model computes in: float32 or float64.")
+        str | None, typer.Option(metavar="DTYPE", help="Compute precision of a checkpoint: float32 or float64.")
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="REFERENCE", help="For a checkpoint, an .onnx, or an .npz of recorded input and output."),
+        typer.Option(metavar="REFERENCE", help="Prove a checkpoint with an .onnx, or an .npz of recorded input and output."),
     ] = None,
 ) -> None:
-    """Convert an ONNX model or a checkpoint, prove it, write it.
+    """Convert an ONNX model or a checkpoint, prove it and write it.
 
-    The proof is a comparison with onnxruntime on many signals; the archive keeps it. What cannot be streamed, or is not
-    understood, is refused by the name of its node. What cannot be proven is not written.
+    The proof is a comparison with onnxruntime on many signals, and is kept in the archive. A model that cannot be streamed or
+    is not understood is refused, with the name of the node and the reason. A model that is not proven is not written.
 
-    A checkpoint (.safetensors, .npz, .pt, .pth, .bin, .ckpt) holds weights and no graph. What they are is guessed where names
-    and shapes leave one answer, or said by --layers: lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu], dense:PREFIX[:FUNCTION]. It
-    is written unproven, or proven --against an ONNX model or a recording, an .npz of "input" and "output", (n_steps, size)
-    each, and the states it began in, "initial_hidden" and "initial_cell", where they were not zero.
+    A checkpoint (.safetensors, .npz, .pt, .pth, .bin, .ckpt) has weights but no graph. Names and shapes show which layers the
+    weights belong to if only one answer is possible; otherwise give --layers: lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu],
+    dense:PREFIX[:FUNCTION]. A checkpoint is written without a proof, or compared --against an ONNX model or a recording. A
+    recording is an .npz with "input" and "output", (n_steps, size) each, and "initial_hidden" and "initial_cell" if the states
+    did not start from zeros.
 
     \b
-    Exit code 0: proven and written; 3: not proven, not written; 4: written unproven (--no-verify, or a checkpoint alone).
+    Exit code 0: proven and written; 3: not proven, not written; 4: written without proof (--no-verify, or a checkpoint alone).
 
     \b
     Examples:
@@ -72,18 +76,18 @@ def import_(
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
     """
     if report is not None and not verified:
-        raise typer.BadParameter("--report keeps a proof and --no-verify asks for none; give one of them")
+        raise typer.BadParameter("--report writes a proof and --no-verify asks for none; give one of them")
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
     fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
         if fixed or allow_external_data or offline or report is not None:
             raise typer.BadParameter(
-                "--set, --allow-external-data, --offline and --report are for ONNX models, and this is a checkpoint"
+                "--set, --allow-external-data, --offline and --report are for ONNX models; this is a checkpoint"
             )
         return import_checkpoint(source, target, layers, dtype, against)
     if layers is not None or dtype is not None or against is not None:
-        raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model tells what it is")
+        raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
     _import_graph(source, target or source.with_suffix(".safetensors"), fixed, allow_external_data, offline, verified, report)
 
 
@@ -99,35 +103,36 @@ def _import_graph(
     """Convert an ONNX model, prove it and write it; the options are those of the command."""
     from streamrnn_converters.onnx import read_onnx
 
-    check_target(target, source)
+    check_output_path(target, source)
     if report is not None:
-        check_report(report, source)
+        check_report_path(report, source)
     data = read_source(source, allow_external_data)
     imported = read_onnx(data, fixed, offline=offline)
     model = imported.model
     for remark in imported.remarks:
-        complain(f"remark: {remark}")
-    warnings = warn(model)
+        print_message(f"remark: {remark}")
+    warnings = print_warnings(model)
     if not verified:
         model.save(target)
-        complain(f"{target}: written, but not proven; `streamrnn verify {target} --against {source}` does that")
+        print_message(f"{target}: written, but not proven; to prove it: streamrnn verify {target} --against {source}")
         raise typer.Exit(exit_codes.UNPROVEN)
     proof = prove(model, data)
     show(str(proof))
     if report is not None or not proof.proven:
-        layers_found = look_closer(model, data)
-        show("", str(layers_found))
+        layers = compare_layers(model, data)
+        show("", str(layers))
         if report is not None:
-            keep(report, model, source.name, proof, layers_found, far_or_not(model, data), warnings, imported.remarks)
+            horizon = horizon_for_report(model, data)
+            write_report(report, model, source.name, proof, layers, horizon, warnings, imported.remarks)
     if not proof.proven:
-        complain(f"error: {target}: not written, the model does not do what {source} does")
+        print_message(f"error: {target}: not written, because the output of the model differs from {source}")
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": source.name} | proof.to_json()}).save(target)
     show(f"{target}: written")
 
 
 def _values(settings: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs, the values as JSON has them. Raises typer.BadParameter for what is none."""
+    """The values by name, parsed as JSON. Raises typer.BadParameter for anything else than NAME=VALUE."""
     values: dict[str, Any] = {}
     for setting in settings:
         name, _, value = setting.partition("=")

@@ -1,4 +1,4 @@
-"""`streamrnn inspect`: what an archive holds."""
+"""`streamrnn inspect`: what an archive contains."""
 
 import json
 from collections.abc import Iterator
@@ -8,19 +8,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from streamrnn.command.console import printable, show
+from streamrnn.command.console import show
 from streamrnn.command.description import describe
+from streamrnn.command.table import name_value_table, plain_table
 from streamrnn.model import load
 
 
 def inspect(
-    archive: Annotated[Path, typer.Argument(metavar="MODEL", help="What `streamrnn import` has written.")],
+    archive: Annotated[Path, typer.Argument(metavar="MODEL", help="An archive that `streamrnn import` wrote.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what an archive holds.
+    """Show what an archive contains.
 
-    Layers with their sizes and the options that are not the default, parameters, weights, state, where the model came from and
-    how it was proven. An archive that is altered or truncated is refused.
+    It shows the layers with their sizes and the options that differ from the default, the number of parameters, the bytes of
+    weights and state, where the model came from and how it was proven. A damaged or changed archive is an error.
 
     \b
     Examples:
@@ -35,46 +36,37 @@ def inspect(
 
 
 def _summary(path: Path, found: dict[str, Any]) -> Table:
-    table = _table(show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in [
-        ("archive", f"{path}, format {found['format']}"),
-        ("fingerprint", found["fingerprint"]),
-        ("input", f"{found['input_size']} {found['dtype']}"),
-        ("output", f"{found['output_size']} {found['dtype']}"),
-        ("parameters", f"{found['parameters']}, weights {found['weight_bytes']} bytes"),
-        ("state", f"{found['state_values']} values, {found['state_bytes']} bytes"),
-        *([] if found["streamable"] else [("offline only", "it reads its input backwards, and answers whole recordings")]),
-        *_flat(found["notes"]),
-    ]:
-        table.add_row(printable(name), printable(value))
-    return table
+    offline = [] if found["streamable"] else [("offline only", "it reads its input backwards, and answers whole recordings")]
+    return name_value_table(
+        [
+            ("archive", f"{path}, format {found['format']}"),
+            ("fingerprint", found["fingerprint"]),
+            ("input", f"{found['input_size']} {found['dtype']}"),
+            ("output", f"{found['output_size']} {found['dtype']}"),
+            ("parameters", f"{found['parameters']}, weights {found['weight_bytes']} bytes"),
+            ("state", f"{found['state_values']} values, {found['state_bytes']} bytes"),
+            *offline,
+            *_flat(found["notes"]),
+        ]
+    )
 
 
 def _layers(layers: list[dict[str, Any]]) -> Table:
-    table = _table()
-    for name in ("layer", "kind"):
-        table.add_column(name, header_style="bold")
-    for name in ("inputs", "units", "outputs", "parameters"):
-        table.add_column(name, header_style="bold", justify="right")
-    for name in ("reads", "state", "options"):
-        table.add_column(name, header_style="bold")
-    for index, layer in enumerate(layers):
-        sizes = [layer[name] for name in ("input_size", "units", "output_size", "parameters")]
-        state = ", ".join(f"{name} {size}" for name, size in layer["state"].items())
-        options = "; ".join(_option(name, value) for name, value in layer["options"].items())
-        reads = ", ".join("input" if place == -1 else str(place) for place in layer["reads"])
-        table.add_row(str(index), layer["kind"], *map(str, sizes), reads, state or "-", options or "-")
-    return table
+    sizes = ("inputs", "units", "outputs", "parameters")
+    rows = (_layer(index, layer) for index, layer in enumerate(layers))
+    return plain_table(["layer", "kind", *sizes, "reads", "state", "options"], rows, right=sizes)
 
 
-def _table(show_header: bool = True) -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=show_header)
+def _layer(index: int, layer: dict[str, Any]) -> list[str]:
+    sizes = [str(layer[name]) for name in ("input_size", "units", "output_size", "parameters")]
+    reads = ", ".join("input" if source == -1 else str(source) for source in layer["reads"])
+    state = ", ".join(f"{name} {size}" for name, size in layer["state"].items())
+    options = "; ".join(_option(name, value) for name, value in layer["options"].items())
+    return [str(index), layer["kind"], *sizes, reads, state or "-", options or "-"]
 
 
 def _flat(notes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The notes as names with dots and short values."""
+    """The notes, nested names joined by dots."""
     for name, value in notes.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")

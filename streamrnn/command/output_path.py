@@ -1,4 +1,4 @@
-"""The place where an archive is to be written."""
+"""The path of a file that a long run will write at its end."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,15 @@ from pathlib import Path
 from streamrnn.errors import StreamRNNError
 
 
-def check_target(target: Path, source: Path) -> None:
-    """Raise StreamRNNError where the archive could not be written, or would replace its source: before the long work."""
-    if target.exists() and source.exists() and target.samefile(source):
-        raise StreamRNNError(f"{target}: would replace the model that is read; choose another place")
-    if target.is_dir():
-        raise StreamRNNError(f"{target}: is a directory; name a file in it")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        reason = "cannot be written" if target.parent.is_dir() else "does not exist"
-        raise StreamRNNError(f"{target}: its directory {reason}; choose another place")
+def check_output_path(path: Path, source: Path) -> None:
+    """Find out before the long work whether a file can be written.
+
+    Raises StreamRNNError if it cannot be written, or would overwrite `source`.
+    """
+    if path.exists() and source.exists() and path.samefile(source):
+        raise StreamRNNError(f"{path}: would replace the file that is read; choose another path")
+    if path.is_dir():
+        raise StreamRNNError(f"{path}: is a directory; name a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        reason = "cannot be written" if path.parent.is_dir() else "does not exist"
+        raise StreamRNNError(f"{path}: its directory {reason}; choose another path")

@@ -1,7 +1,8 @@
-"""Waiting for input and for room in the output, and all that can end a wait: a signal, or a reader that has gone away.
+"""Signals, and waits for input or output that a signal ends.
 
-Signals are put off to the waits, so a block of rows is computed, written and accounted for as a whole or not at all. All that
-they do is to put their number into a pipe, which every wait watches too: none is lost between looking and waiting.
+A signal takes effect only in a wait, so that a block of rows is computed, written and counted as a whole or not at all. A
+signal handler only writes the number of the signal to a pipe, and each wait watches that pipe too: a signal that arrives just
+before a wait is not lost.
 """
 
 import os
@@ -14,10 +15,10 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """The program was asked to end.
+class Interrupted(Exception):  # noqa: N818 - not a failure
+    """A signal asked the program to end.
 
-    signal  the signal's number
+    signal  its number
     """
 
     def __init__(self, number: int) -> None:
@@ -25,62 +26,66 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
         self.signal = number
 
 
-class OutputClosed(Exception):  # noqa: N818 - nothing went wrong
-    """Nobody reads the output any more."""
+class OutputClosed(Exception):  # noqa: N818 - not a failure
+    """The reader of the output has gone away."""
 
 
-class Interruption:
-    """The waits of a program that reads from one descriptor and writes to another; `interruptible` makes one.
+class InterruptibleWaits:
+    """The waits of a program that reads one file descriptor and writes another. Made by `signals_end_waits`.
 
-    woken  becomes readable with a signal, and holds its number
+    source, target  the file descriptors
+    wakeup          becomes readable when a signal arrives, and holds its number
     """
 
-    def __init__(self, source: int, target: int, woken: int) -> None:
+    def __init__(self, source: int, target: int, wakeup: int) -> None:
         self._source = source
         self._target = target
-        self._woken = woken
+        self._wakeup = wakeup
 
     def wait_for_input(self) -> None:
-        """Block until a read will not. Raises Interrupted, or OutputClosed: then nobody waits for what might still come."""
+        """Block until a read will not block.
+
+        Raises Interrupted, and OutputClosed if the reader of the output goes away: further input would have no use.
+        """
         self._wait((self._target, 0), (self._source, select.POLLIN))
 
     def wait_for_output(self) -> None:
-        """Block until a write will not. Raises Interrupted."""
+        """Block until a write will not block. Raises Interrupted."""
         self._wait((self._target, select.POLLOUT))
 
     def _wait(self, *watched: tuple[int, int]) -> None:
         poll = select.poll()
-        for descriptor, events in [*watched, (self._woken, select.POLLIN)]:
+        for descriptor, events in [*watched, (self._wakeup, select.POLLIN)]:
             poll.register(descriptor, events)
         ready = dict(poll.poll())
-        self._heed_signals()  # before all else: Ctrl-C ends what stands before this program in a pipe too
+        self._raise_if_signalled()  # first: Ctrl-C also ends the other programs of a pipeline, and so the input
         if ready.keys() == {self._target} and not ready[self._target] & (select.POLLIN | select.POLLOUT):
             raise OutputClosed
 
-    def _heed_signals(self) -> None:
+    def _raise_if_signalled(self) -> None:
         with suppress(BlockingIOError):
-            raise Interrupted(os.read(self._woken, 1)[0])
+            raise Interrupted(os.read(self._wakeup, 1)[0])
 
 
 @contextmanager
-def interruptible(source: int, target: int) -> Iterator[Interruption]:
-    """Put signals off to the waits of the context's value."""
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+def signals_end_waits(source: int, target: int) -> Iterator[InterruptibleWaits]:
+    """In this context signals take effect only in the waits that are its value."""
+    wakeup, wakeup_write = os.pipe()
+    os.set_blocking(wakeup, False)
+    os.set_blocking(wakeup_write, False)
+    before = signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     try:
-        with _handled(lambda number, frame: None):  # a handler of Python's, so that the number gets into the pipe
-            yield Interruption(source, target, woken)
+        with _handled(lambda number, frame: None):  # only a Python handler has its number written to the pipe
+            yield InterruptibleWaits(source, target, wakeup)
     finally:
         signal.set_wakeup_fd(before)
-        os.close(wake)
-        os.close(woken)
+        os.close(wakeup_write)
+        os.close(wakeup)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Put signals off to the end of the context: a compiler's destructors would swallow the exception that Ctrl-C becomes."""
+def signals_deferred() -> Iterator[None]:
+    """Signals in this context take effect at its end. In the compiler, KeyboardInterrupt would be swallowed by a destructor."""
     caught: list[int] = []
     with _handled(lambda number, frame: caught.append(number)):
         yield
@@ -90,9 +95,9 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have signals handled so, for as long as the context lasts. Those that are ignored stay ignored."""
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heeded}
+    """Install a handler for the length of the context. Signals that are ignored stay ignored."""
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

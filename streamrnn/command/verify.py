@@ -1,4 +1,4 @@
-"""`streamrnn verify`: an archive against the model that it was made from."""
+"""`streamrnn verify`: an archive compared with the model that it was made from."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,49 +8,54 @@ from typer.core import TyperCommand
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import show
-from streamrnn.command.output_path import check_target
-from streamrnn.command.proving.proof import look_closer, look_far, prove, read_source, warn
-from streamrnn.command.proving.report import check_report, keep
+from streamrnn.command.output_path import check_output_path
+from streamrnn.command.proving.proof import compare_layers, compare_long_signal, print_warnings, prove
+from streamrnn.command.proving.report import check_report_path, write_report
+from streamrnn.command.source_file import read_source
 from streamrnn.model import load
 
-_FAR, _FARTHEST = 10_000, 1_000_000
+_DEFAULT_HORIZON, _MAX_HORIZON = 10_000, 1_000_000  # steps
 
 
-class BareHorizon(TyperCommand):
-    """The command that takes `--horizon` with and without a number."""
+class OptionalHorizon(TyperCommand):
+    """The command with `--horizon N` or `--horizon` alone."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the number in where it is left out, since an option has its value or is a flag, here as in most parsers."""
+        """Add the default number after `--horizon` alone: the parser has no options with an optional value."""
         given = []
         for argument, following in zip(args, [*args[1:], ""], strict=True):
-            given += [argument, str(_FAR)] if argument == "--horizon" and not following.isdigit() else [argument]
+            bare = argument == "--horizon" and not following.isdigit()
+            given += [argument, str(_DEFAULT_HORIZON)] if bare else [argument]
         return super().parse_args(ctx, given)
 
 
 def verify(
-    archive: Annotated[Path, typer.Argument(metavar="MODEL", help="What `streamrnn import` has written.")],
-    against: Annotated[Path, typer.Option(metavar="SOURCE", help="What it was made from.")],
+    archive: Annotated[Path, typer.Argument(metavar="MODEL", help="An archive that `streamrnn import` wrote.")],
+    against: Annotated[Path, typer.Option(metavar="SOURCE", help="The ONNX model that it was made from.")],
     allow_external_data: Annotated[
-        bool, typer.Option("--allow-external-data", help="Let tensors of SOURCE lie in other files, in its own folder.")
+        bool, typer.Option("--allow-external-data", help="Allow tensors of SOURCE in other files of its folder.")
     ] = False,
     horizon: Annotated[
         int | None,
         typer.Option(
-            metavar="[N]", min=1, max=_FARTHEST, help=f"Also compare over one signal of N steps [{_FAR}], the state carried."
+            metavar="[N]",
+            min=1,
+            max=_MAX_HORIZON,
+            help=f"Also compare on one signal of N steps without a reset [default: {_DEFAULT_HORIZON}].",
         ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep all that was found: .html, or .json.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all results to this .html or .json file.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the error against the steps of --horizon: .png or .svg.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the error at each step of --horizon: .png or .svg.")
     ] = None,
 ) -> None:
     """Compare an archive with its ONNX model.
 
-    The model runs in onnxruntime, the archive in streamrnn, on quiet, loud, long and saturating signals.
+    onnxruntime runs the model and streamrnn the archive, on quiet, loud, long and saturating signals.
 
-    Each recurrent layer is compared with its node too, so that the first that differs is known.
+    Each recurrent layer is also compared with its node, to find the first one that differs.
 
-    --horizon asks how the error goes on: one long signal through both, never reset, and the largest error by step.
+    --horizon shows how the error grows: both run one long signal without a reset, and the largest error at each step counts.
 
     \b
     Exit code 0: proven; 3: they differ.
@@ -64,26 +69,26 @@ def verify(
         from streamrnn_converters.report_file.horizon_picture import check_drawable
 
         check_drawable(plot)
-        check_target(plot, archive)
-        horizon = horizon or _FAR
+        check_output_path(plot, archive)
+        horizon = horizon or _DEFAULT_HORIZON
     if report is not None:
-        check_report(report, archive)
+        check_report_path(report, archive)
     model, source = load(archive), read_source(against, allow_external_data)
-    warnings = warn(model)
-    found = prove(model, source)
-    show(str(found))
-    layers = look_closer(model, source)
+    warnings = print_warnings(model)
+    proof = prove(model, source)
+    show(str(proof))
+    layers = compare_layers(model, source)
     show("", str(layers))
-    far = None
+    long_signal = None
     if horizon is not None:
-        far = look_far(model, source, horizon)
-        show("", str(far))
-    if far is not None and plot is not None:
+        long_signal = compare_long_signal(model, source, horizon)
+        show("", str(long_signal))
+    if long_signal is not None and plot is not None:
         from streamrnn_converters.report_file.horizon_picture import draw
 
-        draw(far, plot, archive.name)
+        draw(long_signal, plot, archive.name)
         show(f"{plot}: written")
     if report is not None:
-        keep(report, model, against.name, found, layers, far, warnings)
-    agrees = found.proven and (far is None or far.agrees)
+        write_report(report, model, against.name, proof, layers, long_signal, warnings)
+    agrees = proof.proven and (long_signal is None or long_signal.agrees)
     raise typer.Exit(exit_codes.DONE if agrees else exit_codes.NOT_PROVEN)

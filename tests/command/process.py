@@ -1,4 +1,4 @@
-"""The command as others run it: another process, or this one's entry point."""
+"""The command, run in another process or by its entry point in this one."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from streamrnn.command import main
 
 COMMAND = [sys.executable, "-m", "streamrnn"]
-PATIENCE = 60  # seconds, for what takes less than one once the kernels are compiled
+PATIENCE = 60  # seconds; with compiled kernels a run takes less than one
 
 
 class Ended(NamedTuple):
@@ -24,7 +24,7 @@ class Ended(NamedTuple):
     err: str
 
 
-Command = Callable[..., Ended]  # what the fixture `command` is
+Command = Callable[..., Ended]  # the type of the fixture `command`
 
 
 def called(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> Ended:
@@ -43,7 +43,7 @@ def finished(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subp
 
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The command with a live pipe at each end, whatever this process does with Ctrl-C."""
+    """The command with a pipe at each end. It handles Ctrl-C even if this process ignores it."""
     command = [*COMMAND, *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=-1, stdout=-1, stderr=-1, bufsize=0, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -6,7 +6,6 @@ import pytest
 
 import streamrnn
 from streamrnn.command import exit_codes
-from streamrnn.command.console import printable
 from tests.command.process import called, finished
 
 SUBCOMMANDS = ["import", "verify", "doctor", "inspect", "run", "bench", "warmup"]
@@ -54,10 +53,3 @@ def test_an_error_is_one_line_whatever_the_name_of_the_file(
     ended = called(capfd, monkeypatch, "inspect", tmp_path / "a\nb\x1b[31m\udcff")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
     assert r"a\nb\x1b[31m\udcff: cannot be read" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [("λ – 1", "λ – 1"), ("a\tb\r\n", r"a\tb\r\n"), ("\x1b[0m", r"\x1b[0m"), ("\udcff", r"\udcff")]
-)
-def test_printable_text_is_shown_as_it_is_and_the_rest_written_out(text: str, shown: str) -> None:
-    assert printable(text) == shown

@@ -1,4 +1,4 @@
-"""`streamrnn import` and `verify`: nothing gets into an archive that has not been proven, unless it is said so."""
+"""`streamrnn import`: nothing is written that is not proven, unless it is asked for."""
 
 import hashlib
 import json
@@ -11,37 +11,15 @@ import pytest
 
 from streamrnn import GRU, Stream, load
 from streamrnn.command import exit_codes
+from tests.command.graphs import HIDDEN, gru_file
 from tests.command.process import Command, finished
 from tests.models import signal
 
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
-HIDDEN = 5
-
-
-def gru_file(path: Path, seed: int = 0, direction: str = "forward") -> Path:
-    """A GRU node, time first, one signal: (n_steps, 1, 2) -> (n_steps, directions, 1, 5)."""
-    rng = np.random.default_rng(seed)
-    directions = 1 + (direction == "bidirectional")
-    shapes = {"W": (3 * HIDDEN, 2), "R": (3 * HIDDEN, HIDDEN), "B": (6 * HIDDEN,)}
-    tensors = [
-        onnx.numpy_helper.from_array(rng.uniform(-0.6, 0.6, (directions, *shape)).astype(np.float32), name)
-        for name, shape in shapes.items()
-    ]
-    node = onnx.helper.make_node(
-        "GRU", ["X", *shapes], ["Y"], "rnn1", hidden_size=HIDDEN, linear_before_reset=1, direction=direction
-    )
-    x = onnx.helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["n_steps", 1, 2])
-    y = onnx.helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, ["n_steps", directions, 1, HIDDEN])
-    graph = onnx.helper.make_graph([node], "gru", [x], [y], tensors)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 14)], ir_version=8), path)
-    return path
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return gru_file(tmp_path / "gru.onnx")
+from tests.converters.onnx.test_from_onnx_layers import rated  # noqa: E402
+from tests.converters.onnx.test_from_onnx_steps import dtln  # noqa: E402, F401  (a fixture)
 
 
 def test_a_proven_model_is_written_with_its_proof(command: Command, source: Path) -> None:
@@ -86,20 +64,6 @@ def test_what_is_not_proven_is_not_written(command: Command, source: Path, monke
     assert ended.code == exit_codes.NOT_PROVEN
     assert "not written" in ended.err
     assert not source.with_suffix(".safetensors").exists()
-
-
-def test_verify_proves_the_archive_of_a_model(command: Command, source: Path) -> None:
-    command("import", source, "--no-verify")
-    ended = command("verify", source.with_suffix(".safetensors"), "--against", source)
-    assert (ended.code, ended.err) == (exit_codes.DONE, "")
-    assert "onnxruntime" in ended.out
-
-
-def test_verify_refutes_the_archive_of_another_model(command: Command, source: Path, tmp_path: Path) -> None:
-    command("import", source, "--no-verify")
-    other = gru_file(tmp_path / "other.onnx", seed=1)
-    ended = command("verify", source.with_suffix(".safetensors"), "--against", other)
-    assert (ended.code, ended.err) == (exit_codes.NOT_PROVEN, "")
 
 
 def test_what_cannot_be_streamed_is_refused_by_the_name_of_its_node(command: Command, tmp_path: Path) -> None:
@@ -147,3 +111,79 @@ def test_a_missing_extra_says_how_to_install_it(
     assert (ended.code, ended.out, ended.err.count("\n")) == (exit_codes.FAILED, "", 1)
     assert "pip install" in ended.err
     assert "streamrnn[convert]" in ended.err
+
+
+@pytest.fixture
+def rated_source(tmp_path: Path) -> Path:
+    path = tmp_path / "rated.onnx"
+    path.write_bytes(rated([])[1])
+    return path
+
+
+def test_an_input_is_fixed_by_set_and_the_archive_remembers_it(command: Command, rated_source: Path) -> None:
+    assert command("import", rated_source, "--set", "sr=16000").code == exit_codes.DONE
+    archive = rated_source.with_suffix(".safetensors")
+    assert load(archive).notes["source"]["constants"] == {"sr": 16000}
+    assert command("verify", archive, "--against", rated_source).code == exit_codes.DONE
+
+
+@pytest.mark.parametrize("setting", ["sr", "=16000", "sr=fast", "sr="])
+def test_a_setting_that_is_no_pair_is_an_error(setting: str, command: Command, rated_source: Path) -> None:
+    ended = command("import", rated_source, "--set", setting)
+    assert ended.code not in (exit_codes.DONE, exit_codes.UNPROVEN)
+    assert f"--set {setting}: expected NAME=VALUE" in ended.err.replace("\n", " ")
+
+
+def test_a_setting_of_an_input_that_is_not_there_is_refused(command: Command, rated_source: Path) -> None:
+    ended = command("import", rated_source, "--set", "rate=16000")
+    assert (ended.code, ended.err.count("\n")) == (exit_codes.FAILED, 1)
+    assert "constant 'rate': the graph has no such input" in ended.err
+
+
+def test_a_checkpoint_has_no_inputs_to_set(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "weights.npz").write_bytes(b"")
+    ended = command("import", tmp_path / "weights.npz", "--set", "a=1")
+    assert ended.code not in (exit_codes.DONE, exit_codes.UNPROVEN)
+    assert "--set" in ended.err
+    assert "checkpoint" in ended.err
+
+
+def test_dtln_is_imported_proven_and_run_by_the_command(
+    command: Command,
+    dtln: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    archive = tmp_path / "dtln.safetensors"
+    ended = command("import", dtln, "-o", archive)
+    assert ended.code == exit_codes.DONE
+    assert "remark: graph input 'input_3' and output 'tf_op_layer_stack_2'" in ended.err
+    x = np.abs(np.random.default_rng(3).normal(size=(50, 257))).astype("<f4")
+    result = finished("run", archive, "--format", "f32", stdin=x.tobytes())
+    assert result.stdout == Stream(load(archive)).process(x).astype("<f4").tobytes()
+
+
+def test_both_directions_are_imported_offline_with_a_proof_and_a_report(command: Command, tmp_path: Path) -> None:
+    source, report = gru_file(tmp_path / "both.onnx", direction="bidirectional"), tmp_path / "report.json"
+    refused = command("import", source)
+    assert (refused.code, "streamrnn import --offline" in refused.err) == (exit_codes.FAILED, True)
+    ended = command("import", source, "--offline", "--report", report)
+    assert ended.code == exit_codes.DONE
+    assert "remark: the model reads recordings backwards: it cannot be streamed" in ended.err
+    assert "layers were not compared one by one: the graph answers whole recordings" in ended.out
+    archive = source.with_suffix(".safetensors")
+    assert load(archive).notes["proof"]["proven"] is True
+    assert json.loads(report.read_text())["proven"] is True
+    assert command("verify", archive, "--against", source).code == exit_codes.DONE
+
+
+def test_a_checkpoint_is_not_imported_offline(command: Command, tmp_path: Path) -> None:
+    ended = command("import", tmp_path / "weights.npz", "--offline")
+    assert (ended.code, "--offline and --report are for ONNX" in " ".join(ended.err.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["net.onnx", "--layers", "lstm:"], ["net.onnx", "--dtype", "float64"], ["net.pt", "--against", "a.npz", "--no-verify"]],
+)
+def test_options_that_do_not_fit_are_wrong_usage(command: Command, arguments: list[str]) -> None:
+    assert command("import", *arguments).code == 2

@@ -1,4 +1,4 @@
-"""`streamrnn warmup`: what a stream will need is there, or the exit code says that it is not."""
+"""`streamrnn warmup`: afterwards all kernels that a stream needs are in the cache, or the exit code says that they are not."""
 
 import os
 import signal
@@ -13,27 +13,27 @@ import streamrnn.plan
 from streamrnn import Model, Stream, code_cache
 from streamrnn.code_cache import Function, files
 from streamrnn.code_cache.key import key_of
-from streamrnn.command import warmup
+from streamrnn.command import compiling, warmup
 from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
-from tests.command.process import PATIENCE, called, finished, started
+from tests.command.process import PATIENCE, Command, called, finished, started
 from tests.models import SIZES, VARIANTS, model
 
-# Prints whether a stream of the archive needs Numba.
+# Prints whether Numba was imported to make a stream of the archive.
 PROGRAM = "import sys, streamrnn; streamrnn.Stream(streamrnn.load(sys.argv[1])); print('numba' in sys.modules)"
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty store."""
+def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory for the code cache."""
     monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "store"))
     return tmp_path / "store"
 
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
-    """Two functions, which are now all there is."""
+    """Two functions; for the test these are all."""
     Stream(gated)
     functions = code_cache.asked_for()[:2]
     monkeypatch.setattr(code_cache, "asked_for", lambda: functions)
@@ -64,31 +64,31 @@ def test_every_variant_of_a_layer_keeps_to_the_passes_of_its_kind() -> None:
             assert layer.passes in layer.all_passes
 
 
-def test_all_that_a_model_needs_is_there_afterwards(place: Path, archive: Path) -> None:
+def test_all_that_a_model_needs_is_there_afterwards(cache_dir: Path, archive: Path) -> None:
     first, second = finished("warmup", archive), finished("warmup", archive)
-    n_files = len(list(place.iterdir()))
+    n_files = len(list(cache_dir.iterdir()))
     assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, b"")
     assert first.stdout.startswith(f"{n_files} kernels compiled, 0 were there: ".encode())
     assert second.stdout.startswith(f"0 kernels compiled, {n_files} were there: ".encode())
-    assert first.stdout.endswith(f" KiB in {place}\n".encode())
+    assert first.stdout.endswith(f" KiB in {cache_dir}\n".encode())
     needs_numba = subprocess.run([sys.executable, "-c", PROGRAM, archive], capture_output=True, timeout=PATIENCE, check=True)
     assert needs_numba.stdout == b"False\n"
 
 
-def test_what_a_pool_needs_is_there_where_it_is_wanted(place: Path, archive: Path) -> None:
+def test_what_a_pool_needs_is_there_where_it_is_wanted(cache_dir: Path, archive: Path) -> None:
     finished("warmup", archive)
-    for_streams = len(list(place.iterdir()))
+    for_streams = len(list(cache_dir.iterdir()))
     first, second = finished("warmup", "--pools", archive), finished("warmup", "--pools", archive)
-    more = len(list(place.iterdir())) - for_streams
+    more = len(list(cache_dir.iterdir())) - for_streams
     assert more > 0
     assert first.stdout.startswith(f"{more} kernels compiled, {for_streams} were there: ".encode())
     assert second.stdout.startswith(f"0 kernels compiled, {for_streams + more} were there: ".encode())
 
 
 def test_without_a_model_it_is_what_there_is(
-    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warmup, "_PER_PROCESS", 1)
+    monkeypatch.setattr(compiling, "_PER_PROCESS", 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
@@ -96,10 +96,10 @@ def test_without_a_model_it_is_what_there_is(
 
 
 def test_damaged_code_is_mended(
-    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called(capfd, monkeypatch, "warmup")
-    damaged = next(place.iterdir())
+    damaged = next(cache_dir.iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert called(capfd, monkeypatch, "warmup").code == 0
     assert files.read(damaged.stem)
@@ -112,15 +112,15 @@ def test_what_cannot_be_kept_is_an_error_that_says_where_and_what_to_do(
     monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "file" / "store"))
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert ended.err.startswith(f"error: {tmp_path / 'file' / 'store'}: compiled code cannot be kept (Not a directory); let ")
+    assert ended.err.startswith(f"error: {tmp_path / 'file' / 'store'}: compiled code cannot be kept (Not a directory); set ")
     assert "STREAMRNN_CACHE_DIR" in ended.err
 
 
 def test_a_directory_that_is_not_trusted_is_an_error(
-    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called(capfd, monkeypatch, "warmup")
-    place.chmod(0o777)
+    cache_dir.chmod(0o777)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.out) == (1, "")
     assert "others can write to it" in ended.err
@@ -140,7 +140,7 @@ def test_a_user_without_a_home_is_told_what_to_set(
 
 
 def test_a_full_store_that_is_read_only_is_as_good(
-    place: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called(capfd, monkeypatch, "warmup")
 
@@ -152,24 +152,24 @@ def test_a_full_store_that_is_read_only_is_as_good(
 
 
 def test_what_is_no_archive_is_an_error_before_anything_is_compiled(
-    place: Path, archive: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    cache_dir: Path, archive: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = called(capfd, monkeypatch, "warmup", archive, "missing.safetensors")
     assert (ended.code, ended.out) == (1, "")
     assert "missing.safetensors: cannot be read" in ended.err
-    assert not place.exists()
+    assert not cache_dir.exists()
 
 
-def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(place: Path) -> None:
+def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(cache_dir: Path) -> None:
     with started("warmup") as process:
         deadline = time.monotonic() + PATIENCE
-        while not (place.exists() and any(path.suffix == ".o" for path in place.iterdir())):
+        while not (cache_dir.exists() and any(path.suffix == ".o" for path in cache_dir.iterdir())):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
-    assert {path.suffix for path in place.iterdir()} == {".o"}
+    assert {path.suffix for path in cache_dir.iterdir()} == {".o"}
 
 
 def test_progress_is_shown_where_there_is_a_terminal(archive: Path, gated: Model) -> None:
@@ -182,3 +182,9 @@ def test_progress_is_shown_where_there_is_a_terminal(archive: Path, gated: Model
     os.close(ours)
     assert b"compiling: models" in shown
     assert ended.stdout.count(b"\n") == 1
+
+
+def test_what_a_model_of_whole_recordings_needs_is_compiled_ahead(command: Command, backward_archive: Path) -> None:
+    ended = command("warmup", "--pools", backward_archive)
+    assert (ended.code, ended.err) == (0, "")
+    assert "kernels compiled" in ended.out

@@ -1,1 +1,1 @@
-"""What `streamrnn bench` and `benchmarks/` measure with: raw calls, a compiled loop, memory, and the machine's name."""
+"""The measurements of `streamrnn bench` and `benchmarks/`: single calls, a compiled loop, memory, and the machine."""

@@ -1,4 +1,4 @@
-"""All that `streamrnn bench` finds out about a model, as JSON values."""
+"""The measurements of `streamrnn bench`, as JSON values."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +10,7 @@ from streamrnn.command.measuring.latency import clock_cost, latency_of, raw_time
 from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 from streamrnn.command.measuring.machine import surroundings
 from streamrnn.command.measuring.memory import growth
-from streamrnn.command.signals import undisturbed
+from streamrnn.command.signals import signals_deferred
 from streamrnn.model import Model
 from streamrnn.stream import Stream
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating[Any]]
 
-#: Calls after which the other has its turn, and steps of a chunk and of the compiled loop. Every turn begins a signal, since
-#: the numbers are drawn, and a model may leave the range of its type on them some day.
-_TURN = 1000
+#: The calls of one engine before the other one continues, and the steps of a chunk and of the compiled loop. The stream is
+#: reset before each round: on random inputs the state of some models grows without end.
+_ROUND = 1000
 
-#: Calls of a turn before those that are timed: the other has filled the caches with its own.
-_WARM = 16
+#: Calls of a round that are not timed: the other engine has filled the caches with its data.
+_WARM_UP = 16
 
 
-class _Contender(NamedTuple):
-    """What is timed: a call, its arguments, and what goes before a turn."""
+class _Engine(NamedTuple):
+    """An engine: the call that is timed, its arguments, and what is called before each round."""
 
     call: Callable[[Any], object]
     arguments: list[Any]
@@ -42,27 +42,28 @@ def measure(
     deadline: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Times of a model, and of an ONNX graph in onnxruntime: `n_steps` calls of each, in turns.
+    """Measure `n_steps` calls of a model and, alternating with it, of an ONNX graph in onnxruntime.
 
-    deadline  nanoseconds, to count the calls that take longer
+    source    the ONNX graph; None: measure the model only
+    deadline  in nanoseconds; the calls that take longer are counted
     progress  called with (done, total) as the calls go on
 
-    Raises what the import of the graph raises, VerificationError where onnxruntime refuses it, MissingExtraError without it,
-    NonFiniteStateError where numbers between -1 and 1 soon make the model overflow.
+    Raises what the import of the graph raises, VerificationError if onnxruntime refuses it, MissingExtraError if onnxruntime
+    is not installed, and NonFiniteStateError if the model overflows on inputs between -1 and 1.
     """
     rows = np.random.default_rng(0).uniform(-1, 1, (N_ROWS, model.input_size)).astype(model.dtype)
     other = None if source is None else _calls_of(source, model)
-    with undisturbed():
+    with signals_deferred():
         stream = Stream(model)
-        loop = steps_in_a_loop(stream, rows, _TURN)
-    contenders = {"streamrnn": _Contender(stream.step, list(rows), stream.reset)}
+        loop = steps_in_a_loop(stream, rows, _ROUND)
+    engines = {"streamrnn": _Engine(stream.step, list(rows), stream.reset)}
     if other is not None:
         feeds = [other.feed(np.tile(row, (other.n_steps, 1))) for row in rows]
-        contenders["onnxruntime"] = _Contender(other.run, feeds, lambda: None)
+        engines["onnxruntime"] = _Engine(other.run, feeds, lambda: None)
     clock = clock_cost()
-    times = _in_turns(contenders, n_steps, progress)
+    times = _alternating(engines, n_steps, progress)
     found = {name: _summary(np.maximum(raw - clock, 0), deadline) for name, raw in times.items()}
-    found["streamrnn"] |= _inside(stream, loop, rows, n_steps)
+    found["streamrnn"] |= _parts(stream, loop, rows, n_steps)
     if other is not None:
         found["onnxruntime"] |= {"chunk": _chunk_of(other, rows), "loop": None, "memory": None}
     return {
@@ -89,20 +90,20 @@ def _calls_of(source: bytes, model: Model) -> "Calls":
     return calls_of(source, model.input_size)
 
 
-def _in_turns(
-    contenders: dict[str, _Contender], n_calls: int, progress: Callable[[int, int], None]
+def _alternating(
+    engines: dict[str, _Engine], n_calls: int, progress: Callable[[int, int], None]
 ) -> dict[str, NDArray[np.float64]]:
-    """The raw times of `n_calls` calls of each."""
-    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in contenders}
-    for done in range(0, n_calls, _TURN):
+    """The raw times of `n_calls` calls of each engine."""
+    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in engines}
+    for done in range(0, n_calls, _ROUND):
         progress(done, n_calls)
-        n_now = min(_TURN, n_calls - done)
-        for name, (call, arguments, begin) in contenders.items():
+        n_now = min(_ROUND, n_calls - done)
+        for name, (call, arguments, begin) in engines.items():
             begin()
-            times = raw_times(call, [arguments[index % len(arguments)] for index in range(_WARM + n_now)])
-            parts[name].append(times[_WARM:])
+            times = raw_times(call, [arguments[index % len(arguments)] for index in range(_WARM_UP + n_now)])
+            parts[name].append(times[_WARM_UP:])
     progress(n_calls, n_calls)
-    return {name: np.concatenate(of_turns) for name, of_turns in parts.items()}
+    return {name: np.concatenate(rounds) for name, rounds in parts.items()}
 
 
 def _summary(times: NDArray[np.float64], deadline: float | None) -> dict[str, Any]:
@@ -110,9 +111,9 @@ def _summary(times: NDArray[np.float64], deadline: float | None) -> dict[str, An
     return {"step": latency_of(times).to_json(), "deadline_misses": misses}
 
 
-def _inside(stream: Stream, loop: Callable[[], object], rows: Array, n_steps: int) -> dict[str, Any]:
-    """What a call consists of: chunk, compiled loop and what is around it, memory."""
-    step, many = stream.step, [rows[index % N_ROWS] for index in range(_TURN)]
+def _parts(stream: Stream, loop: Callable[[], object], rows: Array, n_steps: int) -> dict[str, Any]:
+    """The parts of a call: time per step in a chunk and in the compiled loop, what the call from Python adds, and memory."""
+    step, many = stream.step, [rows[index % N_ROWS] for index in range(_ROUND)]
     block = np.array(many)
 
     def steps() -> None:
@@ -126,18 +127,20 @@ def _inside(stream: Stream, loop: Callable[[], object], rows: Array, n_steps: in
     def chunk() -> None:
         stream.process(block)
 
-    from_python, around, inside, in_chunk = (time / _TURN for time in times_of([steps, nothing, loop, chunk], stream.reset))
+    from_python, loop_overhead, compiled, in_chunk = (
+        time / _ROUND for time in times_of([steps, nothing, loop, chunk], stream.reset)
+    )
     return {
         "chunk": {"per_step_ns": round(in_chunk, 1)},
-        "loop": {"per_step_ns": round(inside, 1), "dispatch_ns": round(from_python - around - inside, 1)},
-        "memory": growth(stream.reset, steps, nothing, -(-n_steps // _TURN), _TURN).to_json(),
+        "loop": {"per_step_ns": round(compiled, 1), "dispatch_ns": round(from_python - loop_overhead - compiled, 1)},
+        "memory": growth(stream.reset, steps, nothing, -(-n_steps // _ROUND), _ROUND).to_json(),
     }
 
 
 def _chunk_of(other: "Calls", rows: Array) -> dict[str, float] | None:
-    """One call for many steps, where the graph can have one."""
+    """The time per step of one call of many steps; None if the graph takes a fixed number of steps."""
     if not other.any_length:
         return None
-    feed = other.feed(np.tile(rows, (-(-_TURN // N_ROWS), 1))[:_TURN])
+    feed = other.feed(np.tile(rows, (-(-_ROUND // N_ROWS), 1))[:_ROUND])
     (time,) = times_of([lambda: other.run(feed)])
-    return {"per_step_ns": round(time / _TURN, 1)}
+    return {"per_step_ns": round(time / _ROUND, 1)}

@@ -1,4 +1,4 @@
-"""How long single calls take: raw times of each, which show the tail, and times of many at once, which show the rest."""
+"""Times of calls: of each single one, to see the slowest, and of many together, for precise means."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of single calls, in nanoseconds. Each is a call that was made: nothing is interpolated."""
+    """Percentiles of single calls, in nanoseconds. Each is the time of one call; nothing is interpolated."""
 
     p50: float
     p99: float
@@ -21,17 +21,17 @@ class Latency:
     max: float
 
     def to_json(self) -> dict[str, float]:
-        """By name, in nanoseconds, to a tenth."""
+        """By name, in nanoseconds, rounded to a tenth."""
         return {f"{name}_ns": round(value, 1) for name, value in asdict(self).items()}
 
 
 def latency_of(times: Times) -> Latency:
-    """Percentiles of times in nanoseconds."""
+    """The percentiles of times in nanoseconds."""
     return Latency(*(float(np.percentile(times, q, method="higher")) for q in (50, 99, 99.9, 100)))
 
 
 def raw_times(call: Callable[[Any], object], arguments: Sequence[Any]) -> Times:
-    """Nanoseconds of each of the calls, one per argument, with the clock's own."""
+    """Nanoseconds of single calls, one for each argument. The time of reading the clock is included."""
     clock = perf_counter_ns
     times = []
     for argument in arguments:
@@ -41,11 +41,11 @@ def raw_times(call: Callable[[Any], object], arguments: Sequence[Any]) -> Times:
     return np.array(times, np.float64)
 
 
-def clock_cost(n_looks: int = 10_000) -> float:
-    """Nanoseconds that pass between two looks at the clock: part of every raw time."""
+def clock_cost(n_readings: int = 10_000) -> float:
+    """Nanoseconds between two readings of the clock (the median). Each raw time includes them."""
     clock = perf_counter_ns
     times = []
-    for _ in range(n_looks):
+    for _ in range(n_readings):
         begin = clock()
         times.append(clock() - begin)
     return float(np.median(times))
@@ -54,7 +54,7 @@ def clock_cost(n_looks: int = 10_000) -> float:
 def times_of(
     runs: Sequence[Callable[[], object]], begin: Callable[[], object] = lambda: None, n_rounds: int = 25
 ) -> list[float]:
-    """Nanoseconds of each of the runs, the least of some rounds, in which they take turns; `begin` goes before each."""
+    """Nanoseconds of each run, the minimum of some rounds in which the runs alternate. `begin` is called before each run."""
     for run in runs:
         begin()
         run()

@@ -1,6 +1,6 @@
-"""A step without Python around it: the driver in a compiled loop, one step at a time, as the compiled door calls it.
+"""Single steps without Python: a compiled loop that calls the driver for one step at a time, as the compiled door does.
 
-It is compiled anew in every process that measures, since the store keeps only what the engine itself needs.
+It is compiled in each process that measures; the code cache is only for the kernels of the engine.
 """
 
 import ctypes
@@ -23,12 +23,12 @@ from streamrnn.target.record import DONE
 
 Array = NDArray[np.floating[Any]]
 
-#: Inputs that are taken in turn.
+#: The number of different inputs, which are used again and again.
 N_ROWS = 16
 
 
 def single_steps(width: Width) -> Kernel:
-    """`n_steps` calls of the driver, with the inputs whose N_ROWS addresses are at `rows` in turn, all to the same place y."""
+    """The kernel: `n_steps` calls of the driver. `rows` is the address of N_ROWS input addresses; all outputs go to `y`."""
     advance_plan = advance(width)
 
     def steps(plan, rows, y, n_steps):
@@ -48,20 +48,24 @@ def _address(dtype: str) -> int:
 
 
 def steps_in_a_loop(stream: Stream, rows: Array, n_steps: int) -> Callable[[], Array]:
-    """What takes a stream through `n_steps` more single steps, and returns the last output.
+    """A function that steps a stream `n_steps` times and returns the last output.
 
-    rows  (N_ROWS, I) of the model's type, in C order: the inputs, again and again
+    rows  (N_ROWS, I) of the model's type, in C order: the inputs, used again and again
+
+    It raises NonFiniteStateError if the state overflows.
     """
-    workspace = stream._workspace  # the same memory as of `step`: where it lies must not make the difference
+    workspace = stream._workspace  # the memory that `step` uses: another address could change the time
     y = np.zeros(stream.model.output_size, rows.dtype)
     run = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(_address(rows.dtype.name))
-    places = np.array([row.ctypes.data for row in rows], np.int64)
-    arguments = workspace.address, places.ctypes.data, y.ctypes.data, n_steps
+    row_addresses = np.array([row.ctypes.data for row in rows], np.int64)
+    arguments = workspace.address, row_addresses.ctypes.data, y.ctypes.data, n_steps
 
     def steps() -> Array:
         if run(*arguments) != DONE:
-            raise NonFiniteStateError("the model overflows on numbers between -1 and 1; there is nothing to measure")
+            raise NonFiniteStateError(
+                "the model overflows on inputs between -1 and 1, so its steps cannot be measured; check its weights"
+            )
         return y
 
-    vars(steps)["held"] = workspace, rows, places  # what the addresses lead to
+    vars(steps)["held"] = workspace, rows, row_addresses  # keeps the memory at these addresses alive
     return steps

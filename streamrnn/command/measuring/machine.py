@@ -1,4 +1,4 @@
-"""On what something was measured: a figure without it says nothing."""
+"""The machine and the versions of a measurement."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ _PACKAGES = ("streamrnn", "numba", "llvmlite", "numpy", "onnxruntime", "torch")
 
 
 def surroundings() -> dict[str, Any]:
-    """The CPU, what runs on it, the versions, the date (UTC)."""
+    """CPU, system, versions, number of threads and date (UTC)."""
     return {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
@@ -24,13 +24,13 @@ def surroundings() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """What the CPU calls itself, and the name by which LLVM knows it."""
+    """The name of the CPU, and its name in LLVM."""
     from llvmlite import binding
 
-    return f"{_own_name() or platform.machine()} ({binding.get_host_cpu_name()})"
+    return f"{_model_name() or platform.machine()} ({binding.get_host_cpu_name()})"
 
 
-def _own_name() -> str:
+def _model_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

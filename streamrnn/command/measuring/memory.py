@@ -1,4 +1,4 @@
-"""What steps leave in memory, and how much they take meanwhile."""
+"""The memory that steps use, and that they do not free."""
 
 import gc
 import tracemalloc
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STATUS = Path("/proc/self/statm")
-_N_TRACED = 20  # runs; to trace is slow
+_N_TRACED = 20  # runs; tracing is slow
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Bytes of memory, over some number of steps.
+    """Bytes of memory over a number of steps.
 
-    traced    that Python and NumPy had at most at a time, beyond what they had before
-    resident  by which the process has grown; None where the system does not tell
+    traced    the most that Python and NumPy had at one time, minus what they had before
+    resident  the growth of the resident memory of the process; None if the system does not report it
     """
 
     n_steps: int
@@ -28,10 +28,10 @@ class Growth:
 
 
 def growth(begin: Callable[[], object], steps: Callable[[], object], nothing: Callable[[], object], n: int, of: int) -> Growth:
-    """Memory over `n` runs of `steps`, each of which takes `of` steps.
+    """Memory over `n` runs of `steps`, each of `of` steps.
 
-    begin    what goes before each run, and does not count
-    nothing  a run that is like `steps` but for the steps: what Python needs for that does not count
+    begin    called before each run; its memory does not count
+    nothing  a run like `steps`, but without steps; the memory that Python needs for it is subtracted
     """
     begin()
     steps()
@@ -46,7 +46,7 @@ def growth(begin: Callable[[], object], steps: Callable[[], object], nothing: Ca
 
 
 def _peak(begin: Callable[[], object], run: Callable[[], object]) -> int:
-    """Bytes that Python and NumPy have at most during a run, beyond what they had before."""
+    """The most bytes that Python and NumPy have during a run, minus what they had before."""
     tracemalloc.start()
     try:
         begin()
@@ -59,7 +59,7 @@ def _peak(begin: Callable[[], object], run: Callable[[], object]) -> int:
 
 
 def _resident() -> int | None:
-    """Bytes of this process that are in memory, where Linux tells."""
+    """Bytes of resident memory of this process; None on another system than Linux."""
     try:
         import resource
 

@@ -1,1 +1,1 @@
-"""What `import` and `verify` share: the comparison, its progress and its report."""
+"""The proof of a model, for `import` and `verify`: the comparison with its source, and the report of it."""

@@ -1,11 +1,11 @@
-"""`--report`: what `import` and `verify` have found, kept in a file."""
+"""`--report`: the results of `import` and `verify`, written to a file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamrnn.command.console import complain, show
-from streamrnn.command.output_path import check_target
-from streamrnn.command.proving.proof import look_far
+from streamrnn.command.console import print_message, show
+from streamrnn.command.output_path import check_output_path
+from streamrnn.command.proving.proof import compare_long_signal
 from streamrnn.errors import VerificationError
 from streamrnn.model import Model
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from streamrnn_converters.proof.report import Report
 
 
-def check_report(path: Path, source: Path) -> None:
-    """Raise StreamRNNError where no report could be written there: before the long work."""
+def check_report_path(path: Path, source: Path) -> None:
+    """Find out before the long work whether a report can be written. Raises StreamRNNError if not."""
     from streamrnn_converters.report_file.full_report import check_format
 
     check_format(path)
-    check_target(path, source)
+    check_output_path(path, source)
 
 
-def far_or_not(model: Model, source: bytes) -> "Horizon | None":
-    """The horizon of an import; a remark where there is none."""
+def horizon_for_report(model: Model, source: bytes) -> "Horizon | None":
+    """The comparison on one long signal; None, and a remark on standard error, if the graph cannot run it."""
     from streamrnn_converters.proof.horizon import N_STEPS
 
     try:
-        return look_far(model, source, N_STEPS)
+        return compare_long_signal(model, source, N_STEPS)
     except VerificationError as error:
-        complain(f"remark: the report is without a long signal: {error}")
+        print_message(f"remark: the report has no comparison on a long signal: {error}")
         return None
 
 
-def keep(
+def write_report(
     path: Path,
     model: Model,
     source: str,
@@ -44,7 +44,10 @@ def keep(
     warnings: tuple[str, ...],
     remarks: tuple[str, ...] = (),
 ) -> None:
-    """Write it."""
+    """Write all results to `path`, .html or .json.
+
+    source  the name of the file that the model was made from
+    """
     from streamrnn_converters.report_file.full_report import FullReport
 
     FullReport(model, source, report, layers, horizon, warnings, remarks).write(path)

@@ -1,4 +1,4 @@
-"""The two ends of `run` as file descriptors: what arrives is seen at once, and what is written has left."""
+"""The input and output of `run` as file descriptors, without buffers: data is read as it arrives, and written at once."""
 
 import os
 import select
@@ -8,64 +8,59 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
-from streamrnn.command.signals import Interruption, OutputClosed
+from streamrnn.command.signals import InterruptibleWaits, OutputClosed
 from streamrnn.errors import StreamRNNError
 
-#: Bytes that go into a pipe as a whole or not at all.
-ATOMIC = select.PIPE_BUF
-#: Stands for standard input or output.
+#: A pipe takes a write of up to so many bytes as a whole or not at all.
+ATOMIC_BYTES = select.PIPE_BUF
+#: The path of standard input and output.
 STANDARD = Path("-")
-_AT_ONCE = 1 << 16
+_READ_BYTES = 1 << 16
 _MEBIBYTE = 1 << 20
 
 
-class Descriptor(NamedTuple):
-    """An open file."""
+class OpenFile(NamedTuple):
+    """A file descriptor, and the name of the file for messages."""
 
-    number: int
-    name: str  # for messages
+    descriptor: int
+    name: str
 
 
-def opened_source(path: Path) -> AbstractContextManager[Descriptor]:
-    """The file at `path`, standard input where it is "-". Raises StreamRNNError where it cannot be opened."""
+def open_source(path: Path) -> AbstractContextManager[OpenFile]:
+    """The file at `path`, or standard input for "-". Raises StreamRNNError if it cannot be opened."""
     return _standard(sys.stdin, "standard input") if path == STANDARD else _opened(path, os.O_RDONLY)
 
 
-def opened_target(path: Path, *in_use: Path | int) -> AbstractContextManager[Descriptor]:
-    """The file at `path`, emptied, or standard output where it is "-".
+def open_target(path: Path, *in_use: Path | int) -> AbstractContextManager[OpenFile]:
+    """The file at `path`, made empty, or standard output for "-".
 
-    Raises StreamRNNError where it cannot be opened, or is one of the files `in_use`.
+    Raises StreamRNNError if it cannot be opened, or is one of the files `in_use`.
     """
     if path == STANDARD:
         return _standard(sys.stdout, "standard output")
-    if any(_same_file(path, other) for other in in_use):
-        raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another place")
+    _check_not_in_use(path, in_use)
     return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
 
-def continued_target(path: Path, n_bytes: int, check: int, *in_use: Path | int) -> AbstractContextManager[Descriptor]:
-    """The file at `path`, behind its first `n_bytes` bytes; what followed is gone.
+def reopen_target(path: Path, n_bytes: int, check: int, *in_use: Path | int) -> AbstractContextManager[OpenFile]:
+    """The file at `path`, cut to its first `n_bytes` bytes, to write after them.
 
     check  the CRC-32 of these bytes
 
-    Raises StreamRNNError where it cannot be opened, is no file that keeps what is written, does not begin with these bytes, or
-    is one of the files `in_use`.
+    Raises StreamRNNError if it cannot be opened, is not a regular file, does not begin with these bytes, or is one of the files
+    `in_use`.
     """
-    if any(_same_file(path, other) for other in in_use):
-        raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another place")
+    _check_not_in_use(path, in_use)
     if path == STANDARD or (path.exists() and not path.is_file()):
-        raise StreamRNNError(f"{path}: --resume takes back what was written and not counted; name a file with -o")
+        raise StreamRNNError(f"{path}: --resume removes output that was not counted, which needs a file; name a file with -o")
     try:
         with open(path, "r+b" if n_bytes else "w+b") as file:
-            found, left = 0, n_bytes
-            while left and (data := file.read(min(left, _MEBIBYTE))):
-                found, left = zlib.crc32(data, found), left - len(data)
-            if left or found != check:
+            if _crc_of_start(file, n_bytes) != check:
                 raise StreamRNNError(
-                    f"{path}: does not begin with the {n_bytes} bytes that the last run with this store has written; "
-                    "give the same file, or leave --resume out"
+                    f"{path}: does not begin with the {n_bytes} bytes that the last run with this store wrote; "
+                    "give the same file, or leave out --resume"
                 )
             file.truncate(n_bytes)
     except OSError as error:
@@ -73,26 +68,29 @@ def continued_target(path: Path, n_bytes: int, check: int, *in_use: Path | int) 
     return _opened(path, os.O_WRONLY | os.O_APPEND)
 
 
-def is_regular(descriptor: Descriptor) -> bool:
-    """Whether it is a file, into which a write of any length goes at once."""
-    return stat.S_ISREG(os.fstat(descriptor.number).st_mode)
+def is_regular(file: OpenFile) -> bool:
+    """Whether it is a regular file, which takes a write of any length at once."""
+    return stat.S_ISREG(os.fstat(file.descriptor).st_mode)
 
 
-def sync(descriptor: Descriptor) -> None:
-    """Have what was written survive a power failure, where it is a file. Raises StreamRNNError where that fails."""
-    if is_regular(descriptor):
+def sync(file: OpenFile) -> None:
+    """Make what was written to a regular file survive a power failure. Raises StreamRNNError if that fails."""
+    if is_regular(file):
         try:
-            os.fdatasync(descriptor.number)
+            os.fdatasync(file.descriptor)
         except OSError as error:
-            raise StreamRNNError(f"{descriptor.name}: cannot be written ({error.strerror})") from error
+            raise StreamRNNError(f"{file.name}: cannot be written ({error.strerror})") from error
 
 
-def chunks(source: Descriptor, interruption: Interruption) -> Iterator[bytes]:
-    """Bytes as they arrive, to the end. Raises StreamRNNError where they cannot be read, Interrupted, and OutputClosed."""
+def read_chunks(source: OpenFile, waits: InterruptibleWaits) -> Iterator[bytes]:
+    """Bytes as they arrive, to the end of the input.
+
+    Raises StreamRNNError if they cannot be read, and Interrupted and OutputClosed as `waits` does.
+    """
     while True:
-        interruption.wait_for_input()
+        waits.wait_for_input()
         try:
-            data = os.read(source.number, _AT_ONCE)
+            data = os.read(source.descriptor, _READ_BYTES)
         except OSError as error:
             raise StreamRNNError(f"{source.name}: cannot be read ({error.strerror})") from error
         if not data:
@@ -100,23 +98,37 @@ def chunks(source: Descriptor, interruption: Interruption) -> Iterator[bytes]:
         yield data
 
 
-def write(target: Descriptor, data: bytes, interruption: Interruption) -> None:
+def write_all(target: OpenFile, data: bytes, waits: InterruptibleWaits) -> None:
     """Write all of `data`, or raise with none of it written.
 
-    Raises OutputClosed where nobody reads any more, Interrupted, and StreamRNNError where it cannot be written.
+    Raises OutputClosed if the reader has gone away, Interrupted, and StreamRNNError if the file cannot be written.
     """
-    interruption.wait_for_output()
+    waits.wait_for_output()
     rest = memoryview(data)
     try:
         while rest:
-            rest = rest[os.write(target.number, rest) :]
+            rest = rest[os.write(target.descriptor, rest) :]
     except BrokenPipeError:
         raise OutputClosed from None
     except OSError as error:
-        if len(rest) < len(data):  # as a full disk does; take the part back
+        if len(rest) < len(data):  # a full disk takes a part; remove it again
             with suppress(OSError):
-                os.ftruncate(target.number, os.lseek(target.number, len(rest) - len(data), os.SEEK_CUR))
+                os.ftruncate(target.descriptor, os.lseek(target.descriptor, len(rest) - len(data), os.SEEK_CUR))
         raise StreamRNNError(f"{target.name}: cannot be written ({error.strerror})") from error
+
+
+def _crc_of_start(file: BinaryIO, n_bytes: int) -> int | None:
+    """The CRC-32 of the first bytes of a file; None if it has fewer."""
+    found = 0
+    while n_bytes and (data := file.read(min(n_bytes, _MEBIBYTE))):
+        found, n_bytes = zlib.crc32(data, found), n_bytes - len(data)
+    return None if n_bytes else found
+
+
+def _check_not_in_use(path: Path, in_use: tuple[Path | int, ...]) -> None:
+    """Raise StreamRNNError if `path` is one of these files, given by path or file descriptor."""
+    if path != STANDARD and any(_same_file(path, other) for other in in_use):
+        raise StreamRNNError(f"{path}: the output would replace a file that this run uses; choose another path")
 
 
 def _same_file(path: Path, other: Path | int) -> bool:
@@ -126,19 +138,19 @@ def _same_file(path: Path, other: Path | int) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[Descriptor]:
+def _opened(path: Path, flags: int) -> Iterator[OpenFile]:
     try:
-        number = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         raise StreamRNNError(f"{path}: cannot be opened ({error.strerror})") from error
     try:
-        yield Descriptor(number, str(path))
+        yield OpenFile(descriptor, str(path))
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
 @contextmanager
-def _standard(stream: TextIO | None, name: str) -> Iterator[Descriptor]:
+def _standard(stream: TextIO | None, name: str) -> Iterator[OpenFile]:
     if stream is None:
         raise StreamRNNError(f"{name}: is closed; name a file")
-    yield Descriptor(stream.fileno(), name)
+    yield OpenFile(stream.fileno(), name)

@@ -1,65 +1,63 @@
-"""Rows of many signals in, outputs out, and in the store the states that belong to the outputs that have been written."""
+"""The rows of many signals to outputs, and in a store the states that belong to the outputs that have been written."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.command.console import complain
-from streamrnn.command.running.formats import LONGEST_NUMBER, Format, Row
-from streamrnn.command.running.progress import Progress
-from streamrnn.command.running.session import OnError, Refused
+from streamrnn.command.running.formats import MAX_NUMBER_CHARS, Format, Row
+from streamrnn.command.running.resume_point import ResumePoint
+from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import InputError, NonFiniteStateError, StreamRNNError
 from streamrnn.pool import StreamPool
 from streamrnn.states.store import StateStore
 from streamrnn.target.packing import Array
 
-#: Rows that are computed together at most; a pool has room for as many streams.
-MOST_ROWS = 4096
+#: The most rows of a block. A pool must have room for as many streams.
+MAX_ROWS = 4096
 
 
 class KeyedSession:
-    """Takes rows through the streams of their keys, in blocks that count as a whole or not at all.
+    """Steps the streams of many keys through rows, in blocks that count as a whole or not at all.
 
-    pool, store  where the signals go through, and where their states are: the pool's are those of the store before each block
-    on_error     whether the first row that cannot be used ends the session
-    write_as     the format of the output
-    longest      bytes of a block's output, about, at most
-    progress     how far the last session has got; rows up to there are passed over
-    sync         has what was written survive a power failure
-
-    n_refused    rows that could not be used
+    pool           processes the signals; before each block its states are those of the store
+    store          keeps the states
+    errors         is told of rows that cannot be used
+    target_format  of the output
+    max_bytes      the most bytes of a block's output, about
+    start          the point where the last session stopped; rows before it are not processed again
+    sync           makes what was written survive a power failure
     """
 
     def __init__(
         self,
         pool: StreamPool,
         store: StateStore,
-        on_error: OnError,
-        write_as: Format,
-        longest: int,
-        progress: Progress,
+        errors: RowErrors,
+        target_format: Format,
+        max_bytes: int,
+        start: ResumePoint,
         sync: Callable[[], None],
     ) -> None:
-        self._pool, self._store, self._on_error, self._write_as, self._sync = pool, store, on_error, write_as, sync
-        self._label = cast(Callable[[str | int], str], write_as.label)
-        self._longest = longest
-        self._row_bytes = LONGEST_NUMBER * pool.model.output_size
-        self._before, self._passed, self._progress = progress, Progress(), progress
-        self.n_refused = 0
+        self._pool, self._store, self._errors, self._format, self._sync = pool, store, errors, target_format, sync
+        self._label = cast(Callable[[str | int], str], target_format.label)
+        self._max_bytes = max_bytes
+        self._row_bytes = MAX_NUMBER_CHARS * pool.model.output_size
+        self._start = self._point = start
+        self._passed_over = ResumePoint()
         self.commit()
 
-    def answers(self, rows: Iterable[Row]) -> Iterator[bytes]:
-        """The output of all rows that there are, block by block.
+    def outputs(self, rows: Iterable[Row]) -> Iterator[bytes]:
+        """The output of rows, block by block.
 
-        A block counts, and its states are committed, once the next is asked for: a caller who fails to write it leaves. A row
-        that cannot be used is reported in its turn and leaves the states as they were; where `on_error` says so, Refused
-        follows.
+        A block counts, and its states are committed, when the next one is asked for; a caller that fails to write it must
+        stop. A bad row is reported after the output of the rows before it, and leaves the states as they were. Raises Stopped
+        as the `errors` do, and StreamRNNError if the input is not that of the last session.
         """
         block: list[Row] = []
         labels: list[str] = []
-        room = self._longest
+        bytes_left = self._max_bytes
         for row in self._new(rows):
             label = ""
             if not row.error:
@@ -67,70 +65,72 @@ class KeyedSession:
                     label = self._label(row.key)
                 except InputError as error:
                     row = row._replace(error=str(error))
-            room -= self._row_bytes + len(label.encode())
-            if row.error or (block and room < 0) or len(block) == MOST_ROWS:
-                yield from self._answer(block, labels)
+            n_bytes = self._row_bytes + len(label.encode())
+            bytes_left -= n_bytes
+            if row.error or (block and bytes_left < 0) or len(block) == MAX_ROWS:
+                yield from self._process(block, labels)
                 block, labels = [], []
-                room = self._longest - self._row_bytes - len(label.encode())
+                bytes_left = self._max_bytes - n_bytes
             if row.error:
-                self._refuse(row, row.error)
+                self._report(row, row.error)
             else:
                 block.append(row)
                 labels.append(label)
-        yield from self._answer(block, labels)
+        yield from self._process(block, labels)
         self.commit()
 
     def finish(self) -> None:
-        """Raise StreamRNNError where the input has ended before the rows that were to be passed over."""
-        if self._passed.n_rows < self._before.n_rows:
-            self._is_another()
+        """Raise StreamRNNError if the input has fewer rows than the last session answered."""
+        if self._passed_over.n_rows < self._start.n_rows:
+            self._raise_other_input()
 
     def commit(self) -> None:
-        """Have the store keep states and progress, in one transaction, if there is anything new."""
-        note = self._progress.to_note()
+        """Write the states and the resume point to the store in one transaction, if something is new."""
+        note = self._point.to_note()
         if note != self._store.note:
             self._sync()
             self._pool.flush(note)
 
     def _new(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows behind those that the last session has answered."""
+        """The rows after those that the last session answered."""
         for row in rows:
-            if self._passed.n_rows == self._before.n_rows:
+            if self._passed_over.n_rows == self._start.n_rows:
                 yield row
                 continue
-            self._passed = self._passed.read(row)
-            if self._passed.n_rows == self._before.n_rows and self._passed.rows_check != self._before.rows_check:
-                self._is_another()
+            self._passed_over = self._passed_over.after_rows(row)
+            if self._passed_over.n_rows == self._start.n_rows and self._passed_over.rows_check != self._start.rows_check:
+                self._raise_other_input()
 
-    def _is_another(self) -> None:
+    def _raise_other_input(self) -> NoReturn:
+        n_rows = f"{self._start.n_rows} row{'s' * (self._start.n_rows > 1)}"
         raise StreamRNNError(
-            f"--resume: the input does not begin with the {self._before.n_rows} rows that the last run with this store has "
-            "answered; give the same input, or leave --resume out"
+            f"--resume: the input does not begin with the {n_rows} that the last run with this store "
+            "answered; give the same input, or leave out --resume"
         )
 
-    def _answer(self, rows: list[Row], labels: list[str]) -> Iterator[bytes]:
-        """The output of rows. Where it cannot be had of all, of the first half, until a single row is to blame."""
+    def _process(self, rows: list[Row], labels: list[str]) -> Iterator[bytes]:
+        """The output of rows. If they fail together, the block is halved until a single row is found to be the cause."""
         n = len(rows)
         while rows:
             keys = list(dict.fromkeys(row.key for row in rows[:n]))
             try:
-                outputs = self._outputs(rows[:n], keys)
+                outputs = self._compute(rows[:n], keys)
             except (InputError, NonFiniteStateError) as error:
                 self._undo(keys)
                 if n == 1:
-                    self._refuse(rows[0], str(error))
+                    self._report(rows[0], str(error))
                     rows, labels, n = rows[1:], labels[1:], len(rows) - 1
                 else:
                     n //= 2
                 continue
-            data = self._write_as.encode(outputs, labels[:n])
+            data = self._format.encode(outputs, labels[:n])
             yield data
-            self._progress = self._progress.read(*rows[:n]).written(data)
+            self._point = self._point.after_rows(*rows[:n]).after_output(data)
             self.commit()
             rows, labels, n = rows[n:], labels[n:], len(rows) - n
 
-    def _outputs(self, rows: list[Row], keys: list[str | int]) -> Array:
-        """What the streams answer. Raises NonFiniteStateError where their type cannot hold it, InputError for a wrong index."""
+    def _compute(self, rows: list[Row], keys: list[str | int]) -> Array:
+        """The outputs (n_rows, O). Raises NonFiniteStateError if one overflows, InputError for an index out of range."""
         slot_of = dict(zip(keys, self._pool.open_keys(keys).tolist(), strict=True))
         slots = np.array([slot_of[row.key] for row in rows])
         x = np.array([row.values for row in rows], self._pool.model.dtype)
@@ -145,25 +145,26 @@ class KeyedSession:
         return y
 
     def _undo(self, keys: list[str | int]) -> None:
-        """Put the streams back to what the store has of them; those that it has not end."""
+        """Set the streams back to their states in the store; close those that it does not have."""
         saved = self._store.get(keys)
         self._pool.restore(self._pool.open_keys(list(saved)), list(saved.values()))
         self._pool.close_keys([key for key in keys if key not in saved])
 
-    def _refuse(self, row: Row, error: str) -> None:
-        self.n_refused += 1
-        complain(f"error: {row.place}: {error}")
-        if self._on_error is OnError.STOP:
-            raise Refused
-        self._progress = self._progress.read(row)
+    def _report(self, row: Row, error: str) -> None:
+        """Report a bad row; if the run goes on, it counts as answered."""
+        self._errors.report(row, error)
+        self._point = self._point.after_rows(row)
 
 
 def ticks(slots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Rows that can go together, each stream once, so that the rows of a stream go one after the other."""
+    """The rows of each pool step: at most one row of each slot, and the rows of a slot in their order.
+
+    slots  (n_rows,) the slot of each row
+    """
     order = np.argsort(slots, kind="stable")
     begins = np.flatnonzero(np.diff(slots[order], prepend=-1))
     counts = np.diff(begins, append=len(slots))
-    turns = np.empty(len(slots), np.int64)
-    turns[order] = np.arange(len(slots)) - np.repeat(begins, counts)
-    for turn in range(int(counts.max(initial=0))):
-        yield np.flatnonzero(turns == turn)
+    tick_of = np.empty(len(slots), np.int64)
+    tick_of[order] = np.arange(len(slots)) - np.repeat(begins, counts)
+    for tick in range(int(counts.max(initial=0))):
+        yield np.flatnonzero(tick_of == tick)

@@ -1,16 +1,25 @@
-"""The file of `run --state`: where the last run stopped, for the next to go on from. Without one (None) nothing is kept."""
+"""The file of `run --state`: the state at the end of one run, from which the next one goes on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from streamrnn.archive import replace_file
 from streamrnn.errors import SnapshotError, StreamRNNError
 from streamrnn.stream import Stream
 
 
-def restore(path: Path | None, stream: Stream) -> None:
-    """Take up the state in the file; where there is no file yet, a signal begins.
+class HasState(Protocol):
+    """What has a state to save: a snapshot."""
 
-    Raises SnapshotError for the state of another model or an altered one, StreamRNNError where the file cannot be read.
+    state: bytes
+
+
+def restore(path: Path | None, stream: Stream) -> None:
+    """Restore a stream from the file. If there is no path or no file, the stream begins a signal.
+
+    Raises SnapshotError if the state is damaged or of another model, StreamRNNError if the file cannot be read.
     """
     try:
         if path is not None:
@@ -23,7 +32,18 @@ def restore(path: Path | None, stream: Stream) -> None:
         raise SnapshotError(f"{path}: {error}") from error
 
 
-def save(path: Path | None, snapshot: bytes) -> None:
-    """Put a snapshot into the file, whole or not at all. Raises StreamRNNError where it cannot be written."""
-    if path is not None:
-        replace_file(path, snapshot)
+@contextmanager
+def saving(path: Path | None, session: HasState) -> Iterator[None]:
+    """Save the state of a session when the context ends, in whatever way; without a path, do nothing.
+
+    The state is also saved at the beginning, so that a path that cannot be written is an error before the work. A save
+    replaces the file as a whole or not at all. Raises StreamRNNError if the file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    replace_file(path, session.state)
+    try:
+        yield
+    finally:
+        replace_file(path, session.state)

@@ -1,4 +1,4 @@
-"""The formats in which signals arrive and leave: how bytes, as they come, become rows, and outputs become bytes."""
+"""The formats of signals: from bytes, in whatever pieces they arrive, to rows, and from outputs to bytes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
@@ -8,33 +8,33 @@ from typing import NamedTuple, Protocol
 from streamrnn.command.running.formats import csv, f32, jsonl
 from streamrnn.command.running.formats.row import Row
 
-__all__ = ["FORMATS", "LONGEST_NUMBER", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
+__all__ = ["FORMATS", "MAX_NUMBER_CHARS", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
 
 
-#: Characters of a number, and what stands between two: "-1.1754944e-38, ".
-LONGEST_NUMBER = 16
+#: The most characters of a number and its separator: "-1.1754944e-38, ".
+MAX_NUMBER_CHARS = 16
 
 
 class Reader(Protocol):
-    """Cuts bytes into rows; made for an input size."""
+    """Cuts bytes into rows of one size."""
 
     def feed(self, data: bytes) -> Iterator[Row]:
         """The rows that `data` completes."""
 
     def finish(self) -> Iterator[Row]:
-        """What the end of the input makes of bytes that are left."""
+        """The row of the bytes that are left at the end of the input, if any."""
 
 
 class Format(NamedTuple):
     """How a signal is read and written."""
 
-    reader: Callable[..., Reader]  # of rows with so many values, and the column of the key where there is one
-    encode: Callable[..., bytes]  # of (n_steps, O), and as many labels where there are some
-    label: Callable[[str | int], str] | None = None  # of a key; None: rows have none
+    reader: Callable[..., Reader]  # called with the number of values of a row, and with the key column if there are keys
+    encode: Callable[..., bytes]  # called with outputs (n_steps, O), and with as many labels if there are keys
+    label: Callable[[str | int], str] | None = None  # the text of a key; None: the format has no keys
 
 
 class FormatName(StrEnum):
-    """The formats by name."""
+    """The names of the formats."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -49,13 +49,13 @@ FORMATS = {
 _EXTENSIONS = {".csv": FormatName.CSV, ".jsonl": FormatName.JSONL, ".ndjson": FormatName.JSONL, ".f32": FormatName.F32}
 
 
-def format_of(path: Path, otherwise: FormatName) -> FormatName:
-    """The format that the file's extension names, if it names one."""
-    return _EXTENSIONS.get(path.suffix.lower(), otherwise)
+def format_of(path: Path, default: FormatName) -> FormatName:
+    """The format that the extension of a path names, or the default."""
+    return _EXTENSIONS.get(path.suffix.lower(), default)
 
 
 def rows_as_they_arrive(reader: Reader, chunks: Iterable[bytes]) -> Iterator[Iterator[Row]]:
-    """For each chunk of bytes the rows that it completes, and those that the end completes."""
+    """For each chunk of bytes the rows that it completes; last, the row that the end of the input completes."""
     for chunk in chunks:
         yield reader.feed(chunk)
     yield reader.finish()

@@ -1,4 +1,4 @@
-"""f32: raw little-endian float32, one record of the model's size after the other, and nothing else."""
+"""f32: raw little-endian float32 numbers, one record of the input size after the other."""
 
 from collections.abc import Iterator
 
@@ -26,24 +26,23 @@ class F32Reader:
         whole = len(data) // record
         self._rest = data[whole * record :]
         for values in np.frombuffer(data, "<f4", whole * self._size).reshape(whole, self._size).tolist():
-            place = self._place()
+            location = self._location()
             self._number += 1
             try:
-                yield Row(place, checked(values, self._size))
+                yield Row(location, checked(values, self._size))
             except InputError as error:
-                yield Row(place, error=str(error))
+                yield Row(location, error=str(error))
 
     def finish(self) -> Iterator[Row]:
-        """The error that a cut-off last record is."""
+        """An error if the last record is not complete."""
         if self._rest:
-            missing = f"cut off after {len(self._rest)} of its {self._size * _BYTES} bytes"
-            yield Row(self._place(), error=missing)
+            yield Row(self._location(), error=f"cut off after {len(self._rest)} of its {self._size * _BYTES} bytes")
             self._rest = b""
 
-    def _place(self) -> str:
+    def _location(self) -> str:
         return f"record {self._number + 1} at byte {self._number * self._size * _BYTES}"
 
 
 def encode(outputs: Array) -> bytes:
-    """(n_steps, O) as n_steps records."""
+    """Outputs (n_steps, O) as n_steps records."""
     return outputs.astype("<f4").tobytes()

@@ -1,7 +1,7 @@
-"""jsonl: a JSON array of numbers on each line; where the model takes one value, the number alone will do.
+"""jsonl: a JSON array of numbers on each line. A single number also works if the model takes one value.
 
-With a column for the key a line is an array, one of whose members is the key, or an object, whose other members are the
-numbers: one array, or a number each, in the order that the first object has.
+With a key column, a line is an array with the key as one member, or an object with the key as one member. The other members
+of the object are one array of numbers, or a number each, in the order of the first object.
 """
 
 import json
@@ -14,9 +14,9 @@ from streamrnn.target.packing import Array
 
 
 class JsonlReader(LineReader):
-    """Rows from lines such as `[0.1, -2e-3]`, or, with a key, `["sensor 7", 0.1, -2e-3]` or `{"id": 7, "x": [0.1, -2e-3]}`.
+    """Rows from lines such as `[0.1, -2e-3]`, or with a key `["sensor 7", 0.1, -2e-3]` or `{"id": 7, "x": [0.1, -2e-3]}`.
 
-    column  the key's: its number from 1 on in an array, its name in an object; "": there is none
+    column  the key column: by number in an array (the first is 1), by name in an object; "": none
     """
 
     def __init__(self, size: int, column: str = "") -> None:
@@ -41,20 +41,22 @@ class JsonlReader(LineReader):
         return key, values
 
     def _split(self, line: bytes, value: Any) -> tuple[str | int, Any]:
-        """The key of a line, and what is left of it."""
-        place: Any = self._column
+        """The key of a line, and the rest of the line."""
+        index: Any = self._column
         if isinstance(value, list):
-            place = int(place) - 1 if place.isdecimal() else len(value)
+            index = int(index) - 1 if index.isdecimal() else len(value)
         try:
-            key = value.pop(place)
+            key = value.pop(index)
         except (AttributeError, KeyError, IndexError):
-            raise InputError(f"{quoted(line)} has no {self._column!r}, where its key should be") from None
+            raise InputError(f"{quoted(line)} has no {self._column!r}, which should be its key") from None
         if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-            raise InputError(f"the key is {quoted(json.dumps(key).encode())}; it must be a text, not empty, or a whole number")
+            raise InputError(
+                f"the key is {quoted(json.dumps(key).encode())}; it must be a text that is not empty, or a whole number"
+            )
         if isinstance(key, int) and not -(1 << 63) <= key < 1 << 63:
             raise InputError(f"the key is {str(key)[:40]}, which has more than 64 bits; give it as a text")
         if isinstance(key, str) and key != key.encode("utf-8", "replace").decode():
-            raise InputError(f"the key is {key[:40]!a}, which UTF-8 cannot hold; leave half a pair of surrogates out")
+            raise InputError(f"the key is {key[:40]!a}, which UTF-8 cannot represent; remove the unpaired surrogate")
         return key, self._members(value) if isinstance(value, dict) else value
 
     def _members(self, value: dict[str, Any]) -> Any:
@@ -63,12 +65,12 @@ class JsonlReader(LineReader):
         if self._names is None:
             self._names = list(value)
         if different := set(self._names) ^ value.keys():
-            raise InputError(f"{min(different)!r:.40} is not in every line; the members must be those of the first object")
+            raise InputError(f"{min(different)!r:.40} is not in every line; each object must have the members of the first")
         return [value[name] for name in self._names]
 
 
 def encode(outputs: Array, labels: Sequence[str] = ()) -> bytes:
-    """(n_steps, O) as arrays, a label first in each; each number the shortest text that gives the same number back."""
+    """Outputs (n_steps, O) as arrays, each with its label first. A number is the shortest text that reads as the same."""
     rows = (", ".join(map(str, row)) for row in outputs)
     if labels:
         rows = (f"{label}, {row}" for label, row in zip(labels, rows, strict=True))

@@ -1,4 +1,4 @@
-"""Text as it arrives, cut into numbered lines. What a line means is the business of csv.py and jsonl.py."""
+"""Text, in whatever pieces it arrives, cut into numbered lines, which csv.py and jsonl.py parse."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -8,28 +8,28 @@ from streamrnn.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MEBIBYTE = 1 << 20
-_ROOM_FOR_A_NUMBER = 64
+_BYTES_OF_A_NUMBER = 64  # at most
 
 
 class LineReader(ABC):
-    """Rows from lines that end in LF or CR LF, the last one in nothing if it likes. Blank lines are counted, and passed over.
+    """Rows from lines that end in LF or CR LF; the last one may end without it. Blank lines are counted and skipped.
 
-    size  values that a line has to hold
+    size  the number of values of a row
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._longest = _MEBIBYTE + _ROOM_FOR_A_NUMBER * size
+        self._max_bytes = _MEBIBYTE + _BYTES_OF_A_NUMBER * size
         self._rest = b""
         self._number = 0
-        self._begun = False
+        self._past_first_line = False
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        """The rows of the lines that `data` completes. Raises InputError for what cannot be text, a line without an end."""
+        """The rows of the lines that `data` completes. Raises InputError for a line without end: that is not text."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             yield from self._row(line)
-        if len(self._rest) > self._longest:
+        if len(self._rest) > self._max_bytes:
             raise InputError(f"line {self._number + 1}: {len(self._rest)} bytes without a line break; is this --format f32?")
 
     def finish(self) -> Iterator[Row]:
@@ -39,10 +39,10 @@ class LineReader(ABC):
 
     @abstractmethod
     def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
-        """The key of a line, "" where it has none, and its numbers. Raises InputError, saying what is wrong."""
+        """The key of a line ("" if it has none) and its numbers. Raises InputError for a bad line."""
 
     def _is_header(self, line: bytes) -> bool:
-        """Whether this first line names the columns."""
+        """Whether this line, the first that is not blank, names the columns."""
         return False
 
     def _row(self, line: bytes) -> Iterator[Row]:
@@ -52,17 +52,17 @@ class LineReader(ABC):
         line = line.strip()
         if not line:
             return
-        first, self._begun = not self._begun, True
+        first, self._past_first_line = not self._past_first_line, True
         if first and self._is_header(line):
             return
-        place = f"line {self._number}"
+        location = f"line {self._number}"
         try:
             key, values = self._parse(line)
-            yield Row(place, checked(values, self._size), key=key)
+            yield Row(location, checked(values, self._size), key=key)
         except InputError as error:
-            yield Row(place, error=str(error))
+            yield Row(location, error=str(error))
 
 
 def quoted(text: bytes) -> str:
-    """Part of a line, for a message: escaped where it is not UTF-8, and not too long."""
+    """The beginning of a text in quotes, for a message. Bytes that are not UTF-8 are escaped."""
     return repr(text.decode("utf-8", "backslashreplace")[:40])

@@ -1,4 +1,4 @@
-"""csv as people write it, and as it must not be read."""
+"""csv: the spellings that are accepted, and errors for all others."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from streamrnn.command.running.formats.csv import CsvReader, encode
 
 
 def rows(text: bytes, size: int = 2, at_once: int = 1 << 20) -> list[Row]:
-    """The rows of a text that arrives in pieces."""
+    """The rows of a text that arrives in pieces of `at_once` bytes."""
     reader = CsvReader(size)
     pieces = [text[at : at + at_once] for at in range(0, len(text), at_once)]
     return [row for piece in pieces for row in reader.feed(piece)] + list(reader.finish())
@@ -29,7 +29,7 @@ def test_the_last_line_may_end_as_it_likes(end: bytes) -> None:
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 100])
 def test_however_the_bytes_arrive_the_rows_are_the_same(at_once: int) -> None:
     text = b"\xef\xbb\xbfx,y\r\n\r\n1.5,2\n3,oops\n5;6\n7,8"
-    assert [(row.place, list(row.values)) for row in rows(text, at_once=at_once)] == [
+    assert [(row.location, list(row.values)) for row in rows(text, at_once=at_once)] == [
         ("line 3", [1.5, 2]),
         ("line 4", []),
         ("line 5", [5, 6]),
@@ -52,7 +52,7 @@ def test_a_first_line_without_a_number_is_a_header(header: bytes) -> None:
 def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     found = rows(b"\n\nx,y\nx,y\n1,2\n")
     assert [bool(row.error) for row in found] == [True, False]
-    assert found[0].place == "line 4"
+    assert found[0].location == "line 4"
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,22 @@ def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((place, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
-    assert (place, list(values)) == ("line 2", [])
+    ((location, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
+    assert (location, list(values)) == ("line 2", [])
     assert error in found
+
+
+def test_a_byte_order_mark_is_skipped_at_the_start_of_the_input_only() -> None:
+    first, second, third = rows(b"\xef\xbb\xbf1,2\n\xef\xbb\xbf3,4\n5,6\n")
+    assert (first, third) == (Row("line 1", [1, 2]), Row("line 3", [5, 6]))
+    assert second.location == "line 2"
+    assert second.error == r"value 1 is '\ufeff3', which is not a number"
+
+
+def test_a_byte_order_mark_after_a_blank_line_is_an_error() -> None:
+    first, second = rows(b"\n\xef\xbb\xbf1,2\n3,4\n")
+    assert (first.location, bool(first.error)) == ("line 2", True)
+    assert second == Row("line 3", [3, 4])
 
 
 def test_the_largest_float32_is_one() -> None:

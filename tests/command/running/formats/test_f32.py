@@ -1,4 +1,4 @@
-"""f32: raw records, cut out of whatever arrives."""
+"""f32: raw records, from pieces of any size."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ def test_records_are_rows_however_they_arrive(at_once: int) -> None:
     rows = [row for at in range(0, len(data), at_once) for row in reader.feed(data[at : at + at_once])]
     assert list(reader.finish()) == []
     assert np.array([row.values for row in rows], np.float32).tobytes() == x.tobytes()
-    assert rows[3].place == "record 4 at byte 24"
+    assert rows[3].location == "record 4 at byte 24"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_record_that_is_not_finite_is_an_error(value: float) -> None:
     rows = list(F32Reader(2).feed(np.array([[1, 2], [3, value], [5, 6]], "<f4").tobytes()))
-    assert [row.place for row in rows] == ["record 1 at byte 0", "record 2 at byte 8", "record 3 at byte 16"]
+    assert [row.location for row in rows] == ["record 1 at byte 0", "record 2 at byte 8", "record 3 at byte 16"]
     assert [bool(row.error) for row in rows] == [False, True, False]
     assert f"value 2 is {value!r}" in rows[1].error
 

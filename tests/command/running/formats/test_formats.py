@@ -1,4 +1,4 @@
-"""Which format a file has."""
+"""The format of a file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""jsonl: an array a line, or a number where the model takes one."""
+"""jsonl: an array on each line, or a number if the model takes one value."""
 
 import json
 
@@ -47,8 +47,8 @@ def test_a_number_is_a_row_of_a_model_that_takes_one() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((place, values, found, _),) = rows(line + b"\n")
-    assert (place, list(values)) == ("line 1", [])
+    ((location, values, found, _),) = rows(line + b"\n")
+    assert (location, list(values)) == ("line 1", [])
     assert error in found
 
 

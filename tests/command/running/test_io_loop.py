@@ -1,4 +1,4 @@
-"""`streamrnn run` between two pipes: alive, and exact about its state however it ends."""
+"""`streamrnn run` between two pipes: it answers at once, and saves the right state however it ends."""
 
 import fcntl
 import os
@@ -23,7 +23,7 @@ def state_after(model: Model, x: np.ndarray) -> bytes:
 
 
 def pipe_is_full(descriptor: int) -> None:
-    """Return once the pipe's writer has been unable to write for a while."""
+    """Wait until the writer of the pipe has been unable to write for a while."""
     held, before = 0, -1
     while held != before or held < 1 << 14:
         time.sleep(0.2)
@@ -80,7 +80,7 @@ def test_ctrl_c_counts_even_where_it_ends_the_input_too(archive: Path, lines: li
     with started("run", archive) as process:
         process.stdin.write(lines[0])
         process.stdout.readline()
-        process.stdin.write(lines[1][:4])  # what stands before in the pipe dies within a line
+        process.stdin.write(lines[1][:4])  # the program before it in the pipeline also ends, within a line
         process.send_signal(signal.SIGINT)
         process.stdin.close()
         assert process.wait(PATIENCE) == 130

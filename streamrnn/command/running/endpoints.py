@@ -1,0 +1,15 @@
+"""Where the rows of a run come from and where its outputs go, with their formats."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from streamrnn.command.running.formats import Format
+
+
+class Endpoints(NamedTuple):
+    """The paths of input and output ("-": standard input or output), and their formats."""
+
+    source: Path
+    source_format: Format
+    target: Path
+    target_format: Format

@@ -1,0 +1,38 @@
+"""The loop of `run`: read what has arrived, compute, write, until something ends it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+from streamrnn.command import exit_codes
+from streamrnn.command.running.file_descriptors import OpenFile, read_chunks, write_all
+from streamrnn.command.running.formats import Reader, Row, rows_as_they_arrive
+from streamrnn.command.running.row_errors import Stopped
+from streamrnn.command.signals import Interrupted, InterruptibleWaits, OutputClosed
+
+
+def run_io_loop(
+    reader: Reader,
+    outputs: Callable[[Iterable[Row]], Iterator[bytes]],
+    source: OpenFile,
+    target: OpenFile,
+    waits: InterruptibleWaits,
+    *,
+    read_all: bool = False,
+) -> int:
+    """Write an output for each row of the input; the exit code.
+
+    outputs   makes blocks of bytes from rows; each block is written before the next is asked for
+    read_all  give it all rows in one call, which ends with the input, and not the rows of each read
+    """
+    try:
+        arriving = rows_as_they_arrive(reader, read_chunks(source, waits))
+        for rows in [chain.from_iterable(arriving)] if read_all else arriving:
+            for data in outputs(rows):
+                write_all(target, data, waits)
+    except Stopped:
+        return exit_codes.FAILED
+    except OutputClosed:
+        return exit_codes.DONE
+    except Interrupted as interrupted:
+        return exit_codes.INTERRUPTED + interrupted.signal
+    return exit_codes.DONE

@@ -1,0 +1,50 @@
+"""`streamrnn run` without `--key`: all rows are one signal."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from streamrnn.command.running import state_file
+from streamrnn.command.running.endpoints import Endpoints
+from streamrnn.command.running.file_descriptors import ATOMIC_BYTES, open_source, open_target
+from streamrnn.command.running.formats import MAX_NUMBER_CHARS, Row
+from streamrnn.command.running.io_loop import run_io_loop
+from streamrnn.command.running.recording_session import RecordingSession
+from streamrnn.command.running.row_errors import RowErrors
+from streamrnn.command.running.stream_session import StreamSession
+from streamrnn.command.signals import signals_deferred, signals_end_waits
+from streamrnn.model import Model
+from streamrnn.stream import Stream
+
+
+def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Path | None, errors: RowErrors) -> int:
+    """Process one signal; the exit code.
+
+    archive  the file of the model, which the output must not replace
+    state    the file of the state; only for a model that can be streamed
+    errors   is told of rows that cannot be used
+    """
+    # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe.
+    max_rows = max(1, ATOMIC_BYTES // (MAX_NUMBER_CHARS * model.output_size))
+    session: StreamSession | RecordingSession
+    saving: AbstractContextManager[None]
+    if model.streamable:
+        with signals_deferred():
+            stream = Stream(model)
+        state_file.restore(state, stream)
+        session = StreamSession(stream, errors, max_rows)
+        saving = state_file.saving(state, session)
+    else:
+        session, saving = RecordingSession(model, errors, max_rows), nullcontext()
+
+    def outputs(rows: Iterable[Row]) -> Iterator[bytes]:
+        return map(endpoints.target_format.encode, session.outputs(rows))
+
+    with (
+        open_source(endpoints.source) as source,
+        open_target(endpoints.target, source.descriptor, archive, *filter(None, [state])) as target,
+        signals_end_waits(source.descriptor, target.descriptor) as waits,
+        saving,
+    ):
+        reader = endpoints.source_format.reader(model.input_size)
+        return run_io_loop(reader, outputs, source, target, waits, read_all=not model.streamable)

@@ -1,0 +1,212 @@
+"""One signal through files: formats, headers, bad lines, state, and which files are refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrnn import Model, Stream, run_offline
+from streamrnn.command import exit_codes
+from tests.command.conftest import csv
+from tests.command.process import Command, Ended, called
+from tests.models import model
+
+Run = Callable[..., tuple[Ended, bytes]]
+
+
+@pytest.fixture
+def run(archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A function that runs the archive on a file of these bytes: how it ended, and the content of the output file."""
+
+    def run_on(data: bytes, *options: str | Path, name: str = "in.csv", output: str = "out") -> tuple[Ended, bytes]:
+        (tmp_path / name).write_bytes(data)
+        target = tmp_path / output
+        target.unlink(missing_ok=True)
+        ended = called(capfd, monkeypatch, "run", archive, tmp_path / name, "-o", target, *options)
+        return ended, target.read_bytes() if target.exists() else b""
+
+    return run_on
+
+
+def test_every_line_is_answered_by_one(run: Run, lines: list[bytes], answers: list[bytes]) -> None:
+    ended, out = run(b"".join(lines))
+    assert (ended, out) == (Ended(0, "", ""), b"".join(answers))
+
+
+def test_a_header_blank_lines_and_a_missing_last_newline_change_nothing(
+    run: Run, lines: list[bytes], answers: list[bytes]
+) -> None:
+    text = b"\xef\xbb\xbfx,y\r\n" + b"\r\n\r\n".join(line.strip() for line in lines)
+    assert run(text) == (Ended(0, "", ""), b"".join(answers))
+
+
+def test_nothing_in_is_nothing_out(run: Run) -> None:
+    assert run(b"") == (Ended(0, "", ""), b"")
+
+
+def test_formats_carry_the_same_numbers(run: Run, x: np.ndarray, y: np.ndarray, lines: list[bytes]) -> None:
+    text = "\n".join(json.dumps(row) for row in x.tolist()).encode()
+    _, raw = run(x.astype("<f4").tobytes(), name="in.f32")
+    _, array = run(text, name="in.jsonl")
+    assert np.frombuffer(raw, "<f4").tobytes() == y.tobytes()
+    assert np.array([json.loads(line) for line in array.splitlines()], np.float32).tobytes() == y.tobytes()
+    assert run(b"".join(lines), "--output-format", "f32")[1] == raw
+    assert run(b"".join(lines), output="out.f32")[1] == raw
+    assert run(text, "--format", "jsonl", name="in.txt")[1] == array
+
+
+def test_a_bad_line_stops_the_run_with_its_number(run: Run, lines: list[bytes], answers: list[bytes]) -> None:
+    ended, out = run(b"x,y\n" + b"".join(lines[:5]) + b"1,oops\n" + b"".join(lines[5:]))
+    assert ended == Ended(1, "", "error: line 7: value 2 is 'oops', which is not a number\n")
+    assert out == b"".join(answers[:5])
+
+
+def test_bad_lines_skipped_are_numbered_and_counted(run: Run, lines: list[bytes], answers: list[bytes]) -> None:
+    text = [*lines[:5], b"nan,1\n", *lines[5:9], b"1,2,3\n", b"\xff\n", *lines[9:]]
+    ended, out = run(b"".join(text), "--on-error", "skip")
+    assert out == b"".join(answers)
+    assert ended.code == 0
+    assert ended.err.splitlines() == [
+        "error: line 6: value 1 is nan, which is not a finite float32 number",
+        "error: line 11: 3 values, but the model takes 2",
+        r"error: line 12: value 1 is '\\xff', which is not a number",
+        "skipped 3 rows",
+    ]
+
+
+def test_a_last_record_cut_off_is_an_error_with_its_byte(run: Run, x: np.ndarray, y: np.ndarray) -> None:
+    ended, out = run(x[:3].astype("<f4").tobytes()[:-1], name="in.f32")
+    assert ended == Ended(1, "", "error: record 3 at byte 16: cut off after 7 of its 8 bytes\n")
+    assert out == y[:2].astype("<f4").tobytes()
+
+
+@pytest.mark.parametrize("half", [0, 1, 200, 400])
+def test_two_halves_with_a_state_file_are_one_run(
+    run: Run, lines: list[bytes], answers: list[bytes], tmp_path: Path, half: int
+) -> None:
+    state = tmp_path / "state"
+    first, second = (run(b"".join(part), "--state", state) for part in (lines[:half], lines[half:]))
+    assert first[1] + second[1] == b"".join(answers)
+    assert first[0] == second[0] == Ended(0, "", "")
+
+
+def test_a_bad_line_keeps_the_state_behind_the_line_before_it(
+    run: Run, lines: list[bytes], answers: list[bytes], tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    ended, out = run(b"".join([*lines[:30], b"oops\n", *lines[30:]]), "--state", state)
+    assert ended.code == 1
+    assert out + run(b"".join(lines[30:]), "--state", state)[1] == b"".join(answers)
+
+
+def test_a_state_is_the_snapshot_of_the_stream(
+    run: Run, gated: Model, lines: list[bytes], x: np.ndarray, tmp_path: Path
+) -> None:
+    run(b"".join(lines), "--state", tmp_path / "state")
+    stream = Stream(gated)
+    stream.process(x)
+    assert (tmp_path / "state").read_bytes() == stream.snapshot()
+
+
+def test_a_state_of_another_model_is_refused_before_anything_is_read_or_written(
+    run: Run, lines: list[bytes], tmp_path: Path
+) -> None:
+    other = Stream(model("gru-reset-after")).snapshot()
+    state, out = tmp_path / "state", tmp_path / "kept"
+    state.write_bytes(other)
+    out.write_bytes(b"precious")
+    ended, _ = run(b"".join(lines), "--state", state)
+    assert ended.code == 1
+    assert ended.err.startswith(f"error: {state}: restore: the snapshot belongs to model")
+    assert ended.err.count("\n") == 1
+    assert state.read_bytes() == other
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no snapshot", None])
+def test_a_damaged_state_is_refused(run: Run, gated: Model, lines: list[bytes], tmp_path: Path, damage: bytes | None) -> None:
+    state = tmp_path / "state"
+    saved = Stream(gated).snapshot()
+    state.write_bytes(saved[:-1] if damage is None else damage)
+    ended, out = run(b"".join(lines), "--state", state)
+    assert (ended.code, ended.err.count("\n"), out) == (1, 1, b"")
+    assert ended.err.startswith(f"error: {state}: ")
+
+
+def test_a_state_that_cannot_be_kept_is_found_before_the_first_line(run: Run, lines: list[bytes], tmp_path: Path) -> None:
+    ended, out = run(b"".join(lines), "--state", tmp_path / "nowhere" / "state")
+    assert (ended.code, out) == (1, b"")
+    assert "cannot be written" in ended.err
+
+
+def test_a_line_without_end_is_refused(run: Run) -> None:
+    ended, out = run(bytes(2 << 20))
+    assert (ended.code, out) == (1, b"")
+    assert ended.err.startswith("error: line 1: 1114112 bytes without a line break")
+
+
+def test_the_output_never_replaces_what_is_read(command: Command, archive: Path, lines: list[bytes], tmp_path: Path) -> None:
+    signal = tmp_path / "in.csv"
+    signal.write_bytes(b"".join(lines))
+    before = archive.read_bytes()
+    for target in (signal, archive):
+        ended = command("run", archive, signal, "-o", target)
+        assert (ended.code, ended.out) == (1, "")
+        assert "would replace" in ended.err
+    both = tmp_path / "new"
+    assert command("run", archive, signal, "-o", both, "--state", both).code == 1
+    assert not both.exists()
+    assert signal.read_bytes() == b"".join(lines)
+    assert archive.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["{tmp}/missing.safetensors"], "cannot be read"),
+        (["{tmp}"], "cannot be read"),
+        (["{tmp}/empty"], "not a streamrnn archive"),
+        (["{tmp}/altered"], "SHA-256"),
+        (["{archive}", "{tmp}/missing.csv"], "cannot be opened"),
+        (["{archive}", "{tmp}"], "cannot be read"),
+        (["{archive}", "{tmp}/empty", "-o", "{tmp}"], "cannot be opened"),
+        (["{archive}", "{tmp}/empty", "-o", "{tmp}/missing/out"], "cannot be opened"),
+        (["{archive}", "{tmp}/empty", "--state", "{tmp}"], "cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used_are_errors_of_one_line(
+    command: Command, archive: Path, tmp_path: Path, arguments: list[str], error: str
+) -> None:
+    (tmp_path / "empty").touch()
+    altered = bytearray(archive.read_bytes())
+    altered[-1] ^= 1
+    (tmp_path / "altered").write_bytes(altered)
+    ended = command("run", *(argument.format(tmp=tmp_path, archive=archive) for argument in arguments))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith("error: ")
+    assert error in ended.err
+
+
+def test_lines_are_one_recording_answered_behind_the_last(
+    command: Command, backward: Model, backward_archive: Path, tmp_path: Path, x: np.ndarray
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"".join(csv(x)))
+    ended = command("run", backward_archive, tmp_path / "in.csv", "-o", tmp_path / "out.f32")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert (tmp_path / "out.f32").read_bytes() == run_offline(backward, x).tobytes()
+
+
+def test_a_bad_line_stops_before_any_answer_or_is_left_out(
+    command: Command, backward: Model, backward_archive: Path, tmp_path: Path, x: np.ndarray
+) -> None:
+    lines = csv(x[:9])
+    (tmp_path / "in.csv").write_bytes(b"".join([*lines[:4], b"1,nan\n", *lines[4:]]))
+    out = tmp_path / "out.csv"
+    ended = command("run", backward_archive, tmp_path / "in.csv", "-o", out)
+    assert (ended.code, out.read_bytes()) == (exit_codes.FAILED, b"")
+    assert ended.err.startswith("error: line 5: value 2 is nan")
+    ended = command("run", backward_archive, tmp_path / "in.csv", "-o", out, "--on-error", "skip")
+    assert (ended.code, ended.err.splitlines()[1:]) == (0, ["skipped 1 row"])
+    assert out.read_bytes() == b"".join(csv(run_offline(backward, x[:9])))
