@@ -15,7 +15,7 @@ import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
-from streamrnn_converters.onnx.axes import Axes
+from streamrnn_converters.onnx.axes.solver import solve
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.carried import is_final
 from streamrnn_converters.onnx.build.graph_io import (
@@ -78,7 +78,7 @@ def read_onnx(
     precision = precision_of(graph)
     graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
     graph, more = lift(graph, precision.dtype)
-    importer = understood(graph, precision, offline=offline)
+    importer = lowered(graph, precision, offline=offline)
     flows = _outputs(graph, importer)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
@@ -105,15 +105,11 @@ def read_onnx(
     return Imported(model, inputs, outputs, carried, said, fixed, lengths)
 
 
-def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
-    """The importer through a graph after all has been found out about its axes."""
-    axes, known = Axes(), -1
-    while len(axes) > known:
-        known = len(axes)
-        Importer(graph, axes, precision, lenient=True, offline=offline)
-    axes.settle(graph.inputs)
-    importer = Importer(graph, axes, precision, offline=offline)
-    axes.check(graph.inputs)
+def lowered(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
+    """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported."""
+    solution = solve(graph)
+    importer = Importer(graph, solution, precision, offline=offline)
+    solution.roles.check()
     return importer
 
 

@@ -22,7 +22,7 @@ def is_final(flow: Flow) -> bool:
 
 def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
     """By input, for each place of it that is read, the unit of a state that begins with it."""
-    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.axes.states}  # in the graph's order
+    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.roles.states}  # in the graph's order
     for (layer, state), flow in importer.initial.items():
         for unit, (part, place) in enumerate(flow.elements()):
             assert isinstance(part, Source)
@@ -47,7 +47,7 @@ def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Map
     fitting = []
     for output, flow in outputs.items():
         units = _units_out(flow)
-        agrees = len(units) == given.places.size and all(units[place] == unit for place, unit in read.items())
+        agrees = len(units) == given.index_map.size and all(units[place] == unit for place, unit in read.items())
         if agrees and _shape(importer, flow) == _shape(importer, given):
             fitting.append(output)
     if len(fitting) == 1:

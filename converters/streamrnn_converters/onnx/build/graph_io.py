@@ -21,7 +21,7 @@ def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str
         flow = importer.values[entry.name]
         assert isinstance(flow, Flow)
         axes, sizes = _axes(importer, flow.axes)
-        n_entries = importer.entries.get(entry.name, 0)
+        n_entries = importer.n_entries.get(entry.name, 0)
         integers = entry.type if entry.is_integer else ""
         found.append(GraphInput(entry.name, axes, sizes, start, integers, n_entries, sources.get(entry.name, "")))
         start += found[-1].size

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.graph import Graph, Node
-from streamrnn_converters.onnx.rewrite.cells import Cell, cells
+from streamrnn_converters.onnx.rewrite.cell import Cell
+from streamrnn_converters.onnx.rewrite.cells import cells
 from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from streamrnn_converters.onnx.graph import Graph, Node, needed
-from streamrnn_converters.onnx.rewrite.cells import Cell, cells
+from streamrnn_converters.onnx.rewrite.cell import Cell
+from streamrnn_converters.onnx.rewrite.cells import cells
 from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
