@@ -18,7 +18,7 @@ from streamrnn_converters import from_onnx
 from streamrnn_converters.reference_runs import once
 from streamrnn_converters.reference_runs.once import run_reference
 from streamrnn_converters.reference_runs.session import calls_of
-from tests.converters.onnx.test_from_onnx_graphs import INPUTS, Sketch, good_file
+from tests.converters.onnx.sketch import INPUTS, Sketch, good_file
 from tests.converters.onnx.test_from_onnx_steps import states_as_they_are
 from tests.models import one_width  # noqa: F401  (a fixture)
 

@@ -52,7 +52,7 @@ def take_lengths(importer: Importer, node: Node, value: Value | None, *, time: A
     """Take sequence_lens, which must be the same for all nodes. Those that only repeat the signal's length count as none."""
     if value is not None and not importer.offline:
         raise node.refused(
-            f"sequence_lens is given: the length of a stream is not known in advance; export without it, {OFFLINE}"
+            f"sequence_lens is given: a stream has no length that is known beforehand; export without it, {OFFLINE}"
         )
     if value is None or _is_whole(value, time):
         importer.whole_only.append(node.refused("has no sequence_lens, while another node has: it would go on after their end"))
