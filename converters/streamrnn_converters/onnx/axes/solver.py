@@ -68,12 +68,12 @@ def _sweep(graph: Graph, roles: Roles) -> Solution:
 
 
 def _found(node: Node, inputs: Sequence[Known | None], solution: Solution) -> Found:
+    for name, value in zip(node.inputs, inputs, strict=True):
+        if name and value is None:
+            return Found(error=node.refused(f"its input {name!r} is an output that cannot be streamed"))
     is_constant = node.op in FOLDINGS and (node.op == "Shape" or not any(isinstance(value, Signal) for value in inputs))
     own = replace(node, attributes=dict(node.attributes))
     try:
-        for name, value in zip(node.inputs, inputs, strict=True):
-            if name and value is None:
-                raise node.refused(f"its input {name!r} is an output that cannot be streamed")
         with own.refusing():
             outputs: Sequence[Known] = FOLDINGS[node.op](own, inputs) if is_constant else _applied(own, inputs, solution.roles)
         if is_constant:

@@ -1,4 +1,4 @@
-"""Cells that an exporter took apart: found by the structure of their equations, whatever their nodes are called.
+"""Cells that an exporter took apart, found by the structure of their equations. The names of nodes do not matter.
 
 torch writes an LSTMCell, a GRUCell and an RNNCell as products, splits, activations and sums, once for each step of a loop.
 """
@@ -116,7 +116,7 @@ def _reset_before(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell 
 
 
 def _rnn(forms: Forms, node: Node, before: dict[str, Cell]) -> Cell | None:
-    """h' = tanh(W x + R h + b), or relu. Two inputs of a dense layer look alike, so h must be known for a state."""
+    """h' = tanh(W x + R h + b), or relu. A dense layer with two inputs looks the same, so h must be known as a state."""
     if node.op not in ("Tanh", "Relu"):
         return None
     form = forms.of(node.inputs[0])

@@ -1,4 +1,4 @@
-"""Recurrent nodes in place of cells."""
+"""Recurrent nodes that replace cells."""
 
 from collections.abc import Sequence
 from typing import Any
