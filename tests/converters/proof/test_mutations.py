@@ -89,10 +89,10 @@ IMPORTER: dict[str, tuple[Callable[..., Any], str, str]] = {
         'importer.reversed(whole) if direction == "reverse"',
         "importer.reversed(whole) if direction",
     ),
-    "Y_h taken from the last Y": (directions.outputs_of, "Final(one, state) for one in applied", "one for one in steps"),
+    "Y_h taken from the last Y": (directions.outputs_of, "FinalState(one, state) for one in applied", "one for one in steps"),
     "the states of the directions swapped": (
         directions.outputs_of,
-        "Final(one, state) for one in applied",
+        "FinalState(one, state) for one in applied",
         "Final(one, state) for one in applied[::-1]",
     ),
     "layout ignored": (directions.signal_of, 'node.take("layout", 0)', 'node.take("layout", 0) * 0'),
