@@ -1,17 +1,13 @@
 """ONNX graphs to models, in stages, which `read` calls one after the other.
 
-parse          bytes to a checked graph
-precision      the types of floats that the signal has, and which a stream of it computes in
-guards         softplus without its guard
-loops          Loop and Scan over time as recurrent nodes
-lifting        cells that were taken apart, and loops that were unrolled, as recurrent nodes (`cells`, `linear`, `rows`)
-axes           which axis is time, which is batch
-interpret      what every value is; its handlers are `constants`, `moving`, `picking`, `elementwise`, `dense`, `normalization`,
-               `convolution` and `recurrent`
-assemble       the layers of a model, neighbours made one by `fuse`
-ends, carried  what of the graph's inputs and outputs is signal, and which states go from run to run
+parse/      bytes to a checked graph (`graph`)
+precision   the types of floats that the signal has, and the compute precision of a stream of it
+rewrite/    from graph to graph: loops, unrolled loops and cells that were taken apart become recurrent nodes
+axes/       which axis is time and which is batch, all sizes, and all constants: a rule for each operator
+importer    lowering: the layers that the nodes are, in one pass; a handler for each operator in operators/
+build/      the layers as a model, and how the graph's inputs and outputs map to a stream (`imported`)
 
-`runnable` makes a graph that onnxruntime can run (`layout`, `single`).
+rerun/ makes a copy of a graph that onnxruntime can run.
 """
 
 from streamrnn_converters.missing import naming_the_extra

@@ -1,38 +1,55 @@
-"""What the first stage makes of a file, and all later ones work on: a graph of named nodes, inputs and constants."""
+"""A graph of named nodes, inputs and constants: what parsing gives and all later stages work on."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.errors import ConversionError
+from streamrnn.errors import ConversionError, ModelError
 
 
 @dataclass
 class Node:
-    """A node; its handler takes the attributes that it understands, and those that are left are refused."""
+    """A node. Whoever handles it takes the attributes that it understands; those that are left are refused."""
 
     name: str
     op: str
     inputs: tuple[str, ...]  # "" where an optional input is left out
     outputs: tuple[str, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
-    most_values: int = 1 << 22  # that a constant made by it may have
+    most_values: int = 1 << 22  # limit for a constant that it makes
 
     def take(self, attribute: str, default: Any = None) -> Any:
-        """The value of an attribute, taken off the list of those not understood."""
+        """The value of an attribute, which is removed from those that are left."""
         return self.attributes.pop(attribute, default)
 
     def refused(self, reason: str) -> ConversionError:
-        """The error for a node that cannot be imported: which, why and what to do."""
+        """The error for a node that cannot be imported: which node, why, and what to do."""
         return ConversionError(f"node {self.name!r} ({self.op}): {reason}")
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Turn every error into a refusal of the node: the code inside trusts the graph to be well-formed."""
+        try:
+            with np.errstate(all="ignore"):  # values that are not finite are refused where they become weights
+                yield
+        except ConversionError:
+            raise
+        except ModelError as error:
+            raise self.refused(str(error)) from error
+        except Exception as error:
+            raise self.refused(
+                f"its inputs and attributes do not fit the operator ({error or type(error).__name__})"
+            ) from error
 
 
 @dataclass(frozen=True)
 class Input:
-    """A graph input that no initializer fills: name and declared sizes, None where they are open or not told."""
+    """A graph input without an initializer: its name and declared sizes, None where a size is open or not declared."""
 
     name: str
     sizes: tuple[int | None, ...]
@@ -40,7 +57,7 @@ class Input:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it brings integers: places in a table."""
+        """Whether its values are integers: row numbers of a table."""
         return self.type in ("int32", "int64")
 
 
@@ -55,11 +72,11 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]  # only those that the outputs depend on
     constants: dict[str, NDArray[Any]]
-    outside: tuple[str, ...] = ()  # what a graph within a node reads of the one around it
+    outside: tuple[str, ...] = ()  # for the body of a node: the names that it reads from the graph around it
 
 
 def check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:
-    """Every name is given once and before it is read, which excludes cycles too."""
+    """Check that every name is given only once, and before it is read. That excludes cycles too."""
     produced = Counter(name for node in nodes for name in node.outputs if name)
     for node in nodes:
         for name in node.outputs:

@@ -1,4 +1,4 @@
-"""What the import of an ONNX graph yields: the model, and how the graph's inputs and outputs map to a stream."""
+"""The result of an import: the model, and how the graph's inputs and outputs map to a stream."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamrnn import Model
 
-#: What an axis of a graph's input or output runs over. "one": put in by the graph, always 1; "layer": stacked layers.
+#: What an axis of a graph's input or output runs over. "one": inserted by the graph, always of size 1; "layer": stacked layers.
 Axis = Literal["time", "batch", "feature", "one", "layer"]
 
 
@@ -43,7 +43,7 @@ class GraphOutput:
     start: int = 0
     #: Empty for the signal. Else (index of the model's layer, "h" or "c"): the states, joined, that the output takes from,
     states: tuple[tuple[int, str], ...] = ()
-    places: tuple[int, ...] = ()  # and the place in them of each of its values
+    places: tuple[int, ...] = ()  # and for each of its values the index in them
 
     @property
     def size(self) -> int:
@@ -53,7 +53,7 @@ class GraphOutput:
 
 @dataclass(frozen=True)
 class Imported:
-    """A graph, understood.
+    """An imported graph.
 
     inputs   its signals, in the order of the model's input
     states   its inputs that carry states from run to run
@@ -67,12 +67,12 @@ class Imported:
     states: tuple[GraphInput, ...] = ()
     remarks: tuple[str, ...] = ()
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed, floats in float32
-    #: What tells the graph how long the recordings of a batch are: an input, or constants; None where all are as long.
+    #: The lengths of the recordings of a batch: a graph input that brings them, or constants; None where all are the same.
     lengths: GraphInput | tuple[int, ...] | None = None
 
     @property
     def offline(self) -> bool:
-        """Whether it answers whole recordings, and is not compared step by step."""
+        """Whether it answers whole recordings, so that it is not compared step by step."""
         return self.lengths is not None or not self.model.streamable
 
     @property
@@ -84,7 +84,7 @@ class Imported:
         """Steps or signals of a run: 1 where no input has such an axis, None where all that have leave it open."""
         given = [*self.inputs, *self.states, *([self.lengths] if isinstance(self.lengths, GraphInput) else [])]
         sizes = [end.sizes[end.axes.index(axis)] for end in given if axis in end.axes]
-        if isinstance(self.lengths, tuple):  # of so many signals, none of them longer than the longest
+        if isinstance(self.lengths, tuple):  # one for each signal; a run has the steps of the longest
             sizes.append(len(self.lengths) if axis == "batch" else max(self.lengths))
         return next((size for size in sizes if size is not None), None) if sizes else 1
 

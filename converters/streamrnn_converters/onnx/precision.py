@@ -1,4 +1,4 @@
-"""In which types of floats a graph computes, and in which one a stream of it."""
+"""The types of floats that a graph computes in, and the compute precision of a stream of it."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ class Precision:
 
     @property
     def dtype(self) -> str:
-        """What a stream computes in: the engine has no other type than these two."""
+        """Compute precision of a stream: the engine has these two."""
         return "float64" if "float64" in self.kinds else "float32"
 
     @property
     def remarks(self) -> list[str]:
-        """What to say of the types that the stream does not have."""
+        """Remarks on types that the stream does not compute in."""
         others = sorted(self.kinds - {self.dtype})
         if not others:
             return []
@@ -35,7 +35,7 @@ class Precision:
 
 
 def precision_of(graph: Graph) -> Precision:
-    """Follows the signal from the graph's inputs through all that casts it."""
+    """Follow the signal from the graph's inputs through all casts."""
     kinds = {entry.type for entry in graph.inputs if not entry.is_integer}
     signal = {entry.name for entry in graph.inputs}
     for node in graph.nodes:

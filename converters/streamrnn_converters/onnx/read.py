@@ -1,4 +1,4 @@
-"""The stages one after the other: bytes to a graph, its cells and axes, its values, a model, and how it maps to a stream."""
+"""All stages one after the other: bytes to a graph, its cells, its axes, its layers, a model, its inputs and outputs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,10 @@ import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
-from streamrnn_converters.onnx.axes import Axes
+from streamrnn_converters.onnx.axes.solver import solve
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.carried import is_final
 from streamrnn_converters.onnx.build.graph_io import (
-    behind,
     carried_of,
     check_carried,
     check_used,
@@ -27,6 +26,7 @@ from streamrnn_converters.onnx.build.graph_io import (
     lengths_of,
     signal_of,
     states_of,
+    upstream,
 )
 from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
@@ -35,13 +35,13 @@ from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
-from streamrnn_converters.onnx.rewrite.softplus_threshold import unguarded
+from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
 
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
-    "the graph gives one answer to a recording: it is in the last row of what run_offline gives, and those before tell nothing"
+    "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
 )
 
 
@@ -55,16 +55,17 @@ def from_onnx(
     """The model in an ONNX file.
 
     LSTM, GRU and RNN nodes (forward, opset 7 and newer) with everything of their definition that can be streamed, and all that
-    works step by step around them: docs/imports.md lists it. A graph whose caller carries the states from run to run becomes a
-    model whose streams keep them.
+    works step by step around them; docs/imports.md has the list. A graph whose caller carries the states from run to run
+    becomes a model whose streams keep them.
 
     source     path or bytes
-    constants  values of graph inputs that are really constants, by name: {"sr": 16000}
-    allow_external_data  tensors may lie in other files in the folder of `source`, then a path; else such a model is refused
+    constants  fixed values for graph inputs, by name: {"sr": 16000}
+    allow_external_data  tensors may be in other files in the folder of `source`, which then is a path; otherwise
+               such a model is refused
     offline    the model is to answer whole recordings (`streamrnn.run_offline`), so that it may read them backwards, and the
-               graph may be told their lengths; else such a graph is refused
+               graph may be told their lengths; otherwise such a graph is refused
 
-    Raises ConversionError, naming the node and the reason, for whatever cannot be streamed or is not understood.
+    Raises ConversionError, naming the node and the reason, for everything that cannot be streamed or is not understood.
     """
     return read_onnx(read_bytes(source, allow_external_data=allow_external_data), constants, offline=offline).model
 
@@ -76,9 +77,9 @@ def read_onnx(
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     precision = precision_of(graph)
-    graph, remarks = without_loops(unguarded(graph, precision.dtype), precision.dtype)
+    graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, more = lift(graph, precision.dtype)
-    importer = understood(graph, precision, offline=offline)
+    importer = lowered(graph, precision, offline=offline)
     flows = _outputs(graph, importer)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
@@ -100,20 +101,16 @@ def read_onnx(
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
-    fixed = {name: _in_single(graph.constants[name]) for name in constants}
+    fixed = {name: _in_float32(graph.constants[name]) for name in constants}
     said = (*precision.remarks, *remarks, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths)
 
 
-def understood(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
-    """The importer through a graph after all has been found out about its axes."""
-    axes, known = Axes(), -1
-    while len(axes) > known:
-        known = len(axes)
-        Importer(graph, axes, precision, lenient=True, offline=offline)
-    axes.settle(graph.inputs)
-    importer = Importer(graph, axes, precision, offline=offline)
-    axes.check(graph.inputs)
+def lowered(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
+    """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported."""
+    solution = solve(graph)
+    importer = Importer(graph, solution, precision, offline=offline)
+    solution.roles.check()
     return importer
 
 
@@ -131,12 +128,12 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
     return flows
 
 
-def _in_single(array: NDArray[Any]) -> NDArray[Any]:
+def _in_float32(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 class _End(Node):
-    """A graph output, in place of the node that would refuse what it is given."""
+    """A graph output, which refuses what it is given as a node does."""
 
     def refused(self, reason: str) -> ConversionError:
         return ConversionError(f"graph output {self.name!r}: {reason}")
@@ -149,15 +146,15 @@ def _vector(importer: Importer, name: str, flow: Flow) -> Vector:
 
 
 def _outermost(states: Sequence[Flow]) -> list[Vector]:
-    """Where a graph gives final states only, what a stream gives: the h of the layers that no other of them needs."""
+    """What a stream gives where a graph gives only final states: the h of the layers that no other of them reads."""
     layers = list({part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, FinalState)})
-    return [layer for layer in layers if not any(layer in behind(other.reads) for other in layers)]
+    return [layer for layer in layers if not any(layer in upstream(other.reads) for other in layers)]
 
 
 def _origin(
     graph: Graph, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], constants: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the model notes of where it comes from."""
+    """Where the model comes from, for its notes."""
     origin: dict[str, Any] = {"format": "onnx", "producer": graph.producer, "opset": graph.opset, "graph": graph.name}
     origin["inputs"] = [[entry.name, entry.size] for entry in inputs]
     origin["outputs"] = [[output.name, output.size] for output in outputs if not output.states]
@@ -169,7 +166,7 @@ def _origin(
 def _remark(
     importer: Importer, model: Model, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], carried: set[str]
 ) -> None:
-    """Say what a stream, or a recording, takes and gives, where that is not plain."""
+    """Say what a stream, or a recording, takes and gives, where that is not obvious."""
     who, states = ("a stream", "a stream keeps it, see Stream.states") if model.streamable else _OFFLINE
     if len(inputs) > 1:
         importer.remark(f"{who} takes {_sizes(inputs)}, joined in this order")
@@ -184,7 +181,7 @@ def _remark(
         importer.remark("the model reads recordings backwards: it cannot be streamed, streamrnn.run_offline answers them")
     if importer.lengths is not None:
         importer.remark(
-            "the graph is told the lengths of its recordings; here each is given as long as it is, nothing behind its end"
+            "the graph is told the lengths of its recordings; here each recording is passed in its own length, without padding"
         )
 
 

@@ -1,7 +1,9 @@
-"""What a value of the graph is, once it is understood: a constant, or vectors that flow through a model step by step.
+"""What a value of the graph is: a constant, or a signal, which a model computes step by step.
 
-Axes have names. Those of a graph input are only numbered; which of them is time and which batch is told by the nodes that the
-input reaches, never by declared shapes. All other axes lie within a step.
+Of a signal, the axis pass knows its axes (`Signal`); lowering then finds out which values it is made of (`Flow`).
+
+Axes have names. Those of a graph input are only numbered: which of them is time and which is batch follows from the nodes that
+the input reaches, never from declared shapes. All other axes lie within a step.
 """
 
 from collections.abc import Iterable
@@ -28,8 +30,11 @@ class Size:
 
     __rmul__ = __mul__
 
+    def __repr__(self) -> str:
+        return "*".join([*([str(self.factor)] if self.factor != 1 else []), *(f"<size of {axis}>" for axis in self.axes)])
 
-#: Where an axis comes from: a graph input; put in by the graph with size 1; stacked states; the values that a layer gives.
+
+#: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer.
 Kind = Literal["input", "one", "layer", "feature"]
 
 
@@ -43,33 +48,49 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Constant:
-    """Numbers that the graph knows. An array of objects may hold a `Size` in place of an integer."""
+    """Numbers that the graph knows. An array of objects may hold a `Size` instead of an integer."""
 
     array: NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Broadcast:
-    """A constant broadcast to sizes that are not known: what ConstantOfShape and Expand give. `array` broadcasts to them."""
+    """A constant broadcast to sizes that may be unknown, as ConstantOfShape and Expand give it."""
 
     array: NDArray[Any]
     sizes: tuple[int | Size, ...]
 
 
+@dataclass(frozen=True)
+class Signal:
+    """What the axis pass knows of a value that depends on graph inputs.
+
+    axes     its axes
+    moved    the graph inputs whose values it has, moved only; empty where a layer computed them
+    surplus  steps that it has more than the input
+    name     of the value in the graph
+    """
+
+    axes: tuple[Axis, ...]
+    moved: frozenset[str] = frozenset()
+    surplus: int = 0
+    name: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """What depends on the inputs: at each step, an array of values out of some vectors.
+    """What lowering knows of a value that depends on graph inputs: at each step, an array of values out of some vectors.
 
-    parts    the vectors, which count as joined
-    places   for each entry within a step its place in them; along time, batch and axes not yet understood it has size 1
-    last     where the time axis is gone and the last step is left
-    integer  from a graph input of integers: good for picking from a table only
-    padding  zeros put before the first step and behind the last
-    surplus  steps that it has more than the input, behind the last
+    parts      the vectors, which count as joined
+    index_map  for each entry within a step, the index of its value in the joined vectors; size 1 along time and batch
+    last       whether the time axis is gone and only the last step is left
+    integer    from a graph input of integers: good only for picking rows from a table
+    padding    zeros put before the first step and after the last
+    surplus    steps that it has more than the input, after the last
     """
 
     parts: tuple[Vector, ...]
-    places: NDArray[np.int64]
+    index_map: NDArray[np.int64]
     axes: tuple[Axis, ...]
     last: bool = False
     integer: bool = False
@@ -77,22 +98,23 @@ class Flow:
     surplus: int = 0
 
     def elements(self) -> list[tuple[Vector, int]]:
-        """The vector, and the place in it, of each entry of a step in the order of the axes."""
-        every = [(part, place) for part in self.parts for place in range(part.size)]
-        return [every[place] for place in self.places.ravel()]
+        """The vector, and the index in it, of each entry of a step in the order of the axes."""
+        every = [(part, index) for part in self.parts for index in range(part.size)]
+        return [every[index] for index in self.index_map.ravel()]
 
 
 Value = Union[Constant, Broadcast, Flow]  # noqa: UP007 - `|` of classes that are not yet all types at run time
+Known = Union[Constant, Broadcast, Signal]  # noqa: UP007
 
 
-def rank(value: Value) -> int:
+def rank(value: Value | Signal) -> int:
     """How many axes a value has."""
     if isinstance(value, Constant):
         return value.array.ndim
     return len(value.sizes if isinstance(value, Broadcast) else value.axes)
 
 
-def shape(value: Value) -> list[int | Size]:
+def shape(value: Value | Signal) -> list[int | Size]:
     """The sizes of a value's axes."""
     if isinstance(value, Constant):
         return list(value.array.shape)
@@ -114,16 +136,18 @@ def numbers(values: Iterable[int | Size]) -> NDArray[Any]:
     return array
 
 
-def describe(value: Value) -> str:
+def describe(value: Value | Signal) -> str:
     """What a value is, for an error message."""
     if isinstance(value, Constant):
         return f"a constant of shape {value.array.shape}"
     if isinstance(value, Broadcast):
         return "a constant of a shape that depends on the input"
+    if isinstance(value, Signal):
+        return f"the signal {value.name!r}"
     part = value.parts[0]
     if isinstance(part, Source):
         return f"the signal of graph input {part.name!r}, as it comes"
     if isinstance(part, FinalState | First):
         return "a final state" if isinstance(part, FinalState) else "the first step of a signal"
     assert isinstance(part, LayerOutput)
-    return f"the signal behind a {part.layer.kind} layer"
+    return f"the output of a {part.layer.kind} layer"

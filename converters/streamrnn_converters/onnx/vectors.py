@@ -1,4 +1,4 @@
-"""The vectors of a step: what a graph input brings, what a layer makes of others, the states that it is left in, and a step."""
+"""The vectors of a step: from a graph input, from a layer, a final state, or the first step of another vector."""
 
 from dataclasses import dataclass
 from typing import Union
@@ -12,7 +12,7 @@ class Source:
 
     name: str
     size: int
-    is_state: bool = False  # whether a layer begins with it
+    is_state: bool = False  # whether it is the initial state of a layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class FinalState:
 
 @dataclass(frozen=True, eq=False)
 class First:
-    """What a vector gives at the first step, picked beside that of a backward direction: good for nothing but to be cut off."""
+    """A vector at the first step, as it is picked together with that of a backward direction. It can only be cut off."""
 
     of: "Vector"
 

@@ -23,7 +23,7 @@ from streamrnn_converters import verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.proof.verification import Case
-from tests.converters.onnx.test_from_onnx_graphs import HIDDEN, INPUTS, N_SIGNALS, N_STEPS, TOLERANCE, Sketch, refusal
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, N_SIGNALS, N_STEPS, TOLERANCE, Sketch, refusal
 
 SIZES = {"T": N_STEPS, "B": N_SIGNALS, "F": INPUTS, "H": HIDDEN, "1": 1, "2": 2, "4": 4, "6": 6}
 Drawing = tuple[Sketch, list[str], dict[str, str]]  # the graph, its outputs, the axes of its inputs
@@ -388,7 +388,7 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
     "a-matrix-in-a-step": (
         lambda g, y: g.add("MatMul", g.add("Reshape", y, [0, 0, 2, 2]), g.draw(2, 3)),
         "node 'my_MatMul' (MatMul)",
-        "several rows of the signal",
+        "several rows of the output of a gru layer",
     ),
     "merged-with-time": (
         lambda g, y: g.add("Reshape", y, [-1, HIDDEN]),

@@ -16,8 +16,8 @@ from onnx import TensorProto
 
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch, refusal
 from tests.converters.onnx.test_from_onnx_branches import assert_agrees, behind
-from tests.converters.onnx.test_from_onnx_graphs import HIDDEN, INPUTS, Sketch, refusal
 
 # Embeddings.
 

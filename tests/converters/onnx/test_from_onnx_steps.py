@@ -23,7 +23,7 @@ import onnxruntime
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.verification import Case
-from tests.converters.onnx.test_from_onnx_graphs import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
 
 BRIEF = (Case("normal", 1.0, 24), Case("loud", 10.0, 24))
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "models"
@@ -312,7 +312,7 @@ def a_state_that_is_given_as_it_came(g: Sketch) -> bytes:
     return g.bytes(y, h, g.add("Identity", "h_in"))
 
 
-@refused("node 'my_GRU' (GRU)", "its initial_h is the signal behind a dense layer, not a constant")
+@refused("node 'my_GRU' (GRU)", "its initial_h is the output of a dense layer, not a constant")
 def a_state_that_is_computed(g: Sketch) -> bytes:
     taking(g, h_in=[1, 1, HIDDEN])
     return g.bytes(*g.rnn("x", h=g.add("MatMul", "h_in", g.draw(HIDDEN, HIDDEN))))

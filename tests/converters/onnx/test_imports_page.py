@@ -14,10 +14,11 @@ from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.importer import OPERATORS
 from tests.converters.onnx import test_from_onnx_branches as branches
 from tests.converters.onnx import test_from_onnx_exports as exports
-from tests.converters.onnx import test_from_onnx_graphs as graphs
 from tests.converters.onnx import test_from_onnx_layers as layers
 from tests.converters.onnx import test_from_onnx_steps as steps
+from tests.converters.onnx.operators import test_refusals as refusals
 from tests.converters.onnx.rewrite import test_loops as loops
+from tests.converters.onnx.sketch import Sketch
 
 PAGE = Path(__file__).parents[3] / "docs" / "imports.md"
 
@@ -31,14 +32,14 @@ def rows(heading: str) -> list[list[str]]:
 
 def reasons() -> list[str]:
     """The messages with which graphs of other tests are refused."""
-    sources = [draw()[0] for draw in (graphs.REFUSALS | graphs.ONE_LINERS).values()]
-    sources += [draw(graphs.Sketch()) for draw, _, _ in steps.REFUSED.values()]
+    sources = [draw()[0] for draw in (refusals.REFUSALS | refusals.ONE_LINERS).values()]
+    sources += [draw(Sketch()) for draw, _, _ in steps.REFUSED.values()]
     sources += [exports.path(name).read_bytes() for name in exports.REFUSED]
     for draw, _, _ in branches.REFUSED.values():
-        g = graphs.Sketch()
+        g = Sketch()
         sources.append(g.bytes(draw(g, branches.behind(g))))
     for draw, _, _ in layers.CANNOT.values():
-        g = graphs.Sketch("BFT", open_axes="BT")
+        g = Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))
     sources += [draw() for draw, _ in loops.REFUSED.values()]
     found = []
@@ -52,7 +53,7 @@ def reasons() -> list[str]:
 
 def lengths() -> bytes:
     """A GRU that is told how long its signals are."""
-    g = graphs.Sketch()
+    g = Sketch()
     y = g.rnn("x", lengths=g.constant([3, 3]))[0]
     g.nodes[-1].input[4], g.nodes[-1].input[5:] = g.nodes[-1].input[5], []
     return g.bytes(y)

@@ -21,8 +21,7 @@ from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.horizon import horizon
 from streamrnn_converters.proof.verification import Case
 from tests.converters.onnx.onnx_graphs import random_node
-from tests.converters.onnx.test_from_onnx_exports import HAS_ONNXSCRIPT, HAS_TORCH, path, torch_exports  # noqa: F401  (a fixture)
-from tests.converters.onnx.test_from_onnx_graphs import (
+from tests.converters.onnx.sketch import (
     HIDDEN,
     INPUTS,
     N_SIGNALS,
@@ -31,6 +30,7 @@ from tests.converters.onnx.test_from_onnx_graphs import (
     Sketch,
     letters,
 )
+from tests.converters.onnx.test_from_onnx_exports import HAS_ONNXSCRIPT, HAS_TORCH, path, torch_exports  # noqa: F401  (a fixture)
 
 BRIEF = (Case("normal", 1.0, 30), Case("loud", 10.0, 30))
 REMARK = "the model reads recordings backwards: it cannot be streamed, streamrnn.run_offline answers them"
@@ -271,11 +271,11 @@ def states_given_to_a_backward_direction(g: Sketch) -> list[str]:
 CANNOT: dict[str, tuple[Callable[[Sketch], list[str]], str]] = {
     "a last step that is behind the end of some": (
         lambda g: [g.add("Gather", joined(g, recurrent(g, "x", lengths=given_lengths(g))[0]), -1, axis=0)],
-        "node 'my_Gather' (Gather): picks the last step of a batch, which lies behind the end of a short recording",
+        "node 'my_Gather' (Gather): picks the last step of a batch, which lies after the end of a short recording",
     ),
     "a batch turned around with what is behind the end of some": (
         lambda g: [g.add("Slice", joined(g, recurrent(g, "x", lengths=given_lengths(g))[0]), [-1], [-(2**63)], [0], [-1])],
-        "node 'my_Slice' (Slice): turns a batch around with what lies behind the end of a short one",
+        "node 'my_Slice' (Slice): turns a batch around with what lies after the end of a short recording",
     ),
     "two inputs of lengths": (two_lengths, "node 'my_GRU1' (GRU): has other sequence_lens than a node before it"),
     "a node without lengths": (one_without_lengths, "node 'my_GRU1' (GRU): has no sequence_lens, while another node has"),
@@ -289,7 +289,7 @@ CANNOT: dict[str, tuple[Callable[[Sketch], list[str]], str]] = {
     ),
     "the first step of a forward direction": (
         lambda g: [g.add("Gather", g.squeezed(recurrent(g, "x", "forward")[0], 1), 0, axis=0)],
-        "node 'my_Gather' (Gather): picks place 0 of the time axis",
+        "node 'my_Gather' (Gather): picks index 0 of the time axis",
     ),
     "the first step of both directions": (
         lambda g: [dense(g, g.add("Gather", joined(g, recurrent(g, "x")[0]), 0, axis=0))],

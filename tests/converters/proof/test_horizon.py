@@ -18,7 +18,7 @@ from streamrnn_converters import from_onnx
 from streamrnn_converters.proof.horizon import horizon
 from streamrnn_converters.reference_runs import long_signal, process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
-from tests.converters.onnx.test_from_onnx_graphs import HEADS
+from tests.converters.onnx.operators.test_heads import HEADS
 
 INPUTS, HIDDEN, STEPS = 3, 4, 2500
 

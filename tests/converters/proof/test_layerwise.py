@@ -17,7 +17,8 @@ pytest.importorskip("onnxruntime", reason="comparing needs the extra 'convert'")
 from streamrnn_converters import from_onnx
 from streamrnn_converters.proof.layerwise import layerwise
 from tests.converters.onnx.onnx_graphs import random_node, recurrent_model
-from tests.converters.onnx.test_from_onnx_graphs import HEADS, Sketch
+from tests.converters.onnx.operators.test_heads import HEADS
+from tests.converters.onnx.sketch import Sketch
 
 EXPORTS = Path(__file__).parents[1] / "fixtures" / "exports"
 INPUTS, HIDDEN = 3, 4

@@ -25,6 +25,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 
 pytest.importorskip("onnx", reason="imports ONNX graphs, and onnx is not installed")
 
+from streamrnn_converters.onnx.axes.rules import recurrent as axis_rules
 from streamrnn_converters.onnx.operators import attributes, directions, recurrent
 from tests.converters.onnx.operators.test_random_nodes import OPS, TOLERANCE, Case, answered, drawn, error, expected
 
@@ -95,8 +96,8 @@ IMPORTER: dict[str, tuple[Callable[..., Any], str, str]] = {
         "FinalState(one, state) for one in applied[::-1]",
     ),
     "layout ignored": (directions.signal_of, 'node.take("layout", 0)', 'node.take("layout", 0) * 0'),
-    "layout ignored in Y": (directions.outputs_of, "y = (x.time, direction, x.batch, feature) if x.layout == 0",
-                            "y = (x.time, direction, x.batch, feature) if True"),
+    "layout ignored in Y": (axis_rules.recurrent, "y = (time, direction, batch, feature) if layout == 0",
+                            "y = (time, direction, batch, feature) if True"),
 }  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.verification import CASES, Case
 from streamrnn_converters.reference_runs import process
 from tests.converters.onnx.onnx_graphs import RecurrentNode, random_node, recurrent_model
-from tests.converters.onnx.test_from_onnx_graphs import HEADS, HIDDEN, INPUTS, Sketch
+from tests.converters.onnx.operators.test_heads import HEADS
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch
 
 BRIEF = (Case("normal", 1.0, 30), Case("loud", 10.0, 30))
 

@@ -9,7 +9,7 @@ pytest.importorskip("onnxruntime", reason="runs onnxruntime, which is not instal
 import onnxruntime
 
 from streamrnn_converters.reference_runs.once import run_reference
-from tests.converters.onnx.test_from_onnx_graphs import INPUTS, Sketch
+from tests.converters.onnx.sketch import INPUTS, Sketch
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 ZEROS = np.zeros((5, 2, INPUTS), np.float32)

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="runs onnxruntime, which is not instal
 
 from streamrnn_converters.reference_runs import process
 from streamrnn_converters.reference_runs.once import run_reference
-from tests.converters.onnx.test_from_onnx_graphs import INPUTS, good_file
+from tests.converters.onnx.sketch import INPUTS, good_file
 
 ZEROS = np.zeros((5, 2, INPUTS), np.float32)
 

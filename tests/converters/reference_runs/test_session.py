@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra 'convert'")
 
 from streamrnn_converters import from_onnx  # noqa: E402
 from streamrnn_converters.reference_runs.session import calls_of, session_of  # noqa: E402
-from tests.converters.onnx.test_from_onnx_graphs import INPUTS  # noqa: E402
+from tests.converters.onnx.sketch import INPUTS  # noqa: E402
 from tests.converters.onnx.test_from_onnx_steps import states_as_they_are  # noqa: E402
 from tests.models import one_width  # noqa: E402, F401  (a fixture)
 

@@ -1,4 +1,4 @@
-"""From the vectors that the graph's outputs need to the layers of a model, in an order in which each reads those before it."""
+"""The layers of a model, from the vectors that the graph's outputs need. Each layer comes after those that it reads."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ class Assembly:
 
     signals  the graph's inputs by name with their sizes, in the order in which the model's input joins them
     outputs  the vectors
-    dtype    what the layers compute in
+    dtype    compute precision of the layers
     """
 
     def __init__(self, signals: Mapping[str, int], outputs: Sequence[Vector], dtype: str) -> None:
@@ -29,19 +29,19 @@ class Assembly:
         out = outputs[0] if len(outputs) == 1 else LayerOutput(Concat(tuple(each.size for each in outputs), dtype), tuple(outputs))
         self._take(out)
         self._merge()
-        self._places = {vector: place for place, vector in enumerate(self._layers)}
+        self._indices = {vector: index for index, vector in enumerate(self._layers)}
 
-    def place(self, vector: Vector) -> int | None:
-        """The number of a layer in the model; None where it has no part in it."""
-        return self._places.get(vector)
+    def index(self, vector: Vector) -> int | None:
+        """The index of a layer in the model; None where the model does not contain it."""
+        return self._indices.get(vector)
 
     def model(self, notes: Mapping[str, object]) -> Model:
         """The model."""
-        sources = [[self._places.get(read, -1) for read in self._reads[vector]] for vector in self._layers]
+        sources = [[self._indices.get(read, -1) for read in self._reads[vector]] for vector in self._layers]
         return Model(list(self._layers.values()), notes, sources)
 
     def _take(self, out: Vector) -> None:
-        """All layers that a vector needs, each behind those that it reads."""
+        """Collect all layers that a vector needs, each after those that it reads."""
         waiting = [out]
         while waiting:
             vector = waiting[-1]
@@ -55,7 +55,7 @@ class Assembly:
                 self._layers[vector], self._reads[vector] = vector.layer, reads
 
     def _merge(self) -> None:
-        """Let a layer that alone reads another take it in, where the two are one."""
+        """Fuse a layer with the one that it reads, where no other layer reads that."""
         readers = Counter(read for reads in self._reads.values() for read in reads)
         for vector in list(self._layers):
             read = self._reads[vector][0]

@@ -1,7 +1,7 @@
 """States that the caller carries from run to run: which output goes back into which input, so that a stream can keep them.
 
-What an input brings is followed to the initial states of layers, value by value, and so is what an output gives of final
-states. An output belongs to an input where each value comes out at the place at which it must go in.
+Each value of an input is followed to the initial state that begins with it, and each value of an output to the final state
+that it is. An output belongs to an input if every value comes out at the index at which it must go in.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import LayerOutput, FinalState, Source
 
-#: A unit of a state: layer, name of the state, number of the unit.
+#: A unit of a state: layer, name of the state, index of the unit.
 Unit = tuple[LayerOutput, str, int]
 
 
 def is_final(flow: Flow) -> bool:
-    """Whether a flow is made of final states alone."""
+    """Whether a flow is made of final states only."""
     return all(isinstance(part, FinalState) for part, _ in flow.elements())
 
 
 def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
-    """By input, for each place of it that is read, the unit of a state that begins with it."""
-    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.axes.states}  # in the graph's order
+    """By input, for the index of each value that is read, the unit of a state that begins with it."""
+    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.roles.states}  # in the graph's order
     for (layer, state), flow in importer.initial.items():
-        for unit, (part, place) in enumerate(flow.elements()):
+        for unit, (part, index) in enumerate(flow.elements()):
             assert isinstance(part, Source)
-            if read[part.name].setdefault(place, (layer, state, unit)) != (layer, state, unit):
+            if read[part.name].setdefault(index, (layer, state, unit)) != (layer, state, unit):
                 raise ConversionError(
-                    f"graph input {part.name!r}: two states begin with its value {place}, so that no output can give both "
+                    f"graph input {part.name!r}: two states begin with its value {index}, so that no output can give both "
                     "back; export the model with a value for each"
                 )
     return read
@@ -37,7 +37,7 @@ def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
 def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Mapping[str, Flow]) -> tuple[str, str]:
     """The output that gives back what the input `name` must bring at the next step, and how that was found out.
 
-    read     the units that begin with the input's values, by their places
+    read     the units that begin with the input's values, by the index of the value
     outputs  those of final states
 
     Raises ConversionError where there is none.
@@ -47,7 +47,7 @@ def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Map
     fitting = []
     for output, flow in outputs.items():
         units = _units_out(flow)
-        agrees = len(units) == given.places.size and all(units[place] == unit for place, unit in read.items())
+        agrees = len(units) == given.index_map.size and all(units[index] == unit for index, unit in read.items())
         if agrees and _shape(importer, flow) == _shape(importer, given):
             fitting.append(output)
     if len(fitting) == 1:
@@ -68,8 +68,8 @@ def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Map
 
 
 def _units_out(flow: Flow) -> list[Unit]:
-    """What a flow of final states gives at each of its places."""
-    return [(part.of, part.state, place) for part, place in flow.elements() if isinstance(part, FinalState)]
+    """The unit that each value of a flow of final states is."""
+    return [(part.of, part.state, index) for part, index in flow.elements() if isinstance(part, FinalState)]
 
 
 def _shape(importer: Importer, flow: Flow) -> list[object]:

@@ -1,4 +1,4 @@
-"""Neighbours that are one layer: what stands behind a dense layer or a convolution, and values moved or scaled twice."""
+"""Two layers made one: a function or scale after a dense layer or a convolution, and values moved or scaled twice."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from streamrnn.activation import LINEAR
 
 
 def fused(first: Layer, then: Layer) -> Layer | None:
-    """The layer that does what two do, `then` reading `first` alone; None where there is none."""
+    """One layer that does what two do, where `then` only reads `first`; None where there is none."""
     if isinstance(first, Dense) and first.activation == LINEAR:
         if isinstance(then, Pointwise):
             return replace(first, activation=then.activation)

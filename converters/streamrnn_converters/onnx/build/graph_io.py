@@ -1,4 +1,4 @@
-"""The two ends of a graph, and how they map to a stream: which values of a step are whose, which states an output gives."""
+"""The inputs and outputs of a graph, and how they map to a stream: which values of a step, which states."""
 
 from collections.abc import Iterable, Mapping
 from typing import get_args
@@ -15,13 +15,13 @@ from streamrnn_converters.onnx.vectors import LayerOutput, FinalState, Source, V
 
 
 def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str, str]) -> tuple[GraphInput, ...]:
-    """Graph inputs in the order in which a stream takes their values; for states `sources` tells the output of each."""
+    """Graph inputs in the order in which a stream takes their values; for states, `sources` names the output of each."""
     found, start = [], 0
     for entry in entries:
         flow = importer.values[entry.name]
         assert isinstance(flow, Flow)
         axes, sizes = _axes(importer, flow.axes)
-        n_entries = importer.entries.get(entry.name, 0)
+        n_entries = importer.n_entries.get(entry.name, 0)
         integers = entry.type if entry.is_integer else ""
         found.append(GraphInput(entry.name, axes, sizes, start, integers, n_entries, sources.get(entry.name, "")))
         start += found[-1].size
@@ -31,10 +31,10 @@ def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str
 def lengths_of(
     importer: Importer, entries: Iterable[Input], carried: Mapping[str, str], vectors: Iterable[Vector]
 ) -> GraphInput | tuple[int, ...] | None:
-    """The graph input that brings the lengths of recordings, or the constants that it has for them.
+    """The graph input that brings the lengths of recordings, or constant lengths.
 
-    Raises ConversionError where a node goes on behind the end of a recording, states are carried from there, or the vectors
-    are made of lengths too.
+    Raises ConversionError where a node goes on after the end of a recording, states are carried from there, or layers
+    read the lengths too.
     """
     if importer.lengths is None:
         return None
@@ -47,7 +47,7 @@ def lengths_of(
         )
     if isinstance(importer.lengths, tuple):
         return importer.lengths
-    if importer.lengths in {vector.name for vector in behind(vectors) if isinstance(vector, Source)}:
+    if importer.lengths in {vector.name for vector in upstream(vectors) if isinstance(vector, Source)}:
         raise ConversionError(
             f"graph input {importer.lengths!r}: brings the lengths of recordings, and is used for something else too; export the "
             "model with an input for each"
@@ -64,11 +64,11 @@ def signal_of(importer: Importer, name: str, flow: Flow, start: int) -> GraphOut
 def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow) -> GraphOutput:
     """A graph output of final states."""
     starts: dict[Vector, int] = {}
-    states, n_values, places = [], 0, []
-    for part, place in flow.elements():
+    states, n_values, indices = [], 0, []
+    for part, index in flow.elements():
         assert isinstance(part, FinalState)
         if part not in starts:
-            layer = assembly.place(part.of)
+            layer = assembly.index(part.of)
             if layer is None:
                 raise ConversionError(
                     f"graph output {name!r}: is a state of a {part.of.layer.kind} layer on which no other output depends; "
@@ -77,8 +77,8 @@ def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow) -> 
             starts[part] = n_values
             states.append((layer, part.state))
             n_values += part.size
-        places.append(starts[part] + place)
-    return GraphOutput(name, *_axes(importer, flow.axes), 0, tuple(states), tuple(places))
+        indices.append(starts[part] + index)
+    return GraphOutput(name, *_axes(importer, flow.axes), 0, tuple(states), tuple(indices))
 
 
 def carried_of(importer: Importer, flows: Mapping[str, Flow]) -> dict[str, str]:
@@ -95,9 +95,9 @@ def carried_of(importer: Importer, flows: Mapping[str, Flow]) -> dict[str, str]:
 
 
 def check_carried(importer: Importer, vectors: Iterable[Vector]) -> None:
-    """Where states are carried, refuse layers whose states are not: in a graph run step by step these begin anew with each."""
+    """Where some states are carried, refuse layers whose states are not: in the graph, these begin again with every run."""
     carried = {layer for layer, _ in importer.initial}
-    for vector in behind(vectors):
+    for vector in upstream(vectors):
         if not carried or not isinstance(vector, LayerOutput):
             continue
         for state in vector.layer.states:
@@ -110,8 +110,8 @@ def check_carried(importer: Importer, vectors: Iterable[Vector]) -> None:
 
 
 def check_used(importer: Importer, entries: Iterable[Input], vectors: Iterable[Vector]) -> None:
-    """Refuse inputs on which nothing depends that the stream gives."""
-    needed = behind(vectors)
+    """Refuse inputs on which no output depends."""
+    needed = upstream(vectors)
     used = {vector.name for vector in needed if isinstance(vector, Source)} | {importer.lengths}
     for (layer, _), flow in importer.initial.items():
         if layer in needed:
@@ -121,8 +121,8 @@ def check_used(importer: Importer, entries: Iterable[Input], vectors: Iterable[V
             raise ConversionError(f"graph input {entry.name!r}: has no part in the outputs; export the model without it")
 
 
-def behind(vectors: Iterable[Vector]) -> set[Vector]:
-    """The vectors, and all that they are made of."""
+def upstream(vectors: Iterable[Vector]) -> set[Vector]:
+    """The vectors, and all that they are computed from."""
     found: set[Vector] = set()
     waiting = list(vectors)
     while waiting:

@@ -7,40 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Conv1d, Dense, Layer
+from streamrnn_converters.onnx.axes.arguments import limit
+from streamrnn_converters.onnx.axes.rules.convolution import padding_of, pads_argument
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.constants import integers, limit
-from streamrnn_converters.onnx.operators.shape_ops import places
-from streamrnn_converters.onnx.values import Axis, Constant, Flow, Value, describe, rank
-from streamrnn_converters.onnx.vectors import LayerOutput
+from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
 
 @operator("Pad")
 def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Zeros along time (Pad-13; attributes before opset 11), which a convolution behind it takes as its own."""
-    flow, mode = inputs[0], node.take("mode", "constant")
+    """Zeros along time (Pad-13; attributes before opset 11), which the convolution after it takes as its own."""
+    flow, mode, value = inputs[0], node.take("mode", "constant"), node.take("value", 0.0)
     if not isinstance(flow, Flow):
         raise node.refused("pads what is not the signal, which is not understood")
-    pads, value = node.take("pads"), node.take("value", 0.0)
-    pads = pads if pads is not None else integers(node, inputs[1], "pads")
     if len(inputs) > 2 and isinstance(inputs[2], Constant):
         value = float(inputs[2].array.ravel()[0])
-    axes = list(range(rank(flow)))
-    if len(inputs) > 3 and inputs[3] is not None:
-        axes = places(node, integers(node, inputs[3], "axes"), rank(flow))
-    if len(pads) != 2 * len(axes):
-        raise node.refused(f"pads {pads} do not fit {len(axes)} axes")
-    for axis, before, behind in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        if (before, behind) == (0, 0):
+    for _, before, after in pads_argument(node, inputs, rank(flow)):
+        if (before, after) == (0, 0):
             continue
         if mode != "constant" or value != 0:
             raise node.refused(f"mode={mode!r} with value {value:g}: only zeros can be put before a signal that is streamed")
-        if importer.role(flow.axes[axis]) not in ("time", "unknown"):
-            raise node.refused(f"pads the {importer.role(flow.axes[axis])} axis; only time can be padded, for a convolution")
-        importer.bind(node, flow.axes[axis], "time")
-        if flow.surplus or flow.integer or before < 0 or behind < 0:
-            raise node.refused(f"pads {describe(flow)} by {before} and {behind}, which is not understood")
-        flow = replace(flow, padding=(flow.padding[0] + before, flow.padding[1] + behind))
+        importer.axes_of(node)
+        if flow.surplus or flow.integer or before < 0 or after < 0:
+            raise node.refused(f"pads {describe(flow)} by {before} and {after}, which is not understood")
+        flow = replace(flow, padding=(flow.padding[0] + before, flow.padding[1] + after))
     return [flow]
 
 
@@ -62,27 +52,15 @@ def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape or its {group} groups")
     if (node.take("strides") or [1]) != [1]:
         raise node.refused("its stride is not 1: it gives fewer steps than it takes, and a stream one for each")
-    batch, channels, time = (
-        importer.bind(node, axis, role) for axis, role in zip(flow.axes, ("batch", "feature", "time"), strict=True)
-    )
-    importer.bind(node, channels, "feature", per_group * group)
-    if isinstance(channels.size, int) and channels.size != per_group * group:
-        raise node.refused(f"its W takes {per_group * group} channels, but the signal has {channels.size}")
-    surplus = _surplus(node, padding, _pads(node, (taps - 1) * dilation), (taps - 1) * dilation)
+    importer.axes_of(node)
+    n_channels = flow.axes[1].size
+    if isinstance(n_channels, int) and n_channels != per_group * group:
+        raise node.refused(f"its W takes {per_group * group} channels, but the signal has {n_channels}")
+    surplus = _surplus(node, padding, padding_of(node, (taps - 1) * dilation), (taps - 1) * dilation)
     bias = _constant(node, inputs[2], "B") if len(inputs) > 2 and inputs[2] is not None else np.zeros(outputs)
     limit(node, weights.size * group)
     layer = _layer(_ungrouped(weights, group), bias, dilation, importer.dtype)
-    axes = (batch, Axis(f"{node.outputs[0]}.feature", outputs, "feature"), time)
-    read = importer.vector(node, flow)
-    return [
-        replace(
-            flow,
-            parts=(LayerOutput(layer, (read,)),),
-            axes=axes,
-            places=np.arange(outputs).reshape(1, -1, 1),
-            surplus=flow.surplus + surplus,
-        )
-    ]
+    return [replace(importer.layered(node, layer, flow, sizes=(1, outputs, 1)), surplus=flow.surplus + surplus)]
 
 
 def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int, dtype: str) -> Layer:
@@ -92,27 +70,18 @@ def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int, dtype: str)
     return Conv1d(weights, bias, dilation, dtype=dtype)
 
 
-def _pads(node: Node, reach: int) -> tuple[int, int]:
-    """Its own padding, before and behind."""
-    auto, pads = node.take("auto_pad", "NOTSET"), node.take("pads") or [0, 0]
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        less, more = reach // 2, reach - reach // 2
-        return (less, more) if auto == "SAME_UPPER" else (more, less)
-    return (0, 0) if auto == "VALID" else (pads[0], pads[1])
-
-
 def _surplus(node: Node, given: tuple[int, int], own: tuple[int, int], reach: int) -> int:
-    """Steps that it gives behind the last; refuses one whose first output is not that of the first step."""
-    before, behind = given[0] + own[0], given[1] + own[1]
+    """Steps that it gives after the last; refuses one whose first output is not that of the first step."""
+    before, after = given[0] + own[0], given[1] + own[1]
     if before == reach:
-        return behind
+        return after
     if before > reach:
         raise node.refused(
-            f"has {before} zeros before the first step, but looks back {_steps(reach)} only: it would lag behind"
+            f"has {before} zeros before the first step, but looks back {_steps(reach)} only: its output would come late"
         )
-    if before + behind < reach:
+    if before + after < reach:
         raise node.refused(
-            f"gives {_steps(reach - before - behind)} fewer than it takes; put {reach} zeros before the first step, so that it "
+            f"gives {_steps(reach - before - after)} fewer than it takes; put {reach} zeros before the first step, so that it "
             "gives one for each"
         )
     raise node.refused(

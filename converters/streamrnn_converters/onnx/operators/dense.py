@@ -1,18 +1,15 @@
 """Fully connected layers: Gemm, MatMul, and sums over the values of a step, which are such layers of ones."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Dense
+from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices, limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.constants import integers, limit
-from streamrnn_converters.onnx.operators.shape_ops import places
-from streamrnn_converters.onnx.values import Axis, Constant, Flow, Value, describe, rank
-from streamrnn_converters.onnx.vectors import LayerOutput
+from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
 
 @operator("Gemm")
@@ -28,7 +25,7 @@ def _gemm(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         bias = beta * _bias(node, inputs[2], len(weights))
     if isinstance(inputs[0], Flow) and rank(inputs[0]) != 2:
         raise node.refused(f"its input A has {rank(inputs[0])} axes, expected 2")
-    return [_behind(importer, node, inputs[0], Dense(alpha * weights, bias, dtype=importer.dtype))]
+    return [_dense(importer, node, inputs[0], Dense(alpha * weights, bias, dtype=importer.dtype))]
 
 
 @operator("MatMul")
@@ -36,59 +33,40 @@ def _matmul(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     a, b = inputs
     if isinstance(a, Constant) and not isinstance(b, Constant):
         raise node.refused("multiplies the signal from the left; only signal times weights is understood")
-    return [_behind(importer, node, a, Dense(_weights(node, b, "B").T, dtype=importer.dtype))]
+    return [_dense(importer, node, a, Dense(_weights(node, b, "B").T, dtype=importer.dtype))]
 
 
-def _behind(importer: Importer, node: Node, value: Value | None, layer: Dense) -> Flow:
-    """A dense layer behind the signal; the final h of a layer counts as its signal after the last step."""
+def _dense(importer: Importer, node: Node, value: Value | None, layer: Dense) -> Flow:
+    """A dense layer after the signal; the final h of a layer counts as its signal after the last step."""
     flow = needs_flow(node, value, "A")
-    *others, feature = flow.axes
-    feature = importer.bind(node, feature, "feature", layer.input_size)
-    if not others and feature.kind == "input":
+    axes, feature = importer.axes_of(node), flow.axes[-1]
+    if len(axes) == 1 and feature.kind == "input":
         raise node.refused("the signal has no axis but its features; export the model with a batch or time axis")
     if feature.size != layer.input_size and isinstance(feature.size, int):
         raise node.refused(f"its weights have {layer.input_size} rows, but the signal has {feature.size} features")
-    if flow.places.size != flow.places.shape[-1]:
+    if flow.index_map.size != flow.index_map.shape[-1]:
         raise node.refused(
-            f"multiplies several rows of {describe(flow)} in one step, {flow.places.shape}: only one is understood; of final "
-            "states it takes the h of one layer"
+            f"multiplies several rows of {describe(flow)} in one step, {flow.index_map.shape}: only one is understood; of "
+            "final states it takes the h of one layer"
         )
-    read = importer.vector(node, flow)
-    importer.remark_last(flow)
-    axes = (*importer.anew(node, others), Axis(f"{node.outputs[0]}.feature", layer.output_size, "feature"))
-    whole = np.arange(layer.output_size).reshape((1,) * len(others) + (-1,))
-    return replace(flow, parts=(LayerOutput(layer, (read,)),), axes=axes, places=whole)
+    return importer.layered(node, layer, flow, sizes=(*[1] * (len(axes) - 1), layer.output_size))
 
 
 @operator("ReduceMean", "ReduceSum")
 def _reduced(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Over axes within a step: as an attribute before opset 13 (sum) and 18 (mean), as an input since."""
-    flow = needs_flow(node, inputs[0], "X")
-    axes = node.take("axes")
-    if len(inputs) > 1 and inputs[1] is not None:
-        axes = integers(node, inputs[1], "axes")
-    keep = node.take("keepdims", 1)
+    """Over axes within a step."""
+    flow, axes = needs_flow(node, inputs[0], "X"), axes_argument(node, inputs)
     if node.take("noop_with_empty_axes", 0) and not axes:
         return [flow]
-    summed = places(node, axes or list(range(rank(flow))), rank(flow))
-    for place in summed:
-        importer.bind(node, flow.axes[place], "feature")
-    kept = tuple(1 if place in summed else size for place, size in enumerate(flow.places.shape))
-    groups = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), flow.places.shape).ravel()
-    limit(node, int(np.prod(kept)) * flow.places.size)
-    weights = np.zeros((int(np.prod(kept)), flow.places.size))
-    weights[groups, np.arange(flow.places.size)] = len(weights) / flow.places.size if node.op == "ReduceMean" else 1
-    read = importer.vector(node, flow)
-    importer.remark_last(flow)
-    left = tuple(
-        importer.one(node, place) if place in summed else axis for place, axis in enumerate(importer.anew(node, flow.axes))
-    )
-    whole = np.arange(len(weights)).reshape(kept)
-    flow = replace(flow, parts=(LayerOutput(Dense(weights, dtype=importer.dtype), (read,)),), axes=left, places=whole)
-    if keep:
-        return [flow]
-    rest = tuple(axis for place, axis in enumerate(flow.axes) if place not in summed)
-    return [replace(flow, axes=rest, places=np.squeeze(flow.places, tuple(summed)))]
+    summed = axis_indices(node, axes or list(range(rank(flow))), rank(flow))
+    kept = tuple(1 if index in summed else size for index, size in enumerate(flow.index_map.shape))
+    n_sums, n_values = int(np.prod(kept)), flow.index_map.size
+    groups = np.broadcast_to(np.arange(n_sums).reshape(kept), flow.index_map.shape).ravel()
+    limit(node, n_sums * n_values)
+    weights = np.zeros((n_sums, n_values))
+    weights[groups, np.arange(n_values)] = n_sums / n_values if node.op == "ReduceMean" else 1
+    left = importer.roles.extents(importer.axes_of(node))
+    return [importer.layered(node, Dense(weights, dtype=importer.dtype), flow, sizes=left)]
 
 
 def _weights(node: Node, value: Value | None, name: str) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What goes into a recurrent node and comes out of it, by direction: backwards is a layer between two reversals."""
+"""Input and outputs of a recurrent node, by direction. A backward direction is a layer between two reversals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DIRECTIONS = {"forward": ("forward",), "reverse": ("reverse",), "bidirectional"
 
 @dataclass(frozen=True)
 class Signal:
-    """The input X of a recurrent node, its axes bound."""
+    """The input X of a recurrent node."""
 
     flow: Flow
     layout: int
@@ -43,7 +43,7 @@ def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
     """X, layout and directions. Refuses what cannot be streamed where the graph is not imported for whole recordings."""
     direction = node.take("direction", "forward")
     if direction not in _DIRECTIONS:
-        raise node.refused(f"direction={direction!r} is none of {', '.join(_DIRECTIONS)}")
+        raise node.refused(f"direction={direction!r} is not one of {', '.join(_DIRECTIONS)}")
     if direction != "forward" and not importer.offline:
         raise node.refused(
             f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as "
@@ -59,9 +59,6 @@ def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
         raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
     if x.surplus:
         raise node.refused(f"its input has {x.surplus} steps more than the model's; cut them off at its end")
-    for axis, role in zip(x.axes, ("time", "batch") if layout == 0 else ("batch", "time"), strict=False):
-        importer.bind(node, axis, role)
-    importer.bind(node, x.axes[2], "feature")
     take_lengths(importer, node, inputs[4], time=x.axes[layout], batch=x.axes[1 - layout])
     return Signal(x, layout, _DIRECTIONS[direction])
 
@@ -79,19 +76,14 @@ def outputs_of(
         if flow is not None:
             importer.initial[applied[0], state] = flow
     n, size = len(layers), layers[0].output_size
-    name = next(filter(None, node.outputs))
-    feature = Axis(f"{name}.feature", size, "feature")
-    direction = Axis(f"{name}.direction", n, "one" if n == 1 else "feature")
-    stacked = Axis(f"{name}.layer", n, "layer")
-    y = (x.time, direction, x.batch, feature) if x.layout == 0 else (x.batch, x.time, direction, feature)
-    last = (stacked, x.batch, feature) if x.layout == 0 else (x.batch, stacked, feature)
-    places = np.arange(n * size).reshape(n, size)
+    index_map = np.arange(n * size).reshape(n, size)
     in_y, in_last = (1, n, 1, size) if x.layout == 0 else (1, 1, n, size), (n, 1, size) if x.layout == 0 else (1, n, size)
     steps: list[Vector] = [
         importer.reversed(one) if direction == "reverse" else one for one, direction in zip(applied, x.directions, strict=True)
     ]
+    y, *axes = (importer.axes_of(node, output) for output in range(1 + len(layers[0].states)))
     ends = [
-        Flow(tuple(FinalState(one, state) for one in applied), places.reshape(in_last), last, last=x.time.size != 1)
-        for state in layers[0].states
+        Flow(tuple(FinalState(one, state) for one in applied), index_map.reshape(in_last), last, last=x.time.size != 1)
+        for state, last in zip(layers[0].states, axes, strict=True)
     ]
-    return [Flow(tuple(steps), places.reshape(in_y), y), *ends]
+    return [Flow(tuple(steps), index_map.reshape(in_y), y), *ends]

@@ -16,6 +16,7 @@ from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, operator
 from streamrnn_converters.onnx.operators.attributes import activations, arguments, clip, flag
 from streamrnn_converters.onnx.operators.directions import Signal, outputs_of, signal_of
+from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, describe
 from streamrnn_converters.onnx.vectors import Source
 
@@ -37,7 +38,7 @@ class _Tensors:
 def _lstm(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     inputs = arguments(node, inputs, 8, 3)
     x = signal_of(importer, node, inputs)
-    directions = _tensors(importer, node, inputs, x, n_gates=4, n_states=2)
+    directions = _tensors(importer, node, inputs, x)
     peepholes: list[Array | None] = [None] * len(directions)
     if inputs[7] is not None:
         hidden = directions[0].input_weights.shape[1]
@@ -67,7 +68,7 @@ def _lstm(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 def _gru(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     inputs = arguments(node, inputs, 6, 2)
     x = signal_of(importer, node, inputs)
-    directions = _tensors(importer, node, inputs, x, n_gates=3, n_states=1)
+    directions = _tensors(importer, node, inputs, x)
     functions = activations(importer, node, ("Sigmoid", "Tanh"), len(directions))
     reset_after, bound = flag(node, "linear_before_reset"), clip(node)
     layers = []
@@ -97,7 +98,7 @@ def _gru(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 def _rnn(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     inputs = arguments(node, inputs, 6, 2)
     x = signal_of(importer, node, inputs)
-    directions = _tensors(importer, node, inputs, x, n_gates=1, n_states=1)
+    directions = _tensors(importer, node, inputs, x)
     functions, bound = activations(importer, node, ("Tanh",), len(directions)), clip(node)
     layers = [
         RNN(
@@ -114,8 +115,9 @@ def _rnn(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     return outputs_of(importer, node, x, layers, _carried(inputs[5:6]))
 
 
-def _tensors(importer: Importer, node: Node, inputs: Inputs, x: Signal, n_gates: int, n_states: int) -> list[_Tensors]:
+def _tensors(importer: Importer, node: Node, inputs: Inputs, x: Signal) -> list[_Tensors]:
     """W, R, B and the initial states of each direction, checked against each other."""
+    n_gates, states = RECURRENT_KINDS[node.op]
     n = len(x.directions)
     recurrent = _constant(importer, node, inputs[2], "R", (n, None, None))
     hidden = recurrent.shape[2]
@@ -125,14 +127,14 @@ def _tensors(importer: Importer, node: Node, inputs: Inputs, x: Signal, n_gates:
     _expect(node, "R", recurrent.shape, (n, n_gates * hidden, hidden))
     n_inputs = x.feature.size if isinstance(x.feature.size, int) else None
     weights = _constant(importer, node, inputs[1], "W", (n, n_gates * hidden, n_inputs))
-    importer.bind(node, x.feature, "feature", weights.shape[2])
+    importer.axes_of(node)
     bias = np.zeros((n, 2 * n_gates * hidden))
     if inputs[3] is not None:
         bias = _constant(importer, node, inputs[3], "B", (n, 2 * n_gates * hidden))
     halves = bias.reshape(n, 2, n_gates, hidden)
     batch = x.batch.size if isinstance(x.batch.size, int) else None
     shape = (n, batch, hidden) if x.layout == 0 else (batch, n, hidden)
-    given = [(inputs[5 + index], f"initial_{'hc'[index]}") for index in range(n_states)]
+    given = [(inputs[INITIAL_STATES + index], f"initial_{state}") for index, state in enumerate(states)]
     initial = [_initial(importer, node, value, name, shape, x) for value, name in given]
     return [
         _Tensors(
@@ -190,7 +192,7 @@ def _initial(importer: Importer, node: Node, value: Value | None, name: str, sha
     if isinstance(value, Flow) and _carried([value]) != (None,):
         if x.directions != ("forward",):
             raise node.refused(f"its {name} is a graph input, but what is read backwards cannot go on; export it as a constant")
-        _bind_state(importer, node, value, name, shape, batch=1 - x.layout)
+        _check_state(node, value, name, shape)
         return np.zeros((n, hidden))
     if not isinstance(value, Constant | Broadcast):
         raise node.refused(f"its {name} is {describe(value)}, not a constant")
@@ -214,10 +216,7 @@ def _carried(states: Inputs) -> tuple[Flow | None, ...]:
     )
 
 
-def _bind_state(importer: Importer, node: Node, flow: Flow, name: str, shape: tuple[int | None, ...], batch: int) -> None:
-    """Take graph inputs for states that the caller carries from run to run."""
-    importer.axes.states |= {part.name for part in flow.parts if isinstance(part, Source)}
+def _check_state(node: Node, flow: Flow, name: str, shape: tuple[int | None, ...]) -> None:
+    """Check the shape of a state that graph inputs bring."""
     sizes = (axis.size for axis in flow.axes)
     _expect(node, name, tuple(own if isinstance(own, int) else want for own, want in zip(sizes, shape, strict=True)), shape)
-    for place, axis in enumerate(flow.axes):
-        importer.bind(node, axis, "batch" if place == batch else "feature", shape[place])

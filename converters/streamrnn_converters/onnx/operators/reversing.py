@@ -1,15 +1,15 @@
-"""Signals that are turned around in time, and the lengths of the recordings of a batch, over which each is.
+"""Signals that are turned around in time, and the lengths of the recordings of a batch.
 
-Both are for whole recordings; a stream has no end to begin at, and no length that is known beforehand.
+Both are for whole recordings only: a stream has no end to begin at, and no length that is known in advance.
 """
 
 from dataclasses import replace
 from typing import Any
 
 from streamrnn import Reverse
+from streamrnn_converters.onnx.axes.arguments import INTEGERS
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.constants import INTEGERS
 from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Flow, Value, describe
 from streamrnn_converters.onnx.vectors import First, LayerOutput, Source, Vector
 
@@ -23,9 +23,9 @@ def _reverse_sequence(importer: Importer, node: Node, inputs: Inputs) -> list[Va
     axes = {"time": node.take("time_axis", 0), "batch": node.take("batch_axis", 1)}
     if set(axes.values()) != {0, 1} or len(x.axes) < 2:
         raise node.refused(f"time_axis={axes['time']} and batch_axis={axes['batch']} do not fit {len(x.axes)} axes")
-    time, batch = (importer.bind(node, x.axes[axes[role]], role) for role in ("time", "batch"))
+    importer.axes_of(node)
     flow = turned(importer, node, x)
-    take_lengths(importer, node, inputs[1], time=time, batch=batch)
+    take_lengths(importer, node, inputs[1], time=x.axes[axes["time"]], batch=x.axes[axes["batch"]])
     return [flow]
 
 
@@ -40,10 +40,7 @@ def turned(importer: Importer, node: Node, value: Flow) -> Flow:
 
 
 def first_step(flow: Flow) -> Flow | None:
-    """The first step of a flow, which backward directions give last, by what they are before they are turned around.
-
-    None for a flow without any.
-    """
+    """The first step of a flow, which a backward direction computes last; None for a flow without such a direction."""
     parts: list[Vector] = [
         part.reads[0] if isinstance(part, LayerOutput) and isinstance(part.layer, Reverse) else First(part)
         for part in flow.parts
@@ -52,20 +49,17 @@ def first_step(flow: Flow) -> Flow | None:
 
 
 def take_lengths(importer: Importer, node: Node, value: Value | None, *, time: Axis, batch: Axis) -> None:
-    """sequence_lens: those of one node are those of all. Lengths that only repeat that of the signal are none."""
+    """Take sequence_lens, which must be the same for all nodes. Those that only repeat the signal's length count as none."""
     if value is not None and not importer.offline:
         raise node.refused(
             f"sequence_lens is given: a stream has no length that is known beforehand; export without it, {OFFLINE}"
         )
     if value is None or _is_whole(value, time):
-        importer.whole_only.append(
-            node.refused("has no sequence_lens, while another node has: it would go on behind their end")
-        )
+        importer.whole_only.append(node.refused("has no sequence_lens, while another node has: it would go on after their end"))
         return
     if isinstance(value, Constant):
         lengths: Any = _constant_lengths(node, value, time, batch)
     elif isinstance(value, Flow) and value.integer and len(value.axes) == 1 and [part.size for part in value.parts] == [1]:
-        importer.bind(node, value.axes[0], "batch")
         (part,) = value.parts
         assert isinstance(part, Source)
         lengths = part.name
@@ -77,7 +71,7 @@ def take_lengths(importer: Importer, node: Node, value: Value | None, *, time: A
 
 
 def _is_whole(value: Value, time: Axis) -> bool:
-    """Whether lengths are all that of the signal."""
+    """Whether all lengths are that of the signal."""
     return (
         isinstance(value, Constant | Broadcast) and value.array.size > 0 and all(item == time.size for item in value.array.flat)
     )
@@ -85,7 +79,9 @@ def _is_whole(value: Value, time: Axis) -> bool:
 
 def _constant_lengths(node: Node, value: Constant, time: Axis, batch: Axis) -> tuple[int, ...]:
     if value.array.dtype.kind not in INTEGERS or value.array.dtype == object or value.array.ndim != 1:
-        raise node.refused(f"its sequence_lens is {describe(value)} of {value.array.dtype}, expected integers, one a signal")
+        raise node.refused(
+            f"its sequence_lens is {describe(value)} of {value.array.dtype}, expected integers, one for each signal"
+        )
     lengths = tuple(int(length) for length in value.array)
     if isinstance(batch.size, int) and batch.size != len(lengths):
         raise node.refused(f"its sequence_lens has {len(lengths)} values, for {batch.size} signals")

@@ -1,7 +1,7 @@
-"""External data: a model whose tensors lie in files beside it, put together into one. Only where the user has allowed it.
+"""External data: tensors in files next to the model are read into it. Only where the user has allowed it.
 
-What a file says of places is not trusted: none is opened that is not a regular file of one name in the model's own folder,
-symbolic links followed, and nothing is read whose size is not that of the tensor.
+The paths in a model are not trusted. Only regular files with a single name, in the model's own folder after symbolic links are
+followed, are opened, and only as many bytes are read as the tensor has.
 """
 
 import os
@@ -31,7 +31,7 @@ def with_data_inside(model: onnx.ModelProto, path: Path) -> bytes:
     for tensor, where in _tensors(model):
         if not is_external(tensor):
             continue
-        name, offset, length = _place(tensor, where)
+        name, offset, length = _location(tensor, where)
         wanted = bytes_of(tensor, where)
         if length is not None and length != wanted:
             raise ConversionError(f"{where}: its length in {name!r} is {length} bytes, but its shape takes {wanted}")
@@ -74,23 +74,23 @@ def _tensors(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, str]]:
                 yield attribute.t, f"node {node.name!r} ({node.op_type}), attribute {attribute.name!r}"
 
 
-def _place(tensor: TensorProto, where: str) -> tuple[str, int, int | None]:
-    """The file, the first byte, and the number of bytes where that is said."""
+def _location(tensor: TensorProto, where: str) -> tuple[str, int, int | None]:
+    """The file, the first byte, and the number of bytes if it is given."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     unknown = entries.keys() - _KEYS
     if unknown or len(entries) < len(tensor.external_data) or not entries.get("location"):
-        raise ConversionError(f"{where}: its place in another file is not understood; save the model with its data inside")
+        raise ConversionError(f"{where}: its location in another file is not understood; save the model with its data inside")
     numbers = []
     for key in ("offset", "length"):
         text = entries.get(key, "")
         if text and not (text.isascii() and text.isdigit() and len(text) < 19):
-            raise ConversionError(f"{where}: its {key} in another file is {text[:40]!r}, which is no number of bytes")
+            raise ConversionError(f"{where}: its {key} in another file is {text[:40]!r}, which is not a number of bytes")
         numbers.append(int(text) if text else None)
     return entries["location"], numbers[0] or 0, numbers[1]
 
 
 def _open(folder: str, name: str, where: str) -> int:
-    """A handle of a file in the folder; what becomes a symbolic link after it was looked at is not followed."""
+    """A handle of a file in the folder. A symbolic link that appears after the check is not followed."""
     outside = ConversionError(f"{where}: its data would lie in {name[:200]!r}, outside the folder of the model")
     if "\0" in name or os.path.isabs(name) or ".." in Path(name).parts:
         raise outside

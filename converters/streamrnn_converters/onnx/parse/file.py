@@ -1,6 +1,6 @@
-"""First stage: bytes to a checked graph of named nodes and constants. Nothing here knows what a node means.
+"""Bytes to a checked graph of named nodes and constants. Nothing here knows what a node means.
 
-onnx.checker accepts nearly every wrong tensor, so that all that later stages rely on is checked here or there, by name.
+onnx.checker accepts nearly every wrong tensor, so that everything that later stages rely on is checked here, by name.
 """
 
 import os
@@ -29,7 +29,7 @@ _MOST_NODES = 10_000
 def read_bytes(source: str | os.PathLike[str] | bytes, *, allow_external_data: bool = False) -> bytes:
     """The content of an ONNX file. Raises ConversionError where it cannot be read.
 
-    allow_external_data  tensors may lie in other files in the folder of `source`, then a path; they are put inside
+    allow_external_data  tensors may be in other files in the folder of `source`, which then is a path; they are read into it
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
@@ -38,7 +38,7 @@ def read_bytes(source: str | os.PathLike[str] | bytes, *, allow_external_data: b
 
 
 def _message(data: bytes) -> onnx.ModelProto:
-    """The bytes as protobuf reads them, after a look at what would come of it."""
+    """The bytes as protobuf reads them, after a check of how much memory that takes."""
     check_wire(data)
     try:
         return onnx.load_model_from_string(data)
@@ -47,7 +47,7 @@ def _message(data: bytes) -> onnx.ModelProto:
 
 
 def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
-    """The graph in the bytes of an ONNX file, the inputs in `fixed` turned into constants.
+    """The graph in the bytes of an ONNX file. The inputs in `fixed` become constants.
 
     Raises ConversionError for anything broken, external or nested, and for a constant that does not fit.
     """
@@ -77,7 +77,7 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
 
 
 def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graphs within the nodes of a graph; those within them again are not understood."""
+    """The graphs within the nodes of a graph; graphs within those are not understood."""
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
@@ -131,7 +131,7 @@ def _input(info: onnx.ValueInfoProto) -> Input:
 
 
 def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """The values of graph inputs that are really constants, in the type and shape that each declares."""
+    """Graph inputs fixed to values, in the type and shape that each declares."""
     given = {info.name: info for info in model.graph.input}
     arrays = {}
     for name, value in fixed.items():

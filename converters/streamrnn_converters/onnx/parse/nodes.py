@@ -34,9 +34,10 @@ def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
 
 
 def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, *, is_body: bool = False) -> list[Node]:
-    """The nodes, Constant nodes put among the constants.
+    """The nodes of a graph. Constant nodes are added to `constants` instead.
 
-    A Loop or Scan has its body, a `Graph`, among its attributes, and behind its own inputs what the body reads from outside.
+    A Loop or Scan has its body, a `Graph`, among its attributes. After its own inputs come the names
+    that its body reads from outside.
     """
     nodes = []
     most_values = Node.most_values + sum(array.size for array in constants.values())
@@ -68,17 +69,17 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
 
 
 def _check_inputs(node: Node, opset: int) -> None:
-    """The node has at least the inputs that ONNX demands of its operator, so that whoever looks at them need not ask."""
+    """The node has at least the inputs that ONNX demands of its operator, so that nobody else has to check."""
     try:
         least = onnx.defs.get_schema(node.op, min(opset, onnx.defs.onnx_opset_version())).min_input
-    except onnx.defs.SchemaError:  # nobody understands it
+    except onnx.defs.SchemaError:  # an unknown operator is refused later
         return
     if len(node.inputs) < least:
         raise node.refused(f"has {len(node.inputs)} inputs, but the operator takes {least} at least; export the model again")
 
 
 def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
-    """The graph within a Loop or Scan; what it reads from outside stands behind its inputs, of unknown sizes."""
+    """The graph within a Loop or Scan; after its inputs come those that it reads from outside, of unknown sizes."""
     constants = initializers(graph)
     if len(graph.input) > MOST_INPUTS:
         raise node.refused(f"its body has {len(graph.input)} inputs; more than {MOST_INPUTS} are not read")
@@ -105,7 +106,7 @@ def _attribute(node: Node, attribute: onnx.AttributeProto) -> Any:
     if attribute.ref_attr_name:
         raise node.refused(f"attribute {attribute.name!r} refers to a function's; export with functions inlined")
     if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-        raise node.refused("graphs within nodes are understood of a Loop or Scan alone; export a graph without control flow")
+        raise node.refused("graphs within nodes are only understood in a Loop or Scan; export a graph without control flow")
     if attribute.type == onnx.AttributeProto.TENSOR:
         return array_of(attribute.t, f"node {node.name!r} ({node.op}), attribute {attribute.name!r}")
     try:

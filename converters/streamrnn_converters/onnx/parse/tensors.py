@@ -1,4 +1,4 @@
-"""Tensors of a file as arrays: what a tensor declares is held against the bytes that are there, first of all."""
+"""Tensors of a file as arrays. Their declared shape and type are checked against the bytes first."""
 
 import math
 from typing import Any
@@ -30,17 +30,17 @@ def array_of(tensor: TensorProto, where: str) -> NDArray[Any]:
         if n_given != n_bytes:
             raise ConversionError(f"{where}: its data does not fit its shape {shape}: {n_given} bytes, expected {n_bytes}")
     elif math.prod(shape) > (most := 2 * sum(len(getattr(tensor, name)) for name in _TYPED)):
-        # Two numbers of four bits share an entry; otherwise the array itself tells.
+        # Two numbers of four bits share an entry; anything else is found when the array is made.
         raise ConversionError(f"{where}: its data does not fit its shape {shape}: at most {most} numbers")
     try:
         array = onnx.numpy_helper.to_array(tensor)
-    except Exception as error:  # whatever onnx makes of wrong bytes
+    except Exception as error:  # onnx raises many kinds of errors for wrong bytes
         raise ConversionError(f"{where}: its data does not fit its shape {shape} and type ({error})") from None
     if array.shape != shape:
         raise ConversionError(f"{where}: its data does not fit its shape {shape}")
     array = np.asarray(array)
     if array.dtype.kind == "f" and np.isnan(array).any():
-        array = np.where(np.isnan(array), array.dtype.type(np.nan), array)  # of a signalling one NumPy warns in every sum
+        array = np.where(np.isnan(array), array.dtype.type(np.nan), array)  # NumPy warns of a signalling NaN in every sum
     return array
 
 
@@ -58,7 +58,7 @@ def bytes_of(tensor: TensorProto, where: str) -> int:
     n_numbers = math.prod(tensor.dims)
     name = next((name for name, number in TensorProto.DataType.items() if number == tensor.data_type), None)
     if name is None or name == "UNDEFINED":
-        raise ConversionError(f"{where}: its type {tensor.data_type} is none of ONNX")
+        raise ConversionError(f"{where}: its type {tensor.data_type} is not one of ONNX's")
     if name in ("INT4", "UINT4", "FLOAT4E2M1"):
         return int((n_numbers + 1) // 2)
     if name in ("INT2", "UINT2"):

@@ -1,7 +1,7 @@
-"""A look at the bytes of an ONNX file before protobuf reads it: how much would come of them, and how deep it goes.
+"""A check of the bytes of an ONNX file before protobuf reads it: how much memory it would take, and how deep it is nested.
 
-Protobuf makes hundreds of bytes out of two, where these are an empty message, and thirty out of one where that is a small
-integer. A file whose numbers are stored as they are, and whose graph is one that streams, stays far below the bounds.
+Protobuf can make hundreds of bytes out of two (an empty message), and thirty out of one (a small integer). A model that
+streams, with its weights as raw data, stays far below the limits.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _TRUNCATED = "not an ONNX model, or a truncated one"
 
 
 def check_wire(data: bytes) -> None:
-    """Raise ConversionError for bytes that are no protobuf message, or of which too much would come; allocates nothing."""
+    """Raise ConversionError for bytes that are no protobuf message, or that would take too much memory. Allocates nothing."""
     check_size(len(data), "the file")
     stack = [(len(data), _fields(onnx.ModelProto.DESCRIPTOR))]
     position, growth = 0, 0
@@ -56,7 +56,7 @@ def check_wire(data: bytes) -> None:
             raise ConversionError(f"{_TRUNCATED} (wire type {kind})")
         if growth > _MOST_GROWTH:
             raise ConversionError(
-                "it has more parts, or more integers in place of raw data, than can be read safely; export the model "
+                "it has more parts, or more integers instead of raw data, than can be read safely; export the model "
                 "alone, with its weights as raw data"
             )
 
@@ -68,7 +68,7 @@ def check_size(n_bytes: int, what: str) -> None:
 
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """A number, and the position after it."""
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]

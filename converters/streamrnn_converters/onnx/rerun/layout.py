@@ -2,16 +2,16 @@
 
 import onnx
 
-_CELLS = {"LSTM", "GRU", "RNN"}
+from streamrnn_converters.onnx.recurrent_kinds import RECURRENT_KINDS
 
 
 def time_first(data: bytes) -> tuple[bytes, list[str]]:
-    """The model with every recurrent node of layout=1 replaced by one of layout=0 between transposes, and what to say of it."""
+    """The model with every recurrent node of layout=1 replaced by one of layout=0 between transposes, and remarks."""
     model = onnx.load_model_from_string(data)
     nodes, remarks = [], []
     for index, node in enumerate(model.graph.node):
         layout = next((a for a in node.attribute if a.name == "layout"), None)
-        if node.op_type not in _CELLS or layout is None or layout.i == 0:
+        if node.op_type not in RECURRENT_KINDS or layout is None or layout.i == 0:
             nodes.append(node)
             continue
         nodes.extend(_between_transposes(node, layout, f"time_first.{index}"))

@@ -1,11 +1,11 @@
 """A copy of a graph that onnxruntime can run."""
 
 from streamrnn_converters.onnx.rerun.layout import time_first
-from streamrnn_converters.onnx.rerun.to_float32 import in_single
+from streamrnn_converters.onnx.rerun.to_float32 import to_float32
 
 
 def runnable(data: bytes) -> tuple[bytes, list[str]]:
     """The model with time first and in float32, and what was changed, one sentence each."""
     data, remarks = time_first(data)
-    data, more = in_single(data)
+    data, more = to_float32(data)
     return data, [*remarks, *more]

@@ -1,4 +1,4 @@
-"""A copy of a graph that computes in float32: onnxruntime runs recurrent nodes in no other type of its own."""
+"""A copy of a graph that computes in float32, the only type in which onnxruntime runs recurrent nodes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,29 +9,22 @@ from onnx import TensorProto, numpy_helper
 _NAMES = {TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16"}
 
 
-def in_single(data: bytes) -> tuple[bytes, list[str]]:
-    """The model with FLOAT in place of DOUBLE and FLOAT16, weights and casts included, and what to say of it."""
+def to_float32(data: bytes) -> tuple[bytes, list[str]]:
+    """The model with FLOAT instead of DOUBLE and FLOAT16, in declarations, casts and tensors, and remarks."""
     model = onnx.load_model_from_string(data)
     graphs = list(_graphs(model.graph))
-    nodes = [node for graph in graphs for node in graph.node]
-    ends = [info.type.tensor_type for graph in graphs for info in (*graph.input, *graph.output)]
-    casts = [cast for node in nodes if node.op_type == "Cast" for cast in node.attribute if cast.name == "to"]
-    found = {kind.elem_type for kind in ends} | {cast.i for cast in casts}
+    casts = list(_casts(graphs))
+    found = {info.type.tensor_type.elem_type for graph in graphs for info in (*graph.input, *graph.output)}
+    found |= {cast.i for cast in casts}
     others = [name for number, name in _NAMES.items() if number in found]
     if not others:
         return data, []
-    for kind in [*ends, *(info.type.tensor_type for graph in graphs for info in graph.value_info)]:
-        if kind.elem_type in _NAMES:
-            kind.elem_type = TensorProto.FLOAT
+    _declare(graphs)
     for cast in casts:
         if cast.i in _NAMES:
             cast.i = TensorProto.FLOAT
-    _narrow(tensor for graph in graphs for tensor in graph.initializer)
-    _narrow(attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t"))
-    remark = f"onnxruntime runs a copy of the graph in float32, in place of {' and '.join(others)}"
-    if "float64" in others:
-        remark += ": it tells seven digits"
-    return model.SerializeToString(), [remark]
+    _convert(_tensors(graphs))
+    return model.SerializeToString(), [_remark(others)]
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -43,9 +36,37 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from _graphs(attribute.g)
 
 
-def _narrow(tensors: Iterable[onnx.TensorProto]) -> None:
+def _casts(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.AttributeProto]:
+    """The target types of all Cast nodes."""
+    for graph in graphs:
+        for node in graph.node:
+            if node.op_type == "Cast":
+                yield from (attribute for attribute in node.attribute if attribute.name == "to")
+
+
+def _tensors(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.TensorProto]:
+    for graph in graphs:
+        yield from graph.initializer
+        for node in graph.node:
+            yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+
+
+def _declare(graphs: Iterable[onnx.GraphProto]) -> None:
+    """Declare float32 for inputs, outputs and the values between them."""
+    for graph in graphs:
+        for info in (*graph.input, *graph.output, *graph.value_info):
+            if info.type.tensor_type.elem_type in _NAMES:
+                info.type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def _convert(tensors: Iterable[onnx.TensorProto]) -> None:
     for tensor in tensors:
         if tensor.data_type in _NAMES:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and the comparison fails
                 array = numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def _remark(others: list[str]) -> str:
+    remark = f"onnxruntime runs a copy of the graph in float32, in place of {' and '.join(others)}"
+    return f"{remark}: it tells seven digits" if "float64" in others else remark

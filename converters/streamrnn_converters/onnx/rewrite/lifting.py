@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.graph import Graph, Node
-from streamrnn_converters.onnx.rewrite.cells import Cell, cells
+from streamrnn_converters.onnx.rewrite.cell import Cell
+from streamrnn_converters.onnx.rewrite.cells import cells
 from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
 
 
 def lift(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
-    """The graph with recurrent nodes in place of what computes the same, and what to say of it.
+    """The graph with recurrent nodes instead of the nodes that compute the same, and remarks.
 
-    What is not recognised stays as it is. The weights of the nodes are of the type `dtype`.
+    What is not recognised stays as it is. The weights of the new nodes are of the type `dtype`.
     """
     forms = Forms(graph)
     found = list(cells(forms))
@@ -56,7 +57,7 @@ def _close(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 
 class _Rewriting:
-    """Puts nodes in place of values."""
+    """Replaces the nodes that give some values by recurrent nodes."""
 
     def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
         self._graph, self._forms, self._made = graph, forms, Recurrences(dtype)
@@ -65,7 +66,7 @@ class _Rewriting:
         self._sequences: dict[tuple[str, ...], str] = {}  # outputs of a chain -> name of all of them, time first
 
     def put(self, chain: list[Cell]) -> None:
-        """A recurrent node for a chain; nothing, where its place in time is not understood."""
+        """Add a recurrent node for a chain; nothing where it is not understood which steps it runs over."""
         last = chain[-1]
         if last.weights["R"] is None or last.weights["W"] is None:
             return
@@ -92,7 +93,7 @@ class _Rewriting:
                 self._made.add("Squeeze", [end], value, axes=[0])
 
     def graph(self) -> Graph:
-        """The graph with the new nodes, in an order in which each reads what has been given before."""
+        """The graph with the new nodes, each after those that it reads."""
         made = {name for node in self._made.nodes for name in node.outputs}
         kept = [node for node in self._graph.nodes if not made & set(node.outputs)]
         nodes = [self._stack(node) for node in kept] + self._made.nodes
@@ -115,7 +116,7 @@ class _Rewriting:
                 return whole
         if rows[0] is None or any(row != replace(rows[0], step=step) for step, row in enumerate(rows)):
             return None
-        all_of_it = [self._made.number(places) for places in ([0], [len(rows)], [rows[0].axis])]
+        all_of_it = [self._made.number(value) for value in ([0], [len(rows)], [rows[0].axis])]
         whole = name if rows[0].axis == 0 else f"{name}.whole"
         self._made.add("Slice", [rows[0].sequence, *all_of_it], whole)  # which is refused where there are more steps than these
         if rows[0].axis == 1:
@@ -145,7 +146,7 @@ class _Rewriting:
         return Node(node.name, "Transpose", (whole,), node.outputs, {"perm": [1, 0, 2]})
 
     def _unsqueezed(self, name: str, axis: int) -> str:
-        """The row that a Concat takes, which needs an axis of its own before; "" for another."""
+        """The row to which an axis was added before a Concat joins it; "" for another value."""
         node = self._forms.producers.get(name)
         if axis == 0 and self._forms.leads(name) and node is not None and node.op != "Unsqueeze":
             return name

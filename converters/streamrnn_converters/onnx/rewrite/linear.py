@@ -1,4 +1,4 @@
-"""Values as sums of matrices times other values, plus a bias: what Gemm, MatMul, Add and Split of a cell compute."""
+"""Values as linear forms: sums of matrices times other values, plus a bias, as Gemm, MatMul, Add and Split compute them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 _DEEPEST = 100  # sums within sums
 
 
-#: Inputs that a node must have to be looked at, at least and at most; a broken one is no part of a cell.
+#: How many inputs a node must have, at least and at most, to be part of a cell. Broken nodes are ignored.
 _INPUTS = {
     "Add": (2, 2),
     "Concat": (1, 1 << 20),
@@ -42,7 +42,7 @@ _INPUTS = {
 class Form:
     """A value of shape (batch, n): for each value that it is made of, by name, a matrix (n, size); and a bias (n,).
 
-    leads  whether an axis of size 1 stands before these two, as torch's newer exporter has it
+    leads  whether there is an axis of size 1 before these two, as torch's newer exporter writes it
     """
 
     terms: Mapping[str, Array]
@@ -69,8 +69,8 @@ class Form:
 class Forms:
     """The forms of a graph's values, found on demand.
 
-    Where a product is made of a whole sequence and its rows are picked then, it counts as made of the row of the sequence: a
-    value that the graph does not have, under a name that none of its values can have.
+    Where a graph multiplies a whole sequence and picks rows of the product, the row counts as a product of a row of the
+    sequence. The graph has no value for that row; it gets a name that no value of a graph can have.
     """
 
     graph: Graph
@@ -78,7 +78,7 @@ class Forms:
     nodes: list[Node] = field(init=False)  # those that may be part of a cell
     producers: dict[str, Node] = field(init=False)
     rows: Rows = field(init=False)
-    outputs: set[str] = field(init=False)  # the graph's, also where one is moved only on the way
+    outputs: set[str] = field(init=False)  # the graph's, and the values that it only moves to them
     _picked: dict[str, Row] = field(default_factory=dict)
     _depth: int = 0
     _known: dict[str, Form | None] = field(default_factory=dict)
@@ -108,9 +108,9 @@ class Forms:
         return form is not None and form.leads
 
     def of(self, name: str) -> Form | None:
-        """The form of a value; None where it has none, or is no sum but a value of its own."""
+        """The form of a value; None where it is not a sum of products."""
         if name not in self._known:
-            self._known[name] = None  # a graph has no cycles, but what follows need not come back here either
+            self._known[name] = None  # so that a broken graph cannot lead back here without end
             self._depth += 1
             self._known[name] = self._found(name) if self._depth < _DEEPEST else None
             self._depth -= 1
@@ -149,7 +149,7 @@ class Forms:
         return None if row is None else self._of_row(row)
 
     def _of_row(self, row: Row) -> Form | None:
-        """The form of a row of a product; None for that of a value of its own."""
+        """The form of a row of a product; None where the sequence is not a product."""
         whole = self.of(row.sequence)
         if whole is None or not whole.terms:
             return None
@@ -161,7 +161,7 @@ class Forms:
         return Form(terms, whole.bias)
 
     def _product(self, node: Node) -> Form | None:
-        """x times a constant matrix; x is not looked into: what is behind it is another layer."""
+        """x times a constant matrix. What x is made of is not looked at: that is another layer."""
         weights = self.constant(node.inputs[1])
         alpha, beta = node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0)
         scales = isinstance(alpha, float) and isinstance(beta, float)
@@ -201,8 +201,8 @@ class Forms:
         whole_numbers = isinstance(sizes, list) and all(isinstance(part, int) and part > 0 for part in sizes)
         if not whole_numbers or len(sizes) != n_parts or sum(sizes) != size:
             return None
-        place = node.outputs.index(name)
-        return whole.part(sum(sizes[:place]), sum(sizes[: place + 1]))
+        index = node.outputs.index(name)
+        return whole.part(sum(sizes[:index]), sum(sizes[: index + 1]))
 
 
 def _is_whole(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""Recurrent nodes in place of cells."""
+"""Recurrent nodes that replace cells."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.rewrite.cells import Cell
+from streamrnn_converters.onnx.rewrite.cell import Cell
 
 
 class Recurrences:

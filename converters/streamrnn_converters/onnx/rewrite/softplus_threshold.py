@@ -1,6 +1,6 @@
-"""Softplus without its guard: torch's newer exporter writes x in its place where it is above a threshold.
+"""Softplus without its threshold: torch's newer exporter writes x instead of softplus(x) where x is above a threshold.
 
-From the threshold on the two are the same number, if it is large enough, so that softplus alone gives what both do.
+If the threshold is large enough, both are the same number there, so that softplus alone gives the same.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from streamrnn_converters.onnx.graph import Graph, Node, needed
 _Producers = Mapping[str, Node]
 
 
-def unguarded(graph: Graph, dtype: str) -> Graph:
-    """The graph with softplus in place of each Where(b x > threshold, x, softplus(b x) / b) that gives the same in `dtype`."""
+def without_threshold(graph: Graph, dtype: str) -> Graph:
+    """The graph with softplus instead of each Where(b x > threshold, x, softplus(b x) / b) that gives the same in `dtype`."""
     producers = {name: node for node in graph.nodes for name in node.outputs}
     nodes = []
     for node in graph.nodes:
@@ -25,7 +25,7 @@ def unguarded(graph: Graph, dtype: str) -> Graph:
 
 
 def _kept(graph: Graph, producers: _Producers, node: Node, dtype: str) -> str:
-    """The value that a Where gives, if it is a guard; else ""."""
+    """The value to use for a Where that guards a softplus; "" for another."""
     condition, linear, smooth = node.inputs
     above = producers.get(condition)
     if above is None or above.op != "Greater" or len(above.inputs) != 2:

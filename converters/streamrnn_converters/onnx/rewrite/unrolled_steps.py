@@ -1,4 +1,4 @@
-"""What the values of an unrolled loop are: the row of a sequence at a step, a state of zeros, a value with axes put in."""
+"""What the values of an unrolled loop are: the row of a sequence at a step, a state of zeros, a value with axes inserted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Rows:
         self._constants, self._producers = graph.constants, producers
 
     def of(self, name: str) -> Row | None:
-        """The row that a value is: by Gather, or by Slice or Split and Squeeze."""
+        """The row that a value is, picked by Gather, or by Slice or Split with Squeeze; None where it is none."""
         node = self._producers.get(name)
         if node is None:
             return None
@@ -55,7 +55,7 @@ class Rows:
         return self._integers(node, "axes", 1)
 
     def source(self, name: str) -> str:
-        """The value out of which one is cut, its axes of size 1 put in or taken away."""
+        """The value that one is cut out of, before axes of size 1 were inserted or removed."""
         for _ in range(_LONGEST_WAY):
             node = self._producers.get(name)
             if node is None or node.op not in _MOVES:
@@ -64,7 +64,7 @@ class Rows:
         return name
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """The numbers of which a value consists, wherever it stands in the graph and however often they are repeated."""
+        """The numbers of a constant value, also where the graph moves or repeats them; None for another value."""
         name = self.source(name)
         node = self._producers.get(name)
         if node is None or node.op not in _SPREADS:
@@ -74,19 +74,18 @@ class Rows:
         return np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
 
     def _sliced(self, cut: Node, axis: int) -> Row | None:
-        """One step cut out of an axis; opset 9 has the places as attributes."""
-        places = [self._integers(cut, key, place) for place, key in enumerate(("starts", "ends", "axes"), 1)]
-        starts, ends, axes = places
+        """One step cut out of an axis; opset 9 has the ranges as attributes."""
+        starts, ends, axes = (self._integers(cut, key, index) for index, key in enumerate(("starts", "ends", "axes"), 1))
         if starts is None or ends is None or len(starts) != 1 or len(ends) != 1:
             return None
         one = ends[0] - starts[0] == 1 and starts[0] >= 0 and self._integers(cut, "steps", 4) in (None, [1])
         return _row(cut.inputs[0], axis, starts[0]) if one and (axes or [0]) == [axis] else None
 
-    def _integers(self, node: Node, attribute: str, place: int) -> list[int] | None:
-        """A list of integers, an attribute in older opsets and an input in newer ones."""
+    def _integers(self, node: Node, attribute: str, index: int) -> list[int] | None:
+        """A list of integers: an attribute in older opsets, the input at `index` in newer ones."""
         value: Any = node.attributes.get(attribute)
-        if value is None and len(node.inputs) > place and node.inputs[place]:
-            value = self._constants.get(node.inputs[place])
+        if value is None and len(node.inputs) > index and node.inputs[index]:
+            value = self._constants.get(node.inputs[index])
         if value is None:
             return None
         array = np.ravel(value)

@@ -1,7 +1,7 @@
 """ONNX's own tests of LSTM, GRU and RNN nodes, all of them: as streams, the rest as whole recordings.
 
 Their weights are graph inputs; they are made initializers here. Most have one step or weights that are all the same, so that
-they say less than tests/converters/onnx/test_from_onnx_nodes.py.
+they say less than tests/converters/onnx/operators/test_recurrent.py.
 """
 
 from typing import Any

@@ -133,7 +133,7 @@ def nested(node: Any, body: Any) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Any, Any], None], str]] = {
-    "loops-within-loops": (nested, "graphs within nodes are understood of a Loop or Scan alone"),
+    "loops-within-loops": (nested, "graphs within nodes are only understood in a Loop or Scan"),
     "fewer-inputs-than-the-body": (lambda node, body: node.input.pop(0), "they must be as many"),
     "fewer-outputs-than-the-body": (lambda node, body: node.output.pop(0), "do not fit its body"),
     "more-scanned-than-there-is": (lambda node, body: _number(node, 5), "do not fit its body"),

@@ -135,7 +135,7 @@ def test_a_state_that_differs_between_the_signals_of_a_batch_is_refused(name: st
 ANY = [
     ({"direction": "reverse"}, "direction='reverse' cannot be streamed, the backward pass needs the end of the signal"),
     ({"direction": "bidirectional"}, "direction='bidirectional' cannot be streamed"),
-    ({"direction": "Forward"}, "direction='Forward' is none of forward, reverse, bidirectional"),
+    ({"direction": "Forward"}, "direction='Forward' is not one of forward, reverse, bidirectional"),
     ({"direction": 1}, "direction=1 is not of type str"),
     ({"sequence_lens": np.array([7, 7], np.int32)}, "sequence_lens is given"),
     ({"layout": 2}, "layout=2 is neither 0 nor 1"),

@@ -1,0 +1,40 @@
+"""One small rule for each operator: the axes of its outputs, and what it tells about the axes of its inputs.
+
+A rule takes what is known of all axes, the node, and its inputs (None where one is left out), and gives the output signals. It
+binds axes to roles where the operator fixes them, and raises what `Node.refused` makes where the axes do not fit.
+"""
+
+from collections.abc import Callable, Sequence
+
+from streamrnn_converters.onnx.axes.roles import Roles
+from streamrnn_converters.onnx.axes.rules import convolution, elementwise, indexing, layers, recurrent, shape_ops
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.recurrent_kinds import RECURRENT_KINDS
+from streamrnn_converters.onnx.values import Known, Signal
+
+Rule = Callable[[Roles, Node, Sequence[Known | None]], list[Signal]]
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("Cast", "Dropout", "Expand", "Identity"), shape_ops.same),
+    **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
+    **dict.fromkeys(("Add", "Div", "Mul", "Sub"), elementwise.arithmetic),
+    **dict.fromkeys(("Flatten", "Reshape"), shape_ops.reshape),
+    **dict.fromkeys(("ReduceMean", "ReduceSum"), layers.reduction),
+    **dict.fromkeys(RECURRENT_KINDS, recurrent.recurrent),
+    "BatchNormalization": layers.batch_normalization,
+    "Concat": indexing.concat,
+    "Conv": convolution.convolution,
+    "Gather": indexing.gather,
+    "Gemm": layers.dense,
+    "LayerNormalization": layers.layer_normalization,
+    "MatMul": layers.dense,
+    "PRelu": elementwise.arithmetic,
+    "Pad": convolution.padding,
+    "ReverseSequence": recurrent.reverse_sequence,
+    "Slice": indexing.cut,
+    "Softmax": layers.softmax,
+    "Split": indexing.split,
+    "Squeeze": shape_ops.squeeze,
+    "Transpose": shape_ops.transpose,
+    "Unsqueeze": shape_ops.unsqueeze,
+}

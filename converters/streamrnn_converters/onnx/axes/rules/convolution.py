@@ -1,0 +1,59 @@
+"""Conv over (batch, channels, time), and Pad along time: how many steps more than the input they give."""
+
+from dataclasses import replace
+
+from streamrnn_converters.onnx.axes import arguments
+from streamrnn_converters.onnx.axes.arguments import axis_indices, integers
+from streamrnn_converters.onnx.axes.roles import Roles
+from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.values import Axis, Constant, Signal
+
+_ROLES = ("batch", "feature", "time")
+
+
+def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Conv-11."""
+    own, weights = signal(node, inputs[0], "X"), inputs[1]
+    if not isinstance(weights, Constant) or weights.array.ndim != 3 or len(own.axes) != 3:
+        raise node.refused("only convolutions over (batch, channels, time) with constant weights are understood")
+    n_outputs, per_group, taps = weights.array.shape
+    batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))
+    roles.bind(node, channels, "feature", per_group * node.take("group", 1))
+    reach = (taps - 1) * (node.take("dilations") or [1])[0]
+    axes = (batch, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature"), time)
+    return [Signal(axes, surplus=own.surplus + sum(padding_of(node, reach)) - reach)]
+
+
+def padding(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Pad-13."""
+    own = signal(node, inputs[0], "data")
+    for axis, before, after in pads_argument(node, inputs, len(own.axes)):
+        if (before, after) == (0, 0):
+            continue
+        if roles.role(own.axes[axis]) not in ("time", "unknown"):
+            raise node.refused(f"pads the {roles.role(own.axes[axis])} axis; only time can be padded, for a convolution")
+        roles.bind(node, own.axes[axis], "time")
+        own = replace(own, surplus=own.surplus + before + after)
+    return [own]
+
+
+def pads_argument(node: Node, inputs: arguments.Inputs, n_axes: int) -> list[tuple[int, int, int]]:
+    """What Pad adds, an attribute before opset 11: axis, entries before the first and after the last."""
+    pads = node.take("pads")
+    pads = pads if pads is not None else integers(node, inputs[1], "pads")
+    axes = list(range(n_axes))
+    if len(inputs) > 3 and inputs[3] is not None:
+        axes = axis_indices(node, integers(node, inputs[3], "axes"), n_axes)
+    if len(pads) != 2 * len(axes):
+        raise node.refused(f"pads {pads} do not fit {len(axes)} axes")
+    return list(zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True))
+
+
+def padding_of(node: Node, reach: int) -> tuple[int, int]:
+    """A convolution's own padding, before the first step and after the last. `reach`: how many steps it looks back."""
+    auto, pads = node.take("auto_pad", "NOTSET"), node.take("pads") or [0, 0]
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        less, more = reach // 2, reach - reach // 2
+        return (less, more) if auto == "SAME_UPPER" else (more, less)
+    return (0, 0) if auto == "VALID" else (pads[0], pads[1])

@@ -1,0 +1,71 @@
+"""Dense layers, sums over axes, and normalizations: they tell which axes lie within a step."""
+
+from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
+from streamrnn_converters.onnx.axes.roles import Roles, inserted
+from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signal
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.values import Axis, Constant, Signal
+
+
+def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Gemm and MatMul, the signal times constant weights: the last axis is that of the features."""
+    own, weights = signal(node, inputs[0], "A"), inputs[1]
+    if not isinstance(weights, Constant) or weights.array.ndim != 2:
+        raise node.refused("its input B is not a constant matrix of floats; export the model with its weights inside")
+    n_inputs, n_outputs = weights.array.shape[::-1] if node.take("transB", 0) else weights.array.shape
+    *others, feature = own.axes
+    roles.bind(node, feature, "feature", n_inputs)
+    given = computed(node, others, own.surplus)[0].axes
+    return [Signal((*given, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature")), surplus=own.surplus)]
+
+
+def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """ReduceMean and ReduceSum, over axes within a step."""
+    own, axes = signal(node, inputs[0], "X"), axes_argument(node, inputs)
+    keep = node.take("keepdims", 1)
+    if node.take("noop_with_empty_axes", 0) and not axes:
+        return [own]
+    summed = axis_indices(node, axes or list(range(len(own.axes))), len(own.axes))
+    for index in summed:
+        roles.bind(node, own.axes[index], "feature")
+    given = computed(node, own.axes)[0].axes
+    left = [inserted(node, index) if index in summed else axis for index, axis in enumerate(given)]
+    if not keep:
+        left = [axis for index, axis in enumerate(left) if index not in summed]
+    return [Signal(tuple(left), surplus=own.surplus)]
+
+
+def softmax(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Over one axis since opset 13; before, over all from `axis` on."""
+    own = signal(node, inputs[0], "input")
+    _bind_all(roles, node, own, node.take("axis", -1 if roles.opset >= 13 else 1), to_the_end=roles.opset < 13)
+    return computed(node, own.axes, own.surplus)
+
+
+def layer_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Over all axes from `axis` on."""
+    own = signal(node, inputs[0], "X")
+    _bind_all(roles, node, own, node.take("axis", -1), to_the_end=True)
+    return computed(node, own.axes, own.surplus)
+
+
+def batch_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Axis 1 is that of the features."""
+    own, scale = signal(node, inputs[0], "X"), inputs[1]
+    roles.bind(node, own.axes[1], "feature", scale.array.size if isinstance(scale, Constant) else None)
+    return computed(node, own.axes, own.surplus)
+
+
+def _bind_all(roles: Roles, node: Node, own: Signal, axis: int, *, to_the_end: bool) -> None:
+    """Bind an axis, or all from it on, as axes within a step. No others may hold values of a step."""
+    (first,) = axis_indices(node, [axis], len(own.axes))
+    chosen = range(first, len(own.axes)) if to_the_end else [first]
+    for index, each in enumerate(own.axes):
+        wrong = roles.role(each) in ("time", "batch") if index in chosen else roles.is_within(each)
+        if wrong and each.size != 1:
+            raise node.refused(
+                f"axis={axis} is not the feature axis alone; only what goes over all features of a step can be streamed"
+            )
+    for index in chosen:
+        if roles.role(own.axes[index]) == "unknown":
+            roles.bind(node, own.axes[index], "feature")

@@ -1,0 +1,59 @@
+"""LSTM, GRU and RNN: they tell the roles of all their axes, and which graph inputs bring initial states."""
+
+from streamrnn_converters.onnx.axes.roles import Roles
+from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
+from streamrnn_converters.onnx.values import Axis, Constant, Known, Signal
+
+_LENGTHS = 4  # index of the input sequence_lens
+
+
+def recurrent(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """X is (time, batch, feature), or (batch, time, feature) with layout=1; Y, Y_h and Y_c follow that."""
+    own, layout = signal(node, inputs[0], "X"), node.take("layout", 0)
+    if len(own.axes) != 3:
+        raise node.refused(f"its input X has {len(own.axes)} axes, expected 3: time, batch and feature")
+    time, batch = roles.bind(node, own.axes[layout], "time"), roles.bind(node, own.axes[1 - layout], "batch")
+    roles.bind(node, own.axes[2], "feature")
+    if len(inputs) > _LENGTHS:
+        _bind_lengths(roles, node, inputs[_LENGTHS])
+    weights, recurrent_weights = inputs[1], inputs[2]
+    if not isinstance(weights, Constant) or not isinstance(recurrent_weights, Constant):
+        raise node.refused("its weights are not constants; export the model with its weights inside")
+    n, _, hidden = recurrent_weights.array.shape
+    roles.bind(node, own.axes[2], "feature", weights.array.shape[2])
+    states = RECURRENT_KINDS[node.op].states
+    for value in inputs[INITIAL_STATES : INITIAL_STATES + len(states)]:
+        if isinstance(value, Signal) and value.moved:
+            _bind_state(roles, node, value, 1 - layout, hidden)
+    name = next(filter(None, node.outputs))
+    feature = Axis(f"{name}.feature", hidden, "feature")
+    direction, stacked = Axis(f"{name}.direction", n, "one" if n == 1 else "feature"), Axis(f"{name}.layer", n, "layer")
+    y = (time, direction, batch, feature) if layout == 0 else (batch, time, direction, feature)
+    last = (stacked, batch, feature) if layout == 0 else (batch, stacked, feature)
+    return [Signal(y), *[Signal(last)] * len(states)]
+
+
+def reverse_sequence(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """ReverseSequence-10 names its axes of time and batch."""
+    own = signal(node, inputs[0], "input")
+    for role, default in (("time", 0), ("batch", 1)):
+        roles.bind(node, own.axes[node.take(f"{role}_axis", default)], role)
+    _bind_lengths(roles, node, inputs[1])
+    return [Signal(own.axes)]
+
+
+def _bind_lengths(roles: Roles, node: Node, value: Known | None) -> None:
+    """The lengths of recordings are one for each signal of a batch."""
+    if isinstance(value, Signal) and len(value.axes) == 1:
+        roles.bind(node, value.axes[0], "batch")
+
+
+def _bind_state(roles: Roles, node: Node, state: Signal, batch: int, hidden: int) -> None:
+    """An initial state that graph inputs bring, for the caller carries it from run to run."""
+    roles.states |= state.moved
+    if len(state.axes) == 3:
+        sizes = {batch: None, 1 - batch: 1, 2: hidden}
+        for index, axis in enumerate(state.axes):
+            roles.bind(node, axis, "batch" if index == batch else "feature", sizes[index])

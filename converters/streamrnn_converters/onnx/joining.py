@@ -1,0 +1,72 @@
+"""The vectors that layers read: parts of flows joined and put in order. The same is joined only once."""
+
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from streamrnn import Concat, Reverse, Select
+from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.budget import Budget
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.values import Flow
+from streamrnn_converters.onnx.vectors import FinalState, First, LayerOutput, Source, Vector
+
+_PER_INDEX = 40  # bytes
+
+
+class Joiner:
+    """Makes Concat, Select and Reverse layers, which only move values, in the type `dtype`."""
+
+    def __init__(self, dtype: str, budget: Budget) -> None:
+        self._dtype, self._budget = dtype, budget
+        self._made: dict[Any, Vector] = {}
+
+    def vector(self, node: Node, flow: Flow) -> Vector:
+        """The one vector that holds the values of a step, in the order of their axes."""
+        starts = np.cumsum([0, *(part.size for part in flow.parts)])
+        owners = np.searchsorted(starts, flow.index_map.ravel(), side="right") - 1
+        owned = np.unique(owners)
+        parts = {k: _readable(node, flow.parts[k]) for k in owned.tolist()}
+        joined = list(dict.fromkeys(parts.values()))
+        begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
+        moved = np.array([begins[parts[k]] - starts[k] for k in owned.tolist()], np.int64)
+        order = flow.index_map.ravel() + moved[np.searchsorted(owned, owners)]
+        whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined), self._dtype), *joined)
+        if np.array_equal(order, np.arange(whole.size)):
+            return whole
+        self._budget.take(node, _PER_INDEX * order.size)
+        return self._once(Select(whole.size, tuple(order.tolist()), self._dtype), whole)
+
+    def reversed(self, vector: Vector) -> Vector:
+        """What a vector gives, the last step first."""
+        if isinstance(vector, LayerOutput) and isinstance(vector.layer, Reverse):
+            return vector.reads[0]
+        return self._once(Reverse(vector.size), vector)
+
+    def _once(self, layer: Concat | Select | Reverse, *reads: Vector) -> Vector:
+        key = reads, layer.kind, layer.indices if isinstance(layer, Select) else ()
+        if key not in self._made:
+            self._made[key] = LayerOutput(layer, reads)
+        return self._made[key]
+
+
+def _readable(node: Node, part: Vector) -> Vector:
+    """A part as a layer can read it. Of final states that is h, which is what the layer gives at that step."""
+    if isinstance(part, Source) and part.is_state:
+        raise used_twice(node, part)
+    if isinstance(part, First):
+        raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
+    if not isinstance(part, FinalState):
+        return part
+    if part.state != "h":
+        raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
+    return part.of
+
+
+def used_twice(node: Node, part: Source) -> ConversionError:
+    """The refusal of a node that reads an initial state."""
+    return node.refused(
+        f"uses the graph input {part.name!r}, which is the initial state of a layer, for something else too; a stream keeps "
+        "its states to itself"
+    )

@@ -1,0 +1,200 @@
+"""The parts of a Loop or Scan over the steps of a signal: its states, the rows that it takes, what it gives, when it ends.
+
+The body is a graph inside the node. A Scan hands it the rows of the signal; in a Loop the body picks them by the number of the
+step.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from streamrnn_converters.onnx.graph import Graph, Node
+from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
+
+_OLDEST_SCAN = 9  # before that, Scan had another form
+_LONGEST_WAY = 20  # from a value to what it stands for
+_ENDLESS = 2**31 - 1  # a number of steps from here on means: until the condition ends the loop
+_NO_END = "when it ends is not understood; only a loop over a number of steps is"
+
+
+@dataclass(frozen=True)
+class State:
+    """A value that goes from step to step: what it begins with, what the body gives for the next step, and the final output."""
+
+    initial: str
+    next: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over time.
+
+    states   by the name that the body reads
+    signals  by the body's name of a row: the sequence that it is picked from, and the axis of the steps
+    given    what the body gives at each step, the output that joins all of them, and the axis of the steps in it
+    n_steps  the name of the number of steps; "" for all that the signal has
+    """
+
+    node: Node
+    body: Graph
+    states: dict[str, State]
+    signals: dict[str, tuple[str, int]]
+    given: list[tuple[str, str, int]]
+    n_steps: str = ""
+    producers: dict[str, Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "producers", producers_of(self.body))
+
+    def found(self, name: str) -> str:
+        """The value that a name stands for."""
+        return _without(self.producers, name, "Identity")
+
+    def outside(self, name: str) -> str:
+        """The name outside of a value that the body reads from there, also as a state that never changes."""
+        state = self.states.get(name)
+        return name if state is None or self.found(state.next) != name else state.initial
+
+
+def read_loop(graph: Graph, node: Node) -> Loop:
+    """The parts of a Loop or Scan. Raises ConversionError for one that is not understood."""
+    body: Graph = node.attributes["body"]
+    n_own = len(body.inputs)
+    taken = {name: graph.constants[name] for name in node.inputs[n_own:] if name in graph.constants}
+    body = replace(body, constants=taken | body.constants)
+    try:
+        return _scan(graph, node, body) if node.op == "Scan" else _loop(graph, node, body)
+    except (LookupError, TypeError, ValueError) as error:
+        raise node.refused(f"its inputs and attributes do not fit its body ({error})") from None
+
+
+def _scan(graph: Graph, node: Node, body: Graph) -> Loop:
+    if graph.opset < _OLDEST_SCAN:
+        raise node.refused(f"opset {graph.opset} has it in another form; export with opset {_OLDEST_SCAN} or newer")
+    attributes = dict(node.attributes)
+    n_signals = attributes.pop("num_scan_inputs")
+    n_states, n_given = len(body.inputs) - n_signals, len(body.outputs) - len(body.inputs) + n_signals
+    if n_signals < 1 or n_states < 0 or n_given < 0 or len(node.outputs) != n_states + n_given:
+        raise node.refused("its inputs and outputs do not fit its body")
+    axes = {
+        name: list(attributes.pop(f"scan_{name}", None) or [0] * count)
+        for name, count in (("input_axes", n_signals), ("output_axes", n_given))
+    }
+    for name, count in (("input", n_signals), ("output", n_given)):
+        if list(attributes.pop(f"scan_{name}_directions", None) or [0] * count) != [0] * count:
+            raise node.refused("goes backwards, which cannot be streamed: that needs the end of the signal")
+    names = [entry.name for entry in body.inputs]
+    return Loop(
+        node,
+        body,
+        _states(names[:n_states], node.inputs, body.outputs, node.outputs),
+        dict(zip(names[n_states:], zip(node.inputs[n_states:], axes["input_axes"], strict=False), strict=True)),
+        list(zip(body.outputs[n_states:], node.outputs[n_states:], axes["output_axes"], strict=True)),
+    )
+
+
+def _loop(graph: Graph, node: Node, body: Graph) -> Loop:
+    step, condition, *names = (entry.name for entry in body.inputs)
+    n_states = len(names)
+    if len(node.outputs) != len(body.outputs) - 1:
+        raise node.refused("its inputs and outputs do not fit its body")
+    states = _states(names, node.inputs[2:], body.outputs[1:], node.outputs)
+    given = [(inner, outer, 0) for inner, outer in zip(body.outputs[1 + n_states :], node.outputs[n_states:], strict=True)]
+    steps = {step} | _counters(graph, body, states)
+    loop = Loop(node, body, states, dict(_picked(body, steps)), given)
+    return replace(loop, n_steps=_n_steps(graph, loop, steps, condition))
+
+
+def _states(
+    names: list[str], initial: tuple[str, ...], following: tuple[str, ...], outputs: tuple[str, ...]
+) -> dict[str, State]:
+    return {name: State(initial[k], following[k], outputs[k]) for k, name in enumerate(names)}
+
+
+def _counters(graph: Graph, body: Graph, states: dict[str, State]) -> set[str]:
+    """States that count the steps: 0 at first, and one more each time."""
+    producers, found = producers_of(body), set()
+    for name, state in states.items():
+        begin, node = graph.constants.get(state.initial), producers.get(_without(producers, state.next, "Identity"))
+        if begin is not None and begin.size == 1 and not begin.any() and node is not None and node.op == "Add":
+            others = [body.constants.get(other) for other in node.inputs if other != name]
+            if len(others) == 1 and others[0] is not None and others[0].size == 1 and others[0].ravel()[0] == 1:
+                found.add(name)
+    return found
+
+
+def _picked(body: Graph, steps: set[str]) -> Iterator[tuple[str, tuple[str, int]]]:
+    """The rows that a body picks out of sequences from outside, by the number of the step."""
+    producers, inside = producers_of(body), {name for node in body.nodes for name in node.outputs}
+    rows = Rows(body, producers)
+    squeezed = {node.inputs[0]: node for node in body.nodes if node.op == "Squeeze" and node.inputs}
+    for node in body.nodes:
+        if node.op != "Gather" or len(node.inputs) != 2 or node.inputs[0] in inside:
+            continue
+        axis, lone = node.attributes.get("axis", 0), squeezed.get(node.outputs[0])
+        if _without(producers, node.inputs[1], "Identity", "Cast") in steps:
+            yield node.outputs[0], (node.inputs[0], axis)
+            continue
+        by_index = _without(producers, node.inputs[1], "Identity", "Cast", "Unsqueeze") in steps
+        if by_index and lone is not None and rows.axes(lone) == [axis]:
+            yield lone.outputs[0], (node.inputs[0], axis)
+
+
+def _n_steps(graph: Graph, loop: Loop, steps: set[str], condition: str) -> str:
+    """The name of the number of steps. Refuses a loop that may end before."""
+    most, first = loop.node.inputs[:2]
+    limits = _limits(loop, loop.body.outputs[0], steps, condition)
+    array = graph.constants.get(most)
+    if most and not (array is not None and array.size == 1 and array.ravel()[0] >= _ENDLESS):
+        limits = [most, *limits]
+    begin = graph.constants.get(first)
+    if not limits or (first and (begin is None or not begin.all())):
+        raise loop.node.refused(_NO_END)
+    for other in limits[1:]:
+        if other != limits[0] and not _equal(graph, limits[0], other):
+            raise loop.node.refused(f"ends by two numbers of steps, {limits[0]!r} and {other!r}, that need not be the same")
+    return limits[0]
+
+
+def _limits(loop: Loop, name: str, steps: set[str], condition: str) -> list[str]:
+    """The numbers of steps at which a condition ends a loop; empty for one that never does."""
+    after = [loop.found(loop.states[step].next) for step in steps if step in loop.states]
+    inside = {entry.name for entry in loop.body.inputs} | set(loop.producers)
+    limits, waiting, seen = [], [name], set()
+    while waiting:
+        name = loop.found(waiting.pop())
+        constant, node = loop.body.constants.get(name), loop.producers.get(name)
+        if name in seen or name == condition or (constant is not None and constant.all()):
+            continue
+        seen.add(name)
+        if node is not None and node.op == "And":
+            waiting += node.inputs
+            continue
+        if node is None or node.op != "Less" or _without(loop.producers, node.inputs[0], "Identity", "Cast") not in after:
+            raise loop.node.refused(_NO_END)
+        limits.append(loop.outside(node.inputs[1]))
+        if limits[-1] in inside:
+            raise loop.node.refused(_NO_END)
+    return limits
+
+
+def _equal(graph: Graph, one: str, other: str) -> bool:
+    arrays = graph.constants.get(one), graph.constants.get(other)
+    return all(array is not None for array in arrays) and np.array_equal(np.ravel(arrays[0]), np.ravel(arrays[1]))  # type: ignore[arg-type]
+
+
+def producers_of(graph: Graph) -> dict[str, Node]:
+    """The node that gives a value, by its name."""
+    return {name: node for node in graph.nodes for name in node.outputs if name}
+
+
+def _without(producers: dict[str, Node], name: str, *ops: str) -> str:
+    """The value that a name stands for, before operators that do not change it."""
+    for _ in range(_LONGEST_WAY):
+        node = producers.get(name)
+        if node is None or node.op not in ops:
+            break
+        name = node.inputs[0]
+    return name
