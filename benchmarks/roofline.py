@@ -12,7 +12,8 @@ from numba import njit
 
 from benchmarks.case import Case
 from benchmarks.contender import Contender
-from streamrnn.simd.memory import load, load_tuple, multiply_panel, store
+from streamrnn.simd.memory import load, load_tuple, store
+from streamrnn.simd.multiply import multiply_panel
 
 _BLOCK = 512  # bytes that a reader takes at a time
 

@@ -1,55 +1,52 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable
 from functools import cached_property
-from typing import TypeVar
+from itertools import accumulate
+from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.code_cache import address_of
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.target.cpu import driver_width, pool_width_for, width_for
-from streamrnn.target.packing import Array, DType, Op, Width
-from streamrnn.target.record import (
-    CONSTANTS,
-    HIDDEN,
-    INPUT_SLOT,
-    INPUTS,
-    KERNEL,
-    N_READS,
-    OUTPUT_SLOT,
-    OUTPUTS,
-    PANELS,
-    POOL_TILE,
-    SOURCE,
-    STRIDE,
-    TARGET,
-    WEIGHTS,
-)
+from streamrnn.target.layout import aligned
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Array, DType, Width
+from streamrnn.target.record import POOL_TILE
 
 #: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
 TILE_STEPS = 24
 
-CACHE_LINE = 64  # bytes
-
 #: Inputs from which the sums of a chunk's inputs are made ahead, several steps at once (benchmarks/tune.py).
-READY_FROM = 8
+INPUT_SUMS_FROM = 8
 
 
-def aligned(values: int, dtype: DType) -> Array:
-    """Zeros, shape (values,), that begin on a cache line."""
-    n_bytes = values * np.dtype(dtype).itemsize
-    raw = np.zeros(n_bytes + CACHE_LINE, np.uint8)
-    begin = -raw.ctypes.data % CACHE_LINE
-    return raw[begin : begin + n_bytes].view(dtype)
+class Group(NamedTuple):
+    """Ops that a driver takes through the rows of a tile one after the other.
+
+    n_ops     how many
+    together  all ops take a row before any takes the next, so that an op may read what a later one gave for the row before
+    rows      that they take for each step of the call
+    """
+
+    n_ops: int
+    together: bool = False
+    rows: int = 1
 
 
 class Plan:
     """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet.
+
+    sources  of each op: the numbers of the ops that it reads, -1 for the input of the call
+    output   the op that gives the output of the call
+    kept     ops of whose output the last row is a state: who comes before them reads that of the step before
+    groups   of ops, in order
+    bases    where its weights, constants and kernels are, by region (streamrnn/memory_layout.py)
 
     Raises ModelError for a model that is not streamable, naming the layer.
     """
@@ -57,21 +54,23 @@ class Plan:
     def __init__(self, model: Model) -> None:
         self.ops: list[Op] = []
         self.widths: list[Width] = []
-        self.kernels: list[int] = []
         self.sources = model.sources
+        self.output, self.kept = len(model.layers) - 1, frozenset[int]()
+        self.groups = [Group(len(model.layers))]
         self.input_size, self.output_size = model.input_size, model.output_size
         self.dtype: DType = model.dtype.type
-        self._kept: list[Array] = []  # what the addresses below point to
         for index, layer in enumerate(model.layers):
             self.widths.append(self._width_for(layer))
             try:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
-        for op, width in zip(self.ops, self.widths, strict=True):
-            self.kernels.append(address_of(self._kernel_of(op), width))
-        self.weights = [self._copy(op.weights) for op in self.ops]
-        self.constants = [self._copy(op.constants) for op in self.ops]
+        self._kept: list[Array] = []  # what the bases point to
+        self.bases: dict[str, int] = {}
+        for index, (op, width) in enumerate(zip(self.ops, self.widths, strict=True)):
+            self.bases[f"kernel {index}"] = address_of(self._kernel_of(op), width)
+            self.bases[f"weights {index}"] = self._copy(op.weights)
+            self.bases[f"constants {index}"] = self._copy(op.constants)
         self.driver = address_of(self._driver, driver_width(self.dtype))
 
     tile = TILE_STEPS
@@ -81,7 +80,7 @@ class Plan:
         return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:
-        return f"kernels.{op.kernel}"
+        return stream_kernel_of(op)
 
     @property
     def weight_bytes(self) -> int:
@@ -103,16 +102,22 @@ class Plan:
             strides.append(-(-longest // line) * line)
         return strides
 
-    @cached_property
-    def ready_sizes(self) -> list[int]:
-        """Values of room that each op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
-        return [
-            self.tile * op.gates * width.padded(op.hidden_size) if op.weights.size and op.input_size >= READY_FROM else 0
-            for op, width in zip(self.ops, self.widths, strict=True)
-        ]
+    def rows_of(self, index: int) -> int:
+        """Rows that an op takes for each step of the call."""
+        ends = list(accumulate(group.n_ops for group in self.groups))
+        return self.groups[bisect_right(ends, index)].rows
+
+    def input_sums_of(self, index: int) -> int:
+        """Values of room that an op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
+        op, width = self.ops[index], self.widths[index]
+        return (
+            self.tile * self.rows_of(index) * op.input_sums * width.padded(op.hidden_size)
+            if op.input_size >= INPUT_SUMS_FROM
+            else 0
+        )
 
     def _copy(self, values: Array) -> int:
-        kept = aligned(values.size, self.dtype)
+        kept = aligned(values.size, values.dtype.type)
         kept[:] = values
         self._kept.append(kept)
         return int(kept.ctypes.data)
@@ -128,7 +133,19 @@ class PoolPlan(Plan):
         return pool_width_for(layer.n_units, layer.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:
-        return f"kernels.pool.{op.kernel}" if op.state else f"kernels.{op.kernel}"
+        return pool_kernel_of(op)
+
+
+def stream_kernel_of(op: Op) -> str:
+    """The path of an op's kernel (streamrnn/kernels/compile.py)."""
+    return f"{op.recipe}/stream" if op.recipe else f"kernels.{op.kernel}"
+
+
+def pool_kernel_of(op: Op) -> str:
+    """The path of its kernel in pools."""
+    if not op.state:
+        return stream_kernel_of(op)
+    return f"{op.recipe}/pool" if op.recipe else f"kernels.pool.{op.kernel}"
 
 
 Made = TypeVar("Made")
@@ -151,35 +168,3 @@ def cached_per_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
 plan_of = cached_per_model(Plan)
 #: The plan of a model's pools.
 pool_plan_of = cached_per_model(PoolPlan)
-
-
-def _slot(place: int) -> int:
-    """The slot of a place that a layer reads: -1, the input, or a layer's number."""
-    return INPUT_SLOT if place == -1 else OUTPUT_SLOT + 1 + place
-
-
-def places_read(plan: Plan, slots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """For each op the (address of the slot, values per step) of the places that it reads."""
-    sizes = [plan.input_size, *(op.output_size for op in plan.ops)]
-    for reads in plan.sources:
-        yield np.array([(slots.ctypes.data + 8 * _slot(place), sizes[1 + place]) for place in reads], np.int64)
-
-
-def fill_record(record: NDArray[np.int64], plan: Plan, index: int, memory: Mapping[int, int]) -> None:
-    """Write the record of a plan's op: what the plan knows, and the addresses in the memory of a stream or pool."""
-    op, last = plan.ops[index], index == len(plan.ops) - 1
-    known = {
-        KERNEL: plan.kernels[index],
-        SOURCE: _slot(plan.sources[index][0]),
-        TARGET: OUTPUT_SLOT if last else _slot(index),
-        INPUTS: op.input_size,
-        OUTPUTS: op.output_size,
-        HIDDEN: op.hidden_size,
-        PANELS: plan.widths[index].panels(op.hidden_size),
-        WEIGHTS: plan.weights[index],
-        STRIDE: plan.strides[index] * np.dtype(plan.dtype).itemsize,
-        CONSTANTS: plan.constants[index],
-        N_READS: len(plan.sources[index]),
-    }
-    for position, value in (known | dict(memory)).items():
-        record[position] = value

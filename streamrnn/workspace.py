@@ -2,28 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
-from streamrnn.plan import Plan, aligned, fill_record, places_read
-from streamrnn.target.packing import Array
-from streamrnn.target.record import (
-    BACKUP,
-    HEADER_FIELDS,
-    N_INPUTS,
-    N_OPS,
-    READS,
-    READY,
-    RECORD_FIELDS,
-    SCRATCH,
-    SLOTS,
-    STATE,
-    STATE_BLOCK,
-    STATE_BYTES,
-    TABLE,
-    TILE,
-)
+from streamrnn.memory_layout import state_vectors, stream_layout
+from streamrnn.plan import Plan
+from streamrnn.target.layout import aligned
 
 
 class Workspace:
@@ -35,21 +19,15 @@ class Workspace:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        n_state = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True))
-        n_scratch = sum(stride * op.scratch for op, stride in zip(plan.ops, plan.strides, strict=True))
-        self.state = aligned(n_state, plan.dtype)
-        self._backup = aligned(n_state, plan.dtype)
-        self._scratch = aligned(n_scratch, plan.dtype)
-        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
-        self._ready = [aligned(size, plan.dtype) for size in plan.ready_sizes]
-        self._slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
-        self._reads = list(places_read(plan, self._slots))
-        self._tables = [np.array(op.table, np.int64) for op in plan.ops]
-        self.vectors = self._views(plan)
-        self._table = np.zeros(HEADER_FIELDS + RECORD_FIELDS * len(plan.ops), np.int64)
-        self._fill_header(plan)
-        self._fill_records(plan)
-        self.address = int(self._table.ctypes.data)
+        layout, itemsize = stream_layout(plan), np.dtype(plan.dtype).itemsize
+        self._memory = {name: aligned(n_bytes // itemsize, plan.dtype) for name, n_bytes in layout.sizes.items()}
+        self._table = aligned(len(layout.words), np.int64)
+        layout.bind(self._table, plan.bases | {name: int(array.ctypes.data) for name, array in self._memory.items()})
+        self.state, self.address = self._memory["state"], int(self._table.ctypes.data)
+        self.vectors = [
+            {name: self.state[at : at + initial.size] for name, (at, initial) in vectors.items()}
+            for vectors in state_vectors(plan)
+        ]
 
     @contextmanager
     def unchanged_by_errors(self) -> Iterator[None]:
@@ -60,39 +38,3 @@ class Workspace:
         except BaseException:
             self.state[:] = before
             raise
-
-    def _views(self, plan: Plan) -> list[dict[str, Array]]:
-        views, at = [], 0
-        for op, stride in zip(plan.ops, plan.strides, strict=True):
-            names = {name: at + index * stride for index, name in enumerate(op.state)}
-            views.append({name: self.state[begin : begin + op.state[name].size] for name, begin in names.items()})
-            at += stride * len(op.state)
-        return views
-
-    def _fill_header(self, plan: Plan) -> None:
-        header: dict[int, Any] = {
-            N_OPS: len(plan.ops),
-            TILE: plan.tile,
-            SLOTS: self._slots.ctypes.data,
-            STATE_BLOCK: self.state.ctypes.data,
-            BACKUP: self._backup.ctypes.data,
-            STATE_BYTES: self.state.nbytes,
-            N_INPUTS: plan.input_size,
-        }
-        for position, value in header.items():
-            self._table[position] = value
-
-    def _fill_records(self, plan: Plan) -> None:
-        records = self._table[HEADER_FIELDS:].reshape(len(plan.ops), RECORD_FIELDS)
-        state, scratch, itemsize = self.state.ctypes.data, self._scratch.ctypes.data, self.state.itemsize
-        for index, (op, stride) in enumerate(zip(plan.ops, plan.strides, strict=True)):
-            memory = {
-                STATE: state,
-                SCRATCH: scratch,
-                TABLE: self._tables[index].ctypes.data,
-                READS: self._reads[index].ctypes.data,
-                READY: self._ready[index].ctypes.data if self._ready[index].size else 0,
-            }
-            fill_record(records[index], plan, index, memory)
-            state += stride * len(op.state) * itemsize
-            scratch += stride * op.scratch * itemsize

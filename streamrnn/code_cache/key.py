@@ -12,7 +12,18 @@ from llvmlite import binding
 from streamrnn.target.packing import Width
 
 #: The sources of kernels, relative to the package: a change in any of these files changes the key of all code.
-SOURCES = ("kernels", "kernels/pool", "simd", "door/machine", "target", "activation.py", "code_cache")
+SOURCES = (
+    "kernels",
+    "kernels/pool",
+    "simd",
+    "door/machine",
+    "cells",
+    "functions.py",
+    "recipe.py",
+    "target",
+    "activation.py",
+    "code_cache",
+)
 #: Settings of Numba that change the code made from the same source.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "DEBUGINFO")
 

@@ -1,6 +1,6 @@
-"""The kernels of all kinds of layers: found by what their builders look like, not listed."""
+"""The kernels of all kinds of layers: found by their recipes and by what builders look like, not listed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from types import FunctionType, ModuleType
@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 from streamrnn.code_cache import Function
 from streamrnn.layers import KINDS
 from streamrnn.layers.layer import DTYPES
+from streamrnn.recipe import Recipe
 from streamrnn.target.cpu import pool_widths, widths
 from streamrnn.target.packing import Width
 
@@ -17,21 +18,42 @@ def kernels(*, pools: bool) -> list[Function]:
     """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU; of a pool too, where wanted."""
     found: list[Function] = []
     for kind, layer in KINDS.items():
-        if not layer.streamable:
-            continue
-        choices = [(dtype, passes) for dtype in DTYPES.values() for passes in layer.all_passes]
-        found += _of_room(f"kernels.{kind}", (width for dtype, passes in choices for width in widths(passes, dtype)))
-        if pools:
-            room = f"kernels.pool.{kind}" if find_spec(f"streamrnn.kernels.pool.{kind}") else f"kernels.{kind}"
-            found += _of_room(room, (width for dtype, passes in choices for width in pool_widths(passes, dtype)))
+        if layer.streamable:
+            of_kind = _of_builders(kind, pools) if _exists(f"kernels.{kind}") else _of_recipes(kind, pools)
+            found += of_kind
     return list(dict.fromkeys(found))
 
 
-def _of_room(room: str, chosen: Iterable[Width]) -> Iterator[Function]:
-    """Every builder of a module, for every width."""
-    builders = list(_builders(import_module(f"streamrnn.{room}")))
-    for width in dict.fromkeys(chosen):
-        yield from (Function(f"{room}.{builder}", width) for builder in builders)
+def _of_recipes(kind: str, pools: bool) -> Iterator[Function]:
+    """The kernels that are made from the recipes of a kind."""
+    for name, recipe in _recipes(kind):
+        path = f"cells.{kind}.{name}"
+        for dtype in DTYPES.values():
+            yield from (Function(f"{path}/stream", width) for width in widths(recipe.gates, dtype))
+            driver = "pool" if recipe.states else "stream"
+            yield from (Function(f"{path}/{driver}", width) for width in (pool_widths(recipe.gates, dtype) if pools else ()))
+
+
+def _of_builders(kind: str, pools: bool) -> Iterator[Function]:
+    """The kernels that the functions of a module build."""
+    passes = next((recipe.gates for _, recipe in _recipes(kind)), ())
+    room, pool_room = f"kernels.{kind}", f"kernels.pool.{kind}" if _exists(f"kernels.pool.{kind}") else f"kernels.{kind}"
+    for dtype in DTYPES.values():
+        for builder in _builders(import_module(f"streamrnn.{room}")):
+            yield from (Function(f"{room}.{builder}", width) for width in widths(passes, dtype))
+            yield from (Function(f"{pool_room}.{builder}", width) for width in (pool_widths(passes, dtype) if pools else ()))
+
+
+def _exists(module: str) -> bool:
+    return find_spec(f"streamrnn.{module}") is not None
+
+
+def _recipes(kind: str) -> Iterator[tuple[str, Recipe]]:
+    """The recipes of a kind, by name."""
+    if _exists(f"cells.{kind}"):
+        for name, value in vars(import_module(f"streamrnn.cells.{kind}")).items():
+            if isinstance(value, Recipe):
+                yield name, value
 
 
 def _builders(module: ModuleType) -> Iterator[str]:

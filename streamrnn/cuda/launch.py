@@ -10,9 +10,9 @@ from numba import cuda
 from numba.cuda import types
 from numba.cuda.np.numpy_support import from_dtype
 
-from streamrnn.cuda.kernels import chunk, frame, softmax, tick
+from streamrnn.cuda.kernels import chunk, copies, softmax, tick
 from streamrnn.cuda.kernels.device import SIMULATED
-from streamrnn.cuda.kernels.parts import Pass, Recipe, Tile
+from streamrnn.cuda.kernels.parts import DeviceRecipe, Pass, Tile
 from streamrnn.target.packing import DType
 
 Dimensions = tuple[int, int]
@@ -77,17 +77,17 @@ def _numbers(dtype: DType, dimensions: int) -> Any:
 
 
 @cache
-def take_kernel(tile: Tile) -> Kernel:
-    """`frame.take`."""
+def gather_kernel(tile: Tile) -> Kernel:
+    """`copies.gather`."""
     rows = _numbers(tile.dtype, 2)
-    return Kernel(frame.take, rows, rows, _INTS, _INT, _INT, rows, _INT)
+    return Kernel(copies.gather, rows, rows, _INTS, _INT, _INT, rows, _INT)
 
 
 @cache
-def give_kernel(tile: Tile) -> Kernel:
-    """`frame.give`."""
+def scatter_kernel(tile: Tile) -> Kernel:
+    """`copies.scatter`."""
     rows = _numbers(tile.dtype, 2)
-    return Kernel(frame.give, rows, rows, _INTS, _INT, _INT)
+    return Kernel(copies.scatter, rows, rows, _INTS, _INT, _INT)
 
 
 @cache
@@ -99,7 +99,7 @@ def tick_kernel(one: Pass, tile: Tile) -> Kernel:
 
 
 @cache
-def chunk_kernel(recipe: Recipe, tile: Tile) -> Kernel:
+def chunk_kernel(recipe: DeviceRecipe, tile: Tile) -> Kernel:
     """`chunk.chunk`."""
     rows, weights = _numbers(tile.dtype, 2), _numbers(tile.dtype, 1)
     arguments = rows, rows, rows, rows, _INT, weights, _INTS, _INT, _INT, _INTS

@@ -11,7 +11,7 @@ from streamrnn.cuda.device import current_device, explained, room_for, uploaded
 from streamrnn.cuda.kernels import record
 from streamrnn.cuda.kernels.device import SIMULATED
 from streamrnn.cuda.kernels.parts import Pass
-from streamrnn.cuda.launch import chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
+from streamrnn.cuda.launch import chunk_kernel, gather_kernel, scatter_kernel, softmax_kernel, tick_kernel
 from streamrnn.cuda.plan import DeviceOp, DevicePlan
 from streamrnn.errors import DeviceError, InputError
 from streamrnn.target.packing import Array
@@ -80,8 +80,8 @@ class DeviceMemory:
         if not n:
             return np.zeros((0, self.n_values), self.plan.dtype)
         with self._copying("snapshot", n):
-            rows, ticket = room_for((n, columns), self.plan.dtype), self._ticket(numbers)
-            self._take(rows, ticket, n, rows, 0)
+            rows, status = room_for((n, columns), self.plan.dtype), self._status_block(numbers)
+            self._gather(rows, status, n, rows, 0)
             return np.asarray(rows.copy_to_host())[:, : self.n_values]
 
     def write(self, numbers: NDArray[np.int64], states: Array) -> None:
@@ -89,9 +89,9 @@ class DeviceMemory:
         n = len(numbers)
         if n and self.n_values:
             with self._copying("restore", n):
-                self._give(uploaded(states), self._ticket(numbers), n)
+                self._scatter(uploaded(states), self._status_block(numbers), n)
 
-    def _ticket(self, numbers: NDArray[np.int64]) -> Any:
+    def _status_block(self, numbers: NDArray[np.int64]) -> Any:
         """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
         return uploaded(np.concatenate([np.zeros(record.STREAMS + len(numbers), np.int64), numbers]))
 
@@ -104,31 +104,31 @@ class DeviceMemory:
         where nothing is wrong. The states are put back last, when all is known: until then an error, or Ctrl-C, leaves them as
         they were.
         """
-        ticket, n_streams = self._ticket(numbers), len(numbers)
+        status, n_streams = self._status_block(numbers), len(numbers)
         shape = n_streams, self.plan.row_size
         before, after, spare = (room_for(shape, self.plan.dtype) for _ in range(3))
-        self._take(before, ticket, n_streams, x, self.plan.input_size)
+        self._gather(before, status, n_streams, x, self.plan.input_size)
         for op in self.plan.ops:
             is_last = op is self.plan.ops[-1]
             target = y if is_last else room_for((n_streams * n_steps, op.op.output_size), self.plan.dtype)
-            self._run(op, ticket, x, target, (before, after, spare), n_streams, n_steps)
+            self._run(op, status, x, target, (before, after, spare), n_streams, n_steps)
             x = target
-        said: NDArray[np.int64] = ticket.copy_to_host()
+        said: NDArray[np.int64] = status.copy_to_host()
         if said[record.INPUT_STATUS] == said[record.STATUS] == DONE:
             deliver()
-            self._give(after, ticket, n_streams)
+            self._scatter(after, status, n_streams)
         return said
 
     def _run(
-        self, op: DeviceOp, ticket: Any, x: Any, y: Any, vectors: tuple[Any, Any, Any], n_streams: int, n_steps: int
+        self, op: DeviceOp, status: Any, x: Any, y: Any, vectors: tuple[Any, Any, Any], n_streams: int, n_steps: int
     ) -> None:
         """All steps of a layer: its states are in the first of `vectors`, and then in the second."""
         before, after, spare = vectors
         n_here = op.streams_of_chunk(n_streams) if op.n_state and n_steps > 1 else 0
         if not op.n_state:
-            self._tick(op, ticket, x, y, before, after, n_streams * n_steps, 0, 1)
+            self._tick(op, status, x, y, before, after, n_streams * n_steps, 0, 1)
         elif n_here:
-            arguments = x, before, after, y, n_steps, op.weights, op.chunk_record(n_here), n_streams, n_here, ticket
+            arguments = x, before, after, y, n_steps, op.weights, op.chunk_record(n_here), n_streams, n_here, status
             kernel, blocks = chunk_kernel(op.recipe, op.tile), (-(-n_streams // n_here), 1)
             items = n_here // op.tile.at_once * max(op.panels(one) for one in op.recipe.passes)
             threads = op.tile.lanes, min(op.tile.rows, items)
@@ -136,35 +136,35 @@ class DeviceMemory:
         else:
             for step in range(n_steps):
                 then = after if (n_steps - step) % 2 else spare
-                self._tick(op, ticket, x, y, before, then, n_streams, step, n_steps)
+                self._tick(op, status, x, y, before, then, n_streams, step, n_steps)
                 before = then
         if op.recipe.distribution:
             rows = n_streams * n_steps
             softmax_kernel(op.tile)(*self._spread(rows), y, 0, 1, op.op.output_size, rows)
 
     def _tick(
-        self, op: DeviceOp, ticket: Any, x: Any, y: Any, before: Any, after: Any, n_rows: int, at: int, stride: int
+        self, op: DeviceOp, status: Any, x: Any, y: Any, before: Any, after: Any, n_rows: int, at: int, stride: int
     ) -> None:
         """A step of a layer: all its passes, over rows at, at + stride and so on of x and y."""
         tile = op.tile
         rows = min(tile.rows, -(-n_rows // tile.at_once))
         for index, one in enumerate(op.recipe.passes):
             fields = record.PASSES + record.PASS_FIELDS * index
-            arguments = x, at, stride, before, after, y, at, stride, op.weights, op.record, fields, n_rows, ticket
+            arguments = x, at, stride, before, after, y, at, stride, op.weights, op.record, fields, n_rows, status
             tick_kernel(one, tile)(self._grid(op, one, n_rows, rows), (tile.lanes, rows), *arguments)
 
     def _grid(self, op: DeviceOp, one: Pass, n_rows: int, rows: int) -> tuple[int, int]:
         return -(-n_rows // (rows * op.tile.at_once)), op.panels(one)
 
-    def _take(self, rows: Any, ticket: Any, n: int, x: Any, n_inputs: int) -> None:
+    def _gather(self, rows: Any, status: Any, n: int, x: Any, n_inputs: int) -> None:
         """Copy states to the first columns of `rows`, and look at the inputs."""
         spread = self._spread(max(n * self.n_values, x.shape[0] * n_inputs))
-        take_kernel(self.plan.tile)(*spread, self.room.states, rows, ticket, n, self.n_values, x, n_inputs)
+        gather_kernel(self.plan.tile)(*spread, self.room.states, rows, status, n, self.n_values, x, n_inputs)
 
-    def _give(self, rows: Any, ticket: Any, n: int) -> None:
+    def _scatter(self, rows: Any, status: Any, n: int) -> None:
         """Copy states back."""
-        arguments = self.room.states, rows, ticket, n, self.n_values
-        give_kernel(self.plan.tile)(*self._spread(n * self.n_values), *arguments)
+        arguments = self.room.states, rows, status, n, self.n_values
+        scatter_kernel(self.plan.tile)(*self._spread(n * self.n_values), *arguments)
 
     def _spread(self, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """A grid and blocks for so many independent values."""

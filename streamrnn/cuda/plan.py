@@ -1,7 +1,6 @@
 """`DevicePlan`: a model packed for the GPU, its weights there, its kernels compiled. Shared by all CUDA pools of the model."""
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,15 @@ import numpy as np
 from streamrnn.cuda.device import address_of, current_device, explained, n_multiprocessors, shared_bytes, uploaded
 from streamrnn.cuda.kernels import record
 from streamrnn.cuda.kernels.device import SIMULATED
-from streamrnn.cuda.kernels.parts import NONE, Pass, Recipe, Tile
-from streamrnn.cuda.launch import Kernel, chunk_kernel, give_kernel, softmax_kernel, take_kernel, tick_kernel
+from streamrnn.cuda.kernels.parts import NONE, Pass, Tile
+from streamrnn.cuda.kernels.recipes import on_device, why_not
+from streamrnn.cuda.launch import Kernel, chunk_kernel, gather_kernel, scatter_kernel, softmax_kernel, tick_kernel
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.plan import cached_per_model
-from streamrnn.target.packing import Array, DType, Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Array, DType, Width
 
 #: Kinds of layers that have kernels here.
 KINDS = "lstm", "gru", "rnn", "dense"
@@ -34,9 +35,8 @@ class DeviceOp:
     """
 
     def __init__(self, op: Op, tile: Tile, state_column: int, scratch_column: int) -> None:
-        room, variant = op.kernel.split(".")
-        self.op, self.tile = op, tile
-        self.recipe: Recipe = getattr(import_module(f"streamrnn.cuda.kernels.{room}"), variant)
+        assert op.panels is not None
+        self.op, self.tile, self.recipe = op, tile, on_device(op.panels.recipe)
         self.n_state = sum(initial.size for initial in op.state.values())
         self.weights = uploaded(op.weights)
         self.constants = uploaded(op.constants if op.constants.size else np.zeros(1, tile.dtype))
@@ -152,12 +152,6 @@ class DevicePlan:
     """
 
     def __init__(self, model: Model) -> None:
-        for index, layer in enumerate(model.layers):
-            if layer.kind not in KINDS:
-                raise ModelError(
-                    f"cuda.StreamPool: layer {index} ({layer.kind}) has no kernel for the GPU, which runs {', '.join(KINDS)}; "
-                    "streamrnn.StreamPool runs this model on the CPU, with the same interface"
-                )
         self.dtype: DType = model.dtype.type
         self.tile = (SIMULATED_TILE if SIMULATED else TILE)._replace(dtype=self.dtype)
         self.input_size, self.output_size = model.input_size, model.output_size
@@ -168,7 +162,7 @@ class DevicePlan:
                 kernel.compile(n_bytes)
 
     def _ops(self, layers: tuple[Layer, ...]) -> Iterator[DeviceOp]:
-        packed = [layer.pack(Width(self.tile.lanes, 1, self.dtype)) for layer in layers]
+        packed = [self._op(index, layer) for index, layer in enumerate(layers)]
         states: list[Array] = [initial for op in packed for initial in op.state.values()]
         self.initial: Array = np.concatenate([np.zeros(0, self.dtype), *states])
         column = 0
@@ -177,10 +171,20 @@ class DevicePlan:
             column += made.n_state
             yield made
 
+    def _op(self, index: int, layer: Layer) -> Op:
+        where = f"cuda.StreamPool: layer {index} ({layer.kind})"
+        elsewhere = "streamrnn.StreamPool runs this model on the CPU, with the same interface"
+        op = layer.pack(Width(self.tile.lanes, 1, self.dtype)) if layer.streamable else None
+        if op is None or op.panels is None or op.kernel:
+            raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)}; {elsewhere}")
+        if reason := why_not(op.panels.recipe):
+            raise ModelError(f"{where} has {reason}, for which kernels of the GPU have no room; {elsewhere}")
+        return op
+
     def _kernels(self) -> Iterator[tuple[Kernel, int]]:
         """All that a call may launch, with the shared memory that it may need."""
-        yield take_kernel(self.tile), 0
-        yield give_kernel(self.tile), 0
+        yield gather_kernel(self.tile), 0
+        yield scatter_kernel(self.tile), 0
         for op in self.ops:
             for one in op.recipe.passes:
                 yield tick_kernel(one, self.tile), 0

@@ -57,13 +57,13 @@ ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32
 
 
 @inline
-def below(limit, x):
+def minimum(limit, x):
     """min(limit, x) that lets NaN through."""
     return select(limit < x, limit, x)
 
 
 @inline
-def above(limit, x):
+def maximum(limit, x):
     """max(limit, x) that lets NaN through."""
     return select(limit > x, limit, x)
 
@@ -99,7 +99,7 @@ def expm1(x):
 @inline
 def relu(x):
     """max(0, x)."""
-    return above(ZERO, x)
+    return maximum(ZERO, x)
 
 
 @inline
@@ -143,7 +143,7 @@ def transform(options, place, x):
     if code == _RECIPROCAL:
         return ONE / x
     if code == _CLIP:
-        return above(load_like(options, place + 1, x), below(load_like(options, place + 2, x), x))
+        return maximum(load_like(options, place + 1, x), minimum(load_like(options, place + 2, x), x))
     if code == _ERF:
         return erf(x)
     if code == _GELU:
@@ -156,7 +156,7 @@ def transform(options, place, x):
 @inline
 def clipped(clip, x):
     """x limited to [-clip, clip]; x where clip is 0."""
-    return above(-clip, below(clip, x)) if clip > ZERO else x
+    return maximum(-clip, minimum(clip, x)) if clip > ZERO else x
 
 
 @inline
@@ -180,7 +180,7 @@ def activate(options, place, x):
     elif code == _SIGMOID:
         x = sigmoid(x)
     elif code == _HARD_SIGMOID:
-        x = above(ZERO, below(ONE, fma(alpha, x, beta)))
+        x = maximum(ZERO, minimum(ONE, fma(alpha, x, beta)))
     elif code == _ELU:
         x = select(x < ZERO, alpha * expm1(x), x)
     elif code == _SOFTSIGN:

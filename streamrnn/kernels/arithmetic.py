@@ -1,7 +1,7 @@
 """Kernels of two values into one (streamrnn/layers/arithmetic.py). ONNX Add-14, Sub-14, Mul-14, Div-14."""
 
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, read_place, row_map
+from streamrnn.kernels.panel import Kernel, Part, field, row_map, source_at
 from streamrnn.target.packing import Width
 from streamrnn.target.record import DONE, OUTPUTS
 
@@ -20,7 +20,7 @@ def _build(width: Width, function: Part) -> Kernel:
     write_row = row_map(width, formula)
 
     def arithmetic(record, source, target, n_steps):
-        n, a, b = field(record, OUTPUTS), read_place(record, 0), read_place(record, 1)
+        n, a, b = field(record, OUTPUTS), source_at(record, 0), source_at(record, 1)
         for _ in range(n_steps):
             write_row(target, (a, b), n)
             a += itemsize * n

@@ -1,21 +1,33 @@
-"""Compiling: from the name of a kernel to LLVM's text for this CPU."""
+"""Compiling: from the name of a function to LLVM's text for this CPU."""
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from numba import cfunc, types
 
+from streamrnn.kernels.pool.stream import pool_kernel
+from streamrnn.kernels.stream import stream_kernel
 from streamrnn.target.packing import Width
 
 _SIGNATURE = types.int64(*[types.int64] * 4)
 
+#: What makes a kernel of a recipe, by the driver that calls it.
+_MAKERS = {"stream": stream_kernel, "pool": pool_kernel}
 
-def compiled(builder: str, width: Width) -> tuple[str, str]:
-    """What the builder at a dotted path below `streamrnn` makes for a width: a function of four int64 to one.
 
-    Returns the name of its symbol, and the optimised text.
+def compiled(path: str, width: Width) -> tuple[str, str]:
+    """What a path stands for, for a width: a function of four int64 to one.
+
+    A path below `streamrnn` is that of a function that builds it: "kernels.driver.run"; or that of a recipe, and what the
+    kernel is for: "cells.lstm.standard/stream". Returns the name of its symbol, and the optimised text.
     """
-    module, _, name = f"streamrnn.{builder}".rpartition(".")
-    build: Any = getattr(importlib.import_module(module), name)
-    callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(build(width))
+    callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
     return callback.native_name, callback.inspect_llvm()
+
+
+def _builder(path: str) -> Callable[[Width], Any]:
+    where, _, driver = path.partition("/")
+    module, _, name = f"streamrnn.{where}".rpartition(".")
+    found: Any = getattr(importlib.import_module(module), name)
+    return (lambda width: _MAKERS[driver](found, width)) if driver else found

@@ -1,8 +1,8 @@
 """Kernel that joins the rows of several places (streamrnn/layers/concat.py). ONNX Concat-13."""
 
-from streamrnn.kernels.panel import Kernel, field, read_place, read_size, row_copy
+from streamrnn.kernels.panel import Kernel, field, row_copy, source_at, source_size
 from streamrnn.target.packing import Width
-from streamrnn.target.record import DONE, N_READS, OUTPUTS
+from streamrnn.target.record import DONE, N_SOURCES, OUTPUTS
 
 
 def concat(width: Width) -> Kernel:
@@ -11,8 +11,8 @@ def concat(width: Width) -> Kernel:
 
     def kernel(record, source, target, n_steps):
         row_bytes = itemsize * field(record, OUTPUTS)
-        for place in range(field(record, N_READS)):
-            read, n = read_place(record, place), read_size(record, place)
+        for place in range(field(record, N_SOURCES)):
+            read, n = source_at(record, place), source_size(record, place)
             for step in range(n_steps):
                 copy_row(target + step * row_bytes, read + step * itemsize * n, n)
             target += itemsize * n

@@ -1,46 +1,59 @@
-"""Kernel of a causal convolution over time (streamrnn/layers/conv1d.py). ONNX Conv-11."""
+"""Kernel of a causal convolution over time (streamrnn/cells/conv1d.py). ONNX Conv-11."""
 
+from streamrnn.cells.conv1d import conv1d as recipe
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, field, finite_check, for_each_block, row_copy, whole_copy
-from streamrnn.simd.memory import load_int, load_tuple, multiply_panel, store
+from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy, whole_copy
+from streamrnn.kernels.step import step_of_stream
+from streamrnn.simd.memory import load_int, load_ints
 from streamrnn.target.packing import Width
-from streamrnn.target.record import DONE, INPUTS, OUTPUTS, PANELS, SCRATCH, STATE, STATE_NOT_FINITE, STRIDE, TABLE, WEIGHTS
+from streamrnn.target.panels import Positions
+from streamrnn.target.record import DONE, INPUTS, OUTPUTS, STATE, STATE_NOT_FINITE, STRIDE, TABLE
+
+POSITIONS = Positions(recipe)
+N_WORDS = POSITIONS.count
+Y, BEFORE = POSITIONS.now("y"), POSITIONS.now("before")
+
+
+def gather_taps(width: Width) -> Part:
+    """A kernel part (record, past, before) that puts the inputs of all taps but the last, the present, side by side."""
+    itemsize, copy_row = width.itemsize, row_copy(width)
+
+    @inline
+    def gather(record, past, before):
+        n_inputs, extra = field(record, INPUTS), field(record, TABLE) + 8 * N_WORDS
+        taps, dilation = load_int(extra), load_int(extra + 8)
+        for tap in range(taps - 1):
+            copy_row(before + tap * itemsize * n_inputs, past + tap * dilation * itemsize * n_inputs, n_inputs)
+
+    return gather
+
+
+@inline
+def n_kept(record):
+    """Values of the past that are still needed after a step."""
+    extra = field(record, TABLE) + 8 * N_WORDS
+    return ((load_int(extra) - 1) * load_int(extra + 8) - 1) * field(record, INPUTS)
 
 
 def conv1d(width: Width) -> Kernel:
     """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
-    lanes, dtype, itemsize, blocks, panel_bytes = width.lanes, width.dtype, width.itemsize, width.blocks, width.panel_bytes
-    ahead, copy_row, copy_whole, all_finite = width.ahead, row_copy(width), whole_copy(width), finite_check(width)
-
-    @inline
-    def block(sums, offset, room):
-        store(room + offset, sums[0])
-
-    each_block = for_each_block(width, block)
+    itemsize, take_step, gather = width.itemsize, step_of_stream(recipe, width), gather_taps(width)
+    copy_row, copy_whole, all_finite = row_copy(width), whole_copy(width), finite_check(width)
 
     def kernel(record, source, target, n_steps):
-        n_inputs, n_outputs, panels = field(record, INPUTS), field(record, OUTPUTS), field(record, PANELS)
-        past, room, stride, table = field(record, STATE), field(record, SCRATCH), field(record, STRIDE), field(record, TABLE)
-        taps, dilation = load_int(table), load_int(table + 8)
-        step_bytes = itemsize * n_inputs
-        n_kept = ((taps - 1) * dilation - 1) * n_inputs
+        n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
+        table, past, stride = load_ints(field(record, TABLE), N_WORDS), field(record, STATE), field(record, STRIDE)
+        room, kept = table[Y], n_kept(record)
         for _ in range(n_steps):
-            at = field(record, WEIGHTS)
-            for panel in range(panels):
-                sums = load_tuple(at, dtype, lanes, blocks)
-                at += panel_bytes
-                for tap in range(taps):
-                    x = source if tap == taps - 1 else past + tap * dilation * step_bytes
-                    sums = multiply_panel(sums, at, x, n_inputs, ahead)
-                    at += panel_bytes * n_inputs
-                each_block(sums, panel * panel_bytes, room)
+            gather(record, past, table[BEFORE])
+            take_step(table, source, 0, 0)
             copy_row(target, room, n_outputs)
             if not all_finite(source, n_inputs):
                 return STATE_NOT_FINITE
-            copy_row(room, past + step_bytes, n_kept)
-            copy_row(room + itemsize * n_kept, source, n_inputs)
+            copy_row(room, past + itemsize * n_inputs, kept)
+            copy_row(room + itemsize * kept, source, n_inputs)
             copy_whole(past, room, stride)
-            source += step_bytes
+            source += itemsize * n_inputs
             target += itemsize * n_outputs
         return DONE
 

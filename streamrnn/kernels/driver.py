@@ -1,6 +1,6 @@
 """The driver: one compiled function that takes a plan through any number of steps, wholly or not at all.
 
-It refuses non-finite input before anything moves, walks the op records tile by tile, and puts the state back where a step
+It refuses non-finite input before anything moves, takes tiles of steps through the ops, and puts the state back where a step
 drove it out of the range of its type (the poison law). It knows no layer kind: kernels are called by address.
 """
 
@@ -11,17 +11,24 @@ from streamrnn.simd.memory import load_int, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import (
     BACKUP,
+    BUFFERS,
     DONE,
-    HEADER_FIELDS,
+    GROUP_ADVANCED,
+    GROUP_FIELDS,
+    GROUP_N_ADVANCED,
+    GROUP_N_OPS,
+    GROUP_ROWS,
+    GROUP_TOGETHER,
+    GROUPS,
+    INPUT_BUFFER,
     INPUT_NOT_FINITE,
-    INPUT_SLOT,
     KERNEL,
+    N_GROUPS,
     N_INPUTS,
-    N_OPS,
-    OUTPUT_SLOT,
-    OUTPUTS,
+    N_OUTPUTS,
+    OUTPUT_BUFFER,
     RECORD_FIELDS,
-    SLOTS,
+    RECORDS,
     SOURCE,
     STATE_BLOCK,
     STATE_BYTES,
@@ -39,11 +46,8 @@ def advance(width: Width) -> Part:
 
     @inline
     def advance_plan(plan, x, y, n_steps):
-        first = plan + 8 * HEADER_FIELDS
-        n_ops, tile, slots = field(plan, N_OPS), field(plan, TILE), field(plan, SLOTS)
-        n_inputs = field(plan, N_INPUTS)
-        x_stride = n_inputs * itemsize
-        y_stride = field(first + 8 * RECORD_FIELDS * (n_ops - 1), OUTPUTS) * itemsize
+        tile, buffers, n_inputs = field(plan, TILE), field(plan, BUFFERS), field(plan, N_INPUTS)
+        x_stride, y_stride = n_inputs * itemsize, field(plan, N_OUTPUTS) * itemsize
         state, backup, state_bytes = field(plan, STATE_BLOCK), field(plan, BACKUP), field(plan, STATE_BYTES)
         if not all_finite(x, n_steps * n_inputs):
             return INPUT_NOT_FINITE
@@ -51,20 +55,67 @@ def advance(width: Width) -> Part:
         begin = 0
         while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
             n_now = min(tile, n_steps - begin)
-            store_int(slots + 8 * INPUT_SLOT, x + begin * x_stride)
-            store_int(slots + 8 * OUTPUT_SLOT, y + begin * y_stride)
-            record = first
-            for _ in range(n_ops):
-                source, target = load_int(slots + 8 * field(record, SOURCE)), load_int(slots + 8 * field(record, TARGET))
-                status = call(field(record, KERNEL), record, source, target, n_now)
-                if status != DONE:
-                    copy(state, backup, state_bytes)
-                    return status
-                record += 8 * RECORD_FIELDS
+            store_int(buffers + 8 * INPUT_BUFFER, x + begin * x_stride)
+            store_int(buffers + 8 * OUTPUT_BUFFER, y + begin * y_stride)
+            status = through_all_groups(plan, n_now)
+            if status != DONE:
+                copy(state, backup, state_bytes)
+                return status
             begin += n_now
         return DONE
 
     return advance_plan
+
+
+@inline
+def through_ops(record, buffers, n_ops, n_rows):
+    """Take rows through ops that follow each other, each op all rows."""
+    for _ in range(n_ops):
+        source, target = load_int(buffers + 8 * field(record, SOURCE)), load_int(buffers + 8 * field(record, TARGET))
+        status = call(field(record, KERNEL), record, source, target, n_rows)
+        if status != DONE:
+            return status
+        record += 8 * RECORD_FIELDS
+    return DONE
+
+
+@inline
+def through_all_groups(plan, n_steps):
+    """Take a tile of steps through all ops, group by group."""
+    record, group, buffers = field(plan, RECORDS), field(plan, GROUPS), field(plan, BUFFERS)
+    for _ in range(field(plan, N_GROUPS)):
+        n_ops, n_rows = field(group, GROUP_N_OPS), n_steps * field(group, GROUP_ROWS)
+        if field(group, GROUP_TOGETHER):
+            status = _row_by_row(record, buffers, group, n_ops, n_rows)
+        else:
+            status = through_ops(record, buffers, n_ops, n_rows)
+        if status != DONE:
+            return status
+        record += 8 * RECORD_FIELDS * n_ops
+        group += 8 * GROUP_FIELDS
+    return DONE
+
+
+@inline
+def _row_by_row(record, buffers, group, n_ops, n_rows):
+    """Take rows through the ops of a group, all ops a row before the next one."""
+    for _ in range(n_rows):
+        status = through_ops(record, buffers, n_ops, 1)
+        if status != DONE:
+            return status
+        _move_buffers(group, 1)
+    _move_buffers(group, -n_rows)
+    return DONE
+
+
+@inline
+def _move_buffers(group, n_rows):
+    """Have the buffers of a group begin so many rows later."""
+    pair = field(group, GROUP_ADVANCED)
+    for _ in range(field(group, GROUP_N_ADVANCED)):
+        buffer = load_int(pair)
+        store_int(buffer, load_int(buffer) + n_rows * load_int(pair + 8))
+        pair += 16
 
 
 def run(width: Width) -> Kernel:

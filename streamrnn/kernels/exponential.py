@@ -118,8 +118,8 @@ def _within(limit_of: Callable[[Format], int]) -> Function:
         limit = form.number(limit_of(form))
 
         def within(x):
-            below = select(limit < x, limit, x)  # the constant first, so that NaN passes
-            return select(-limit > below, -limit, below)
+            x = select(limit < x, limit, x)  # the constant first, so that NaN passes
+            return select(-limit > x, -limit, x)
 
         return within
 
@@ -141,12 +141,12 @@ def scaled(factor: float) -> Function:
 
 
 def _flush(form: Format) -> Function:
-    silent, zero = form.number(form.silent), form.number(0)
+    tiny, zero = form.number(form.tiny), form.number(0)
 
-    def flush(x):
-        return select(absolute(x) < silent, zero, x)
+    def flush_to_zero(x):
+        return select(absolute(x) < tiny, zero, x)
 
-    return flush
+    return flush_to_zero
 
 
 def _exp2(form: Format) -> Function:
@@ -207,6 +207,6 @@ within_tanh = _within(lambda form: form.saturated)
 #: log2(e) x and 2 log2(e) x.
 times_log2e, times_two_log2e = scaled(float(np.log2(np.e))), scaled(float(2 * np.log2(np.e)))
 #: x, or 0 where |x| is next to nothing: a state that decays must not become subnormal (the silence law).
-flush = for_both(_flush)
+flush_to_zero = for_both(_flush)
 #: 2**x for x <= 0; 0 where that is no normal number.
 exp2 = for_both(_exp2)

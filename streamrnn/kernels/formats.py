@@ -22,7 +22,7 @@ class Format(NamedTuple):
     mantissa_bits: int
     bias: int  # of the exponent
     saturated: int  # tanh is 1 from 2**saturated = exp(2 x) on
-    silent: float  # what is smaller is next to nothing
+    tiny: float  # what is smaller is next to nothing
 
     @property
     def largest_exponent(self) -> int:

@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,6 @@ class Affine(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "affine"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         self._freeze("shift", self._freeze("scale", (None,)).shape)

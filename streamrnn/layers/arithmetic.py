@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 _OPERATIONS = ("add", "subtract", "multiply", "divide")
 
@@ -26,7 +27,6 @@ class Arithmetic(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "arithmetic"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         self._check_sizes("size", (self.size,))

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamrnn.layers.layer import Layer
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,6 @@ class Concat(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "concat"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", self._check_sizes("sizes", self.sizes))

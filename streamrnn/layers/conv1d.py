@@ -1,4 +1,4 @@
-"""Causal convolution over time: canonical form and packing. The kernel is streamrnn/kernels/conv1d.py."""
+"""Causal convolution over time: canonical form. Its sums are in streamrnn/cells/conv1d.py, its kernel in streamrnn/kernels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from streamrnn.cells.conv1d import conv1d
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import DTYPES, Layer, Tensor, absent
-from streamrnn.target.packing import Op, Width, pack, rows
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
+from streamrnn.target.panels import PanelLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,6 @@ class Conv1d(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "conv1d"
-    all_passes = ((1,),)
 
     def __post_init__(self) -> None:
         outputs, _, taps = self._freeze("weights", (None, None, None)).shape
@@ -54,16 +57,25 @@ class Conv1d(Layer):
         _, inputs, taps = self.weights.shape
         return {"x": np.zeros((taps - 1) * self.dilation * inputs, DTYPES[self.dtype])}
 
+    @property
+    def recipe(self) -> Recipe:
+        return conv1d
+
     def pack(self, width: Width) -> Op:
-        _, inputs, taps = self.weights.shape
-        sections = [rows(self.weights[None, :, :, tap]) for tap in range(taps)]
+        outputs, inputs, taps = self.weights.shape
+        n_before = (taps - 1) * inputs
+        sizes = {"inputs": inputs, "hidden": outputs, "outputs": outputs, "before": n_before}
+        panels = PanelLayout(conv1d, width, sizes)
+        before = self.weights[:, :, :-1].transpose(0, 2, 1).reshape(outputs, n_before)
         return Op(
             kernel="conv1d.conv1d",
             input_size=inputs,
-            output_size=self.output_size,
-            hidden_size=self.output_size,
-            weights=pack(width, rows(self.bias[None]), *sections),
+            output_size=outputs,
+            hidden_size=outputs,
+            weights=panels.packed({("before", "s"): before, ("x", "s"): self.weights[:, :, -1]}, {"s": self.bias}),
             state=self.states,
-            scratch=1,
             table=(taps, self.dilation),
+            panels=panels,
+            scratch=2,
+            pool_scratch=2,
         )

@@ -1,11 +1,15 @@
-"""The fully connected layer: canonical form and packing. The kernels are in streamrnn/kernels/dense.py."""
+"""The fully connected layer: canonical form. The cells are in streamrnn/cells/dense.py."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from streamrnn.activation import LINEAR, Activation, activation
+from streamrnn.cells import dense as cells
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, rows
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op, recipe_op
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
+from streamrnn.target.panels import PanelLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,6 @@ class Dense(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "dense"
-    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape
@@ -43,16 +46,20 @@ class Dense(Layer):
     def output_size(self) -> int:
         return self.weights.shape[0]
 
+    @property
+    def recipe(self) -> Recipe:
+        found: Recipe = getattr(cells, self._cell)
+        return found
+
+    @property
+    def _cell(self) -> str:
+        name = self.activation.name
+        return name if name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
+
     def pack(self, width: Width) -> Op:
-        chosen = self.activation
-        variant = chosen.name if chosen.name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
-        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(variant, 1.0)
-        return Op(
-            kernel=f"dense.{variant}",
-            input_size=self.input_size,
-            output_size=self.output_size,
-            hidden_size=self.output_size,
-            weights=pack(width, rows(self.bias[None], scale), rows(self.weights[None], scale)),
-            scratch=1,
-            constants=activation_constants(None, (chosen,), width.dtype),
-        )
+        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(self._cell, 1.0)
+        sizes = {"inputs": self.input_size, "hidden": self.output_size, "outputs": self.output_size}
+        panels = PanelLayout(self.recipe, width, sizes)
+        packed = panels.packed({("x", "s"): self.weights}, {"s": self.bias}, {"s": scale})
+        constants = activation_constants(None, (self.activation,), width.dtype)
+        return recipe_op(f"cells.dense.{self._cell}", panels, packed, sizes, {}, constants)

@@ -1,18 +1,21 @@
-"""GRU in both forms: canonical form and packing. The kernels are in streamrnn/kernels/gru.py."""
+"""GRU in both forms: canonical form. The cells are in streamrnn/cells/gru.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from streamrnn.activation import SIGMOID, TANH, Activation
+from streamrnn.cells import gru as cells
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack_parts, rows
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op, recipe_op
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
+from streamrnn.target.panels import PanelLayout
 
 _STANDARD = (SIGMOID, TANH)
 _FORMS = ("reset-after", "reset-before")
+_SCALES = {"r": SIGMOID_SCALE, "z": SIGMOID_SCALE, "n": TANH_SCALE, "p": TANH_SCALE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,6 @@ class GRU(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "gru"
-    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((3,), (2, 1))
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -84,30 +86,27 @@ class GRU(Layer):
         return {"h": self.initial_hidden}
 
     @property
-    def passes(self) -> tuple[int, ...]:
-        return self.all_passes[_FORMS.index(self.form)]
+    def recipe(self) -> Recipe:
+        found: Recipe = getattr(cells, self._cell)
+        return found
+
+    @property
+    def _standard(self) -> bool:
+        return self.activations == _STANDARD and self.clip is None
+
+    @property
+    def _cell(self) -> str:
+        return self.form.replace("-", "_") + ("" if self._standard else "_general")
 
     def pack(self, width: Width) -> Op:
-        standard = self.activations == _STANDARD and self.clip is None
-        scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE]) if standard else np.ones(3)
-        bias = rows(self.bias, scales)
-        inputs = rows(self.input_weights, scales)
-        recurrent = rows(self.recurrent_weights, scales)
+        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.hidden_size}
+        panels = PanelLayout(self.recipe, width, sizes)
+        weights = {("x", gate): array for gate, array in zip("rzn", self.input_weights, strict=True)}
+        weights |= {("h", gate): array for gate, array in zip("rzp", self.recurrent_weights, strict=True)}
+        weights["reset_h", "n"] = self.recurrent_weights[2]
+        biases = dict(zip("rzn", self.bias, strict=True))
         if self.recurrent_bias is not None:
-            inner = rows(self.recurrent_bias[None], scales[2])
-            weights = pack_parts(width, [bias, inputs], [inner, recurrent])
-        else:
-            gates = pack_parts(width, [bias[:, :2], inputs[:, :2]], [recurrent[:, :2]])
-            weights = np.concatenate([gates, pack_parts(width, [bias[:, 2:], inputs[:, 2:]], [recurrent[:, 2:]])])
-        form = self.form.replace("-", "_")
-        return Op(
-            kernel=f"gru.{form}" if standard else f"gru.{form}_general",
-            input_size=self.input_size,
-            output_size=self.output_size,
-            hidden_size=self.hidden_size,
-            weights=weights,
-            state=self.states,
-            gates=3,
-            scratch=2,
-            constants=activation_constants(self.clip, self.activations, width.dtype),
-        )
+            biases["p"] = self.recurrent_bias
+        packed = panels.packed(weights, biases, _SCALES if self._standard else None)
+        constants = activation_constants(self.clip, self.activations, width.dtype)
+        return recipe_op(f"cells.gru.{self._cell}", panels, packed, sizes, self.states, constants)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
-from streamrnn.target.packing import Array, DType, Op, Width
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Array, DType, Width
 
 #: An array as a layer keeps it: of the layer's dtype, C order, read-only. A layer is given anything that converts to it.
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
@@ -54,7 +56,6 @@ class Layer(ABC):
 
     kind: ClassVar[str]
     dtype: str
-    all_passes: ClassVar[tuple[tuple[int, ...], ...]]  # what `passes` can be
     streamable: ClassVar[bool] = True  # whether its answer to a step needs no step behind it
 
     @property
@@ -78,9 +79,14 @@ class Layer(ABC):
         return self.output_size
 
     @property
+    def recipe(self) -> Recipe | None:
+        """The equations from which its kernels are made; None for a kind whose kernel is built by a function."""
+        return None
+
+    @property
     def passes(self) -> tuple[int, ...]:
         """For each pass of the kernel over the weights: how many gates of a unit it sums at once."""
-        return self.all_passes[0]
+        return self.recipe.gates if self.recipe else ()
 
     @property
     def states(self) -> Mapping[str, Tensor]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,6 @@ class LayerNorm(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "layernorm"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         self._freeze("bias", self._freeze("scale", (None,)).shape)

@@ -1,4 +1,4 @@
-"""LSTM: canonical form and packing. The kernel is streamrnn/kernels/lstm.py."""
+"""LSTM: canonical form. The cell is in streamrnn/cells/lstm.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,17 @@ from typing import ClassVar
 import numpy as np
 
 from streamrnn.activation import SIGMOID, TANH, Activation
+from streamrnn.cells import lstm as cells
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Op, Width, pack, pack_parts, rows
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op, recipe_op
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
+from streamrnn.target.panels import PanelLayout
 
 _STANDARD = (SIGMOID, TANH, TANH)
+_GATES = "ifgo"
+_SCALES = {"i": SIGMOID_SCALE, "f": SIGMOID_SCALE, "g": TANH_SCALE, "o": SIGMOID_SCALE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +58,6 @@ class LSTM(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "lstm"
-    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((4,),)
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
@@ -91,29 +96,30 @@ class LSTM(Layer):
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden, "c": self.initial_cell}
 
+    @property
+    def recipe(self) -> Recipe:
+        found: Recipe = getattr(cells, self._cell)
+        return found
+
+    @property
+    def _standard(self) -> bool:
+        return self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
+
+    @property
+    def _cell(self) -> str:
+        return ("standard" if self._standard else "general") + ("" if self.projection is None else "_projected")
+
     def pack(self, width: Width) -> Op:
-        standard = self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
-        scales = np.array([SIGMOID_SCALE, SIGMOID_SCALE, TANH_SCALE, SIGMOID_SCALE]) if standard else np.ones(4)
-        weights = [
-            pack_parts(
-                width, [rows(self.bias, scales), rows(self.input_weights, scales)], [rows(self.recurrent_weights, scales)]
-            )
-        ]
+        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.output_size}
+        panels = PanelLayout(self.recipe, width, sizes)
+        weights = {("x", gate): array for gate, array in zip(_GATES, self.input_weights, strict=True)}
+        weights |= {("h", gate): array for gate, array in zip(_GATES, self.recurrent_weights, strict=True)}
         if self.projection is not None:
-            no_bias = np.zeros((1, 1, self.output_size), width.dtype)
-            weights.append(pack(width, no_bias, rows(self.projection[None])))
-        variant = "standard" if standard else "general"
-        return Op(
-            kernel=f"lstm.{variant}" if self.projection is None else f"lstm.{variant}_projected",
-            input_size=self.input_size,
-            output_size=self.output_size,
-            hidden_size=self.hidden_size,
-            weights=np.concatenate(weights),
-            state=self.states,
-            gates=4,
-            scratch=1,
-            constants=np.zeros(0, width.dtype) if standard else self._constants(width),
-        )
+            weights["m", "p"] = self.projection
+        biases = dict(zip(_GATES, self.bias, strict=True))
+        packed = panels.packed(weights, biases, _SCALES if self._standard else None)
+        constants = np.zeros(0, width.dtype) if self._standard else self._constants(width)
+        return recipe_op(f"cells.lstm.{self._cell}", panels, packed, sizes, self.states, constants)
 
     def _constants(self, width: Width) -> Tensor:
         """Clip and activations, whether coupled, whether with peepholes, and the peepholes, each padded to whole panels."""

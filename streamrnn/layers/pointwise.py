@@ -6,7 +6,8 @@ from typing import ClassVar
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import DTYPES, SizedLayer, activation_constants
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,6 @@ class Pointwise(SizedLayer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "pointwise"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamrnn.layers.layer import Layer, Tensor
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,6 @@ class PRelu(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "prelu"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         self._freeze("slope", (None,))

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import SizedLayer
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,6 @@ class Reverse(SizedLayer):
 
     kind: ClassVar[str] = "reverse"
     streamable: ClassVar[bool] = False
-    all_passes = ((),)
 
     def pack(self, width: Width) -> Op:
         raise ModelError(

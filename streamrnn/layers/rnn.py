@@ -1,12 +1,16 @@
-"""The plain recurrent layer: canonical form and packing. The kernels are in streamrnn/kernels/rnn.py."""
+"""The plain recurrent layer: canonical form. The cells are in streamrnn/cells/rnn.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from streamrnn.activation import RELU, TANH, Activation
+from streamrnn.cells import rnn as cells
 from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.target.packing import TANH_SCALE, Op, Width, pack_parts, rows
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op, recipe_op
+from streamrnn.target.packing import TANH_SCALE, Width
+from streamrnn.target.panels import PanelLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,6 @@ class RNN(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "rnn"
-    all_passes: ClassVar[tuple[tuple[int, ...], ...]] = ((1,),)
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
@@ -62,20 +65,19 @@ class RNN(Layer):
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden}
 
+    @property
+    def recipe(self) -> Recipe:
+        found: Recipe = getattr(cells, self._cell)
+        return found
+
+    @property
+    def _cell(self) -> str:
+        return "general" if self.clip is not None else {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
+
     def pack(self, width: Width) -> Op:
-        variant = {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
-        if self.clip is not None:
-            variant = "general"
-        scale = TANH_SCALE if variant == "tanh" else 1.0
-        return Op(
-            kernel=f"rnn.{variant}",
-            input_size=self.input_size,
-            output_size=self.output_size,
-            hidden_size=self.hidden_size,
-            weights=pack_parts(
-                width, [rows(self.bias, scale), rows(self.input_weights, scale)], [rows(self.recurrent_weights, scale)]
-            ),
-            state=self.states,
-            scratch=1,
-            constants=activation_constants(self.clip, self.activations, width.dtype),
-        )
+        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.hidden_size}
+        panels = PanelLayout(self.recipe, width, sizes)
+        weights = {("x", "s"): self.input_weights[0], ("h", "s"): self.recurrent_weights[0]}
+        packed = panels.packed(weights, {"s": self.bias[0]}, {"s": TANH_SCALE} if self._cell == "tanh" else None)
+        constants = activation_constants(self.clip, self.activations, width.dtype)
+        return recipe_op(f"cells.rnn.{self._cell}", panels, packed, sizes, self.states, constants)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,6 @@ class Select(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "select"
-    all_passes = ((),)
 
     def __post_init__(self) -> None:
         self._check_sizes("size", (self.size,))

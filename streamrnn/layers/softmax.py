@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamrnn.layers.layer import SizedLayer
-from streamrnn.target.packing import Op, Width
+from streamrnn.target.op import Op
+from streamrnn.target.packing import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,6 @@ class Softmax(SizedLayer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "softmax"
-    all_passes = ((),)
 
     def pack(self, width: Width) -> Op:
         return Op(kernel="softmax.softmax", input_size=self.size, output_size=self.size, hidden_size=self.size, scratch=1)

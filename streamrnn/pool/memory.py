@@ -7,36 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.plan import PoolPlan, aligned, fill_record, places_read
-from streamrnn.target.cpu import driver_width
-from streamrnn.target.packing import Array, Op
-from streamrnn.target.record import (
-    CHOSEN,
-    MARKS,
-    N_INPUTS,
-    N_OPS,
-    N_PLACES,
-    PAGE_BYTES,
-    PAGES,
-    POOL_HEADER_FIELDS,
-    READS,
-    READY,
-    RECORD_FIELDS,
-    ROWS,
-    SCRATCH,
-    SLOTS,
-    SPARE,
-    STATE,
-    STATE_BLOCK,
-    STATE_BYTES,
-    TABLE,
-    TILE,
-    TILE_ROWS,
-    WORKERS,
-)
-
-#: Streams whose sums a kernel holds at once, at most (streamrnn/kernels/pool/panel.py).
-_MOST_AT_ONCE = 8
+from streamrnn.memory_layout import pool_layout, row_bytes, state_vectors
+from streamrnn.plan import PoolPlan
+from streamrnn.target.layout import aligned
+from streamrnn.target.packing import Array
+from streamrnn.target.record import CHOSEN, MARKS, N_PLACES, PAGE_BYTES, PAGES, STATE_BLOCK, WORKERS
 
 
 class Room(NamedTuple):
@@ -58,20 +33,6 @@ class Room(NamedTuple):
     addresses: list[int]
 
 
-class Bench:
-    """What a thread works with while it takes streams of a pool through the ops: nothing that outlasts a call."""
-
-    def __init__(self, plan: PoolPlan, row_size: int) -> None:
-        ops = list(zip(plan.ops, plan.strides, strict=True))
-        self.scratch = [aligned(plan.tile * stride * _n_scratch(op), plan.dtype) for op, stride in ops]
-        self.ready = [aligned(_ready_size(plan, index), plan.dtype) for index in range(len(plan.ops))]
-        self.tile_rows = np.zeros(4 * plan.tile, np.int64)
-        self.spare = aligned(plan.tile * row_size, plan.dtype)
-        self._between = [aligned(plan.tile * op.output_size, plan.dtype) for op in plan.ops[:-1]]
-        self.slots = np.array([0, 0, *(buffer.ctypes.data for buffer in self._between)], np.int64)
-        self.reads = list(places_read(plan, self.slots))
-
-
 class PoolMemory:
     """The memory of a pool.
 
@@ -81,14 +42,14 @@ class PoolMemory:
 
     def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
         self.plan = plan
-        self._row = self._row_size(plan)
-        places = [place for at, initial in self._vectors() for place in range(at, at + initial.size)]
+        self._layout = pool_layout(plan)
+        vectors = [vector for of_op in state_vectors(plan) for vector in of_op.values()]
+        places = [place for at, initial in vectors for place in range(at, at + initial.size)]
         self._places = np.array(places, np.int64)  # of the state vectors in a row, in the order of a snapshot
-        self._initial = np.zeros(self._row, plan.dtype)  # the row of a new stream
-        for at, initial in self._vectors():
+        self._initial = np.zeros(row_bytes(plan) // np.dtype(plan.dtype).itemsize, plan.dtype)  # the row of a new stream
+        for at, initial in vectors:
             self._initial[at : at + initial.size] = initial
-        self._benches = [Bench(plan, self._row) for _ in range(n_threads)]
-        self._tables = [np.array(op.table, np.int64) for op in plan.ops]
+        self._working = [aligned(self._layout.sizes["working"], np.uint8) for _ in range(n_threads)]
         self._first_table, self.workers = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.table_place, self.workers_address = self._first_table.ctypes.data, self.workers.ctypes.data
         self.room = self._room_for(n_places)
@@ -127,29 +88,23 @@ class PoolMemory:
         self._set_rows(numbers, rows)
 
     def _room_for(self, n_places: int) -> Room:
-        states = aligned(2 * n_places * self._row, self.plan.dtype).reshape(2, n_places, self._row)
+        row, n_words = self._initial.size, -(-len(self._layout.words) // 8) * 8  # whole cache lines
+        states = aligned(2 * n_places * row, self.plan.dtype).reshape(2, n_places, row)
         pages, marks, chosen = (np.zeros(n_places, np.int64) for _ in range(3))
-        tables = np.zeros((len(self._benches), POOL_HEADER_FIELDS + RECORD_FIELDS * len(self.plan.ops)), np.int64)
-        for table, bench in zip(tables, self._benches, strict=True):
-            header = {
-                N_OPS: len(self.plan.ops),
-                TILE: self.plan.tile,
-                SLOTS: bench.slots.ctypes.data,
-                STATE_BLOCK: states.ctypes.data,
-                STATE_BYTES: states.strides[1],
-                N_INPUTS: self.plan.input_size,
-                CHOSEN: chosen.ctypes.data,
-                N_PLACES: n_places,
-                MARKS: marks.ctypes.data,
-                TILE_ROWS: bench.tile_rows.ctypes.data,
-                PAGES: pages.ctypes.data,
-                PAGE_BYTES: states.strides[0],
-                SPARE: bench.spare.ctypes.data,
-                WORKERS: self.workers_address,
-            }
+        tables = aligned(len(self._working) * n_words, np.int64).reshape(len(self._working), n_words)
+        header = {
+            STATE_BLOCK: states.ctypes.data,
+            CHOSEN: chosen.ctypes.data,
+            N_PLACES: n_places,
+            MARKS: marks.ctypes.data,
+            PAGES: pages.ctypes.data,
+            PAGE_BYTES: states.strides[0],
+            WORKERS: self.workers_address,
+        }
+        for table, working in zip(tables, self._working, strict=True):
+            self._layout.bind(table, self.plan.bases | {"working": working.ctypes.data})
             for position, value in header.items():
                 table[position] = value
-            self._fill_records(table[POOL_HEADER_FIELDS:].reshape(-1, RECORD_FIELDS), bench)
         return Room(states, pages, marks, chosen, tables, [table.ctypes.data for table in tables])
 
     @contextmanager
@@ -167,45 +122,3 @@ class PoolMemory:
 
     def _set_rows(self, numbers: NDArray[np.int64], rows: Array) -> None:
         self.room.states[self.room.pages[numbers], numbers] = rows
-
-    def _ops(self) -> Iterator[tuple[Op, int]]:
-        return zip(self.plan.ops, self.plan.strides, strict=True)
-
-    def _vectors(self) -> Iterator[tuple[int, Array]]:
-        """Where each state vector begins in a row, and its initial values, in the order of a snapshot."""
-        at = 0
-        for op, stride in self._ops():
-            for initial in op.state.values():
-                yield at, initial
-                at += stride
-
-    def _row_size(self, plan: PoolPlan) -> int:
-        """Values of a row: an odd number of cache lines, so that the rows of several streams do not compete for one set."""
-        line = driver_width(plan.dtype).lanes
-        lines = sum(stride * len(op.state) for op, stride in self._ops()) // line
-        return (lines | 1) * line
-
-    def _fill_records(self, records: NDArray[np.int64], bench: Bench) -> None:
-        state, itemsize = 0, np.dtype(self.plan.dtype).itemsize
-        for index, (op, stride) in enumerate(self._ops()):
-            memory = {
-                STATE: state,
-                SCRATCH: bench.scratch[index].ctypes.data,
-                TABLE: self._tables[index].ctypes.data,
-                READS: bench.reads[index].ctypes.data,
-                READY: bench.ready[index].ctypes.data if bench.ready[index].size else 0,
-                ROWS: bench.tile_rows.ctypes.data,
-            }
-            fill_record(records[index], self.plan, index, memory)
-            state += stride * len(op.state) * itemsize
-
-
-def _n_scratch(op: Op) -> int:
-    """Scratch vectors of an op for each stream of a tile: a convolution needs one more than for a single stream."""
-    return op.scratch + 1 if op.state else op.scratch
-
-
-def _ready_size(plan: PoolPlan, index: int) -> int:
-    """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel does at once."""
-    op, width = plan.ops[index], plan.widths[index]
-    return _MOST_AT_ONCE * (op.gates + 1) * width.units if op.state else plan.ready_sizes[index]

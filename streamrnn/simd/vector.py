@@ -113,7 +113,6 @@ def _introduce_type(target: Target) -> None:
             super().__init__(manager, vec, llvm_type(vec))
 
     @target.lower_cast(types.Number, Vec)
-    @target.lower_cast(types.Literal, Vec)
     def number_to_vec(context: Any, builder: ir.IRBuilder, fromty: types.Type, toty: Vec, value: ir.Value) -> ir.Value:
         return splat(builder, context.cast(builder, value, fromty, toty.dtype), toty)
 

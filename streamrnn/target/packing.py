@@ -1,12 +1,9 @@
-"""Weights in the order in which a kernel reads them, and the op that a layer becomes.
+"""Weights in the order in which a kernel reads them.
 
-A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up: bias and one
-row per input; and, behind those of all panels, one row per hidden unit. A row is [gate][block][lane]. So all gates of a unit
-meet in registers, and the cell is computed there.
+A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up. A row is
+[gate][block][lane]. So all gates of a unit meet in registers, and the cell is computed there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,17 +19,33 @@ TANH_SCALE = 2 * np.log2(np.e)
 
 
 class Width(NamedTuple):
-    """How much of a layer a kernel holds in registers: vectors of `lanes` units, `blocks` vectors per gate."""
+    """How much of a layer a kernel holds in registers: vectors of `lanes` units, `blocks` vectors per gate.
+
+    dtype   in which it computes
+    ahead   bytes by which weights are fetched before they are used; 0: not
+    stored  in which weights are stored; None: in that of `dtype`
+    """
 
     lanes: int
     blocks: int
     dtype: DType = np.float32
-    ahead: int = 0  # bytes by which weights are fetched before they are used; 0: not
+    ahead: int = 0
+    stored: DType | None = None
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a number."""
+        """Bytes of a number that is computed with."""
         return np.dtype(self.dtype).itemsize
+
+    @property
+    def stored_dtype(self) -> DType:
+        """The type of the weights."""
+        return self.stored or self.dtype
+
+    @property
+    def stored_itemsize(self) -> int:
+        """Bytes of a weight."""
+        return np.dtype(self.stored_dtype).itemsize
 
     @property
     def vector_bytes(self) -> int:
@@ -58,22 +71,6 @@ class Width(NamedTuple):
         return self.panels(units) * self.units
 
 
-@dataclass(frozen=True)
-class Op:
-    """One layer, packed for one width: what a kernel needs to know of it."""
-
-    kernel: str  # "room.variant": function `variant` of streamrnn/kernels/<room>.py builds it
-    input_size: int
-    output_size: int
-    hidden_size: int  # units of the panels
-    weights: Array = field(default_factory=lambda: np.zeros(0, np.float32))  # (any,)
-    state: Mapping[str, Array] = field(default_factory=dict)  # name -> initial value, (size,) each
-    gates: int = 1  # of a unit, over all passes
-    scratch: int = 0  # vectors of working memory, each as long as a padded state vector
-    constants: Array = field(default_factory=lambda: np.zeros(0, np.float32))  # what else it reads
-    table: tuple[int, ...] = ()  # and of integers
-
-
 def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:
     """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), scaled by gate."""
     if gates.ndim == 2:
@@ -93,13 +90,8 @@ def pack(width: Width, *sections: Array) -> Array:
     parts = []
     for section in sections:
         n_rows, n_gates, _ = section.shape
-        padded = np.zeros((n_rows, n_gates, panels * width.units), width.dtype)
+        padded = np.zeros((n_rows, n_gates, panels * width.units), width.stored_dtype)
         padded[:, :, :units] = section
         by_panel = padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3)
         parts.append(by_panel.reshape(panels, -1))
     return np.concatenate(parts, axis=1).ravel()
-
-
-def pack_parts(width: Width, *parts: Sequence[Array]) -> Array:
-    """Parts, each of them sections, that are packed one behind the other: what a chunk reads before its steps, and the rest."""
-    return np.concatenate([pack(width, *sections) for sections in parts])

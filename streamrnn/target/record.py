@@ -8,8 +8,8 @@ from typing import Final
 
 # One op record: a layer of a plan.
 KERNEL: Final = 0  # address of the kernel: int64 (record, source, target, n_steps)
-SOURCE: Final = 1  # slot that it reads
-TARGET: Final = 2  # slot that it writes
+SOURCE: Final = 1  # buffer that it reads
+TARGET: Final = 2  # buffer that it writes
 INPUTS: Final = 3  # values per step that it reads
 OUTPUTS: Final = 4  # values per step that it writes
 HIDDEN: Final = 5  # units
@@ -19,37 +19,48 @@ STATE: Final = 8  # address of the first state vector; in a pool, where it is in
 SCRATCH: Final = 9  # address of the first scratch vector
 STRIDE: Final = 10  # bytes from one state or scratch vector to the next
 CONSTANTS: Final = 11  # address of what else the kernel reads
-READY: Final = 12  # address of room for the input sums of a tile of steps; 0 where they are not worth making ahead
+INPUT_SUMS: Final = 12  # address of room for the input sums of a tile of steps; 0 where they are not worth making ahead
 TABLE: Final = 13  # address of integers that the kernel reads
-N_READS: Final = 14  # places that it reads
-READS: Final = 15  # address of their (address of the slot, values per step)
-TURN: Final = 16  # whether the next step takes the panels from the last to the first
+N_SOURCES: Final = 14  # buffers that it reads
+SOURCES: Final = 15  # address of their (address of the buffer's address, values per step)
+BACKWARDS: Final = 16  # whether the next step takes the panels from the last to the first
 ROWS: Final = 17  # in a pool: address of four lists of a tile's addresses (streamrnn/kernels/pool/panel.py)
 RECORD_FIELDS: Final = 18
 
-# The plan header, before the op records. A slot holds the address of rows between two ops, or of the input or output.
-N_OPS: Final = 0
+# The plan header, before the op records. A buffer is rows between two ops, or the input or output of the call.
+RECORDS: Final = 0  # address of the op records
 TILE: Final = 1  # most steps that pass through all ops before the next ones follow
-SLOTS: Final = 2  # address of the slots; the driver puts the rows of the call into slot 0 (input) and slot 1 (output)
+BUFFERS: Final = 2  # address of the buffers' addresses; the driver puts the rows of the call into 0 (input) and 1 (output)
 STATE_BLOCK: Final = 3  # address of the block that holds all state vectors
 BACKUP: Final = 4  # address of a block as large, for the state before the call
 STATE_BYTES: Final = 5  # of that block: whole cache lines
 N_INPUTS: Final = 6  # values of a step's input
-HEADER_FIELDS: Final = 7
+N_OUTPUTS: Final = 7  # and of its output
+N_GROUPS: Final = 8  # groups of ops
+GROUPS: Final = 9  # address of their records
+HEADER_FIELDS: Final = 10
+
+# A group of ops: they take the rows of a tile op by op, or together, row by row.
+GROUP_N_OPS: Final = 0
+GROUP_TOGETHER: Final = 1  # whether all ops take a row before any takes the next
+GROUP_ROWS: Final = 2  # rows for each step of the call
+GROUP_N_ADVANCED: Final = 3  # buffers of which a group that goes together takes the next row
+GROUP_ADVANCED: Final = 4  # address of their (address of the buffer's address, bytes of a row)
+GROUP_FIELDS: Final = 5
 
 # What else the header of a pool has. Its STATE_BLOCK and STATE_BYTES are those of the first of its streams; it has no BACKUP.
-N_CHOSEN: Final = 7  # streams of the call: so many rows has each step
-CHOSEN: Final = 8  # address of their numbers
-N_PLACES: Final = 9  # streams for which there is room
-MARKS: Final = 10  # address of a mark for each of them
-TILE_ROWS: Final = 11  # what the records have as ROWS
-BEGIN: Final = 12  # the first of the call's streams that are to advance
-END: Final = 13  # the first behind them
-PAGES: Final = 14  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
-PAGE_BYTES: Final = 15  # from a stream's states there to its other ones
-SPARE: Final = 16  # address of room for the states of a tile's streams between two steps
-WORKERS: Final = 17  # address of the address of its workers's record
-POOL_HEADER_FIELDS: Final = 18
+N_CHOSEN: Final = 10  # streams of the call: so many rows has each step
+CHOSEN: Final = 11  # address of their numbers
+N_PLACES: Final = 12  # streams for which there is room
+MARKS: Final = 13  # address of a mark for each of them
+TILE_ROWS: Final = 14  # what the records have as ROWS
+BEGIN: Final = 15  # the first of the call's streams that are to advance
+END: Final = 16  # the first behind them
+PAGES: Final = 17  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
+PAGE_BYTES: Final = 18  # from a stream's states there to its other ones
+SPARE: Final = 19  # address of room for the states of a tile's streams between two steps
+WORKERS: Final = 20  # address of the address of its workers's record
+POOL_HEADER_FIELDS: Final = 21
 
 # The record of a workers: what threads share that take parts of a pool's call.
 AT_WORK: Final = 0  # helpers that may be taking parts
@@ -86,8 +97,8 @@ CLOSED: Final = 0
 OPEN: Final = 1
 CALLED: Final = 2  # while a call is looked at
 
-INPUT_SLOT: Final = 0
-OUTPUT_SLOT: Final = 1
+INPUT_BUFFER: Final = 0
+OUTPUT_BUFFER: Final = 1
 
 # What a kernel and the driver answer.
 DONE: Final = 0

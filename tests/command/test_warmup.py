@@ -58,12 +58,6 @@ def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
     assert set.union(*asked.values()) - of_every_model <= set(kernels(pools=asking is PoolPlan))
 
 
-def test_every_variant_of_a_layer_keeps_to_the_passes_of_its_kind() -> None:
-    for variant in VARIANTS:
-        for layer in model(variant).layers:
-            assert layer.passes in layer.all_passes
-
-
 def test_all_that_a_model_needs_is_there_afterwards(cache_dir: Path, archive: Path) -> None:
     first, second = finished("warmup", archive), finished("warmup", archive)
     n_files = len(list(cache_dir.iterdir()))

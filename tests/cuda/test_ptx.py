@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamrnn.recipe import Recipe
 from tests.cuda.devices import SIMULATED, needs_numba_cuda
 
 pytestmark = [needs_numba_cuda, pytest.mark.skipif(SIMULATED, reason="the simulator makes no PTX")]
@@ -94,11 +95,12 @@ def check(kernel: Any, number: str, threads: int) -> None:
 
 @pytest.mark.parametrize(("recipe", "dtype"), ALL + DOUBLE, ids=lambda value: str(value))
 def test_every_pass_rounds_to_nearest_and_keeps_its_sums_in_registers(recipe: str, dtype: str) -> None:
+    from streamrnn.cuda.kernels.recipes import on_device
     from streamrnn.cuda.launch import chunk_kernel, tick_kernel
     from streamrnn.cuda.plan import TILE
 
     room, variant = recipe.split(".")
-    made = getattr(import_module(f"streamrnn.cuda.kernels.{room}"), variant)
+    made = on_device(getattr(import_module(f"streamrnn.cells.{room}"), variant))
     tile = TILE._replace(dtype=np.dtype(dtype).type)
     kernels = [tick_kernel(one, tile) for one in made.passes]
     if made.passes[0].n_states:
@@ -107,7 +109,7 @@ def test_every_pass_rounds_to_nearest_and_keeps_its_sums_in_registers(recipe: st
         check(kernel, dtype.replace("loat", ""), tile.lanes * tile.rows)
 
 
-@pytest.mark.parametrize("name", ["take_kernel", "give_kernel", "softmax_kernel"])
+@pytest.mark.parametrize("name", ["gather_kernel", "scatter_kernel", "softmax_kernel"])
 def test_what_stands_around_the_passes_rounds_to_nearest(name: str) -> None:
     from streamrnn.cuda import launch
     from streamrnn.cuda.plan import TILE
@@ -116,15 +118,10 @@ def test_what_stands_around_the_passes_rounds_to_nearest(name: str) -> None:
 
 
 def test_every_recipe_is_among_them() -> None:
-    from streamrnn.cuda.kernels.parts import Recipe
     from streamrnn.cuda.plan import KINDS
 
-    found = {
-        kind: {
-            name for name, value in vars(import_module(f"streamrnn.cuda.kernels.{kind}")).items() if isinstance(value, Recipe)
-        }
-        for kind in KINDS
-    }
+    rooms = {kind: vars(import_module(f"streamrnn.cells.{kind}")) for kind in KINDS}
+    found = {kind: {name for name, value in names.items() if isinstance(value, Recipe)} for kind, names in rooms.items()}
     assert found == {room: set(variants) for room, variants in RECIPES.items()}
 
 

@@ -11,7 +11,8 @@ import pytest
 from numba import njit
 
 from streamrnn.simd.arithmetic import absolute, any_lane, fma, from_bits, select, to_bits
-from streamrnn.simd.memory import load, load_like, load_scalar, load_tuple, multiply_panel, multiply_steps, store
+from streamrnn.simd.memory import load, load_like, load_scalar, load_tuple, store
+from streamrnn.simd.multiply import multiply_panel
 
 F32 = np.float32
 LANES = [4, 8, 16]
@@ -173,51 +174,6 @@ def test_a_panel_is_a_matrix_vector_product_summed_in_order(lanes: int, blocks: 
             sums = np.array([rounded(each) for each in exact], np.float32)
         assert result[:-1].tobytes() == sums.tobytes()
         assert result[-1] == 7
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_steps", [1, 3, 6])
-@pytest.mark.parametrize("group", [range(0, 1), range(1, 3)], ids=str)
-def test_several_steps_at_once_have_the_bits_of_one_after_the_other(dtype: Any, n_steps: int, group: range) -> None:
-    lanes, vectors, rng = 4, 3, np.random.default_rng(2)
-    several = multiply_steps(group, vectors, n_steps, dtype, lanes)
-    single = multiply_steps(group, vectors, 1, dtype, lanes)
-
-    @compiled
-    def kernel(rows, count, x, x_stride, begin, begin_stride, end, end_stride, at_once):  # type: ignore[no-untyped-def]
-        if at_once:
-            several(rows, count, x, x_stride, begin, begin_stride, end, end_stride)
-        else:
-            for step in range(n_steps):
-                single(rows, count, x + step * x_stride, x_stride, begin + step * begin_stride, 0, end + step * end_stride, 0)
-
-    size = np.dtype(dtype).itemsize
-    for count in 1, 2, 17:
-        rows = rng.normal(size=(count, vectors, lanes)).astype(dtype)
-        x, begin = rng.normal(size=(n_steps, count)).astype(dtype), rng.normal(size=(n_steps, vectors, lanes)).astype(dtype)
-        for begin_stride in 0, vectors * lanes * size:
-            ends = []
-            for at_once in False, True:
-                end = np.full((n_steps, vectors, lanes), 7, dtype)
-                kernel(
-                    address(rows),
-                    count,
-                    address(x),
-                    count * size,
-                    address(begin),
-                    begin_stride,
-                    address(end),
-                    vectors * lanes * size,
-                    at_once,
-                )
-                ends.append(end)
-            assert ends[0].tobytes() == ends[1].tobytes()
-            first = begin if begin_stride else begin[:1]
-            np.testing.assert_allclose(
-                ends[0][:, group], (first + np.einsum("sk,kvl->svl", x, rows))[:, group], rtol=1e-4, atol=1e-5
-            )
-            others = [place for place in range(vectors) if place not in group]
-            assert (ends[0][:, others] == 7).all()
 
 
 @pytest.mark.parametrize("lanes", LANES)

@@ -5,7 +5,7 @@ from typing import Any
 from numba import cuda
 
 from streamrnn.cuda.kernels.device import Kernel, part
-from streamrnn.cuda.kernels.parts import NONE, Pass, Recipe, Tile, begin, cell_of_sums, each_stream, is_finite, multiply
+from streamrnn.cuda.kernels.parts import NONE, DeviceRecipe, Pass, Tile, begin, cell_of_sums, each_stream, is_finite, multiply
 from streamrnn.cuda.kernels.record import (
     FIRST_READ,
     FIRST_WRITTEN,
@@ -45,7 +45,7 @@ def _through(one: Pass, at: int, tile: Tile) -> Any:
     multiplies_state, finish = one.is_state(one.multiplied), each_stream(at_once, _finish(one, at, tile))
 
     @part
-    def through(memory, record, n_here, n_left, now, then, y, y_at, y_stride, ticket, first):
+    def through(memory, record, n_here, n_left, now, then, y, y_at, y_stride, status, first):
         sums = cuda.local.array(n_in_registers, dtype)
         n_inputs, n_multiplied, stride = record[N_INPUTS], record[at + N_MULTIPLIED], record[STRIDE]
         n_units, groups = record[at + UNITS], n_here // at_once
@@ -70,7 +70,7 @@ def _through(one: Pass, at: int, tile: Tile) -> Any:
                 recurrent_gates, recurrent_kept, recurrent_shift, n_sums, lanes, at_once,
             )  # fmt: skip
             if unit < n_units:
-                finish((sums, memory, now, then, y, y_at, y_stride, record, unit, stream, n_left, ticket, first))
+                finish((sums, memory, now, then, y, y_at, y_stride, record, unit, stream, n_left, status, first))
 
     return through
 
@@ -83,7 +83,7 @@ def _finish(one: Pass, at: int, tile: Tile) -> Any:
 
     @part
     def finish(index, known):
-        sums, memory, now, then, y, y_at, y_stride, record, unit, stream, n_left, ticket, first = known
+        sums, memory, now, then, y, y_at, y_stride, record, unit, stream, n_left, status, first = known
         offset = unit * record[STRIDE] + stream + index
         a = b = zero
         if reads_a:
@@ -99,13 +99,13 @@ def _finish(one: Pass, at: int, tile: Tile) -> Any:
             if gives:
                 y[y_at + (stream + index) * y_stride, unit] = p
             if (p_is_state and not is_finite(p)) or (q_is_state and not is_finite(q)):
-                ticket[STATUS] = STATE_NOT_FINITE
-                ticket[STREAMS + first + stream + index] = STATE_NOT_FINITE
+                status[STATUS] = STATE_NOT_FINITE
+                status[STREAMS + first + stream + index] = STATE_NOT_FINITE
 
     return finish
 
 
-def chunk(recipe: Recipe, tile: Tile) -> Kernel:
+def chunk(recipe: DeviceRecipe, tile: Tile) -> Kernel:
     """A kernel that takes `n_streams` streams, `n_here` to a block of threads, through `n_steps` steps of a layer.
 
     All that a step reads lies in the shared memory of the block: the weights, which are read once for the whole chunk, the
@@ -116,7 +116,7 @@ def chunk(recipe: Recipe, tile: Tile) -> Kernel:
     first_pass, last_pass, has_two = passes[0], passes[-1], len(passes) == 2
     lanes, zero, number = tile.lanes, tile.dtype(0), numba_type(tile.dtype)
 
-    def kernel(x, before, after, y, n_steps, weights, record, n_streams, n_here, ticket):
+    def kernel(x, before, after, y, n_steps, weights, record, n_streams, n_here, status):
         memory = cuda.shared.array(0, number)
         thread, n_threads = cuda.threadIdx.y * lanes + cuda.threadIdx.x, cuda.blockDim.y * lanes
         first, stride = cuda.blockIdx.x * n_here, record[STRIDE]
@@ -136,10 +136,10 @@ def chunk(recipe: Recipe, tile: Tile) -> Kernel:
                 )
             cuda.syncthreads()
             y_at = first * n_steps + step
-            first_pass(memory, record, n_here, left, now, then, y, y_at, n_steps, ticket, first)
+            first_pass(memory, record, n_here, left, now, then, y, y_at, n_steps, status, first)
             cuda.syncthreads()
             if has_two:
-                last_pass(memory, record, n_here, left, now, then, y, y_at, n_steps, ticket, first)
+                last_pass(memory, record, n_here, left, now, then, y, y_at, n_steps, status, first)
                 cuda.syncthreads()
             now, then = then, now
         for index in range(thread, n_state * n_here, n_threads):

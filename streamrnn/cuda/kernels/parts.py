@@ -24,11 +24,6 @@ class Row(NamedTuple):
     shift: int = 0
 
 
-def row(gates: int) -> Row:
-    """A row whose gates belong to the sums of their number."""
-    return Row(gates, gates)
-
-
 class Section(NamedTuple):
     """Weights of one input of a panel: a row of biases, and a row for each value."""
 
@@ -41,7 +36,7 @@ class Section(NamedTuple):
 
 
 #: A section that is not there.
-NOTHING = Section(row(0), row(0))
+NOTHING = Section(Row(0, 0), Row(0, 0))
 
 
 class Pass(NamedTuple):
@@ -92,7 +87,7 @@ def cell_of_sums(one: Pass) -> Any:
     return of_sums
 
 
-class Recipe(NamedTuple):
+class DeviceRecipe(NamedTuple):
     """A layer: its passes one behind the other, and whether a softmax is made of what they give."""
 
     passes: tuple[Pass, ...]

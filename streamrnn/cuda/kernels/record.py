@@ -25,7 +25,7 @@ WEIGHTS: Final = 8  # where the pass begins in the layer's weights
 OPTIONS: Final = 9  # address of what else the cell reads
 PASS_FIELDS: Final = 10
 
-# The ticket of a call: what is wrong with its inputs, with its states, with that of each stream; then the streams' numbers.
+# The status block of a call: what is wrong with its inputs, its states, the state of each stream; then the streams' numbers.
 INPUT_STATUS: Final = 0
 STATUS: Final = 1
 STREAMS: Final = 2

@@ -93,7 +93,7 @@ def tick(one: Pass, tile: Tile) -> Kernel:
     add_inputs, add_recurrent = (_staged(section, n_sums, tile) for section in (one.inputs, one.recurrent))
     multiplies_state, finish = one.is_state(one.multiplied), each_stream(at_once, _finish(one, tile))
 
-    def kernel(x, x_at, x_stride, before, after, y, y_at, y_stride, weights, record, at, n_rows, ticket):
+    def kernel(x, x_at, x_stride, before, after, y, y_at, y_stride, weights, record, at, n_rows, status):
         staged = cuda.shared.array(n_staged, dtype)
         values = cuda.shared.array(n_values, dtype)
         sums = cuda.local.array(n_in_registers, dtype)
@@ -107,7 +107,7 @@ def tick(one: Pass, tile: Tile) -> Kernel:
         multiplied, column = before if multiplies_state else after, record[at + MULTIPLIED]
         add_recurrent(sums, staged, values, weights, r, multiplied, first, 1, column, n_multiplied, left)
         if unit < record[at + UNITS]:
-            finish((sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, ticket))
+            finish((sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, status))
 
     return kernel
 
@@ -121,7 +121,7 @@ def _finish(one: Pass, tile: Tile) -> Any:
 
     @part
     def finish(index, known):
-        sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, ticket = known
+        sums, before, after, y, y_at, y_stride, record, at, unit, first, n_rows, status = known
         row = first + cuda.threadIdx.y * at_once + index
         if row < n_rows:
             a = b = zero
@@ -137,7 +137,7 @@ def _finish(one: Pass, tile: Tile) -> Any:
             if gives:
                 y[y_at + row * y_stride, unit] = p
             if (p_is_state and not is_finite(p)) or (q_is_state and not is_finite(q)):
-                ticket[STATUS] = STATE_NOT_FINITE
-                ticket[STREAMS + row] = STATE_NOT_FINITE
+                status[STATUS] = STATE_NOT_FINITE
+                status[STREAMS + row] = STATE_NOT_FINITE
 
     return finish

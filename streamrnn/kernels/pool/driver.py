@@ -5,40 +5,34 @@ for its states: a call writes to the one that is not its present, and ends with 
 state out of the range of its type.
 """
 
+from streamrnn.kernels.driver import through_all_groups
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check
-from streamrnn.kernels.pool.panel import NEXT
-from streamrnn.simd.call import call
+from streamrnn.kernels.pool.panel import THEN
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import (
     BEGIN,
+    BUFFERS,
     CALLED,
     CHOSEN,
     DONE,
     END,
+    INPUT_BUFFER,
     INPUT_NOT_FINITE,
-    INPUT_SLOT,
-    KERNEL,
     MARKS,
     N_CHOSEN,
     N_INPUTS,
-    N_OPS,
+    N_OUTPUTS,
     N_PLACES,
     NO_SUCH_STREAM,
     OPEN,
-    OUTPUT_SLOT,
-    OUTPUTS,
+    OUTPUT_BUFFER,
     PAGE_BYTES,
     PAGES,
-    POOL_HEADER_FIELDS,
-    RECORD_FIELDS,
-    SLOTS,
-    SOURCE,
     SPARE,
     STATE_BLOCK,
     STATE_BYTES,
-    TARGET,
     TILE,
     TILE_ROWS,
 )
@@ -81,21 +75,8 @@ def _list_states(pool, begin, n_streams, step, n_steps):
     for index in range(n_streams):
         number = load_int(chosen + 8 * (begin + index))
         state, page, row = states + n_bytes * number, load_int(pages + 8 * number), rows + 8 * index
-        store_int(row, load_int(row + NEXT) if step else state + page * page_bytes)
-        store_int(row + NEXT, state + (1 - page) * page_bytes if (n_steps - step) & 1 else spare + n_bytes * index)
-
-
-@inline
-def _through_all_ops(pool, n_streams):
-    """A step of a tile of streams, from slot to slot."""
-    record, slots = pool + 8 * POOL_HEADER_FIELDS, field(pool, SLOTS)
-    for _ in range(field(pool, N_OPS)):
-        source, target = load_int(slots + 8 * field(record, SOURCE)), load_int(slots + 8 * field(record, TARGET))
-        status = call(field(record, KERNEL), record, source, target, n_streams)
-        if status != DONE:
-            return status
-        record += 8 * RECORD_FIELDS
-    return DONE
+        store_int(row, load_int(row + THEN) if step else state + page * page_bytes)
+        store_int(row + THEN, state + (1 - page) * page_bytes if (n_steps - step) & 1 else spare + n_bytes * index)
 
 
 def run(width: Width) -> Kernel:
@@ -108,9 +89,9 @@ def run(width: Width) -> Kernel:
     itemsize, all_finite = width.itemsize, finite_check(width)
 
     def driver(pool, x, y, n_steps):
-        n_chosen, n_inputs, slots, tile = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, SLOTS), field(pool, TILE)
-        last = pool + 8 * (POOL_HEADER_FIELDS + RECORD_FIELDS * (field(pool, N_OPS) - 1))
-        x_stride, y_stride = itemsize * n_inputs, itemsize * field(last, OUTPUTS)
+        n_chosen, n_inputs, tile = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, TILE)
+        buffers = field(pool, BUFFERS)
+        x_stride, y_stride = itemsize * n_inputs, itemsize * field(pool, N_OUTPUTS)
         if not all_open_and_distinct(pool):
             return NO_SUCH_STREAM
         begin, end = field(pool, BEGIN), field(pool, END)
@@ -123,9 +104,9 @@ def run(width: Width) -> Kernel:
             for step in range(n_steps):
                 row = step * n_chosen + begin
                 _list_states(pool, begin, n_now, step, n_steps)
-                store_int(slots + 8 * INPUT_SLOT, x + row * x_stride)
-                store_int(slots + 8 * OUTPUT_SLOT, y + row * y_stride)
-                status = _through_all_ops(pool, n_now)
+                store_int(buffers + 8 * INPUT_BUFFER, x + row * x_stride)
+                store_int(buffers + 8 * OUTPUT_BUFFER, y + row * y_stride)
+                status = through_all_groups(pool, n_now)
                 if status != DONE:
                     return status
             begin += n_now

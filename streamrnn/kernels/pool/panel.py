@@ -1,28 +1,37 @@
-"""What the kernels of pools share: the sums of a panel for many streams, several at once, and lists of addresses."""
+"""A pass of a recipe for many streams of a pool: sums of a panel for several streams at once, and then the cell of each.
+
+Each weight is loaded once for all streams whose sums are made at once. The order of rounding is that of a single stream.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.kernels.cells import typed_cell
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Part
-from streamrnn.simd.memory import load_tuple, multiply_streams, store_int
+from streamrnn.recipe import Recipe, X
+from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store, store_int
+from streamrnn.simd.multiply import emit_products, emit_weights
+from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.cpu import n_registers
 from streamrnn.target.packing import Width
+from streamrnn.target.panels import Positions, bias_bytes, row_bytes
 from streamrnn.target.record import POOL_TILE
 
 #: Where the lists of a tile's addresses are, from a record's ROWS on: of its streams' states as they are, which come first, of
-#: those that follow, and of whatever else a kernel adds up.
-NEXT, FIRST_LIST, SECOND_LIST = (n * 8 * POOL_TILE for n in range(1, 4))
+#: those that follow, of the inputs, and of the vectors that passes leave to each other.
+NOW, THEN, INPUT_LIST, BETWEEN_LIST = (n * 8 * POOL_TILE for n in range(4))
 
 #: Vectors of sums at once: enough that no fma waits for another; with more, fewer cells overlap with the next sums.
-_SUMS = 16
+_MOST_SUMS = 16
 
-#: Of a panel that begins with all biases and adds all rows to them, of both sections.
-Sections = Sequence[tuple[Sequence[int], Sequence[int]]]
-
-
-def plain_sections(vectors: int) -> Sections:
-    """The sections of a panel that is a bias, rows for the input, and rows for the state, of so many vectors each."""
-    return (range(vectors), range(vectors)), (range(0), range(vectors))
+#: Streams whose sums are made at once, at most: for so many there must be room.
+MOST_AT_ONCE = 8
 
 
 @inline
@@ -32,54 +41,154 @@ def list_rows(at, first, stride, n):
         store_int(at + 8 * index, first + index * stride)
 
 
-def panel_of_streams(width: Width, sections: Sections, cell: Part) -> Part:
-    """A kernel part that sums one panel for n streams, and calls `cell(sums, stream, offset, memory)` for each of them.
+def panel_of_streams(recipe: Recipe, index: int, width: Width) -> Part:
+    """A kernel part (table, rows, panel, n_streams, room) that takes n streams through a panel of a pass.
 
-    It takes the addresses of the panel's two sections; for each the list of addresses, what is to be added to them, and the
-    number of inputs; n; the address of room for the sums of eight streams; `offset` and `memory`, which are passed on.
+    table  what `Positions` says, where vectors are what is to be added to the addresses of the lists
+    rows   the address of the lists
+    room   that of room for the sums of `MOST_AT_ONCE` streams
     """
-    lanes, dtype, vectors = width.lanes, width.dtype, len({place for begins, _ in sections for place in begins})
+    vectors = len(recipe.passes[index].sums) * width.blocks
     stream_bytes = vectors * width.vector_bytes
-    at_once = max(1, min(8, _SUMS // vectors, (n_registers(width) - vectors - 1) // vectors))
-    sums_of = _as_many_as_fit(width, sections, range(at_once, 0, -1) if at_once <= 4 else (at_once, at_once // 2, 1))
+    at_once = max(1, min(MOST_AT_ONCE, _MOST_SUMS // vectors, (n_registers(width) - vectors - 1) // vectors))
+    sizes = range(at_once, 0, -1) if at_once <= 4 else (at_once, at_once // 2, 1)
+    make_sums, take_cell = _as_many_as_fit(recipe, index, width, sizes), _cell_of_stream(recipe, index, width)
 
     @inline
-    def over_streams(weights, first, second, n, room, offset, memory):
+    def over_streams(table, rows, panel, n_streams, room):
         begin = 0
-        while begin < n:
-            count = sums_of(weights, first, second, begin, n, room)
-            for index in range(count):
-                cell(load_tuple(room + index * stream_bytes, dtype, lanes, vectors), begin + index, offset, memory)
+        while begin < n_streams:
+            count = make_sums(table, rows, panel, begin, n_streams, room)
+            for at in range(count):
+                take_cell(table, rows, panel, begin + at, room + at * stream_bytes)
             begin += count
 
     return over_streams
 
 
-def _as_many_as_fit(width: Width, sections: Sections, sizes: Sequence[int]) -> Part:
+def _as_many_as_fit(recipe: Recipe, index: int, width: Width, sizes: Sequence[int]) -> Part:
     """A kernel part that makes the sums of the next streams, as many as the largest size that fits, and returns how many.
 
     Unless that leaves one alone, whose sums would wait for each other, and one fewer does not: of five, three and two.
     """
     size, *smaller = sizes
-    multiply = multiply_streams(sections, size, width.dtype, width.lanes)
+    sums_of = _sums_of_streams(recipe, index, width, size)
 
     @inline
-    def sums_of_size(weights, first, second, begin, n, room):
-        w, r = weights
-        xs, x_offset, n_x = first
-        hs, h_offset, n_h = second
-        multiply(w, xs + 8 * begin, x_offset, n_x, r, hs + 8 * begin, h_offset, n_h, room)
+    def make_size(table, rows, panel, begin, n_streams, room):
+        sums_of(table, rows, panel, begin, room)
         return size
 
     if not smaller:
-        return sums_of_size
-    otherwise = _as_many_as_fit(width, sections, smaller)
+        return make_size
+    otherwise = _as_many_as_fit(recipe, index, width, smaller)
     fewer_at = size + 1 if size > 2 and smaller[0] == size - 1 else 0
 
     @inline
-    def sums_of(weights, first, second, begin, n, room):
-        if n - begin >= size and n - begin != fewer_at:
-            return sums_of_size(weights, first, second, begin, n, room)
-        return otherwise(weights, first, second, begin, n, room)
+    def make_sums(table, rows, panel, begin, n_streams, room):
+        if n_streams - begin >= size and n_streams - begin != fewer_at:
+            return make_size(table, rows, panel, begin, n_streams, room)
+        return otherwise(table, rows, panel, begin, n_streams, room)
 
-    return sums_of
+    return make_sums
+
+
+def list_of(recipe: Recipe, vector: str) -> int:
+    """Where the list is that tells where a vector of a stream begins, as it was before the step."""
+    is_scratch = vector in recipe.between or vector in recipe.gathered
+    return INPUT_LIST if vector == X else BETWEEN_LIST if is_scratch else NOW
+
+
+def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -> Any:
+    """A kernel part (table, rows, panel, begin, room) that makes a panel's sums for `n_streams` streams, from one on.
+
+    They are written to `room`, [stream][sum][block][lane], the sums in the order in which they begin.
+    """
+    positions, one = Positions(recipe), recipe.passes[index]
+    vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
+    stored_bytes, n_bytes, streams, blocks = (
+        bytes_of(vec.with_dtype(stored)),
+        bytes_of(vec),
+        range(n_streams),
+        range(width.blocks),
+    )
+
+    @intrinsic
+    def make(
+        typingctx: Any, table: types.Type, rows: types.Type, panel: types.Type, begin: types.Type, room: types.Type
+    ) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            packed, rows, panel, begin, room = args
+            table = cgutils.unpack_tuple(builder, packed)
+            sums: dict[tuple[int, str, int], ir.Value] = {}
+            for section in one.sections:
+                vector = section.vector
+                before = builder.mul(panel, table[positions.panel_bytes(index, vector)])
+                weights = builder.add(table[positions.address(index, vector)], before)
+                begins = [(name, block) for name in section.begins for block in blocks]
+                for at, (name, block) in enumerate(begins):
+                    bias = emit_weights(builder, builder.add(weights, INT(at * stored_bytes)), vec, stored)
+                    sums |= {(stream, name, block): bias for stream in streams}
+                fed = [(stream, name, block) for stream in streams for name in section.sums for block in blocks]
+                first = builder.add(builder.add(rows, INT(list_of(recipe, vector))), builder.mul(begin, INT(8)))
+                offset = INT(0) if vector == X else table[positions.now(vector)]
+                inputs = [
+                    builder.add(emit_load_int(builder, builder.add(first, INT(8 * stream))), offset) for stream in streams
+                ]
+                found = emit_products(
+                    builder,
+                    vec,
+                    stored,
+                    [sums[key] for key in fed],
+                    builder.add(weights, INT(bias_bytes(width, section))),
+                    row_bytes(width, section),
+                    inputs,
+                    table[positions.n_rows(index, vector)],
+                )
+                sums |= dict(zip(fed, found, strict=True))
+            keys = [(stream, name, block) for stream in streams for name in one.sums for block in blocks]
+            for at, key in enumerate(keys):
+                emit_store(builder, builder.add(room, INT(at * n_bytes)), sums[key])
+            return context.get_dummy_value()
+
+        return signature(types.void, table, *[types.int64] * 4), codegen
+
+    return make
+
+
+def _cell_of_stream(recipe: Recipe, index: int, width: Width) -> Any:
+    """A kernel part (table, rows, panel, stream, sums) that takes the units of a panel of a stream through a cell."""
+    positions, one = Positions(recipe), recipe.passes[index]
+
+    @intrinsic
+    def take(
+        typingctx: Any, table: types.Type, rows: types.Type, panel: types.Type, stream: types.Type, sums: types.Type
+    ) -> Any:
+        cell = typed_cell(typingctx, one, width)
+
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            packed, rows, panel, stream, at_sums = args
+            table = cgutils.unpack_tuple(builder, packed)
+            row = builder.add(rows, builder.mul(stream, INT(8)))
+
+            def address(name: str, states_at: int) -> ir.Value:
+                offset = table[positions.now(name)]
+                if name in recipe.per_unit:
+                    return offset
+                where = states_at if name in recipe.states else list_of(recipe, name)
+                return builder.add(emit_load_int(builder, builder.add(row, INT(where))), offset)
+
+            keys = [(name, block) for name in one.sums for block in range(width.blocks)]
+            loaded = {
+                key: emit_load(builder, builder.add(at_sums, INT(at * bytes_of(cell.vec))), llvm_type(cell.vec))
+                for at, key in enumerate(keys)
+            }
+            offset = builder.mul(panel, INT(width.panel_bytes))
+            now = {name: address(name, NOW) for name in one.reads}
+            then = {name: address(name, THEN) for name in one.writes}
+            cell.emit(context, builder, loaded, now, then, table[Positions.OPTIONS], offset)
+            return context.get_dummy_value()
+
+        return signature(types.void, table, *[types.int64] * 4), codegen
+
+    return take

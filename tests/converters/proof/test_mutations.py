@@ -9,17 +9,15 @@ import inspect
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from streamrnn import LSTM, StreamRNNError
+from streamrnn.cells import gru, lstm, rnn
 from streamrnn.code_cache import code, loader
 from streamrnn.gates import GATE_ORDERS
-from streamrnn.kernels import gru as gru_kernels
-from streamrnn.kernels import lstm as lstm_kernels
-from streamrnn.kernels import rnn as rnn_kernels
+from streamrnn.kernels.cells import compiled_cell
 from streamrnn.kernels.compile import compiled
 from tests.models import one_width  # noqa: F401  (a fixture)
 
@@ -101,21 +99,21 @@ IMPORTER: dict[str, tuple[Callable[..., Any], str, str]] = {
 }  # fmt: skip
 
 
-#: What is wrong -> module, function, a piece of its source, what stands there instead, and whether plain nodes show it.
-KERNELS: dict[str, tuple[ModuleType, str, str, str, bool]] = {
-    "gru with z mixed the other way": (gru_kernels, "mixed", "fma(z, h, (ONE - z) * n)", "fma(z, n, (ONE - z) * h)", True),
-    "gru with the reset flipped": (gru_kernels, "reset_after_block", "gate(options, r)", "ONE - gate(options, r)", True),
-    "gru with h not reset": (gru_kernels, "reset_before_blocks", "gate(options, r) * load", "gate(options, r) + load", True),
+#: What is wrong -> kind, function of a cell, a piece of its source, what stands there instead, whether plain nodes show it.
+KERNELS: dict[str, tuple[str, Any, str, str, bool]] = {
+    "gru with z mixed the other way": ("gru", gru.mixed, "fma(z, h, (1 - z) * n)", "fma(z, n, (1 - z) * h)", True),
+    "gru with the reset flipped": ("gru", gru.reset_after_cell, "fma(r, p, n)", "fma(1 - r, p, n)", True),
+    "gru with h not reset": ("gru", gru.reset_and_update, "sigmoid2(r) * h", "sigmoid2(r) + h", True),
     "lstm with i and f swapped": (
-        lstm_kernels,
-        "lstm_cell",
+        "lstm",
+        lstm.standard_cell,
         "fma(sigmoid2(f), c, sigmoid2(i)",
         "fma(sigmoid2(i), c, sigmoid2(f)",
         True,
     ),
-    "lstm with c not squashed": (lstm_kernels, "lstm_cell", "* tanh(c)", "* c", True),
-    "lstm with gates not coupled": (lstm_kernels, "general_lstm_cell", "ONE - i if coupled", "i if coupled", False),
-    "rnn without clip": (rnn_kernels, "general_of", "clipped(load_like(options, 0, x), x)", "x", False),
+    "lstm with c not squashed": ("lstm", lstm.standard_cell, "* tanh(c)", "* c", True),
+    "lstm with gates not coupled": ("lstm", lstm.general_cell, "1 - i if coupled", "i if coupled", False),
+    "rnn without clip": ("rnn", rnn.general_cell, "clipped(option(options, 0, s), s)", "s", False),
 }
 #: What makes a node one for a general kernel.
 _UNUSUAL = {"activations", "clip", "input_forget", "P"}
@@ -177,23 +175,21 @@ def test_a_mistake_of_the_importer_is_found(name: str, monkeypatch: pytest.Monke
 @pytest.fixture
 def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Have the kernels of a kind compiled anew, in memory alone."""
+    compiled_cell.cache_clear()
 
     def forget(kind: str) -> None:
         kept = {function: address for function, address in code._addresses.items() if f".{kind}." not in function.path}
         monkeypatch.setattr(code, "_addresses", kept)
         monkeypatch.setattr(code, "_code_of", lambda function: loader.emit(*compiled(*function)))
 
-    return forget
+    yield forget
+    compiled_cell.cache_clear()
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_a_mistake_of_a_kernel_is_found(name: str, anew: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    module, function, piece, other, plain = KERNELS[name]
-    kind = module.__name__.rpartition(".")[2]
-    original = getattr(module, function)
-    python = getattr(original, "py_func", original)
-    made = mutant(python, piece, other)
-    monkeypatch.setattr(module, function, made if original is python else module.inline(made))
+def test_a_mistake_of_a_cell_is_found(name: str, anew: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, function, piece, other, plain = KERNELS[name]
+    monkeypatch.setattr(function, "__code__", mutant(function, piece, other).__code__)
     anew(kind)
     assert found(small(kind.upper(), plain))
 

@@ -1,0 +1,61 @@
+"""The GRU's cells, both forms (Cho et al. 2014; ONNX GRU-22; torch.nn.GRU). Form: streamrnn/layers/gru.py.
+
+The sums are r, z and n, and, where the reset comes after the recurrent product, p = R_n h + c_n apart from n = W_n x + b_n.
+"""
+
+from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh2
+from streamrnn.recipe import Pass, Recipe
+
+
+def mixed(z, n, h):
+    """h' = (1 - z) n + z h: z -> 0 forgets the past, z -> 1 ignores the present."""
+    return flush_to_zero(fma(z, h, (1 - z) * n))
+
+
+def reset_after_cell(r, z, p, n, h):
+    """n = tanh(W_n x + b_n + r (R_n h + c_n)): torch, cuDNN, ONNX linear_before_reset=1. Rows scaled for base 2."""
+    r, z = sigmoid2(r), sigmoid2(z)
+    return mixed(z, tanh2(fma(r, p, n)), h)
+
+
+def general_reset_after_cell(r, z, p, n, h, options):
+    """The same with any activations and clip. Plain rows."""
+    clip = option(options, 0, h)
+    r, z = activate(options, 1, clipped(clip, r)), activate(options, 1, clipped(clip, z))
+    return mixed(z, activate(options, 4, clipped(clip, fma(r, p, n))), h)
+
+
+def reset_and_update(r, z, h):
+    """r h, of which the candidate is made, and z. Rows scaled for base 2."""
+    return sigmoid2(r) * h, sigmoid2(z)
+
+
+def candidate(n, update, h):
+    """n = tanh(W_n x + b_n + R_n (r h)): Cho et al. 2014 v3, ONNX default. Rows scaled for base 2."""
+    return mixed(update, tanh2(n), h)
+
+
+def general_reset_and_update(r, z, h, options):
+    """The same with any activations and clip. Plain rows."""
+    clip = option(options, 0, h)
+    return activate(options, 1, clipped(clip, r)) * h, activate(options, 1, clipped(clip, z))
+
+
+def general_candidate(n, update, h, options):
+    """The same with any activations and clip. Plain rows."""
+    return mixed(update, activate(options, 4, clipped(option(options, 0, h), n)), h)
+
+
+def _after(cell, **options):
+    return Recipe(("h",), (Pass(cell, ("h",), {"x": "r z n", "h": "r z p"}),), **options)
+
+
+def _before(first, second, **options):
+    gates = Pass(first, ("reset_h", "update"), {"x": "r z", "h": "r z"})
+    return Recipe(("h",), (gates, Pass(second, ("h",), {"x": "n", "reset_h": "n"})), **options)
+
+
+reset_after = _after(reset_after_cell, check_every_step=False)
+reset_after_general = _after(general_reset_after_cell, n_options=7)
+reset_before = _before(reset_and_update, candidate, check_every_step=False)
+reset_before_general = _before(general_reset_and_update, general_candidate, n_options=7)

@@ -1,0 +1,58 @@
+"""The LSTM's cell (Hochreiter & Schmidhuber 1997; Gers et al. 2000; ONNX LSTM-22; torch.nn.LSTM). Form: layers/lstm.py.
+
+The standard cell takes rows that are scaled for base 2; the general one takes plain ones.
+"""
+
+from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh, tanh2
+from streamrnn.recipe import Pass, Recipe
+
+_GATES = {"x": "i f g o", "h": "i f g o"}
+
+
+def standard_cell(i, f, g, o, c):
+    """Gates to new states: c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
+    c = flush_to_zero(fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g)))
+    return flush_to_zero(sigmoid2(o) * tanh(c)), c
+
+
+def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):
+    """The cell with everything that ONNX LSTM-22 allows: activations, clip, peepholes, coupled gates.
+
+    `options` are clip, three activations, coupled, and whether there are peepholes (streamrnn/layers/lstm.py).
+    """
+    clip = option(options, 0, c)
+    coupled = option(options, 10, c) != 0
+    with_peepholes = option(options, 11, c) != 0
+    if with_peepholes:
+        i = fma(p_i, c, i)
+        f = fma(p_f, c, f)
+    i = activate(options, 1, clipped(clip, i))
+    f = 1 - i if coupled else activate(options, 1, clipped(clip, f))
+    g = activate(options, 4, clipped(clip, g))
+    c = flush_to_zero(fma(f, c, i * g))
+    if with_peepholes:
+        o = fma(p_o, c, o)
+    o = activate(options, 1, clipped(clip, o))
+    return flush_to_zero(o * activate(options, 7, c)), c
+
+
+def projection(p):
+    """One output of h' = projection m', where m' is what the cell gives (Sak et al. 2014; torch's proj_size)."""
+    return flush_to_zero(p)
+
+
+_PROJECTION = Pass(projection, ("h",), {"m": "p"}, units="outputs")
+
+
+def _recipe(cell, *, projected=False, **options):
+    if not projected:
+        return Recipe(("h", "c"), (Pass(cell, ("h", "c"), _GATES),), **options)
+    return Recipe(("h", "c"), (Pass(cell, ("m", "c"), _GATES), _PROJECTION), projected=("h",), **options)
+
+
+_GENERAL = {"per_unit": ("p_i", "p_f", "p_o"), "n_options": 12}
+
+standard = _recipe(standard_cell, check_every_step=False)
+standard_projected = _recipe(standard_cell, projected=True)
+general = _recipe(general_cell, **_GENERAL)
+general_projected = _recipe(general_cell, projected=True, **_GENERAL)

@@ -1,0 +1,153 @@
+"""A recipe (streamrnn/recipe.py) as the passes that the GPU's kernels take."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.cuda.kernels.device import arithmetic
+from streamrnn.cuda.kernels.parts import NONE, NOTHING, DeviceRecipe, Pass, Row, Section
+from streamrnn.kernels.cells import compiled_cell
+from streamrnn.recipe import OPTIONS, Recipe, X
+from streamrnn.recipe import Pass as RecipePass
+from streamrnn.recipe import Section as RecipeSection
+from streamrnn.simd.memory import INT, emit_load
+from streamrnn.simd.vector import Vec, llvm_type
+
+#: What a kernel of the GPU has room for.
+MOST_PASSES, MOST_SUMS, MOST_VECTORS = 2, 4, 2
+
+
+def why_not(recipe: Recipe) -> str | None:
+    """What of a recipe exceeds the kernels of the GPU; None where nothing does."""
+    if recipe.gathered:
+        return "vectors that a kernel gathers"
+    if len(recipe.passes) > MOST_PASSES:
+        return f"more than {MOST_PASSES} passes"
+    for one in recipe.passes:
+        reads = [name for name in one.reads if name not in recipe.per_unit]
+        if len(one.sums) > MOST_SUMS:
+            return f"more than {MOST_SUMS} sums in a pass"
+        if len(reads) > MOST_VECTORS or len(one.writes) > MOST_VECTORS:
+            return f"a cell that reads or writes more than {MOST_VECTORS} vectors"
+        if sum(vector != X for vector in one.feeds) > 1:
+            return "a pass with more than one vector beside the inputs"
+        if one.writes[0] != recipe.output and recipe.output in one.writes:
+            return "an output that a cell does not give first"
+        if any(_shift(one, names) is None for section in one.sections for names in (section.begins, section.sums)):
+            return "sums that a vector feeds in another order than that in which they begin"
+    return None
+
+
+@cache
+def on_device(recipe: Recipe) -> DeviceRecipe:
+    """The passes of a recipe for which `why_not` finds nothing."""
+    read = {name for one in recipe.passes for name in (*one.feeds, *one.reads)}
+    vectors = [*recipe.states, *(name for name in recipe.between if name in read)]
+    number = {name: index for index, name in enumerate(vectors)}
+    passes = []
+    for one in recipe.passes:
+        sections = {section.vector: section for section in one.sections}
+        multiplied = next((name for name in one.feeds if name != X), None)
+        reads = [number[name] for name in one.reads if name not in recipe.per_unit]
+        writes = [number.get(name, NONE) for name in one.writes]
+        passes.append(
+            Pass(
+                n_states=len(recipe.states),
+                n_sums=len(one.sums),
+                inputs=_section(one, sections[X]) if X in sections else NOTHING,
+                recurrent=_section(one, sections[multiplied]) if multiplied else NOTHING,
+                multiplied=number[multiplied] if multiplied else NONE,
+                reads=_two(reads),
+                writes=_two(writes),
+                gives=one.writes[0] == recipe.output,
+                cell=_cell(recipe, one),
+            )
+        )
+    return DeviceRecipe(tuple(passes), recipe.distribution)
+
+
+def _two(vectors: Sequence[int]) -> tuple[int, int]:
+    first, second = (*vectors, NONE, NONE)[:2]
+    return first, second
+
+
+def _shift(one: RecipePass, names: Sequence[str]) -> Row | None:
+    """A row whose gates belong to these sums; None where a row of the GPU cannot say so."""
+    places = [one.sums.index(name) for name in names]
+    kept = next((at for at, place in enumerate(places) if place != at), len(places))
+    shifts = {place - at for at, place in enumerate(places) if at >= kept}
+    return Row(len(places), kept, shifts.pop() if shifts else 0) if len(shifts) < 2 else None
+
+
+def _section(one: RecipePass, section: RecipeSection) -> Section:
+    biases, weights = _shift(one, section.begins), _shift(one, section.sums)
+    assert biases is not None
+    assert weights is not None
+    return Section(biases, weights)
+
+
+def _cell(recipe: Recipe, one: RecipePass) -> Any:
+    """The cell of a pass as kernels call it: (options, unit, padded, four sums, two vectors) -> two numbers."""
+    cell, arguments = compiled_cell(one.cell), _arguments(recipe, one)
+    if OPTIONS in one.parameters:
+        order = [name for name in one.parameters if name != OPTIONS]
+        assert one.parameters == (*order, OPTIONS), "options come last"
+
+        @arithmetic
+        def with_options(options, unit, padded, s, t, u, v, a, b):
+            return _two_numbers(cell(*arguments((s, t, u, v, a, b), options, unit, padded), options))
+
+        return with_options
+
+    @arithmetic
+    def without(options, unit, padded, s, t, u, v, a, b):
+        return _two_numbers(cell(*arguments((s, t, u, v, a, b), options, unit, padded)))
+
+    return without
+
+
+def _arguments(recipe: Recipe, one: RecipePass) -> Any:
+    """A part (numbers, options, unit, padded) -> what a cell takes but the options: vectors of one lane."""
+    order = [name for name in one.parameters if name != OPTIONS]
+    reads = [name for name in one.reads if name not in recipe.per_unit]
+
+    @intrinsic
+    def arguments(typingctx: Any, values: types.Type, options: types.Type, unit: types.Type, padded: types.Type) -> Any:
+        vec = Vec(values.dtype, 1)
+
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            numbers, options, unit, padded = args
+
+            def value(name: str) -> ir.Value:
+                if name in one.sums:
+                    return builder.extract_value(numbers, one.sums.index(name))
+                if name not in recipe.per_unit:
+                    return builder.extract_value(numbers, MOST_SUMS + reads.index(name))
+                before = builder.mul(padded, INT(recipe.per_unit.index(name)))
+                index = builder.add(INT(recipe.n_options), builder.add(before, unit))
+                address = builder.add(options, builder.mul(index, INT(vec.dtype.bitwidth // 8)))
+                return emit_load(builder, address, llvm_type(vec))
+
+            return cgutils.pack_array(builder, [value(name) for name in order])
+
+        return signature(types.UniTuple(vec, len(order)), values, types.int64, types.int64, types.int64), codegen
+
+    return arguments
+
+
+@intrinsic
+def _two_numbers(typingctx: Any, results: types.Type) -> Any:
+    """What a cell gives as two numbers; one alone stands for both."""
+    single = isinstance(results, Vec)
+    number = results.dtype if single else results.dtype.dtype
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        given = [args[0]] * 2 if single else [builder.extract_value(args[0], index) for index in range(2)]
+        return cgutils.pack_array(builder, given)
+
+    return signature(types.UniTuple(number, 2), results), codegen

@@ -1,0 +1,157 @@
+"""Input sums made ahead: bias + W x of all panels for a tile of steps, so that each weight is loaded once for several steps.
+
+The bits are those of single steps: every sum is rounded in the same order.
+"""
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.kernels.panel import Part
+from streamrnn.recipe import Recipe, Section, X
+from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_store
+from streamrnn.simd.multiply import emit_products, emit_weights
+from streamrnn.simd.vector import Vec, llvm_type, numba_type
+from streamrnn.target.cpu import n_registers
+from streamrnn.target.packing import Width
+from streamrnn.target.panels import Positions, bias_bytes, row_bytes
+
+#: Rows of a panel that are multiplied with all steps of a tile before the next rows: few enough to stay in the first cache.
+ROWS_AT_ONCE = 64
+
+#: Vectors of a row that are summed at once, and steps for which they are.
+_MOST_VECTORS, _MOST_STEPS = 4, 8
+
+
+def input_sums(recipe: Recipe, width: Width) -> Part:
+    """A kernel part (table, source, n_steps, target) that makes the sums of n_steps rows of inputs at an address.
+
+    table   what `Positions` says, as a tuple of integers
+    target  the address for the sums, [step][pass][panel][sum][block][lane]
+    """
+    positions = Positions(recipe)
+    many = types.UniTuple(types.int64, positions.count)
+
+    @intrinsic
+    def make(typingctx: Any, table: types.Type, source: types.Type, n_steps: types.Type, target: types.Type) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+            packed, source, n_steps, target = args
+            table = cgutils.unpack_tuple(builder, packed)
+            fed = [(index, s) for index, one in enumerate(recipe.passes) for s in one.sections if s.vector == X]
+            sum_bytes = {index: len(section.sums) * width.panel_bytes for index, section in fed}
+            step_bytes: ir.Value = INT(0)
+            for index, _ in fed:
+                of_pass = builder.mul(table[positions.n_panels(index)], INT(sum_bytes[index]))
+                step_bytes = builder.add(step_bytes, of_pass)
+            for index, section in fed:
+                n_panels = table[positions.n_panels(index)]
+                with cgutils.for_range(builder, n_panels) as loop:
+                    before = builder.mul(loop.index, table[positions.panel_bytes(index, X)])
+                    weights = builder.add(table[positions.address(index, X)], before)
+                    sums = builder.add(target, builder.mul(loop.index, INT(sum_bytes[index])))
+                    n_rows = table[positions.n_rows(index, X)]
+                    _emit_panel(builder, width, section, weights, n_rows, source, n_steps, sums, step_bytes)
+                target = builder.add(target, builder.mul(n_panels, INT(sum_bytes[index])))
+            return context.get_dummy_value()
+
+        return signature(types.void, many, types.int64, types.int64, types.int64), codegen
+
+    return make
+
+
+def _emit_panel(
+    builder: ir.IRBuilder,
+    width: Width,
+    section: Section,
+    weights: ir.Value,
+    n_rows: ir.Value,
+    source: ir.Value,
+    n_steps: ir.Value,
+    sums: ir.Value,
+    step_bytes: ir.Value,
+) -> None:
+    """The sums of a panel for all steps: some rows at a time, and of these some vectors at a time."""
+    vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
+    vectors = len(section.sums) * width.blocks
+    n_groups = -(-vectors // _MOST_VECTORS)
+    input_bytes = builder.mul(n_rows, INT(width.itemsize))
+    if stored != vec.dtype:
+        _emit_biases(builder, vec, stored, vectors, weights, n_steps, sums, step_bytes)
+    with cgutils.for_range_slice(builder, INT(0), n_rows, INT(ROWS_AT_ONCE), inc=True) as (row, _):
+        left = builder.sub(n_rows, row)
+        count = builder.select(builder.icmp_signed("<", left, INT(ROWS_AT_ONCE)), left, INT(ROWS_AT_ONCE))
+        rows = builder.add(weights, INT(bias_bytes(width, section)))
+        rows = builder.add(rows, builder.mul(row, INT(row_bytes(width, section))))
+        inputs = builder.add(source, builder.mul(row, INT(width.itemsize)))
+        begin, begin_bytes = sums, step_bytes
+        if stored == vec.dtype:  # the first rows begin with the biases where they lie
+            is_first = builder.icmp_signed("==", row, INT(0))
+            begin, begin_bytes = builder.select(is_first, weights, sums), builder.select(is_first, INT(0), step_bytes)
+        tile = _Tile(builder, width, section, rows, count, inputs, input_bytes, begin, begin_bytes, sums, step_bytes)
+        for at in range(n_groups):
+            group = range(vectors * at // n_groups, vectors * (at + 1) // n_groups)
+            at_once = min(_MOST_STEPS, max(1, (n_registers(width) - len(group) - 1) // len(group)))
+            whole = builder.sub(n_steps, builder.srem(n_steps, INT(at_once)))
+            with cgutils.for_range_slice(builder, INT(0), whole, INT(at_once), inc=True) as (step, _):
+                tile.emit(group, step, at_once)
+            with cgutils.for_range_slice(builder, whole, n_steps, INT(1), inc=True) as (step, _):
+                tile.emit(group, step, 1)
+
+
+class _Tile(NamedTuple):
+    """Some rows of a panel, and some vectors of each, times the inputs of several steps.
+
+    Inputs, the sums to begin with, and those to write each have an address, and bytes from one step to the next.
+    """
+
+    builder: ir.IRBuilder
+    width: Width
+    section: Section
+    rows: ir.Value
+    count: ir.Value
+    inputs: ir.Value
+    input_bytes: ir.Value
+    begin: ir.Value
+    begin_bytes: ir.Value
+    end: ir.Value
+    end_bytes: ir.Value
+
+    def emit(self, group: range, step: ir.Value, n_steps: int) -> None:
+        """The vectors of a group, for `n_steps` steps from one on."""
+        builder, width = self.builder, self.width
+        vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
+
+        def of_steps(address: ir.Value, stride: ir.Value) -> list[ir.Value]:
+            return [builder.add(address, builder.mul(builder.add(step, INT(n)), stride)) for n in range(n_steps)]
+
+        def of_vectors(address: ir.Value, stride: ir.Value) -> list[ir.Value]:
+            return [builder.add(at, INT(n * bytes_of(vec))) for at in of_steps(address, stride) for n in group]
+
+        first = [emit_load(builder, at, llvm_type(vec)) for at in of_vectors(self.begin, self.begin_bytes)]
+        rows = builder.add(self.rows, INT(group[0] * bytes_of(vec.with_dtype(stored))))
+        inputs = of_steps(self.inputs, self.input_bytes)
+        found = emit_products(builder, vec, stored, first, rows, row_bytes(width, self.section), inputs, self.count)
+        for at, value in zip(of_vectors(self.end, self.end_bytes), found, strict=True):
+            emit_store(builder, at, value)
+
+
+def _emit_biases(
+    builder: ir.IRBuilder,
+    vec: Vec,
+    stored: types.Type,
+    vectors: int,
+    weights: ir.Value,
+    n_steps: ir.Value,
+    sums: ir.Value,
+    step_bytes: ir.Value,
+) -> None:
+    """Begin the sums of all steps with the biases, converted."""
+    stored_bytes = bytes_of(vec.with_dtype(stored))
+    biases = [emit_weights(builder, builder.add(weights, INT(n * stored_bytes)), vec, stored) for n in range(vectors)]
+    with cgutils.for_range(builder, n_steps) as loop:
+        at = builder.add(sums, builder.mul(loop.index, step_bytes))
+        for index, bias in enumerate(biases):
+            emit_store(builder, builder.add(at, INT(index * bytes_of(vec))), bias)

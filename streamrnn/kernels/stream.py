@@ -1,0 +1,106 @@
+"""The kernel of a recipe for one stream: any number of steps."""
+
+from streamrnn.kernels.inline import inline
+from streamrnn.kernels.input_sums import input_sums
+from streamrnn.kernels.panel import Kernel, Part, field, finite_check, next_direction, row_copy, whole_copy
+from streamrnn.kernels.softmax import normalize
+from streamrnn.kernels.step import step_of_stream
+from streamrnn.recipe import Recipe
+from streamrnn.simd.memory import load_ints
+from streamrnn.target.packing import Width
+from streamrnn.target.panels import Positions
+from streamrnn.target.record import DONE, HIDDEN, INPUT_SUMS, INPUTS, OUTPUTS, STATE_NOT_FINITE, TABLE
+
+
+def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
+    """A kernel for one width: int64 (record, source, target, n_steps).
+
+    It reads `n_steps` rows of inputs at `source`, advances the states, writes `n_steps` rows of outputs at `target`, and
+    answers DONE, or STATE_NOT_FINITE where a state is not. Nothing may alias.
+    """
+    positions, itemsize = Positions(recipe), width.itemsize
+    n_words, output, n_panels = positions.count, positions.now(recipe.output), positions.n_panels(0)
+    take_step, make_input_sums = step_of_stream(recipe, width), input_sums(recipe, width)
+    copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
+    copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _as_it_is
+    check_every_step, has_states = recipe.check_every_step, bool(recipe.states)
+    bytes_of_input_sums = width.panel_bytes * recipe.input_sums
+
+    def kernel(record, source, target, n_steps):
+        n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
+        table = load_ints(field(record, TABLE), n_words)
+        sums = field(record, INPUT_SUMS) if n_steps > 1 else 0
+        if sums:
+            make_input_sums(table, source, n_steps, sums)
+        sums_bytes = bytes_of_input_sums * table[n_panels] if sums else 0
+        backwards = next_direction(record, table[n_panels], n_steps)
+        for step in range(n_steps):
+            take_step(table, source, sums, backwards)
+            copy_back(record, table)
+            finish(table[output], n_outputs)
+            is_finite = copy_row(target, table[output], n_outputs)
+            if check_every_step:
+                is_finite = is_finite and others_finite(record, table)
+            if has_states and (check_every_step or step == n_steps - 1) and not is_finite:
+                return STATE_NOT_FINITE
+            source += itemsize * n_inputs
+            target += itemsize * n_outputs
+            sums += sums_bytes
+            backwards = 1 - backwards
+        return DONE
+
+    return kernel
+
+
+@inline
+def _as_it_is(y, n_outputs):
+    pass
+
+
+def _copy_back(recipe: Recipe, width: Width) -> Part:
+    """A part that puts the states that were written aside in place: whole panels, or less where the layer is not so long."""
+    positions, copy, panel_bytes = Positions(recipe), whole_copy(width), width.panel_bytes
+
+    @inline
+    def none(record, table):
+        pass
+
+    part = none
+    for state, always in recipe.aside.items():
+        units = "outputs" if state in recipe.projected else "hidden"
+        at_panels = positions.n_panels(next(i for i, one in enumerate(recipe.passes) if one.units == units))
+        part = _also_copy(part, copy, positions.now(state), positions.then(state), at_panels, panel_bytes, always)
+    return part
+
+
+def _also_copy(before: Part, copy: Part, now: int, then: int, at_panels: int, panel_bytes: int, always: bool) -> Part:
+    @inline
+    def copy_back(record, table):
+        before(record, table)
+        if always or table[at_panels] > 1:
+            copy(table[now], table[then], table[at_panels] * panel_bytes)
+
+    return copy_back
+
+
+def _others_finite(recipe: Recipe, width: Width) -> Part:
+    """A part that tells whether the states that are not the output are finite."""
+    positions, check = Positions(recipe), finite_check(width)
+
+    @inline
+    def yes(record, table):
+        return True
+
+    part = yes
+    for state in recipe.states:
+        if state != recipe.output:
+            part = _and_finite(part, check, positions.now(state), OUTPUTS if state in recipe.projected else HIDDEN)
+    return part
+
+
+def _and_finite(before: Part, check: Part, now: int, size: int) -> Part:
+    @inline
+    def all_finite(record, table):
+        return before(record, table) and check(table[now], field(record, size))
+
+    return all_finite

@@ -1,0 +1,277 @@
+"""Where a plan's states, working memory and tables lie, relative to each other: a `Layout` for a stream, and one for a pool.
+
+Regions of both: "kernel N", "weights N" and "constants N" of op N, which the plan has (`Plan.bases`), and "working", in which
+nothing outlasts a call. A stream has "state" and "backup" too; where a pool's states are it says itself.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from streamrnn.plan import Plan, PoolPlan
+from streamrnn.target.cpu import driver_width
+from streamrnn.target.layout import At, Layout, Word
+from streamrnn.target.packing import Array
+from streamrnn.target.panels import Positions
+from streamrnn.target.record import (
+    BACKUP,
+    BUFFERS,
+    CONSTANTS,
+    GROUP_ADVANCED,
+    GROUP_FIELDS,
+    GROUP_N_ADVANCED,
+    GROUP_N_OPS,
+    GROUP_ROWS,
+    GROUP_TOGETHER,
+    GROUPS,
+    HEADER_FIELDS,
+    HIDDEN,
+    INPUT_BUFFER,
+    INPUT_SUMS,
+    INPUTS,
+    KERNEL,
+    N_GROUPS,
+    N_INPUTS,
+    N_OUTPUTS,
+    N_SOURCES,
+    OUTPUT_BUFFER,
+    OUTPUTS,
+    PANELS,
+    POOL_HEADER_FIELDS,
+    POOL_TILE,
+    RECORD_FIELDS,
+    RECORDS,
+    ROWS,
+    SCRATCH,
+    SOURCE,
+    SOURCES,
+    SPARE,
+    STATE,
+    STATE_BLOCK,
+    STATE_BYTES,
+    STRIDE,
+    TABLE,
+    TARGET,
+    TILE,
+    TILE_ROWS,
+    WEIGHTS,
+)
+
+#: Streams whose sums a pool's kernel makes at once, at most (streamrnn/kernels/pool/panel.py).
+_MOST_AT_ONCE = 8
+
+
+def stream_layout(plan: Plan) -> Layout:
+    """The memory of one stream."""
+    layout = Layout()
+    header = layout.write([0] * HEADER_FIELDS)
+    records, buffers = _begin_ops(layout, plan)
+    for index, op in enumerate(plan.ops):
+        stride = _stride_bytes(plan, index)
+        state = layout.reserve("state", stride * len(op.state))
+        scratch = layout.reserve("working", stride * op.scratch)
+        sums_bytes = plan.input_sums_of(index) * _itemsize(plan)
+        memory: dict[int, Word] = {
+            STATE: state,
+            SCRATCH: scratch,
+            INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
+            TABLE: layout.write(_table(plan, index, state, scratch, stride)),
+        }
+        layout.fill(_record_at(records, index), _record(layout, plan, index, buffers) | memory)
+    state_bytes = layout.reserve("state", 0).offset
+    layout.reserve("backup", state_bytes)
+    layout.fill(header, _header(layout, plan, records, buffers))
+    layout.fill(header, {STATE_BLOCK: At("state"), BACKUP: At("backup"), STATE_BYTES: state_bytes})
+    return layout
+
+
+def pool_layout(plan: PoolPlan) -> Layout:
+    """What a thread needs that takes streams of a pool through a plan. The pool completes the header."""
+    layout = Layout()
+    header = layout.write([0] * POOL_HEADER_FIELDS)
+    records, buffers = _begin_ops(layout, plan)
+    tile_rows, state = layout.reserve("working", 4 * 8 * POOL_TILE), 0
+    for index, op in enumerate(plan.ops):
+        stride = _stride_bytes(plan, index)
+        n_scratch = op.pool_scratch if op.state else op.scratch
+        scratch = layout.reserve("working", POOL_TILE * stride * n_scratch)
+        table = _pool_table(plan, index, state, stride) if op.state else _table(plan, index, At("working"), scratch, stride)
+        sums_bytes = _pool_sums_of(plan, index) * _itemsize(plan)
+        memory: dict[int, Word] = {
+            STATE: state,
+            SCRATCH: scratch,
+            INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
+            TABLE: layout.write(table),
+            ROWS: tile_rows,
+        }
+        layout.fill(_record_at(records, index), _record(layout, plan, index, buffers) | memory)
+        state += stride * len(op.state)
+    spare = layout.reserve("working", POOL_TILE * row_bytes(plan))
+    layout.fill(header, _header(layout, plan, records, buffers))
+    layout.fill(header, {TILE_ROWS: tile_rows, SPARE: spare, STATE_BYTES: row_bytes(plan)})
+    return layout
+
+
+def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
+    """Of each op: name -> (where a state vector begins among the values of a stream's states, its initial values)."""
+    found, at = [], 0
+    for op, stride in zip(plan.ops, plan.strides, strict=True):
+        found.append({name: (at + index * stride, initial) for index, (name, initial) in enumerate(op.state.items())})
+        at += stride * len(op.state)
+    return found
+
+
+def row_bytes(plan: PoolPlan) -> int:
+    """Bytes of a stream's states in a pool: an odd number of cache lines, so that no two streams compete for one set."""
+    line = driver_width(plan.dtype).lanes
+    lines = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True)) // line
+    return (lines | 1) * line * _itemsize(plan)
+
+
+def _itemsize(plan: Plan) -> int:
+    return np.dtype(plan.dtype).itemsize
+
+
+def _stride_bytes(plan: Plan, index: int) -> int:
+    return plan.strides[index] * _itemsize(plan)
+
+
+def _begin_ops(layout: Layout, plan: Plan) -> tuple[At, At]:
+    """Room for the records in the table, and the addresses of the buffers: of the call, and of what each op gives."""
+    records = layout.write([0] * (RECORD_FIELDS * len(plan.ops)))
+    words: list[Word] = [0, 0]
+    for index, op in enumerate(plan.ops):
+        n_bytes = op.output_size * _itemsize(plan)
+        if index == plan.output:
+            words.append(0)
+        elif index in plan.kept:
+            words.append(layout.reserve("state", n_bytes))
+        else:
+            words.append(layout.reserve("working", plan.tile * plan.rows_of(index) * n_bytes))
+    return records, layout.write(words)
+
+
+def _record_at(records: At, index: int) -> At:
+    return records + 8 * RECORD_FIELDS * index
+
+
+def _buffer(plan: Plan, op: int) -> int:
+    """The buffer of what an op gives; of the input of the call for -1."""
+    return INPUT_BUFFER if op == -1 else OUTPUT_BUFFER if op == plan.output else OUTPUT_BUFFER + 1 + op
+
+
+def _size(plan: Plan, op: int) -> int:
+    """Values per row of what an op gives, or of the input of the call."""
+    return plan.input_size if op == -1 else plan.ops[op].output_size
+
+
+def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Word]:
+    """What is the same in a stream and in a pool."""
+    op, sources = plan.ops[index], plan.sources[index]
+    read: list[Word] = []
+    for source in sources:
+        read += [buffers + 8 * _buffer(plan, source), _size(plan, source)]
+    return {
+        KERNEL: At(f"kernel {index}"),
+        SOURCE: _buffer(plan, sources[0]),
+        TARGET: _buffer(plan, index),
+        INPUTS: op.input_size,
+        OUTPUTS: op.output_size,
+        HIDDEN: op.hidden_size,
+        PANELS: plan.widths[index].panels(op.hidden_size),
+        WEIGHTS: At(f"weights {index}"),
+        STRIDE: _stride_bytes(plan, index),
+        CONSTANTS: At(f"constants {index}"),
+        N_SOURCES: len(sources),
+        SOURCES: layout.write(read),
+    }
+
+
+def _header(layout: Layout, plan: Plan, records: At, buffers: At) -> dict[int, Word]:
+    groups = layout.write([0] * (GROUP_FIELDS * len(plan.groups)))
+    first = 0
+    for number, group in enumerate(plan.groups):
+        ops = range(first, first + group.n_ops)
+        advanced: dict[int, Word] = {}
+        for op in ops if group.together else ():
+            for given in (op, *plan.sources[op]):
+                if given not in plan.kept:
+                    advanced[_buffer(plan, given)] = _size(plan, given) * _itemsize(plan)
+        pairs = [word for buffer, n_bytes in advanced.items() for word in (buffers + 8 * buffer, n_bytes)]
+        fields: dict[int, Word] = {
+            GROUP_N_OPS: group.n_ops,
+            GROUP_TOGETHER: int(group.together),
+            GROUP_ROWS: group.rows,
+            GROUP_N_ADVANCED: len(advanced),
+            GROUP_ADVANCED: layout.write(pairs),
+        }
+        layout.fill(groups + 8 * GROUP_FIELDS * number, fields)
+        first += group.n_ops
+    return {
+        RECORDS: records,
+        N_GROUPS: len(plan.groups),
+        GROUPS: groups,
+        TILE: plan.tile,
+        BUFFERS: buffers,
+        N_INPUTS: plan.input_size,
+        N_OUTPUTS: plan.output_size,
+    }
+
+
+def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[Word]:
+    """The integers of an op in a stream: of a recipe, addresses of its vectors."""
+    op, width = plan.ops[index], plan.widths[index]
+    if op.panels is None:
+        return list(op.table)
+    recipe = op.panels.recipe
+    places = {name: state + n * stride for n, name in enumerate(recipe.states)}
+    places |= {name: scratch + n * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
+    then = dict(places)
+    is_single = width.panels(op.hidden_size) == 1
+    for n, (name, always) in enumerate(recipe.aside.items(), len(recipe.between)):
+        if always or not is_single:
+            then[name] = scratch + n * stride
+    return _table_of(plan, index, places, then)
+
+
+def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
+    """The integers of an op in a pool: of a recipe, what is to be added to the addresses that its lists have for a stream."""
+    op = plan.ops[index]
+    if op.panels is None:
+        return list(op.table)
+    recipe = op.panels.recipe
+    places = {name: state + n * stride for n, name in enumerate(recipe.states)}
+    places |= {name: n * POOL_TILE * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
+    return _table_of(plan, index, places, places)
+
+
+def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str, Word]) -> list[Word]:
+    """What `Positions` says, and then what else the op has."""
+    op, width = plan.ops[index], plan.widths[index]
+    assert op.panels is not None
+    recipe, positions = op.panels.recipe, Positions(op.panels.recipe)
+    options, weights = At(f"constants {index}"), At(f"weights {index}")
+    words: list[Word] = [0] * positions.count
+    words[Positions.OPTIONS] = options
+    for number, (n_panels, sections) in enumerate(zip(op.panels.n_panels, op.panels.sections, strict=True)):
+        words[positions.n_panels(number)] = n_panels
+        for section, offset, panel_bytes, n_rows in sections:
+            words[positions.address(number, section.vector)] = weights + offset
+            words[positions.panel_bytes(number, section.vector)] = panel_bytes
+            words[positions.n_rows(number, section.vector)] = n_rows
+    unit_bytes = width.padded(op.hidden_size) * width.itemsize
+    per_unit = {name: options + (recipe.n_options * width.itemsize + n * unit_bytes) for n, name in enumerate(recipe.per_unit)}
+    for name in positions.vectors:
+        words[positions.now(name)] = per_unit[name] if name in per_unit else now[name]
+    for name in recipe.states:
+        words[positions.then(name)] = then[name]
+    return [*words, *op.table]
+
+
+def _pool_sums_of(plan: PoolPlan, index: int) -> int:
+    """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel makes at once."""
+    op = plan.ops[index]
+    if not op.state:
+        return plan.input_sums_of(index)
+    most = max(len(one.sums) for one in op.panels.recipe.passes) if op.panels else 0
+    return _MOST_AT_ONCE * most * plan.widths[index].units

@@ -1,0 +1,108 @@
+"""Matrix times vectors: rows of a packed panel, times one input each, added to vectors of sums.
+
+sums[j] = fma(inputs[k], weights[k, j], sums[j]), for k = 0, 1, ...: the order over k is the order of the rounding, whatever the
+width (the machine law). The loop is built in LLVM's IR because its sums must stay in registers, which LLVM grants to phi nodes
+but not to a Numba loop over a tuple.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing import signature
+from numba.extending import intrinsic
+
+from streamrnn.simd.arithmetic import emit_fma
+from streamrnn.simd.memory import INT, bytes_of, emit_load, pointer
+from streamrnn.simd.vector import Vec, lane_type, llvm_type, splat
+
+
+def emit_weights(builder: ir.IRBuilder, address: ir.Value, vec: Vec, stored: types.Type) -> ir.Value:
+    """A vector of weights, which are stored in one type and computed with in that of `vec`: the same, or a wider one."""
+    if stored == vec.dtype:
+        return emit_load(builder, address, llvm_type(vec))
+    return builder.fpext(emit_load(builder, address, llvm_type(vec.with_dtype(stored))), llvm_type(vec))
+
+
+def emit_products(
+    builder: ir.IRBuilder,
+    vec: Vec,
+    stored: types.Type,
+    first: Sequence[ir.Value],
+    weights: ir.Value,
+    row_bytes: int,
+    inputs: Sequence[ir.Value],
+    count: ir.Value,
+    ahead: int = 0,
+) -> list[ir.Value]:
+    """A loop over `count` rows of weights that adds to the sums [input][vector], which begin as `first`.
+
+    weights  the address of the first row, of vectors of the type `stored`; `row_bytes` lead to the next
+    inputs   addresses of `count` numbers each: every weight is loaded once for all of them
+    ahead    bytes by which weights are fetched before they are used; 0: not
+    """
+    kind, n_vectors = llvm_type(vec), len(first) // len(inputs)
+    vector_bytes = bytes_of(vec.with_dtype(stored))
+    before = builder.block
+    body = builder.append_basic_block("panel.body")
+    after = builder.append_basic_block("panel.after")
+    builder.cbranch(builder.icmp_signed(">", count, INT(0)), body, after)
+
+    builder.position_at_end(body)
+    k = builder.phi(INT)
+    row = builder.phi(INT)
+    phis = [builder.phi(kind) for _ in first]
+    offset = builder.mul(k, INT(vec.dtype.bitwidth // 8))
+    spreads = [splat(builder, emit_load(builder, builder.add(at, offset), lane_type(vec.dtype)), vec) for at in inputs]
+    loaded = [emit_weights(builder, builder.add(row, INT(j * vector_bytes)), vec, stored) for j in range(n_vectors)]
+    for j in range(n_vectors if ahead else 0):
+        _emit_prefetch(builder, builder.add(row, INT(ahead + j * vector_bytes)))
+    pairs = [(spread, value) for spread in spreads for value in loaded]
+    nexts = [emit_fma(builder, vec, *pair, phi) for pair, phi in zip(pairs, phis, strict=True)]
+    k_next = builder.add(k, INT(1))
+    row_next = builder.add(row, INT(row_bytes))
+    builder.cbranch(builder.icmp_signed("<", k_next, count), body, after)
+    for phi, begin, follow in [(k, INT(0), k_next), (row, weights, row_next), *zip(phis, first, nexts, strict=True)]:
+        phi.add_incoming(begin, before)
+        phi.add_incoming(follow, body)
+
+    builder.position_at_end(after)
+    results = []
+    for begin, follow in zip(first, nexts, strict=True):
+        result = builder.phi(kind)
+        result.add_incoming(begin, before)
+        result.add_incoming(follow, body)
+        results.append(result)
+    return results
+
+
+def _emit_prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """Have the cache line at an address brought in; it need not exist."""
+    kind, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function = ir.FunctionType(ir.VoidType(), [kind, flag, flag, flag])
+    reading, near, data = flag(0), flag(3), flag(1)
+    prefetch = builder.module.declare_intrinsic("llvm.prefetch", [kind], function)
+    builder.call(prefetch, [pointer(builder, address, ir.IntType(8)), reading, near, data])
+
+
+@intrinsic(prefer_literal=True)
+def multiply_panel(
+    typingctx: Any, sums: types.Type, weights: types.Type, inputs: types.Type, count: types.Type, ahead: types.Type
+) -> Any:
+    """Add a matrix-vector product to `sums`, a tuple of vectors, input by input.
+
+    `weights` is the address of a packed panel, shape (count, len(sums), lanes), of the type of the sums; `inputs` that of
+    `count` numbers; `ahead` is a constant, as in `emit_products`.
+    """
+    if not isinstance(sums, types.UniTuple) or not isinstance(sums.dtype, Vec) or not isinstance(ahead, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        start, weights, inputs, count, _ = args
+        vec, first = sums.dtype, [builder.extract_value(start, index) for index in range(sums.count)]
+        row_bytes = sums.count * bytes_of(vec)
+        results = emit_products(builder, vec, vec.dtype, first, weights, row_bytes, [inputs], count, ahead.literal_value)
+        return cgutils.pack_array(builder, results)
+
+    return signature(sums, sums, types.int64, types.int64, types.int64, ahead), codegen

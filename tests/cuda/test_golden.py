@@ -1,0 +1,21 @@
+"""The golden bits on a device: the first steps of every kind that it runs, in ticks and in a chunk."""
+
+import pytest
+
+from tests.cuda.devices import needs_device
+from tests.golden.bits import SHORT, pool_bits, recorded
+from tests.golden.models import MODELS, golden_model
+
+pytestmark = needs_device
+
+KINDS = "lstm", "gru", "rnn", "dense"
+NAMES = [name for name in MODELS if name.startswith(KINDS) and name.endswith("-small")] + ["lstm-1x8", "silence"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pool_of_the_device_gives_the_golden_bits(name: str, dtype: str) -> None:
+    from streamrnn import cuda
+
+    found = pool_bits(name, golden_model(name, dtype), cuda.StreamPool, SHORT)
+    assert found == {"short": recorded()[name][dtype]["short"]}
