@@ -1,19 +1,18 @@
 """The fully connected layer: canonical form. The cells are in streamrnn/cells/dense.py."""
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import ClassVar
 
 from streamrnn.activation import LINEAR, Activation, activation
 from streamrnn.cells import dense as cells
-from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.recipe import Recipe
-from streamrnn.target.op import Op, recipe_op
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
-from streamrnn.target.panels import PanelLayout
+from streamrnn.layers.layer import Tensor, absent, activation_options
+from streamrnn.layers.recipe_layer import Parameters, RecipeLayer
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Layer):
+class Dense(RecipeLayer):
     """Fully connected layer: y = activation(W x + b). ONNX Gemm-13 and MatMul-13 + Add-14; torch.nn.Linear.
 
     With I inputs and O outputs:
@@ -32,6 +31,7 @@ class Dense(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "dense"
+    cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
         outputs, _ = self._freeze("weights", (None, None)).shape
@@ -47,19 +47,11 @@ class Dense(Layer):
         return self.weights.shape[0]
 
     @property
-    def recipe(self) -> Recipe:
-        found: Recipe = getattr(cells, self._cell)
-        return found
-
-    @property
-    def _cell(self) -> str:
+    def cell(self) -> str:
         name = self.activation.name
         return name if name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
 
-    def pack(self, width: Width) -> Op:
-        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(self._cell, 1.0)
-        sizes = {"inputs": self.input_size, "hidden": self.output_size, "outputs": self.output_size}
-        panels = PanelLayout(self.recipe, width, sizes)
-        packed = panels.packed({("x", "s"): self.weights}, {"s": self.bias}, {"s": scale})
-        constants = activation_constants(None, (self.activation,), width.dtype)
-        return recipe_op(f"cells.dense.{self._cell}", panels, packed, sizes, {}, constants)
+    def parameters(self) -> Parameters:
+        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(self.cell, 1.0)
+        options = activation_options(None, (self.activation,))
+        return Parameters({("x", "s"): self.weights}, {"s": self.bias}, {"s": scale}, options)

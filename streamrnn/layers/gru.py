@@ -1,17 +1,15 @@
 """GRU in both forms: canonical form. The cells are in streamrnn/cells/gru.py."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import ClassVar
 
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.cells import gru as cells
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.recipe import Recipe
-from streamrnn.target.op import Op, recipe_op
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
-from streamrnn.target.panels import PanelLayout
+from streamrnn.layers.layer import Tensor, absent, activation_options
+from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE
 
 _STANDARD = (SIGMOID, TANH)
 _FORMS = ("reset-after", "reset-before")
@@ -19,7 +17,7 @@ _SCALES = {"r": SIGMOID_SCALE, "z": SIGMOID_SCALE, "n": TANH_SCALE, "p": TANH_SC
 
 
 @dataclass(frozen=True, eq=False)
-class GRU(Layer):
+class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014), as ONNX GRU-22 and torch.nn.GRU define it.
 
     With I inputs, H hidden units and the gates in the order r, z, n:
@@ -53,6 +51,7 @@ class GRU(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "gru"
+    cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
@@ -69,44 +68,21 @@ class GRU(Layer):
         self._set_clip(self.clip)
 
     @property
-    def input_size(self) -> int:
-        return self.input_weights.shape[2]
-
-    @property
-    def hidden_size(self) -> int:
-        """H."""
-        return self.input_weights.shape[1]
-
-    @property
-    def output_size(self) -> int:
-        return self.hidden_size
-
-    @property
-    def states(self) -> Mapping[str, Tensor]:
-        return {"h": self.initial_hidden}
-
-    @property
-    def recipe(self) -> Recipe:
-        found: Recipe = getattr(cells, self._cell)
-        return found
+    def cell(self) -> str:
+        return self.form.replace("-", "_") + ("" if self._standard else "_general")
 
     @property
     def _standard(self) -> bool:
         return self.activations == _STANDARD and self.clip is None
 
-    @property
-    def _cell(self) -> str:
-        return self.form.replace("-", "_") + ("" if self._standard else "_general")
-
-    def pack(self, width: Width) -> Op:
-        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.hidden_size}
-        panels = PanelLayout(self.recipe, width, sizes)
-        weights = {("x", gate): array for gate, array in zip("rzn", self.input_weights, strict=True)}
-        weights |= {("h", gate): array for gate, array in zip("rzp", self.recurrent_weights, strict=True)}
-        weights["reset_h", "n"] = self.recurrent_weights[2]
+    def parameters(self) -> Parameters:
+        weights = by_sum("x", "r z n", self.input_weights)
         biases = dict(zip("rzn", self.bias, strict=True))
         if self.recurrent_bias is not None:
+            weights |= by_sum("h", "r z p", self.recurrent_weights)
             biases["p"] = self.recurrent_bias
-        packed = panels.packed(weights, biases, _SCALES if self._standard else None)
-        constants = activation_constants(self.clip, self.activations, width.dtype)
-        return recipe_op(f"cells.gru.{self._cell}", panels, packed, sizes, self.states, constants)
+        else:
+            weights |= by_sum("h", "r z", self.recurrent_weights[:2]) | by_sum("reset_h", "n", self.recurrent_weights[2:])
+        if self._standard:
+            return Parameters(weights, biases, _SCALES)
+        return Parameters(weights, biases, {}, activation_options(self.clip, self.activations))

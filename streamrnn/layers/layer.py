@@ -191,12 +191,12 @@ class SizedLayer(Layer):
         return self.size
 
 
-def activation_constants(clip: float | None, activations: tuple[Activation, ...], dtype: DType) -> Array:
-    """What a general kernel reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
+def activation_options(clip: float | None, activations: tuple[Activation, ...]) -> Array:
+    """What a general cell reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
     numbers = [clip or 0.0]
     for chosen in activations:
         numbers += [chosen.code, chosen.alpha or 0.0, chosen.beta or 0.0]
-    return np.array(numbers, dtype)
+    return np.array(numbers)
 
 
 def _to_json(value: Any) -> Any:

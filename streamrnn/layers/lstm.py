@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -9,19 +10,17 @@ import numpy as np
 from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.cells import lstm as cells
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.recipe import Recipe
-from streamrnn.target.op import Op, recipe_op
-from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE, Width
-from streamrnn.target.panels import PanelLayout
+from streamrnn.layers.layer import Tensor, absent, activation_options
+from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
+from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE
 
 _STANDARD = (SIGMOID, TANH, TANH)
-_GATES = "ifgo"
+_GATES = "i f g o"
 _SCALES = {"i": SIGMOID_SCALE, "f": SIGMOID_SCALE, "g": TANH_SCALE, "o": SIGMOID_SCALE}
 
 
 @dataclass(frozen=True, eq=False)
-class LSTM(Layer):
+class LSTM(Recurrent):
     """Long short-term memory (Hochreiter & Schmidhuber 1997, Gers et al. 2000), as ONNX LSTM-22 and torch.nn.LSTM define it.
 
     With I inputs, H hidden units and the gates in the order i, f, g, o:
@@ -58,6 +57,7 @@ class LSTM(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "lstm"
+    cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
@@ -85,10 +85,6 @@ class LSTM(Layer):
         return self.input_weights.shape[1]
 
     @property
-    def n_units(self) -> int:
-        return self.hidden_size
-
-    @property
     def output_size(self) -> int:
         return self.recurrent_weights.shape[2]
 
@@ -97,35 +93,21 @@ class LSTM(Layer):
         return {"h": self.initial_hidden, "c": self.initial_cell}
 
     @property
-    def recipe(self) -> Recipe:
-        found: Recipe = getattr(cells, self._cell)
-        return found
+    def cell(self) -> str:
+        return ("standard" if self._standard else "general") + ("" if self.projection is None else "_projected")
 
     @property
     def _standard(self) -> bool:
         return self.activations == _STANDARD and self.clip is None and self.peepholes is None and not self.coupled
 
-    @property
-    def _cell(self) -> str:
-        return ("standard" if self._standard else "general") + ("" if self.projection is None else "_projected")
-
-    def pack(self, width: Width) -> Op:
-        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.output_size}
-        panels = PanelLayout(self.recipe, width, sizes)
-        weights = {("x", gate): array for gate, array in zip(_GATES, self.input_weights, strict=True)}
-        weights |= {("h", gate): array for gate, array in zip(_GATES, self.recurrent_weights, strict=True)}
+    def parameters(self) -> Parameters:
+        weights = by_sum("x", _GATES, self.input_weights) | by_sum("h", _GATES, self.recurrent_weights)
         if self.projection is not None:
             weights["m", "p"] = self.projection
-        biases = dict(zip(_GATES, self.bias, strict=True))
-        packed = panels.packed(weights, biases, _SCALES if self._standard else None)
-        constants = np.zeros(0, width.dtype) if self._standard else self._constants(width)
-        return recipe_op(f"cells.lstm.{self._cell}", panels, packed, sizes, self.states, constants)
-
-    def _constants(self, width: Width) -> Tensor:
-        """Clip and activations, whether coupled, whether with peepholes, and the peepholes, each padded to whole panels."""
-        numbers = activation_constants(self.clip, self.activations, width.dtype)
-        flags = np.array([self.coupled, self.peepholes is not None], width.dtype)
-        peepholes = np.zeros((3, width.padded(self.hidden_size)), width.dtype)
-        if self.peepholes is not None:
-            peepholes[:, : self.hidden_size] = self.peepholes
-        return np.concatenate([numbers, flags, peepholes.ravel()])
+        biases = dict(zip(_GATES.split(), self.bias, strict=True))
+        if self._standard:
+            return Parameters(weights, biases, _SCALES)
+        peepholes = np.zeros((3, self.hidden_size)) if self.peepholes is None else self.peepholes
+        flags = np.array([self.coupled, self.peepholes is not None], self.dtype)
+        options = np.concatenate([activation_options(self.clip, self.activations), flags])
+        return Parameters(weights, biases, {}, options, dict(zip(("p_i", "p_f", "p_o"), peepholes, strict=True)))

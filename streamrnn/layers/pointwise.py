@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
-from streamrnn.layers.layer import DTYPES, SizedLayer, activation_constants
+from streamrnn.layers.layer import DTYPES, SizedLayer, activation_options
 from streamrnn.target.op import Op
 from streamrnn.target.packing import Width
 
@@ -40,5 +40,5 @@ class Pointwise(SizedLayer):
             input_size=self.size,
             output_size=self.size,
             hidden_size=self.size,
-            constants=activation_constants(None, (self.activation,), DTYPES[self.dtype]),
+            constants=activation_options(None, (self.activation,)).astype(DTYPES[self.dtype]),
         )

@@ -1,20 +1,18 @@
 """The plain recurrent layer: canonical form. The cells are in streamrnn/cells/rnn.py."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import ClassVar
 
 from streamrnn.activation import RELU, TANH, Activation
 from streamrnn.cells import rnn as cells
-from streamrnn.layers.layer import Layer, Tensor, absent, activation_constants
-from streamrnn.recipe import Recipe
-from streamrnn.target.op import Op, recipe_op
-from streamrnn.target.packing import TANH_SCALE, Width
-from streamrnn.target.panels import PanelLayout
+from streamrnn.layers.layer import Tensor, absent, activation_options
+from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
+from streamrnn.target.packing import TANH_SCALE
 
 
 @dataclass(frozen=True, eq=False)
-class RNN(Layer):
+class RNN(Recurrent):
     """Simple recurrent layer (Elman 1990), as ONNX RNN-22 and torch.nn.RNN define it: h' = tanh(W x + R h + b).
 
     With I inputs and H hidden units:
@@ -39,6 +37,7 @@ class RNN(Layer):
     dtype: str = "float32"
 
     kind: ClassVar[str] = "rnn"
+    cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
         _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
@@ -49,35 +48,10 @@ class RNN(Layer):
         self._set_clip(self.clip)
 
     @property
-    def input_size(self) -> int:
-        return self.input_weights.shape[2]
-
-    @property
-    def hidden_size(self) -> int:
-        """H."""
-        return self.input_weights.shape[1]
-
-    @property
-    def output_size(self) -> int:
-        return self.hidden_size
-
-    @property
-    def states(self) -> Mapping[str, Tensor]:
-        return {"h": self.initial_hidden}
-
-    @property
-    def recipe(self) -> Recipe:
-        found: Recipe = getattr(cells, self._cell)
-        return found
-
-    @property
-    def _cell(self) -> str:
+    def cell(self) -> str:
         return "general" if self.clip is not None else {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
 
-    def pack(self, width: Width) -> Op:
-        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.hidden_size}
-        panels = PanelLayout(self.recipe, width, sizes)
-        weights = {("x", "s"): self.input_weights[0], ("h", "s"): self.recurrent_weights[0]}
-        packed = panels.packed(weights, {"s": self.bias[0]}, {"s": TANH_SCALE} if self._cell == "tanh" else None)
-        constants = activation_constants(self.clip, self.activations, width.dtype)
-        return recipe_op(f"cells.rnn.{self._cell}", panels, packed, sizes, self.states, constants)
+    def parameters(self) -> Parameters:
+        weights = by_sum("x", "s", self.input_weights) | by_sum("h", "s", self.recurrent_weights)
+        scales = {"s": TANH_SCALE} if self.cell == "tanh" else {}
+        return Parameters(weights, {"s": self.bias[0]}, scales, activation_options(self.clip, self.activations))

@@ -195,6 +195,6 @@ def test_a_mistake_of_a_cell_is_found(name: str, anew: Callable[[str], None], mo
 
 
 def test_a_layer_that_forgets_its_clip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    function = LSTM._constants
+    function = LSTM.parameters
     monkeypatch.setattr(function, "__code__", mutant(function, "self.clip", "None").__code__)
     assert found(first("LSTM"))
