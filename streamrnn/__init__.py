@@ -5,7 +5,9 @@ stream = streamrnn.Stream(model)            # compiles here, never in step
 y = stream.step(x)                          # (input_size,) float32 -> (output_size,) float32
 """
 
+from streamrnn import functions
 from streamrnn.activation import Activation
+from streamrnn.equations import run_equations
 from streamrnn.errors import (
     ArchiveError,
     ConversionError,
@@ -38,6 +40,7 @@ from streamrnn.layers import (
     Reverse,
     Select,
     Softmax,
+    cell,
 )
 from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
@@ -82,6 +85,9 @@ __all__ = [
     "StreamRNNError",
     "VerificationError",
     "__version__",
+    "cell",
+    "functions",
     "load",
+    "run_equations",
     "run_offline",
 ]

@@ -16,6 +16,10 @@ X = "x"
 OPTIONS = "options"
 
 
+#: The recipes of cells that users have defined, by where the compiler looks for them.
+OWN: dict[str, "Recipe"] = {}
+
+
 class Section(NamedTuple):
     """The weights that one vector multiplies in a pass.
 
@@ -38,12 +42,14 @@ class Pass:
     writes  the vectors that it gives: states, or vectors that later passes read
     feeds   in the order of summing: a vector -> the sums that it feeds, by name: {"x": "r z n", "h": "r z p"}
     units   "hidden", or "outputs" for a pass over the outputs of a projection
+    flushed whether what the cell gives is flushed to zero where it is next to nothing, for a cell that does not do so itself
     """
 
     cell: Callable[..., Any]
     writes: tuple[str, ...]
     feeds: Mapping[str, str]
     units: str = "hidden"
+    flushed: bool = False
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:

@@ -7,7 +7,7 @@ from types import FunctionType, ModuleType
 from typing import get_args, get_type_hints
 
 from streamrnn.code_cache import Function
-from streamrnn.layers import KINDS
+from streamrnn.layers import KINDS, Layer, OwnCell
 from streamrnn.layers.layer import DTYPES
 from streamrnn.recipe import Recipe
 from streamrnn.target.cpu import pool_widths, widths
@@ -19,15 +19,16 @@ def kernels(*, pools: bool) -> list[Function]:
     found: list[Function] = []
     for kind, layer in KINDS.items():
         if layer.streamable:
-            of_kind = _of_builders(kind, pools) if _exists(f"kernels.{kind}") else _of_recipes(kind, pools)
-            found += of_kind
+            found += _of_builders(kind, pools) if _exists(f"kernels.{kind}") else _of_recipes(layer, pools)
     return list(dict.fromkeys(found))
 
 
-def _of_recipes(kind: str, pools: bool) -> Iterator[Function]:
+def _of_recipes(layer: type[Layer], pools: bool) -> Iterator[Function]:
     """The kernels that are made from the recipes of a kind."""
-    for name, recipe in _recipes(kind):
-        path = f"cells.{kind}.{name}"
+    recipes = {f"cells.{layer.kind}.{name}": recipe for name, recipe in _recipes(layer.kind)}
+    if issubclass(layer, OwnCell):
+        recipes = {layer.own_path: layer.own_recipe}
+    for path, recipe in recipes.items():
         for dtype in DTYPES.values():
             yield from (Function(f"{path}/stream", width) for width in widths(recipe.gates, dtype))
             driver = "pool" if recipe.states else "stream"

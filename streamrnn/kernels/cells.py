@@ -57,6 +57,7 @@ class Cell:
     width: Width
     function: Any  # its type
     signature: Any
+    flush: Any  # type and signature of what flushes to zero
 
     @property
     def vec(self) -> Vec:
@@ -79,8 +80,7 @@ class Cell:
         addresses  of the vectors that it reads, results: of those that it writes
         offset     bytes from the first unit to the first of the panel
         """
-        implementation = context.get_function(self.function, self.signature)
-        context.add_linking_libs(getattr(implementation, "libs", ()))
+        implementation = _called(context, (self.function, self.signature))
         for block in range(self.width.blocks):
             at = builder.add(offset, INT(block * bytes_of(self.vec)))
             arguments = []
@@ -95,7 +95,16 @@ class Cell:
             single = isinstance(self.signature.return_type, Vec)
             for index, name in enumerate(self.one.writes):
                 value = result if single else builder.extract_value(result, index)
+                if self.one.flushed:
+                    value = _called(context, self.flush)(builder, [value])
                 emit_store(builder, builder.add(results[name], at), value)
+
+
+def _called(context: Any, function: tuple[Any, Any]) -> Any:
+    """What calls a typed function in machine code."""
+    implementation = context.get_function(*function)
+    context.add_linking_libs(getattr(implementation, "libs", ()))
+    return implementation
 
 
 def typed_cell(typingctx: Any, one: Pass, width: Width) -> Cell:
@@ -103,4 +112,11 @@ def typed_cell(typingctx: Any, one: Pass, width: Width) -> Cell:
     function = typingctx.resolve_value_type(compiled_cell(one.cell))
     vec = Vec(numba_type(width.dtype), width.lanes)
     arguments = tuple(types.int64 if name == OPTIONS else vec for name in one.parameters)
-    return Cell(one, width, function, function.get_call_type(typingctx, arguments, {}))
+    flush = typingctx.resolve_value_type(flush_to_zero)
+    return Cell(
+        one,
+        width,
+        function,
+        function.get_call_type(typingctx, arguments, {}),
+        (flush, flush.get_call_type(typingctx, (vec,), {})),
+    )

@@ -8,6 +8,7 @@ from numba import cfunc, types
 
 from streamrnn.kernels.pool.stream import pool_kernel
 from streamrnn.kernels.stream import stream_kernel
+from streamrnn.recipe import OWN
 from streamrnn.target.packing import Width
 
 _SIGNATURE = types.int64(*[types.int64] * 4)
@@ -20,7 +21,9 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
     """What a path stands for, for a width: a function of four int64 to one.
 
     A path below `streamrnn` is that of a function that builds it: "kernels.driver.run"; or that of a recipe, and what the
-    kernel is for: "cells.lstm.standard/stream". Returns the name of its symbol, and the optimised text.
+    kernel is for: "cells.lstm.standard/stream", "own.li_gru.1.<hash>/pool".
+
+    Returns the name of its symbol, and the optimised text.
     """
     callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
     return callback.native_name, callback.inspect_llvm()
@@ -28,6 +31,8 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
 
 def _builder(path: str) -> Callable[[Width], Any]:
     where, _, driver = path.partition("/")
+    if where.startswith("own."):
+        return lambda width: _MAKERS[driver](OWN[where], width)
     module, _, name = f"streamrnn.{where}".rpartition(".")
     found: Any = getattr(importlib.import_module(module), name)
     return (lambda width: _MAKERS[driver](found, width)) if driver else found

@@ -7,9 +7,10 @@ from streamrnn.layers.conv1d import Conv1d
 from streamrnn.layers.dense import Dense
 from streamrnn.layers.embedding import Embedding
 from streamrnn.layers.gru import GRU
-from streamrnn.layers.layer import Layer
+from streamrnn.layers.layer import KINDS, Layer
 from streamrnn.layers.layernorm import LayerNorm
 from streamrnn.layers.lstm import LSTM
+from streamrnn.layers.own_cell import OwnCell, cell
 from streamrnn.layers.pointwise import Pointwise
 from streamrnn.layers.prelu import PRelu
 from streamrnn.layers.reverse import Reverse
@@ -17,8 +18,8 @@ from streamrnn.layers.rnn import RNN
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
 
-#: kind -> class; a new kind is added here.
-KINDS: dict[str, type[Layer]] = {
+# A new kind is added here.
+KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
@@ -39,9 +40,11 @@ __all__ = [
     "Embedding",
     "Layer",
     "LayerNorm",
+    "OwnCell",
     "PRelu",
     "Pointwise",
     "Reverse",
     "Select",
     "Softmax",
+    "cell",
 ]

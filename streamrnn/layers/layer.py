@@ -20,6 +20,9 @@ Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 #: The types in which a layer can compute, by name.
 DTYPES: dict[str, DType] = {"float32": np.float32, "float64": np.float64}
 
+#: kind -> class, of all kinds that there are: ours, and those that users have defined.
+KINDS: dict[str, type["Layer"]] = {}
+
 _ABSENT: Tensor = np.zeros(0, np.float32)
 
 
@@ -112,6 +115,15 @@ class Layer(ABC):
         return {
             name: _to_json(value) for name, value in values.items() if value is not None and not isinstance(value, np.ndarray)
         }
+
+    def test_vector(self) -> list[float] | None:
+        """Numbers that tell whether the kind computes what it did when an archive was written; None where only we define it."""
+        return None
+
+    @classmethod
+    def check_test_vector(cls, values: object) -> None:
+        """Raise ModelError where an archive's test vector is not what the kind computes."""
+        raise ModelError(f"{cls.kind} layer: it has no test vector, but the archive holds one")
 
     @property
     def n_parameters(self) -> int:

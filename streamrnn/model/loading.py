@@ -37,7 +37,14 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
     """The layer of a description. Its arrays are taken out of `tensors`, where their names are `prefix` and their field."""
+    if description["kind"] not in KINDS:
+        raise ModelError(
+            f"the kind {description['kind']!r} is not defined here; where it is a cell of your own, import the module that "
+            "defines it (@streamrnn.cell) before loading"
+        )
     kind = KINDS[description["kind"]]
+    if "test_vector" in description:
+        kind.check_test_vector(description["test_vector"])
     names = kind.tensor_names()
     arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
     options = {name: from_json(value) for name, value in description["options"].items()}

@@ -115,7 +115,11 @@ class Model:
         tensors = {
             f"{index}.{name}": tensor for index, layer in enumerate(self._layers) for name, tensor in layer.tensors().items()
         }
-        archive.write(path, archive.Archive(tensors, self._description(), self.notes))
+        description = self._description()
+        for described, layer in zip(description, self._layers, strict=True):
+            if (values := layer.test_vector()) is not None:
+                described["test_vector"] = values
+        archive.write(path, archive.Archive(tensors, description, self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Model, (self._layers, self._notes, self._sources)

@@ -12,11 +12,13 @@ from numba.extending import intrinsic
 from streamrnn.cuda.kernels.device import arithmetic
 from streamrnn.cuda.kernels.parts import NONE, NOTHING, DeviceRecipe, Pass, Row, Section
 from streamrnn.kernels.cells import compiled_cell
+from streamrnn.kernels.exponential import flush_to_zero
+from streamrnn.kernels.inline import inline
 from streamrnn.recipe import OPTIONS, Recipe, X
 from streamrnn.recipe import Pass as RecipePass
 from streamrnn.recipe import Section as RecipeSection
 from streamrnn.simd.memory import INT, emit_load
-from streamrnn.simd.vector import Vec, llvm_type
+from streamrnn.simd.vector import Vec, as_number, llvm_type
 
 #: What a kernel of the GPU has room for.
 MOST_PASSES, MOST_SUMS, MOST_VECTORS = 2, 4, 2
@@ -94,19 +96,22 @@ def _section(one: RecipePass, section: RecipeSection) -> Section:
 def _cell(recipe: Recipe, one: RecipePass) -> Any:
     """The cell of a pass as kernels call it: (options, unit, padded, four sums, two vectors) -> two numbers."""
     cell, arguments = compiled_cell(one.cell), _arguments(recipe, one)
+    finish = flush_to_zero if one.flushed else _as_it_is
     if OPTIONS in one.parameters:
         order = [name for name in one.parameters if name != OPTIONS]
         assert one.parameters == (*order, OPTIONS), "options come last"
 
         @arithmetic
         def with_options(options, unit, padded, s, t, u, v, a, b):
-            return _two_numbers(cell(*arguments((s, t, u, v, a, b), options, unit, padded), options))
+            first, second = _both(cell(*arguments((s, t, u, v, a, b), options, unit, padded), options))
+            return as_number(finish(first)), as_number(finish(second))
 
         return with_options
 
     @arithmetic
     def without(options, unit, padded, s, t, u, v, a, b):
-        return _two_numbers(cell(*arguments((s, t, u, v, a, b), options, unit, padded)))
+        first, second = _both(cell(*arguments((s, t, u, v, a, b), options, unit, padded)))
+        return as_number(finish(first)), as_number(finish(second))
 
     return without
 
@@ -140,14 +145,19 @@ def _arguments(recipe: Recipe, one: RecipePass) -> Any:
     return arguments
 
 
+@inline
+def _as_it_is(value):
+    return value
+
+
 @intrinsic
-def _two_numbers(typingctx: Any, results: types.Type) -> Any:
-    """What a cell gives as two numbers; one alone stands for both."""
+def _both(typingctx: Any, results: types.Type) -> Any:
+    """What a cell gives, as two vectors; one alone stands for both."""
     single = isinstance(results, Vec)
-    number = results.dtype if single else results.dtype.dtype
+    vec = results if single else results.dtype
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         given = [args[0]] * 2 if single else [builder.extract_value(args[0], index) for index in range(2)]
         return cgutils.pack_array(builder, given)
 
-    return signature(types.UniTuple(number, 2), results), codegen
+    return signature(types.UniTuple(vec, 2), results), codegen

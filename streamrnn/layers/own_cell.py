@@ -1,0 +1,306 @@
+"""`cell`: a recurrent layer of your own, written as its equation. docs/own-cells.md tells how."""
+
+import dis
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field, make_dataclass
+from types import CodeType, FunctionType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from streamrnn import functions
+from streamrnn.errors import ModelError
+from streamrnn.layers.layer import KINDS, Tensor, absent
+from streamrnn.layers.recipe_layer import Parameters, RecipeLayer, by_sum
+from streamrnn.recipe import OWN, Pass, Recipe, X
+
+#: A pass before the last one: its cell, what it gives by name, and which sums each vector feeds.
+PassDeclaration = tuple[Callable[..., Any], Sequence[str], Mapping[str, str]]
+
+_N_CHECKED = 8  # points at which the cell's values are compared
+_CLOSE = 1e-9  # relative; another libm may round otherwise
+
+
+class OwnCell(RecipeLayer):
+    """A layer of a kind that `cell` has made.
+
+    With I inputs and H units, and the sums in the order in which `sums` (and `passes` before them) name them:
+
+    input_weights      (sums that "x" feeds, H, I)
+    recurrent_weights  (sums that the other vector feeds, H, H); with several such vectors <vector>_weights of each
+    bias               (sums, H), in the order in which they are first fed; None: zeros
+    the vectors of `per_unit`, (H,) each
+    initial_<state>    (H,) of each state; None: zeros
+    dtype              "float32" or "float64"
+
+    Raises ModelError, naming the tensor, for anything that does not fit.
+    """
+
+    input_weights: Tensor
+    bias: Tensor
+    version: int
+    declaration: str
+
+    equation: ClassVar[Callable[..., Any]]
+    own_recipe: ClassVar[Recipe]
+    own_path: ClassVar[str]
+    own_version: ClassVar[int]
+    own_declaration: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        fed = _fed(self.own_recipe)
+        if (self.version, self.declaration) != (self.own_version, self.own_declaration):
+            raise ModelError(
+                f"{self.kind} layer: it is version {self.version} of its cell, and here version {self.own_version} is defined; "
+                "define the cell as it was when the model was made"
+            )
+        _, hidden, _ = self._freeze("input_weights", (len(fed[X]), None, None)).shape
+        for vector, sums in fed.items():
+            if vector != X:
+                self._freeze(_weights_of(self.own_recipe, vector), (len(sums), hidden, hidden))
+        self._freeze("bias", (_n_sums(self.own_recipe), hidden), or_zeros=True)
+        for name in self.own_recipe.per_unit:
+            self._freeze(name, (hidden,))
+        for state in self.own_recipe.states:
+            self._freeze(f"initial_{state}", (hidden,), or_zeros=True)
+
+    @property
+    def cell(self) -> str:
+        return self.kind
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.own_recipe
+
+    @property
+    def recipe_path(self) -> str:
+        return self.own_path
+
+    @property
+    def input_size(self) -> int:
+        return self.input_weights.shape[2]
+
+    @property
+    def output_size(self) -> int:
+        return self.input_weights.shape[1]
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        return {state: getattr(self, f"initial_{state}") for state in self.own_recipe.states}
+
+    def parameters(self) -> Parameters:
+        recipe, weights, biases = self.own_recipe, dict[tuple[str, str], Any](), dict[str, Any]()
+        for vector, sums in _fed(recipe).items():
+            weights |= by_sum(vector, " ".join(sums), getattr(self, _weights_of(recipe, vector)))
+        names = [name for one in recipe.passes for name in one.sums]
+        biases = dict(zip(names, self.bias, strict=True))
+        return Parameters(weights, biases, per_unit={name: getattr(self, name) for name in recipe.per_unit})
+
+    def test_vector(self) -> list[float] | None:
+        return _values(self.own_recipe)
+
+    @classmethod
+    def check_test_vector(cls, values: object) -> None:
+        expected = _values(cls.own_recipe)
+        fits = isinstance(values, list) and len(values) == len(expected)
+        if not fits or not np.allclose(np.array(values, float), expected, rtol=_CLOSE, atol=_CLOSE):
+            raise ModelError(
+                f"the cell {cls.kind!r}, version {cls.own_version}, computes something else here than where the archive was "
+                "written; define the cell as it was then, and give a changed equation a version of its own"
+            )
+
+
+def cell(
+    kind: str,
+    *,
+    version: int,
+    states: Sequence[str],
+    sums: Mapping[str, str],
+    passes: Sequence[PassDeclaration] = (),
+    per_unit: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], type[OwnCell]]:
+    """A decorator that makes a kind of layer of an equation.
+
+    The function takes sums and vectors by the names of its parameters, and returns the new states in the order of `states`, the
+    first of which is the layer's output. A sum is its bias plus its weights times each vector that feeds it, in the order of
+    `sums`. The function is written in arithmetic and in the functions of `streamrnn.functions`. It may call plain functions
+    that are written alike, and use numbers that are defined around it.
+
+        @streamrnn.cell("li_gru", version=1, states=["h"], sums={"x": "z n", "h": "z n"})
+        def li_gru(z, n, h):
+            z = sigmoid(z)
+            return (1 - z) * relu(n) + z * h
+
+        layer = li_gru(input_weights=W, recurrent_weights=R, bias=b)  # (2, H, I), (2, H, H), (2, H)
+
+    kind      its name, in archives too
+    version   of the equation: raise it with every change, since a model is bound to it
+    states    names of the state vectors, H units each
+    sums      which sums each vector feeds, in the order of adding: "x" (the inputs), a state as it was before the step, or what
+              an earlier pass gave
+    passes    before the function's own, each (function, names of what it gives, its sums)
+    per_unit  names of vectors of parameters that it takes, with a number for each unit
+
+    Raises ModelError where names do not meet, or the equation cannot be compiled as it stands.
+    """
+
+    def decorate(function: Callable[..., Any]) -> type[OwnCell]:
+        if not isinstance(kind, str) or not kind.isidentifier():
+            raise ModelError(f"cell: {kind!r} is not a name; give one of letters, digits and underscores")
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise ModelError(f"cell {kind!r}: version {version!r} is not a whole number from 1 on")
+        if (known := KINDS.get(kind)) is not None and not issubclass(known, OwnCell):
+            raise ModelError(f"cell {kind!r}: there is a layer of that name already; take another")
+        declared = [*passes, (function, tuple(states), sums)]
+        try:
+            made = tuple(Pass(one, tuple(gives), dict(feeds), flushed=True) for one, gives, feeds in declared)
+            recipe = Recipe(tuple(states), made, output=states[0], per_unit=tuple(per_unit))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ModelError(f"cell {kind!r}: {error}") from None
+        if not _fed(recipe)[X]:
+            raise ModelError(f"cell {kind!r}: {X!r}, the inputs, feeds no sum; name the sums that it feeds")
+        for one in made:
+            _check_function(kind, one.cell)
+        _check_values(kind, recipe)
+        return _layer_class(kind, version, recipe, function)
+
+    return decorate
+
+
+def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[..., Any]) -> type[OwnCell]:
+    """The class of the layers, a dataclass of their arrays, and the recipe where the compiler finds it."""
+    digest = hashlib.sha256(b"".join(_digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
+    path = f"own.{kind}.{version}.{digest}"
+    declaration = _declaration(recipe)
+    tensors: list[tuple[str, Any]] = [(_weights_of(recipe, vector), Tensor) for vector in _fed(recipe)]
+    tensors += [(name, Tensor) for name in recipe.per_unit]
+    zeros = ["bias", *(f"initial_{state}" for state in recipe.states)]
+    fields: list[Any] = [*tensors, *((name, Tensor, field(default_factory=absent)) for name in zeros)]
+    fields += [("dtype", str, "float32"), ("version", int, version), ("declaration", str, declaration)]
+    known = {
+        "kind": kind,
+        "equation": staticmethod(function),
+        "own_recipe": recipe,
+        "own_path": path,
+        "own_version": version,
+        "own_declaration": declaration,
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+    }
+    made: type[OwnCell] = make_dataclass(
+        function.__name__, fields, bases=(OwnCell,), namespace=known, frozen=True, eq=False, kw_only=False
+    )
+    OWN[path], KINDS[kind] = recipe, made
+    return made
+
+
+def _fed(recipe: Recipe) -> dict[str, list[str]]:
+    """The sums that each vector feeds, over all passes."""
+    found: dict[str, list[str]] = {X: []}
+    for one in recipe.passes:
+        for section in one.sections:
+            found.setdefault(section.vector, []).extend(section.sums)
+    return found
+
+
+def _n_sums(recipe: Recipe) -> int:
+    return sum(len(one.sums) for one in recipe.passes)
+
+
+def _weights_of(recipe: Recipe, vector: str) -> str:
+    """The name of the weights that a vector meets."""
+    if vector == X:
+        return "input_weights"
+    return "recurrent_weights" if len(_fed(recipe)) == 2 else f"{vector}_weights"
+
+
+def _declaration(recipe: Recipe) -> str:
+    """What a recipe says, as text: part of the fingerprint of a model."""
+    passes = [[list(one.writes), list(map(list, one.feeds.items())), list(one.parameters)] for one in recipe.passes]
+    return json.dumps({"states": recipe.states, "passes": passes, "per_unit": recipe.per_unit})
+
+
+def _check_function(kind: str, function: Any) -> None:
+    """Raise ModelError for a function that is more than an equation."""
+    if not isinstance(function, FunctionType):
+        raise ModelError(f"cell {kind!r}: {function!r} is not a function")
+    where = f"cell {kind!r}: {function.__name__}"
+    for name, value in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if not _is_number(value.cell_contents):
+            raise ModelError(f"{where} takes {name} from the function around it, which is no number; define it in the module")
+    for instruction in dis.get_instructions(function.__code__):
+        if instruction.opname in _REFUSED:
+            raise ModelError(f"{where} uses {_REFUSED[instruction.opname]}; write it with streamrnn.functions and arithmetic")
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            _check_global(kind, function, str(instruction.argval))
+
+
+def _check_global(kind: str, function: FunctionType, name: str) -> None:
+    where = f"cell {kind!r}: {function.__name__}"
+    if name not in function.__globals__:
+        raise ModelError(f"{where} calls {name}, which is no function of streamrnn.functions")
+    value = function.__globals__[name]
+    if isinstance(value, FunctionType):
+        if value.__module__ != functions.__name__ and value is not function:
+            _check_function(kind, value)
+    elif not _is_number(value):
+        raise ModelError(f"{where} uses {name}, which is neither a number nor a plain function; use streamrnn.functions")
+
+
+#: Instructions of what is more than an equation.
+_REFUSED = {
+    "LOAD_ATTR": "an attribute",
+    "LOAD_METHOD": "a method",
+    "BINARY_SUBSCR": "an index",
+    "STORE_SUBSCR": "an index",
+    "STORE_GLOBAL": "a global variable",
+    "IMPORT_NAME": "an import",
+    "MAKE_FUNCTION": "a function within it",
+    "YIELD_VALUE": "yield",
+    "FOR_ITER": "a loop",
+    "RAISE_VARARGS": "raise",
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating)
+
+
+def _digest(function: Any) -> bytes:
+    """A hash of a function: of its code, of the numbers that it takes from around it, and of the functions that it calls."""
+    code: CodeType = function.__code__
+    parts = [code.co_code, repr(code.co_consts).encode(), repr((code.co_names, code.co_varnames)).encode()]
+    parts += [repr(value.cell_contents).encode() for value in function.__closure__ or ()]
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, FunctionType) and value.__module__ != functions.__name__ and value is not function:
+            parts.append(_digest(value))
+        elif _is_number(value):
+            parts.append(repr(value).encode())
+    return hashlib.sha256(b"\0".join(parts)).digest()
+
+
+def _values(recipe: Recipe) -> list[float]:
+    """What the cells of a recipe give for fixed sums and vectors: short, and independent of any weights."""
+    state = np.random.RandomState(0)
+    found: list[float] = []
+    for one in recipe.passes:
+        given = [4 * state.random_sample(_N_CHECKED) - 2 for _ in one.parameters]
+        result = one.cell(*given)
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != len(one.writes):
+            raise TypeError(f"{one.cell.__name__} gives {len(results)} values, but {', '.join(one.writes)} are expected")
+        found += [float(number) for values in results for number in np.broadcast_to(values, _N_CHECKED)]
+    return found
+
+
+def _check_values(kind: str, recipe: Recipe) -> None:
+    """Raise ModelError where the equation cannot be computed."""
+    try:
+        values = _values(recipe)
+    except Exception as error:  # whatever the user's equation raises
+        raise ModelError(f"cell {kind!r}: the equation cannot be computed ({type(error).__name__}: {error})") from error
+    if not np.isfinite(values).all():
+        raise ModelError(f"cell {kind!r}: the equation gives {values} for sums between -2 and 2; every value must be finite")

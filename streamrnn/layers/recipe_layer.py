@@ -1,0 +1,102 @@
+"""What layers that have a recipe share: they are packed alike, and those that are recurrent have the same sizes."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from streamrnn.layers.layer import Layer, Tensor
+from streamrnn.recipe import Recipe
+from streamrnn.target.op import Op, recipe_op
+from streamrnn.target.packing import Array, Width
+from streamrnn.target.panels import PanelLayout
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The numbers of a layer by the names that its recipe has for them.
+
+    weights   (vector, sum) -> (units, values of the vector)
+    biases    sum -> (units,); zeros where there is none
+    scales    sum -> what its weights and bias are multiplied by, so that exponentials work in base 2
+    options   plain numbers, (any,)
+    per_unit  name -> (units,)
+    """
+
+    weights: Mapping[tuple[str, str], Array]
+    biases: Mapping[str, Array]
+    scales: Mapping[str, float] = field(default_factory=dict)
+    options: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    per_unit: Mapping[str, Array] = field(default_factory=dict)
+
+
+class RecipeLayer(Layer):
+    """A layer whose kernels are made from a recipe: that of a name in the module of its cells."""
+
+    cells: ClassVar[ModuleType]
+
+    @property
+    @abstractmethod
+    def cell(self) -> str:
+        """The name of the recipe."""
+
+    @property
+    def recipe(self) -> Recipe:
+        found: Recipe = getattr(self.cells, self.cell)
+        return found
+
+    @property
+    def recipe_path(self) -> str:
+        """Where the compiler finds the recipe: "cells.<room>.<name>"."""
+        return f"{self.cells.__name__.removeprefix('streamrnn.')}.{self.cell}"
+
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """The numbers that the recipe computes with."""
+
+    @property
+    def hidden_size(self) -> int:
+        """H, units of the layer."""
+        return self.output_size
+
+    @property
+    def n_units(self) -> int:
+        return self.hidden_size
+
+    def pack(self, width: Width) -> Op:
+        given = self.parameters()
+        sizes = {"inputs": self.input_size, "hidden": self.hidden_size, "outputs": self.output_size}
+        panels = PanelLayout(self.recipe, width, sizes)
+        packed = panels.packed(given.weights, given.biases, given.scales)
+        per_unit = np.zeros((len(given.per_unit), width.padded(self.hidden_size)), width.dtype)
+        for row, vector in zip(per_unit, given.per_unit.values(), strict=True):
+            row[: self.hidden_size] = vector
+        constants = np.concatenate([given.options.astype(width.dtype), per_unit.ravel()])
+        return recipe_op(self.recipe_path, panels, packed, sizes, self.states, constants)
+
+
+class Recurrent(RecipeLayer):
+    """A recurrent layer whose only state is h, of H units, with input weights (any, H, I)."""
+
+    input_weights: Tensor
+    initial_hidden: Tensor
+
+    @property
+    def input_size(self) -> int:
+        return self.input_weights.shape[2]
+
+    @property
+    def output_size(self) -> int:
+        return self.input_weights.shape[1]
+
+    @property
+    def states(self) -> Mapping[str, Tensor]:
+        return {"h": self.initial_hidden}
+
+
+def by_sum(vector: str, sums: str, arrays: Array) -> dict[tuple[str, str], Any]:
+    """Weights of a vector, (n, units, values), by the sums that they feed."""
+    return {(vector, name): array for name, array in zip(sums.split(), arrays, strict=True)}
