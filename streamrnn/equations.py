@@ -27,7 +27,7 @@ def run_equations(
     Raises ModelError for another kind of layer.
     """
     if not isinstance(layer, RecipeLayer):
-        raise ModelError(f"run_equations: a {layer.kind} layer has no equations of its own; LSTM, GRU, RNN and Dense have")
+        raise ModelError(f"run_equations: {layer.kind} layers have no equations of their own; LSTM, GRU, RNN and Dense have")
     recipe, given = layer.recipe, layer.parameters()
     scaled = {key: array * given.scales.get(key[1], 1.0) for key, array in _double(given.weights).items()}
     biases = {name: array * given.scales.get(name, 1.0) for name, array in _double(given.biases).items()}

@@ -17,6 +17,11 @@ from streamrnn.activation import Activation
 
 Value = Any
 
+#: What cells of your own are written in.
+__all__ = [
+    "absolute", "exp", "fma", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "square_root", "tanh", "where",
+]  # fmt: skip
+
 #: States below this are next to nothing, by type: a state that decays must not become subnormal (the silence law).
 TINY = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-200}
 

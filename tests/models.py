@@ -30,7 +30,9 @@ from streamrnn import (
     PRelu,
     Select,
     Softmax,
+    cell,
 )
+from streamrnn.functions import fma, sigmoid, tanh
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
@@ -125,6 +127,37 @@ def conv1d(rng: Rng, inputs: int, outputs: int, gain: float = 1.0, *, taps: int 
     return Conv1d(uniform(rng, bound, outputs, inputs, taps), uniform(rng, bound, outputs), dilation)
 
 
+def _gates(r, z, h):  # type: ignore[no-untyped-def]
+    return sigmoid(r) * h, sigmoid(z)
+
+
+@cell(
+    "own_cell",
+    version=1,
+    states=["h", "c"],
+    passes=[(_gates, ["reset_h", "update"], {"x": "r z", "h": "r z"})],
+    sums={"x": "n", "reset_h": "n"},
+    per_unit=["p"],
+)
+def OwnCell(n, update, p, h, c):  # type: ignore[no-untyped-def]  # noqa: N802 - a class
+    """A cell of a user: two passes, two states, a vector per unit."""
+    c = fma(update, c, (1 - update) * tanh(fma(p, c, n)))
+    return (1 - update) * c + update * h, c
+
+
+def own_cell(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Layer:
+    bound = gain / math.sqrt(hidden)
+    return OwnCell(
+        input_weights=uniform(rng, bound, 3, hidden, inputs),
+        h_weights=uniform(rng, bound, 2, hidden, hidden),
+        reset_h_weights=uniform(rng, bound, 1, hidden, hidden),
+        bias=uniform(rng, bound, 3, hidden),
+        p=uniform(rng, bound, hidden),
+        initial_h=uniform(rng, 0.9, hidden),
+        initial_c=uniform(rng, 0.9, hidden),
+    )
+
+
 Build = Callable[[Rng, int, int, float], Layer]
 
 
@@ -154,6 +187,7 @@ VARIANTS: dict[str, Build] = {
     "rnn-tanh": _with(rnn),
     "rnn-relu": _with(rnn, activations=("relu",)),
     "rnn-with-everything": _with(rnn, clip=0.4, activations=_EXOTIC[1:2]),
+    "own-cell": _with(own_cell),
     "dense-linear": _with(dense),
     "dense-tanh": _with(dense, activation="tanh"),
     "dense-sigmoid": _with(dense, activation="sigmoid"),
