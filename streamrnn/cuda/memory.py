@@ -24,8 +24,8 @@ _MOST_BLOCKS = 2 if SIMULATED else 1024
 class Room(NamedTuple):
     """What grows with a pool: replaced as one, so that Ctrl-C never leaves a part of it.
 
-    states  (n_places, any), on the device, a row for each stream
-    marks   (n_places,), on the host, whether it is open
+    states  (capacity, any), on the device, a row for each stream
+    marks   (capacity,), on the host, whether it is open
     """
 
     states: Any
@@ -35,12 +35,12 @@ class Room(NamedTuple):
 class DeviceMemory:
     """The memory of a pool, beside its plan. Raises MemoryError where there is none, DeviceError where the device fails."""
 
-    def __init__(self, plan: DevicePlan, n_places: int) -> None:
+    def __init__(self, plan: DevicePlan, capacity: int) -> None:
         self.plan = plan
         self.n_values = plan.n_state
         self._device = current_device()
         with explained("cuda.StreamPool"):
-            self.room = self._room_for(n_places)
+            self.room = self._room_for(capacity)
 
     @contextmanager
     def in_use(self, call: str) -> Iterator[None]:
@@ -61,50 +61,48 @@ class DeviceMemory:
         except MemoryError:
             raise InputError(f"{call}: {n} streams' states do not fit into the device's memory twice; give fewer") from None
 
-    def grow(self, n_places: int) -> None:
-        """Have room for so many streams. Those that are there keep their numbers and their states."""
+    def grow(self, capacity: int) -> None:
+        """Have room for so many streams. Those that are there keep their slots and their states."""
         n_now = len(self.room.marks)
         with self.in_use("open"):
-            room = self._room_for(n_places)
+            room = self._room_for(capacity)
             room.states[:n_now].copy_to_device(self.room.states)
         room.marks[:n_now] = self.room.marks
         self.room = room
 
-    def begin(self, numbers: NDArray[np.int64]) -> None:
+    def begin(self, slots: NDArray[np.int64]) -> None:
         """Give streams the initial state."""
-        self.write(numbers, np.tile(self.plan.initial, (len(numbers), 1)))
+        self.write(slots, np.tile(self.plan.initial, (len(slots), 1)))
 
-    def read(self, numbers: NDArray[np.int64]) -> Array:
+    def read(self, slots: NDArray[np.int64]) -> Array:
         """The states of streams, (n, n_values), in the order of a snapshot."""
-        n, columns = len(numbers), max(1, self.n_values)
+        n, columns = len(slots), max(1, self.n_values)
         if not n:
             return np.zeros((0, self.n_values), self.plan.dtype)
         with self._copying("snapshot", n):
-            rows, status = room_for((n, columns), self.plan.dtype), self._status_block(numbers)
+            rows, status = room_for((n, columns), self.plan.dtype), self._status_block(slots)
             self._gather(rows, status, n, rows, 0)
             return np.asarray(rows.copy_to_host())[:, : self.n_values]
 
-    def write(self, numbers: NDArray[np.int64], states: Array) -> None:
-        """Put states, (n, n_values), in place of streams'."""
-        n = len(numbers)
+    def write(self, slots: NDArray[np.int64], states: Array) -> None:
+        """Put states, (n, n_values), in position of streams'."""
+        n = len(slots)
         if n and self.n_values:
             with self._copying("restore", n):
-                self._scatter(uploaded(states), self._status_block(numbers), n)
+                self._scatter(uploaded(states), self._status_block(slots), n)
 
-    def _status_block(self, numbers: NDArray[np.int64]) -> Any:
+    def _status_block(self, slots: NDArray[np.int64]) -> Any:
         """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
-        return uploaded(np.concatenate([np.zeros(record.STREAMS + len(numbers), np.int64), numbers]))
+        return uploaded(np.concatenate([np.zeros(record.STREAMS + len(slots), np.int64), slots]))
 
-    def advance(
-        self, numbers: NDArray[np.int64], x: Any, y: Any, n_steps: int, deliver: Callable[[], None]
-    ) -> NDArray[np.int64]:
+    def advance(self, slots: NDArray[np.int64], x: Any, y: Any, n_steps: int, deliver: Callable[[], None]) -> NDArray[np.int64]:
         """Take streams through the plan, wholly or, where something is wrong, not at all; returns what the kernels say of it.
 
         x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. `deliver` is called
         where nothing is wrong. The states are put back last, when all is known: until then an error, or Ctrl-C, leaves them as
         they were.
         """
-        status, n_streams = self._status_block(numbers), len(numbers)
+        status, n_streams = self._status_block(slots), len(slots)
         shape = n_streams, self.plan.row_size
         before, after, spare = (room_for(shape, self.plan.dtype) for _ in range(3))
         self._gather(before, status, n_streams, x, self.plan.input_size)
@@ -172,6 +170,6 @@ class DeviceMemory:
         threads = tile.lanes * tile.rows
         return (max(1, min(_MOST_BLOCKS, -(-count // threads))), 1), (threads, 1)
 
-    def _room_for(self, n_places: int) -> Room:
-        states = room_for((n_places, max(1, self.n_values)), self.plan.dtype)
-        return Room(states, np.zeros(n_places, np.int64))
+    def _room_for(self, capacity: int) -> Room:
+        states = room_for((capacity, max(1, self.n_values)), self.plan.dtype)
+        return Room(states, np.zeros(capacity, np.int64))

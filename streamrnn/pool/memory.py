@@ -11,16 +11,16 @@ from streamrnn.memory_layout import pool_layout, row_bytes, state_vectors
 from streamrnn.plan import PoolPlan
 from streamrnn.target.layout import aligned
 from streamrnn.target.packing import Array
-from streamrnn.target.record import CHOSEN, MARKS, N_PLACES, PAGE_BYTES, PAGES, STATE_BLOCK, WORKERS
+from streamrnn.target.record import CAPACITY, MARKS, PAGE_BYTES, PAGES, SLOTS, STATE_BLOCK, WORKERS
 
 
 class Room(NamedTuple):
     """What grows with a pool, and the table that points to it: replaced as one, so that Ctrl-C never leaves a part of it.
 
-    states   (2, n_places, any), two pages with a row for each stream
-    pages    (n_places,), on which of them its present is
-    marks    (n_places,), whether it is open
-    chosen   (n_places,), for the numbers of a call's streams
+    states   (2, capacity, any), two pages with a row for each stream
+    pages    (capacity,), on which of them its present is
+    marks    (capacity,), whether it is open
+    slots    (capacity,), for the slots of a call's streams
     tables   (n_threads, any), one for each thread (streamrnn/target/record.py)
     addresses  of the tables
     """
@@ -28,7 +28,7 @@ class Room(NamedTuple):
     states: Array
     pages: NDArray[np.int64]
     marks: NDArray[np.int64]
-    chosen: NDArray[np.int64]
+    slots: NDArray[np.int64]
     tables: NDArray[np.int64]
     addresses: list[int]
 
@@ -40,24 +40,24 @@ class PoolMemory:
     its first table, for machine code, or 0 where the room has just changed. `workers` is for the address of a workers's record.
     """
 
-    def __init__(self, plan: PoolPlan, n_places: int, n_threads: int = 1) -> None:
+    def __init__(self, plan: PoolPlan, capacity: int, n_threads: int = 1) -> None:
         self.plan = plan
         self._layout = pool_layout(plan)
         vectors = [vector for of_op in state_vectors(plan) for vector in of_op.values()]
-        places = [place for at, initial in vectors for place in range(at, at + initial.size)]
-        self._places = np.array(places, np.int64)  # of the state vectors in a row, in the order of a snapshot
+        positions = [position for at, initial in vectors for position in range(at, at + initial.size)]
+        self._positions = np.array(positions, np.int64)  # of the state vectors in a row, in the order of a snapshot
         self._initial = np.zeros(row_bytes(plan) // np.dtype(plan.dtype).itemsize, plan.dtype)  # the row of a new stream
         for at, initial in vectors:
             self._initial[at : at + initial.size] = initial
         self._working = [aligned(self._layout.sizes["working"], np.uint8) for _ in range(n_threads)]
         self._first_table, self.workers = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.table_place, self.workers_address = self._first_table.ctypes.data, self.workers.ctypes.data
-        self.room = self._room_for(n_places)
+        self.room = self._room_for(capacity)
         self.ready_room()
 
-    def grow(self, n_places: int) -> None:
-        """Have room for so many streams. Those that are there keep their numbers and their states."""
-        room, n_now = self._room_for(n_places), len(self.room.marks)
+    def grow(self, capacity: int) -> None:
+        """Have room for so many streams. Those that are there keep their slots and their states."""
+        room, n_now = self._room_for(capacity), len(self.room.marks)
         room.states[:, :n_now], room.pages[:n_now], room.marks[:n_now] = self.room.states, self.room.pages, self.room.marks
         self._first_table[0] = 0  # Ctrl-C may come between any two lines
         self.room = room
@@ -71,31 +71,31 @@ class PoolMemory:
     @property
     def n_values(self) -> int:
         """Values of a stream's state."""
-        return self._places.size
+        return self._positions.size
 
-    def begin(self, numbers: NDArray[np.int64]) -> None:
+    def begin(self, slots: NDArray[np.int64]) -> None:
         """Give streams the initial state."""
-        self._set_rows(numbers, self._initial)
+        self._set_rows(slots, self._initial)
 
-    def read(self, numbers: NDArray[np.int64]) -> Array:
+    def read(self, slots: NDArray[np.int64]) -> Array:
         """The states of streams, (n, n_values), in the order of a snapshot."""
-        return self._rows(numbers)[:, self._places]
+        return self._rows(slots)[:, self._positions]
 
-    def write(self, numbers: NDArray[np.int64], states: Array) -> None:
-        """Put states, (n, n_values), in place of streams'."""
-        rows = np.tile(self._initial, (len(numbers), 1))
-        rows[:, self._places] = states
-        self._set_rows(numbers, rows)
+    def write(self, slots: NDArray[np.int64], states: Array) -> None:
+        """Put states, (n, n_values), in position of streams'."""
+        rows = np.tile(self._initial, (len(slots), 1))
+        rows[:, self._positions] = states
+        self._set_rows(slots, rows)
 
-    def _room_for(self, n_places: int) -> Room:
+    def _room_for(self, capacity: int) -> Room:
         row, n_words = self._initial.size, -(-len(self._layout.words) // 8) * 8  # whole cache lines
-        states = aligned(2 * n_places * row, self.plan.dtype).reshape(2, n_places, row)
-        pages, marks, chosen = (np.zeros(n_places, np.int64) for _ in range(3))
+        states = aligned(2 * capacity * row, self.plan.dtype).reshape(2, capacity, row)
+        pages, marks, slots = (np.zeros(capacity, np.int64) for _ in range(3))
         tables = aligned(len(self._working) * n_words, np.int64).reshape(len(self._working), n_words)
         header = {
             STATE_BLOCK: states.ctypes.data,
-            CHOSEN: chosen.ctypes.data,
-            N_PLACES: n_places,
+            SLOTS: slots.ctypes.data,
+            CAPACITY: capacity,
             MARKS: marks.ctypes.data,
             PAGES: pages.ctypes.data,
             PAGE_BYTES: states.strides[0],
@@ -105,20 +105,20 @@ class PoolMemory:
             self._layout.bind(table, self.plan.bases | {"working": working.ctypes.data})
             for position, value in header.items():
                 table[position] = value
-        return Room(states, pages, marks, chosen, tables, [table.ctypes.data for table in tables])
+        return Room(states, pages, marks, slots, tables, [table.ctypes.data for table in tables])
 
     @contextmanager
-    def unchanged_by_errors(self, chosen: NDArray[np.int64]) -> Iterator[None]:
-        """Put the states of the chosen streams back where what follows raises, be it Ctrl-C."""
-        before = self._rows(chosen)
+    def unchanged_by_errors(self, slots: NDArray[np.int64]) -> Iterator[None]:
+        """Put the states of the slots streams back where what follows raises, be it Ctrl-C."""
+        before = self._rows(slots)
         try:
             yield
         except BaseException:
-            self._set_rows(chosen, before)
+            self._set_rows(slots, before)
             raise
 
-    def _rows(self, numbers: NDArray[np.int64]) -> Array:
-        return self.room.states[self.room.pages[numbers], numbers]
+    def _rows(self, slots: NDArray[np.int64]) -> Array:
+        return self.room.states[self.room.pages[slots], slots]
 
-    def _set_rows(self, numbers: NDArray[np.int64], rows: Array) -> None:
-        self.room.states[self.room.pages[numbers], numbers] = rows
+    def _set_rows(self, slots: NDArray[np.int64], rows: Array) -> None:
+        self.room.states[self.room.pages[slots], slots] = rows

@@ -17,7 +17,7 @@ from streamrnn.pool.protocols import no_preparation
 from streamrnn.pool.slot_arguments import Slots, as_slots, check_open
 from streamrnn.pool.worker_threads import PART, WorkerThreads
 from streamrnn.target.packing import Array
-from streamrnn.target.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_CHOSEN, NO_SUCH_ENTRY
+from streamrnn.target.record import BEGIN, DONE, END, INPUT_NOT_FINITE, N_SLOTS, NO_SUCH_ENTRY
 
 _ADDRESS = ctypes.c_int64
 _RELEASES_GIL = ctypes.CFUNCTYPE(ctypes.c_int64, _ADDRESS, _ADDRESS, _ADDRESS, ctypes.c_int64)
@@ -117,11 +117,11 @@ class PoolDoor:
     def _status(self, call: str, slots: Slots, x: Array, y: Array) -> int:
         """The driver's status. The driver reads the pool's own copy of the slots, which no other thread can change."""
         room, n, n_steps = self._memory.ready_room(), len(slots), len(x)
-        if n > len(room.chosen):
+        if n > len(room.slots):
             self._check_open(call, slots)
-        room.chosen[:n] = slots
+        room.slots[:n] = slots
         table = room.tables[0]
-        table[N_CHOSEN], table[BEGIN], table[END] = n, 0, n
+        table[N_SLOTS], table[BEGIN], table[END] = n, 0, n
         advance: Callable[[int, int, int, int], int] = self._advance
         if self._workers and n > PART and n * n_steps * self._memory.plan.weight_bytes >= SHARED_BYTES:
             advance = self._workers.share

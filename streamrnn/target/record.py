@@ -49,9 +49,9 @@ GROUP_ADVANCED: Final = 4  # address of their (address of the buffer's address, 
 GROUP_FIELDS: Final = 5
 
 # What else the header of a pool has. Its STATE_BLOCK and STATE_BYTES are those of the first of its streams; it has no BACKUP.
-N_CHOSEN: Final = 10  # streams of the call: so many rows has each step
-CHOSEN: Final = 11  # address of their numbers
-N_PLACES: Final = 12  # streams for which there is room
+N_SLOTS: Final = 10  # streams of the call: so many rows has each step
+SLOTS: Final = 11  # address of their numbers
+CAPACITY: Final = 12  # streams for which there is room
 MARKS: Final = 13  # address of a mark for each of them
 TILE_ROWS: Final = 14  # what the records have as ROWS
 BEGIN: Final = 15  # the first of the call's streams that are to advance
@@ -59,14 +59,14 @@ END: Final = 16  # the first behind them
 PAGES: Final = 17  # address of a number for each stream: 0 where its states are in STATE_BLOCK, 1 where they are behind that
 PAGE_BYTES: Final = 18  # from a stream's states there to its other ones
 SPARE: Final = 19  # address of room for the states of a tile's streams between two steps
-WORKERS: Final = 20  # address of the address of its workers's record
+WORKERS: Final = 20  # address of the address of its workers' record
 POOL_HEADER_FIELDS: Final = 21
 
-# The record of a workers: what threads share that take parts of a pool's call.
+# The record of the workers: what threads share that take parts of a pool's call.
 AT_WORK: Final = 0  # helpers that may be taking parts
 STOP: Final = 8  # not 0 once the helpers are to end; on another cache line, as what follows
 DRIVER: Final = 9  # address of the pool's driver
-TABLES: Final = 10  # address of the members' plan headers, the caller's first
+TABLES: Final = 10  # address of the workers' plan headers, the caller's first
 TABLE_BYTES: Final = 11  # from one of them to the next
 X_ROWS: Final = 12  # address of the call's inputs
 Y_ROWS: Final = 13  # and of its outputs
@@ -74,7 +74,7 @@ N_STEPS: Final = 14  # that it takes
 N_STREAMS: Final = 15  # of the call
 PART_STREAMS: Final = 16  # of a part
 N_PARTS: Final = 17
-LEFT: Final = 18  # address, for each member, of how many parts of its share nobody has taken; below 0 where one was looked for
+LEFT: Final = 18  # address, for each worker, of how many parts of its share nobody has taken; below 0 where one was looked for
 ANSWERS: Final = 19  # address of what the driver answers to each part
 N_HELPERS: Final = 20
 SEMAPHORES: Final = 21  # address of one for each helper
@@ -105,5 +105,5 @@ DONE: Final = 0
 INPUT_NOT_FINITE: Final = 1
 STATE_NOT_FINITE: Final = 2
 NO_SUCH_ENTRY: Final = 3  # an index that is no entry of an embedding
-NO_SUCH_STREAM: Final = 4  # a number that is no open stream of the pool, or there twice
-NO_WORKERS: Final = 5  # the workers is another process's, or has no room for so many answers
+NO_SUCH_STREAM: Final = 4  # a slot that is not open, or appears twice
+NO_WORKERS: Final = 5  # the helpers are another process's, or have no room for so many answers

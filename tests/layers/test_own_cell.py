@@ -118,7 +118,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test defines is gone after it."""
     kept, recipes = dict(KINDS), dict(OWN)
     monkeypatch.setattr("streamrnn.layers.own_cell.KINDS", kept)
-    monkeypatch.setattr("streamrnn.model.KINDS", kept)
+    monkeypatch.setattr("streamrnn.model.loading.KINDS", kept)
     monkeypatch.setattr("streamrnn.layers.own_cell.OWN", recipes)
     monkeypatch.setattr("streamrnn.kernels.compile.OWN", recipes, raising=False)
 

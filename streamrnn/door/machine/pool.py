@@ -28,7 +28,7 @@ from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.simd.shared import store_shared, swap_shared
 from streamrnn.target.packing import Width
-from streamrnn.target.record import BEGIN, CHOSEN, DONE, END, N_CHOSEN, N_PLACES
+from streamrnn.target.record import BEGIN, CAPACITY, DONE, END, N_SLOTS, SLOTS
 
 
 @inline
@@ -53,7 +53,7 @@ def _usual(width: Width) -> Part:
         if not is_array(slots, field(table, SLOT_DTYPE), 1, READABLE, table):
             return -1
         n = dimension(slots, 0)
-        if n > field(pool, N_PLACES) or not _is_matrix(x, n, n_inputs, READABLE, table):
+        if n > field(pool, CAPACITY) or not _is_matrix(x, n, n_inputs, READABLE, table):
             return -1
         if out != NULL:
             if not _is_matrix(out, n, n_outputs, WRITABLE, table):
@@ -80,10 +80,10 @@ def _run(table, pool, slots, n, x, y):
 
     The driver reads the pool's own copy of them: no other thread can change it while the GIL is released.
     """
-    own_slots = field(pool, CHOSEN)
+    own_slots = field(pool, SLOTS)
     for index in range(n):
         store_int(own_slots + 8 * index, load_int(slots + 8 * index))
-    store_int(pool + 8 * N_CHOSEN, n)
+    store_int(pool + 8 * N_SLOTS, n)
     store_int(pool + 8 * BEGIN, 0)
     store_int(pool + 8 * END, n)
     driver = field(table, DRIVER) if n <= field(table, MAX_UNSHARED) else field(table, SHARED_DRIVER)

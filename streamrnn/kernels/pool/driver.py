@@ -1,4 +1,4 @@
-"""The driver of a pool: one compiled function that takes any of its streams through any number of steps, wholly or not at all.
+"""The driver of a pool: one compiled function that takes any of its streams through any slot of steps, wholly or not at all.
 
 As streamrnn/kernels/driver.py does for one stream, it refuses what is wrong before anything moves. Each stream has two pages
 for its states: a call writes to the one that is not its present, and ends with turning the pages of all, unless a step drove a
@@ -15,21 +15,21 @@ from streamrnn.target.record import (
     BEGIN,
     BUFFERS,
     CALLED,
-    CHOSEN,
+    CAPACITY,
     DONE,
     END,
     INPUT_BUFFER,
     INPUT_NOT_FINITE,
     MARKS,
-    N_CHOSEN,
     N_INPUTS,
     N_OUTPUTS,
-    N_PLACES,
+    N_SLOTS,
     NO_SUCH_STREAM,
     OPEN,
     OUTPUT_BUFFER,
     PAGE_BYTES,
     PAGES,
+    SLOTS,
     SPARE,
     STATE_BLOCK,
     STATE_BYTES,
@@ -40,26 +40,26 @@ from streamrnn.target.record import (
 
 @inline
 def all_open_and_distinct(pool):
-    """Whether the numbers are those of open streams, each once. A mark says which have been seen."""
-    chosen, marks, n_places = field(pool, CHOSEN), field(pool, MARKS), field(pool, N_PLACES)
+    """Whether the slots are those of open streams, each once. A mark says which have been seen."""
+    slots, marks, capacity = field(pool, SLOTS), field(pool, MARKS), field(pool, CAPACITY)
     seen_to, end = field(pool, BEGIN), field(pool, END)
     while seen_to < end:
-        number = load_int(chosen + 8 * seen_to)
-        if number < 0 or number >= n_places or load_int(marks + 8 * number) != OPEN:
+        slot = load_int(slots + 8 * seen_to)
+        if slot < 0 or slot >= capacity or load_int(marks + 8 * slot) != OPEN:
             break
-        store_int(marks + 8 * number, CALLED)
+        store_int(marks + 8 * slot, CALLED)
         seen_to += 1
     for index in range(field(pool, BEGIN), seen_to):
-        store_int(marks + 8 * load_int(chosen + 8 * index), OPEN)
+        store_int(marks + 8 * load_int(slots + 8 * index), OPEN)
     return seen_to == end
 
 
 @inline
-def turn_pages(pool):
+def swap_pages(pool):
     """Make what the call has written the present of the streams that are to advance; or, a second time, what was before."""
-    chosen, pages = field(pool, CHOSEN), field(pool, PAGES)
+    slots, pages = field(pool, SLOTS), field(pool, PAGES)
     for index in range(field(pool, BEGIN), field(pool, END)):
-        page = pages + 8 * load_int(chosen + 8 * index)
+        page = pages + 8 * load_int(slots + 8 * index)
         store_int(page, 1 - load_int(page))
 
 
@@ -70,11 +70,11 @@ def _list_states(pool, begin, n_streams, step, n_steps):
     Those of a step that is not the last are written to the other page or to spare rows in turn, so that the last one's are on
     the page.
     """
-    rows, spare, n_bytes, chosen = field(pool, TILE_ROWS), field(pool, SPARE), field(pool, STATE_BYTES), field(pool, CHOSEN)
+    rows, spare, n_bytes, slots = field(pool, TILE_ROWS), field(pool, SPARE), field(pool, STATE_BYTES), field(pool, SLOTS)
     states, page_bytes, pages = field(pool, STATE_BLOCK), field(pool, PAGE_BYTES), field(pool, PAGES)
     for index in range(n_streams):
-        number = load_int(chosen + 8 * (begin + index))
-        state, page, row = states + n_bytes * number, load_int(pages + 8 * number), rows + 8 * index
+        slot = load_int(slots + 8 * (begin + index))
+        state, page, row = states + n_bytes * slot, load_int(pages + 8 * slot), rows + 8 * index
         store_int(row, load_int(row + THEN) if step else state + page * page_bytes)
         store_int(row + THEN, state + (1 - page) * page_bytes if (n_steps - step) & 1 else spare + n_bytes * index)
 
@@ -89,20 +89,20 @@ def run(width: Width) -> Kernel:
     itemsize, all_finite = width.itemsize, finite_check(width)
 
     def driver(pool, x, y, n_steps):
-        n_chosen, n_inputs, tile = field(pool, N_CHOSEN), field(pool, N_INPUTS), field(pool, TILE)
+        n_slots, n_inputs, tile = field(pool, N_SLOTS), field(pool, N_INPUTS), field(pool, TILE)
         buffers = field(pool, BUFFERS)
         x_stride, y_stride = itemsize * n_inputs, itemsize * field(pool, N_OUTPUTS)
         if not all_open_and_distinct(pool):
             return NO_SUCH_STREAM
         begin, end = field(pool, BEGIN), field(pool, END)
         for step in range(n_steps):
-            if not all_finite(x + (step * n_chosen + begin) * x_stride, (end - begin) * n_inputs):
+            if not all_finite(x + (step * n_slots + begin) * x_stride, (end - begin) * n_inputs):
                 return INPUT_NOT_FINITE
         while begin < end:
             left = end - begin
             n_now = tile if tile < left else left  # not min, whose error path LLVM does not see through here
             for step in range(n_steps):
-                row = step * n_chosen + begin
+                row = step * n_slots + begin
                 _list_states(pool, begin, n_now, step, n_steps)
                 store_int(buffers + 8 * INPUT_BUFFER, x + row * x_stride)
                 store_int(buffers + 8 * OUTPUT_BUFFER, y + row * y_stride)
@@ -111,7 +111,7 @@ def run(width: Width) -> Kernel:
                     return status
             begin += n_now
         if n_steps > 0:
-            turn_pages(pool)
+            swap_pages(pool)
         return DONE
 
     return driver

@@ -1,13 +1,13 @@
-"""How several threads share a call of a pool: two functions over the record of a workers (streamrnn/target/record.py).
+"""How several threads share a call of a pool: two functions over the record of the workers (streamrnn/target/record.py).
 
-The streams of a call are cut into parts. Each member, the caller being one, has a share of them, the same ones at every tick,
+The streams of a call are cut into parts. Each worker, the caller being one, has a share of them, the same ones at every tick,
 so that the states stay in its core's caches; who is done takes of the others' shares. A helper sleeps until it is called, and
 one that comes late finds no part left: nobody waits for a thread whose core is busy with something else.
 """
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field
-from streamrnn.kernels.pool.driver import all_open_and_distinct, turn_pages
+from streamrnn.kernels.pool.driver import all_open_and_distinct, swap_pages
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.simd.shared import add_shared, load_shared, store_shared
@@ -23,9 +23,9 @@ from streamrnn.target.record import (
     LEFT,
     LEFT_BYTES,
     MOST_PARTS,
-    N_CHOSEN,
     N_HELPERS,
     N_PARTS,
+    N_SLOTS,
     N_STEPS,
     N_STREAMS,
     NO_SUCH_STREAM,
@@ -59,7 +59,7 @@ _ANSWER = (1 << 32) - 1  # what counts of what a function answers with an int
 @inline
 def _set_range(workers, table, begin, end):
     """Say in a table which of the call's streams are to advance."""
-    store_int(table + 8 * N_CHOSEN, field(workers, N_STREAMS))
+    store_int(table + 8 * N_SLOTS, field(workers, N_STREAMS))
     store_int(table + 8 * BEGIN, begin)
     store_int(table + 8 * END, end)
 
@@ -78,19 +78,19 @@ def _first_of(workers, share):
 
 
 @inline
-def _take_parts(workers, member):
-    """Advance one part after the other, as long as there are any. The member's table is its own.
+def _take_parts(workers, worker):
+    """Advance one part after the other, as long as there are any. The worker's table is its own.
 
     What the record says of a call counts only for the one who has a part of it: before, it may be about an earlier call.
     """
     n_shares = field(workers, N_HELPERS) + 1
     for turn in range(n_shares):
-        share = member + turn if member + turn < n_shares else member + turn - n_shares
+        share = worker + turn if worker + turn < n_shares else worker + turn - n_shares
         while True:
             left = add_shared(field(workers, LEFT) + share * LEFT_BYTES, -1)
             if left <= 0:
                 break
-            table, part = field(workers, TABLES) + member * field(workers, TABLE_BYTES), _first_of(workers, share) + left - 1
+            table, part = field(workers, TABLES) + worker * field(workers, TABLE_BYTES), _first_of(workers, share) + left - 1
             _set_part(workers, table, part)
             answer = call(
                 field(workers, DRIVER), table, field(workers, X_ROWS), field(workers, Y_ROWS), field(workers, N_STEPS)
@@ -121,14 +121,14 @@ def _wait_to_be_called(workers, semaphore):
 def serve(width: Width) -> Kernel:
     """What a helper does until it is stopped: waits to be called, and takes parts. It is given the record and its number."""
 
-    def helper(workers, member, _, __):
-        semaphore = field(workers, SEMAPHORES) + (member - 1) * SEMAPHORE_BYTES
+    def helper(workers, worker, _, __):
+        semaphore = field(workers, SEMAPHORES) + (worker - 1) * SEMAPHORE_BYTES
         while True:
             _wait_to_be_called(workers, semaphore)
             if load_shared(workers + 8 * STOP):
                 return DONE
             add_shared(workers + 8 * AT_WORK, 1)
-            _take_parts(workers, member)
+            _take_parts(workers, worker)
             add_shared(workers + 8 * AT_WORK, -1)
 
     return helper
@@ -147,7 +147,7 @@ def share(width: Width) -> Kernel:
     """
 
     def caller(pool, x, y, n_steps):
-        workers, n_streams = load_int(field(pool, WORKERS)), field(pool, N_CHOSEN)
+        workers, n_streams = load_int(field(pool, WORKERS)), field(pool, N_SLOTS)
         n_parts = (n_streams + field(workers, PART_STREAMS) - 1) // field(workers, PART_STREAMS)
         if not _is_ready(workers, n_parts):
             return NO_WORKERS
@@ -175,7 +175,7 @@ def share(width: Width) -> Kernel:
             for part in range(n_parts):
                 if load_int(field(workers, ANSWERS) + 8 * part) == DONE:
                     _set_part(workers, pool, part)
-                    turn_pages(pool)
+                    swap_pages(pool)
         return verdict
 
     return caller
