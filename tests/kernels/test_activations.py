@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import RNN, Activation, Dense, Model, Stream
+from streamrnn import RNN, Activation, Affine, Dense, Model, Pointwise, Softmax, Stream
 from tests import reference
 from tests.models import ACTIVATIONS
 
@@ -166,3 +166,30 @@ def test_softmax_of_huge_logits_is_a_distribution(outputs: int) -> None:
 def test_softmax_of_equal_logits_is_uniform() -> None:
     stream = Stream(Model([Dense(np.zeros((7, 1)), np.full(7, 1e6), activation="softmax")]))
     np.testing.assert_allclose(stream.step(1.0), np.full(7, 1 / 7), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "edge"), [("float32", np.log(2.0**-126)), ("float64", np.log(2.0**-1022))])
+@pytest.mark.parametrize("name", ["exp", "elu", "softplus"])
+def test_what_would_be_subnormal_is_zero(name: str, dtype: str, edge: float) -> None:
+    """A subnormal number costs a hundred times as much to compute with, wherever it goes (the silence law)."""
+    x = np.linspace(edge - 20, edge + 20, 4001).astype(dtype)[:, None]
+    layers = [Pointwise(1, name, dtype=dtype)]
+    if name == "elu":  # exp(x) - 1: the exponential alone is what is left of it
+        layers += [Affine([1.0], [1.0], dtype=dtype)]
+    y = Stream(Model(layers)).process(x)[:, 0]
+    smallest = np.finfo(dtype).smallest_normal
+    assert ((y == 0) | (y >= smallest)).all()
+    assert (y[x[:, 0] < edge - 0.01] == 0).all()
+    if name != "elu":
+        assert (y[x[:, 0] > edge + 0.01] >= smallest).all()
+
+
+@pytest.mark.parametrize(("dtype", "edge"), [("float32", 126.0), ("float64", 1022.0)])
+def test_a_share_of_softmax_that_would_be_subnormal_is_zero(dtype: str, edge: float) -> None:
+    x = np.zeros((400, 2), dtype)
+    x[:, 1] = -np.linspace(edge - 5, edge + 30, 400) * np.log(2)
+    y = Stream(Model([Softmax(2, dtype=dtype)])).process(x)[:, 1]
+    smallest = np.finfo(dtype).smallest_normal
+    assert ((y == 0) | (y >= smallest)).all()
+    assert (y == 0).any()
+    assert (y > 0).any()
