@@ -3,12 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+comma := ,
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --editable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check bench fuzz wheel-test setup clean
+.PHONY: help run test golden check bench fuzz wheel-test setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +19,9 @@ run: $(VENV)/.convert ## import two trained models, prove them, stream recorded 
 
 test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; COVERAGE=1 lists the lines not run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
+
+golden: $(VENV)/.test ## compare the golden bits at every vector width (make test does at one)
+	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) $(BIN)/python -m pytest -n auto --dist loadfile tests/golden
 
 check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check

@@ -1,6 +1,7 @@
-"""python -m tests.golden.make: write the golden bits, and the files that every later version must read.
+"""python -m tests.golden.make: add the golden bits of models that have none yet.
 
-It was run once. To run it again is to break what users rely on: a change of bits needs a page in docs/decisions/.
+What has bits keeps them: another number is another result for every user, and needs a page in docs/decisions/. The files that
+every later version must read were written once, by the engine at cd140ad.
 """
 
 import json
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 from streamrnn import StateStore, Stream
-from tests.golden.bits import FILE, stream_bits
+from tests.golden.bits import FILE, recorded, stream_bits
 from tests.golden.models import MODELS, golden_model, signal
 
 #: The models of which an archive, a snapshot and a state store are kept.
@@ -19,13 +20,14 @@ STEPS_BEFORE = 100  # steps of the signal behind which the snapshots were taken
 
 
 def main() -> None:
-    if FILE.exists():
-        sys.exit(f"{FILE} is there; it is made once, and a change of bits needs a page in docs/decisions/")
-    bits = {}
+    """Add what has no bits yet; what has keeps it."""
+    bits = recorded() if FILE.exists() else {}
     for name in MODELS:
-        bits[name] = {dtype: stream_bits(name, golden_model(name, dtype)) for dtype in ("float32", "float64")}
-        print(name, file=sys.stderr)
-    write_files()
+        if name not in bits:
+            bits[name] = {dtype: stream_bits(name, golden_model(name, dtype)) for dtype in ("float32", "float64")}
+            print(name, file=sys.stderr)
+    if not FOLDER.exists():
+        write_files()
     FILE.write_text(json.dumps(bits, indent=1) + "\n", "ascii")
 
 

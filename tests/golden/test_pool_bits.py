@@ -1,0 +1,15 @@
+"""The golden bits: what a pool answers, of every kind and type, is what it answered when they were made, for ever."""
+
+import pytest
+
+from tests.golden.bits import pool_bits, recorded
+from tests.golden.models import MODELS, golden_model
+
+BITS = recorded()
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_pool_gives_the_golden_bits(name: str, dtype: str) -> None:
+    assert pool_bits(name, golden_model(name, dtype)) == BITS[name][dtype]

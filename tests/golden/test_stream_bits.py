@@ -1,0 +1,19 @@
+"""The golden bits: what a stream answers, of every kind and type, is what it answered when they were made, for ever."""
+
+import pytest
+
+from tests.golden.bits import recorded, stream_bits
+from tests.golden.models import MODELS, golden_model
+
+BITS = recorded()
+
+
+def test_every_golden_model_has_its_bits() -> None:
+    assert set(BITS) == set(MODELS)
+
+
+@pytest.mark.usefixtures("lanes")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_stream_gives_the_golden_bits(name: str, dtype: str) -> None:
+    assert stream_bits(name, golden_model(name, dtype)) == BITS[name][dtype]
