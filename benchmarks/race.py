@@ -1,7 +1,8 @@
 """python -m benchmarks.race OTHER_TREE: this source tree against another one, in turns on one core, kernel by kernel.
 
 What a change to a kernel costs is seen only where both versions run side by side: two runs on two days compare two days. Each
-tree has a process of its own; they take turns, and of each the least time counts. A third process runs the other tree again, so
+tree has a process of its own; they take turns, and of each the least CPU time counts, which other work on the machine hardly
+changes. A third process runs the other tree again, so
 that the last column shows how far the same code is from itself.
 
     git worktree add /tmp/before HEAD~1 && python -m benchmarks.race /tmp/before --rounds 200
@@ -62,9 +63,9 @@ for line in sys.stdin:
         known[case] = calls(kind, int(inputs), int(hidden), way)
         known[case][0]()
     run, n = known[case]
-    begin = time.perf_counter()
+    begin = time.process_time()
     run()
-    print((time.perf_counter() - begin) / n * 1e9, flush=True)
+    print((time.process_time() - begin) / n * 1e9, flush=True)
 '''
 
 
@@ -81,7 +82,7 @@ class Tree:
             os.sched_setaffinity(self._process.pid, {core})
 
     def time(self, *case: object) -> float:
-        """Nanoseconds of a step."""
+        """Nanoseconds of CPU time for a step."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None

@@ -257,6 +257,7 @@ def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str
         words[positions.n_panels(number)] = n_panels
         for section, offset, panel_bytes, n_rows in sections:
             words[positions.address(number, section.vector)] = weights + offset
+            words[positions.last_address(number, section.vector)] = weights + offset + (n_panels - 1) * panel_bytes
             words[positions.panel_bytes(number, section.vector)] = panel_bytes
             words[positions.n_rows(number, section.vector)] = n_rows
     unit_bytes = width.padded(op.hidden_size) * width.itemsize

@@ -4,7 +4,7 @@ from streamrnn.cells.conv1d import conv1d as recipe
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy, whole_copy
 from streamrnn.kernels.step import step_of_stream
-from streamrnn.simd.memory import load_int, load_ints
+from streamrnn.simd.memory import load_int
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions
 from streamrnn.target.record import DONE, INPUTS, OUTPUTS, STATE, STATE_NOT_FINITE, STRIDE, TABLE
@@ -42,10 +42,10 @@ def conv1d(width: Width) -> Kernel:
 
     def kernel(record, source, target, n_steps):
         n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
-        table, past, stride = load_ints(field(record, TABLE), N_WORDS), field(record, STATE), field(record, STRIDE)
-        room, kept = table[Y], n_kept(record)
+        table, past, stride = field(record, TABLE), field(record, STATE), field(record, STRIDE)
+        room, kept = field(table, Y), n_kept(record)
         for _ in range(n_steps):
-            gather(record, past, table[BEFORE])
+            gather(record, past, field(table, BEFORE))
             take_step(table, source, 0, 0)
             copy_row(target, room, n_outputs)
             if not all_finite(source, n_inputs):

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section, X
-from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_store
+from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store
 from streamrnn.simd.multiply import emit_products, emit_weights
 from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.cpu import n_registers
@@ -29,35 +29,37 @@ _MOST_VECTORS, _MOST_STEPS = 4, 8
 def input_sums(recipe: Recipe, width: Width) -> Part:
     """A kernel part (table, source, n_steps, target) that makes the sums of n_steps rows of inputs at an address.
 
-    table   what `Positions` says, as a tuple of integers
+    table   the address of what `Positions` says
     target  the address for the sums, [step][pass][panel][sum][block][lane]
     """
     positions = Positions(recipe)
-    many = types.UniTuple(types.int64, positions.count)
 
     @intrinsic
     def make(typingctx: Any, table: types.Type, source: types.Type, n_steps: types.Type, target: types.Type) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            packed, source, n_steps, target = args
-            table = cgutils.unpack_tuple(builder, packed)
+            table, source, n_steps, target = args
+
+            def word(position: int) -> ir.Value:
+                return emit_load_int(builder, builder.add(table, INT(8 * position)))
+
             fed = [(index, s) for index, one in enumerate(recipe.passes) for s in one.sections if s.vector == X]
             sum_bytes = {index: len(section.sums) * width.panel_bytes for index, section in fed}
             step_bytes: ir.Value = INT(0)
             for index, _ in fed:
-                of_pass = builder.mul(table[positions.n_panels(index)], INT(sum_bytes[index]))
+                of_pass = builder.mul(word(positions.n_panels(index)), INT(sum_bytes[index]))
                 step_bytes = builder.add(step_bytes, of_pass)
             for index, section in fed:
-                n_panels = table[positions.n_panels(index)]
+                n_panels = word(positions.n_panels(index))
                 with cgutils.for_range(builder, n_panels) as loop:
-                    before = builder.mul(loop.index, table[positions.panel_bytes(index, X)])
-                    weights = builder.add(table[positions.address(index, X)], before)
+                    before = builder.mul(loop.index, word(positions.panel_bytes(index, X)))
+                    weights = builder.add(word(positions.address(index, X)), before)
                     sums = builder.add(target, builder.mul(loop.index, INT(sum_bytes[index])))
-                    n_rows = table[positions.n_rows(index, X)]
+                    n_rows = word(positions.n_rows(index, X))
                     _emit_panel(builder, width, section, weights, n_rows, source, n_steps, sums, step_bytes)
                 target = builder.add(target, builder.mul(n_panels, INT(sum_bytes[index])))
             return context.get_dummy_value()
 
-        return signature(types.void, many, types.int64, types.int64, types.int64), codegen
+        return signature(types.void, *[types.int64] * 4), codegen
 
     return make
 

@@ -6,7 +6,6 @@ from streamrnn.kernels.panel import Kernel, Part, field, finite_check, next_dire
 from streamrnn.kernels.softmax import normalize
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
-from streamrnn.simd.memory import load_ints
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions
 from streamrnn.target.record import DONE, HIDDEN, INPUT_SUMS, INPUTS, OUTPUTS, STATE_NOT_FINITE, TABLE
@@ -19,7 +18,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     answers DONE, or STATE_NOT_FINITE where a state is not. Nothing may alias.
     """
     positions, itemsize = Positions(recipe), width.itemsize
-    n_words, output, n_panels = positions.count, positions.now(recipe.output), positions.n_panels(0)
+    output, n_panels = positions.now(recipe.output), positions.n_panels(0)
     take_step, make_input_sums = step_of_stream(recipe, width), input_sums(recipe, width)
     copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
     copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _as_it_is
@@ -28,17 +27,17 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
 
     def kernel(record, source, target, n_steps):
         n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
-        table = load_ints(field(record, TABLE), n_words)
+        table = field(record, TABLE)
         sums = field(record, INPUT_SUMS) if n_steps > 1 else 0
         if sums:
             make_input_sums(table, source, n_steps, sums)
-        sums_bytes = bytes_of_input_sums * table[n_panels] if sums else 0
-        backwards = next_direction(record, table[n_panels], n_steps)
+        sums_bytes = bytes_of_input_sums * field(table, n_panels) if sums else 0
+        backwards = next_direction(record, field(table, n_panels), n_steps)
         for step in range(n_steps):
             take_step(table, source, sums, backwards)
             copy_back(record, table)
-            finish(table[output], n_outputs)
-            is_finite = copy_row(target, table[output], n_outputs)
+            finish(field(table, output), n_outputs)
+            is_finite = copy_row(target, field(table, output), n_outputs)
             if check_every_step:
                 is_finite = is_finite and others_finite(record, table)
             if has_states and (check_every_step or step == n_steps - 1) and not is_finite:
@@ -77,8 +76,8 @@ def _also_copy(before: Part, copy: Part, now: int, then: int, at_panels: int, pa
     @inline
     def copy_back(record, table):
         before(record, table)
-        if always or table[at_panels] > 1:
-            copy(table[now], table[then], table[at_panels] * panel_bytes)
+        if always or field(table, at_panels) > 1:
+            copy(field(table, now), field(table, then), field(table, at_panels) * panel_bytes)
 
     return copy_back
 
@@ -101,6 +100,6 @@ def _others_finite(recipe: Recipe, width: Width) -> Part:
 def _and_finite(before: Part, check: Part, now: int, size: int) -> Part:
     @inline
     def all_finite(record, table):
-        return before(record, table) and check(table[now], field(record, size))
+        return before(record, table) and check(field(table, now), field(record, size))
 
     return all_finite

@@ -94,8 +94,9 @@ def row_bytes(width: Width, section: Section) -> int:
 class Positions:
     """What stands where in the table of an op that has a recipe (record field TABLE).
 
-    In this order: the address of the options; the panels of each pass; of each section the address of its first panel, the
-    bytes from one panel to the next, and the number of its rows; of each vector where it is; of each state where it will be.
+    In this order: the address of the options; the panels of each pass; of each section the addresses of its first panel and of
+    its last, the bytes from one to the next, and the number of its rows; of each vector where it is; of each state where it
+    will be.
     """
 
     OPTIONS = 0
@@ -106,7 +107,7 @@ class Positions:
         for index, one in enumerate(recipe.passes):
             for section in one.sections:
                 self._sections[index, section.vector] = at
-                at += 3
+                at += 4
         self.vectors = (*recipe.states, *recipe.between, *recipe.gathered, *recipe.per_unit)
         self._now = {name: at + index for index, name in enumerate(self.vectors)}
         at += len(self.vectors)
@@ -118,16 +119,20 @@ class Positions:
         return 1 + index
 
     def address(self, index: int, vector: str) -> int:
-        """Of the address of the section that a vector multiplies in a pass."""
+        """Of the address of the section that a vector multiplies in a pass: its first panel."""
         return self._sections[index, vector]
+
+    def last_address(self, index: int, vector: str) -> int:
+        """Of the address of its last panel."""
+        return self._sections[index, vector] + 1
 
     def panel_bytes(self, index: int, vector: str) -> int:
         """Of the bytes from one of its panels to the next."""
-        return self._sections[index, vector] + 1
+        return self._sections[index, vector] + 2
 
     def n_rows(self, index: int, vector: str) -> int:
         """Of the number of its rows."""
-        return self._sections[index, vector] + 2
+        return self._sections[index, vector] + 3
 
     def now(self, vector: str) -> int:
         """Of a vector, a state as it was before the step."""

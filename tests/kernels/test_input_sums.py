@@ -11,7 +11,6 @@ from streamrnn.cells import dense, gru
 from streamrnn.kernels.input_sums import input_sums
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
-from streamrnn.simd.memory import load_ints
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import PanelLayout, Positions
 
@@ -30,6 +29,7 @@ def table_of(layout: PanelLayout, weights: Array, **vectors: Array) -> Array:
         table[positions.n_panels(index)] = n_panels
         for section, offset, panel_bytes, n_rows in sections:
             table[positions.address(index, section.vector)] = weights.ctypes.data + offset
+            table[positions.last_address(index, section.vector)] = weights.ctypes.data + offset + (n_panels - 1) * panel_bytes
             table[positions.panel_bytes(index, section.vector)] = panel_bytes
             table[positions.n_rows(index, section.vector)] = n_rows
     for name, vector in vectors.items():
@@ -84,10 +84,10 @@ def test_sums_made_ahead_are_bias_plus_products_and_the_same_for_any_number_of_s
 
 def sums_ahead(recipe: Recipe, width: Width) -> Any:
     """(table, inputs, steps, sums) as a function."""
-    make, n_words = input_sums(recipe, width), Positions(recipe).count
+    make = input_sums(recipe, width)
 
     def kernel(table, x, n_steps, target):  # type: ignore[no-untyped-def]
-        make(load_ints(table, n_words), x, n_steps, target)
+        make(table, x, n_steps, target)
         return 0
 
     return compiled(kernel)
@@ -95,10 +95,10 @@ def sums_ahead(recipe: Recipe, width: Width) -> Any:
 
 def one_step(recipe: Recipe, width: Width) -> Any:
     """(table, input, 0, 0) as a function."""
-    take, n_words = step_of_stream(recipe, width), Positions(recipe).count
+    take = step_of_stream(recipe, width)
 
     def kernel(table, x, _, __):  # type: ignore[no-untyped-def]
-        take(load_ints(table, n_words), x, 0, 0)
+        take(table, x, 0, 0)
         return 0
 
     return compiled(kernel)

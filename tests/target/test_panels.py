@@ -85,6 +85,7 @@ def test_every_position_of_the_table_is_another() -> None:
             for section in one.sections:
                 taken += [
                     positions.address(index, section.vector),
+                    positions.last_address(index, section.vector),
                     positions.panel_bytes(index, section.vector),
                     positions.n_rows(index, section.vector),
                 ]
