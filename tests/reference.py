@@ -134,6 +134,15 @@ def layernorm_step(layer: Any, x: Vector) -> Vector:
 
 
 #: kind -> (layer, what each place gives) -> output, of layers without a state.
+def own_cell_step(layer: Any, x: Vector, states: States) -> States:
+    """The user's cell of tests/models.py: a GRU whose candidate is an LSTM's memory with a peephole."""
+    w, b = wide(layer, "input_weights"), wide(layer, "bias")
+    r, z = (1 / (1 + np.exp(-(w[k] @ x + wide(layer, "h_weights")[k] @ states["h"] + b[k]))) for k in range(2))
+    n = w[2] @ x + wide(layer, "reset_h_weights")[0] @ (r * states["h"]) + b[2]
+    c = z * states["c"] + (1 - z) * np.tanh(n + wide(layer, "p") * states["c"])
+    return {"h": (1 - z) * c + z * states["h"], "c": c}
+
+
 STATELESS: dict[str, Callable[..., Vector]] = {
     "dense": dense_step,
     "pointwise": lambda layer, x: activate(layer.activation, x),
@@ -147,7 +156,7 @@ STATELESS: dict[str, Callable[..., Vector]] = {
     "arithmetic": lambda layer, a, b: {"add": a + b, "subtract": a - b, "multiply": a * b, "divide": a / b}[layer.operation],
 }
 
-STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step, "own_cell": own_cell_step}
 
 
 def initial_states(layer: Any) -> States:
@@ -157,6 +166,8 @@ def initial_states(layer: Any) -> States:
     if layer.kind == "conv1d":
         _, inputs, taps = np.asarray(layer.weights).shape
         return {"x": np.zeros((taps - 1) * layer.dilation * inputs)}
+    if layer.kind == "own_cell":
+        return {"h": wide(layer, "initial_h"), "c": wide(layer, "initial_c")}
     recurrent = np.asarray(layer.recurrent_weights)
     states = {"h": wide(layer, "initial_hidden") + np.zeros(recurrent.shape[2])}
     if layer.kind == "lstm":

@@ -48,7 +48,10 @@ PUBLIC = [
     "StreamRNNError",
     "VerificationError",
     "__version__",
+    "cell",
+    "functions",
     "load",
+    "run_equations",
     "run_offline",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import cfunc, types
+from numba.core.errors import NumbaError
 
+from streamrnn.errors import ModelError
 from streamrnn.kernels.pool.stream import pool_kernel
 from streamrnn.kernels.stream import stream_kernel
 from streamrnn.recipe import OWN
@@ -25,7 +27,15 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
 
     Returns the name of its symbol, and the optimised text.
     """
-    callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
+    try:
+        callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
+    except NumbaError as error:
+        if not path.startswith("own."):
+            raise
+        kind = path.split(".")[1]
+        raise ModelError(
+            f"cell {kind!r}: the equation cannot be compiled; write it with streamrnn.functions and with + - * / ({error})"
+        ) from error
     return callback.native_name, callback.inspect_llvm()
 
 

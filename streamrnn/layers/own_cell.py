@@ -231,8 +231,11 @@ def _check_function(kind: str, function: Any) -> None:
         if not _is_number(value.cell_contents):
             raise ModelError(f"{where} takes {name} from the function around it, which is no number; define it in the module")
     for instruction in dis.get_instructions(function.__code__):
-        if instruction.opname in _REFUSED:
-            raise ModelError(f"{where} uses {_REFUSED[instruction.opname]}; write it with streamrnn.functions and arithmetic")
+        refused = _REFUSED.get(instruction.opname)
+        if instruction.opname == "BINARY_OP" and instruction.argrepr not in ("+", "-", "*", "/"):
+            refused = f"the operator {instruction.argrepr}"
+        if refused:
+            raise ModelError(f"{where} uses {refused}; write it with streamrnn.functions and with + - * /")
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             _check_global(kind, function, str(instruction.argval))
 
@@ -261,6 +264,11 @@ _REFUSED = {
     "YIELD_VALUE": "yield",
     "FOR_ITER": "a loop",
     "RAISE_VARARGS": "raise",
+    "UNARY_INVERT": "the operator ~",
+    "UNARY_NOT": "not",
+    "UNARY_POSITIVE": "a sign +",
+    "BUILD_LIST": "a list",
+    "BUILD_MAP": "a dictionary",
 }
 
 
@@ -292,7 +300,10 @@ def _values(recipe: Recipe) -> list[float]:
         results = result if isinstance(result, tuple) else (result,)
         if len(results) != len(one.writes):
             raise TypeError(f"{one.cell.__name__} gives {len(results)} values, but {', '.join(one.writes)} are expected")
-        found += [float(number) for values in results for number in np.broadcast_to(values, _N_CHECKED)]
+        for name, values in zip(one.writes, results, strict=True):
+            if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+                raise TypeError(f"{one.cell.__name__} gives {values!r:.40} for {name}, which is no value for each unit")
+            found += [float(number) for number in np.broadcast_to(values, _N_CHECKED)]
     return found
 
 

@@ -213,6 +213,27 @@ def infinite(s, h):  # type: ignore[no-untyped-def]
     return s / (h - h)
 
 
+def powers(s, h):  # type: ignore[no-untyped-def]
+    return s**2 + h
+
+
+def adds_in_place(s, h):  # type: ignore[no-untyped-def]
+    h += s
+    return h
+
+
+def a_number(s, h):  # type: ignore[no-untyped-def]
+    return 0.5
+
+
+def a_comparison(s, h):  # type: ignore[no-untyped-def]
+    return s > h
+
+
+def decides(s, h):  # type: ignore[no-untyped-def]
+    return s if s > h else h
+
+
 _LIST = [1.0]
 
 
@@ -236,6 +257,11 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an index": (indexes, {}, "uses an index"),
     "a list": (uses_a_list, {}, "uses _LIST, which is neither a number nor a plain function"),
     "a closure": (closed_over(), {}, "takes values from the function around it, which is no number"),
+    "a power": (powers, {}, r"powers uses the operator \*\*"),
+    "in place": (adds_in_place, {}, r"adds_in_place uses the operator \+="),
+    "a number": (a_number, {}, "gives 0.5 for h, which is no value for each unit"),
+    "a comparison": (a_comparison, {}, "for h, which is no value for each unit"),
+    "a decision": (decides, {}, "cannot be computed"),
     "a parameter that shadows": (shadows, {"sums": {"x": "tanh", "h": "tanh"}}, "cannot be computed"),
     "too many values": (two_values, {}, "gives 2 values, but h are expected"),
     "infinity": (infinite, {}, "every value must be finite|cannot be computed"),
