@@ -2,8 +2,8 @@
 
 What a change to a kernel costs is seen only where both versions run side by side: two runs on two days compare two days. Each
 tree has a process of its own; they take turns, and of each the least CPU time counts, which other work on the machine hardly
-changes. A third process runs the other tree again, so
-that the last column shows how far the same code is from itself.
+changes. A third process runs the other tree again, so that
+the last column shows how far the same code is from itself.
 
     git worktree add /tmp/before HEAD~1 && python -m benchmarks.race /tmp/before --rounds 200
 """
