@@ -54,7 +54,16 @@ def test_the_package_gives_its_functions_and_loads_nothing_before_they_are_used(
     use = f"from streamrnn_converters import {names}; assert all(map(callable, ({names})))"
     assert probed([], use) == "fine"
     assert probed(["onnx", "onnxruntime", "torch"], "streamrnn_converters.from_torch") == "fine"
-    assert probed([], "streamrnn_converters.from_keras").startswith("AttributeError")
+    assert probed([], "streamrnn_converters.from_caffe").startswith("AttributeError")
+
+
+def test_model_files_of_audio_programs_need_no_extra_and_those_of_keras_name_theirs() -> None:
+    fixtures = Path(__file__).parent / "formats" / "fixtures"
+    missing = ["h5py", "onnx", "onnxruntime", "torch"]
+    for name in ("two_layers.nam", "rtneural/gru.json", "aidax_lstm.json", "guitarml_lstm_skip.json"):
+        assert probed(missing, f"streamrnn_converters.from_file({str(fixtures / name)!r})") == "fine"
+    said = probed(missing, f"streamrnn_converters.from_keras({str(fixtures / 'last_step.keras')!r})")
+    assert said == "MissingExtraError True h5py is not installed; `pip install 'streamrnn[keras]'` installs it"
 
 
 def test_dir_lists_the_public_names() -> None:

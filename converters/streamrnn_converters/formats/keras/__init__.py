@@ -1,0 +1,1 @@
+"""Reads models that Keras has saved, without Keras: the config is JSON, the weights are HDF5."""
