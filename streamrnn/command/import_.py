@@ -63,8 +63,12 @@ def import_(
     recording is an .npz with "input" and "output", (n_steps, size) each, and "initial_hidden" and "initial_cell" if the states
     did not start from zeros.
 
+    A model file of RTNeural, GuitarML or AIDA-X (.json, .aidax), Neural Amp Modeler (.nam) or Keras (.keras, .h5) is proven by
+    the test vector that came with it: in the file, or beside NAME.json as NAME_x.csv and NAME_y.csv. Without one it is written
+    unproven, or proven --against a reference.
+
     \b
-    Exit code 0: proven and written; 3: not proven, not written; 4: written without proof (--no-verify, or a checkpoint alone).
+    Exit code 0: proven and written; 3: not proven, not written; 4: written without proof (--no-verify, or no reference).
 
     \b
     Examples:
@@ -74,6 +78,7 @@ def import_(
       streamrnn import vad.onnx --set sr=16000
       streamrnn import both_ways.onnx --offline
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
+      streamrnn import amplifier.aidax
     """
     if report is not None and not verified:
         raise typer.BadParameter("--report writes a proof and --no-verify asks for none; give one of them")
@@ -83,9 +88,9 @@ def import_(
     if source.suffix.lower() in EXTENSIONS:
         if fixed or allow_external_data or offline or report is not None:
             raise typer.BadParameter(
-                "--set, --allow-external-data, --offline and --report are for ONNX models; this is a checkpoint"
+                "--set, --allow-external-data, --offline and --report are for ONNX models; this is a checkpoint or a model file"
             )
-        return import_checkpoint(source, target, layers, dtype, against)
+        return import_checkpoint(source, target, layers, dtype, against, verified)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
     _import_graph(source, target or source.with_suffix(".safetensors"), fixed, allow_external_data, offline, verified, report)

@@ -1,6 +1,10 @@
-"""`streamrnn import` of a checkpoint: a file of weights without a graph, so the proof needs a separate reference."""
+"""`streamrnn import` of a file that has no graph: a checkpoint, or a model file of another program.
+
+The proof is the test vector that came with the file, or needs a separate reference.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,37 +16,62 @@ from streamrnn.command.source_file import errors_name, read_source
 from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
 
-EXTENSIONS = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt")
+if TYPE_CHECKING:
+    from streamrnn_converters.proof.recording import Recording
+
+CHECKPOINTS = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt")
+MODEL_FILES = (".json", ".nam", ".aidax", ".keras", ".h5", ".hdf5")
+EXTENSIONS = (*CHECKPOINTS, *MODEL_FILES)
 
 
-def import_checkpoint(source: Path, target: Path | None, layers: str | None, dtype: str | None, against: Path | None) -> None:
-    """Convert a checkpoint, compare it with a reference if there is one, and write it; the options are those of `import`.
+def import_checkpoint(
+    source: Path, target: Path | None, layers: str | None, dtype: str | None, against: Path | None, verified: bool = True
+) -> None:
+    """Convert a checkpoint or a model file, compare it with what there is to compare it with, and write it.
+
+    The options are those of `import`; `verified` tells whether the file's own test vector is looked at.
 
     Raises typer.Exit where the model is not proven.
     """
-    from streamrnn_converters.checkpoints import read_checkpoint
-
     target = target or default_target(source)
     check_output_path(target, source)
-    model, remarks = read_checkpoint(source, layers, dtype)
+    model, remarks, vector = _read(source, layers, dtype)
     for remark in remarks:
         print_message(f"remark: {remark}")
-    if against is None:
+    proof = None
+    if vector is not None and verified:
+        proof = _compared(model, vector, source)
+        if proof is None:
+            print_message(f"error: {target}: not written, because the output of the model differs from the test vector of {source}")
+            raise typer.Exit(exit_codes.NOT_PROVEN)
+    if against is not None:
+        proof = proven_against(model, against)
+        if proof is None:
+            doctor = "if the weights follow another convention than torch's, `streamrnn doctor` finds it"
+            hint = f"; {doctor}" if source.suffix.lower() in CHECKPOINTS else ""
+            print_message(f"error: {target}: not written, because the output of the model differs from {against}{hint}")
+            raise typer.Exit(exit_codes.NOT_PROVEN)
+    if proof is None:
         model.save(target)
         print_message(
             f"{target}: written, but not proven: weights alone do not show what the model should compute; "
             "give a reference with --against reference.onnx or --against io.npz"
         )
         raise typer.Exit(exit_codes.UNPROVEN)
-    proof = proven_against(model, against)
-    if proof is None:
-        print_message(
-            f"error: {target}: not written, because the output of the model differs from {against}; if the weights follow "
-            "another convention than torch's, `streamrnn doctor` finds it"
-        )
-        raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": proof}).save(target)
     show(f"{target}: written")
+
+
+def _read(source: Path, layers: str | None, dtype: str | None) -> "tuple[Model, tuple[str, ...], Recording | None]":
+    """The model, remarks, and the test vector that came with it."""
+    if source.suffix.lower() in CHECKPOINTS:
+        from streamrnn_converters.checkpoints import read_checkpoint
+
+        return *read_checkpoint(source, layers, dtype), None
+    from streamrnn_converters.formats import read_model_file
+
+    found = read_model_file(source, layers, dtype or "float32")
+    return found.model, found.remarks, found.vector
 
 
 def default_target(source: Path) -> Path:
@@ -56,7 +85,7 @@ def proven_against(model: Model, reference: Path) -> dict[str, object] | None:
 
     Returns the proof for the notes of the model; None if they differ.
     """
-    from streamrnn_converters.proof.recording import compare, read_recording
+    from streamrnn_converters.proof.recording import read_recording
 
     data = read_source(reference)
     if reference.suffix.lower() == ".onnx":
@@ -66,6 +95,15 @@ def proven_against(model: Model, reference: Path) -> dict[str, object] | None:
     if reference.suffix.lower() != ".npz":
         raise StreamRNNError(f"{reference}: is neither an .onnx nor an .npz of recorded input and output")
     with errors_name(reference):
-        recorded = compare(model, read_recording(data))
+        recording = read_recording(data)
+    return _compared(model, recording, reference)
+
+
+def _compared(model: Model, recording: "Recording", reference: Path) -> dict[str, object] | None:
+    """Compare a model with a recording in a file and show the result. Returns the proof; None if they differ."""
+    from streamrnn_converters.proof.recording import compare
+
+    with errors_name(reference):
+        recorded = compare(model, recording)
     show(str(recorded))
     return {"source": reference.name} | recorded.to_json() if recorded.proven else None
