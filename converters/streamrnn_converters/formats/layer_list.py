@@ -8,6 +8,9 @@ import numpy as np
 from streamrnn import Affine, Arithmetic, Layer, Model, Select
 from streamrnn.errors import ConversionError
 
+#: Layers that a model in a file may have.
+MOST_LAYERS = 4096
+
 
 class LayerList:
     """Layers in the order in which a step passes through them.
@@ -37,8 +40,10 @@ class LayerList:
     def add(self, layer: Layer, *sources: int) -> int:
         """Add a layer that reads `sources`, by default the last layer. Returns its index.
 
-        Raises ConversionError where the sizes do not meet.
+        Raises ConversionError where the sizes do not meet, or there are more than `MOST_LAYERS`.
         """
+        if len(self._layers) == MOST_LAYERS:
+            raise ConversionError(f"has more than {MOST_LAYERS} layers, which are not read")
         sources = sources or (self.last,)
         for source, takes in zip(sources, layer.input_sizes, strict=True):
             if source < 0 and self._input_size is None:

@@ -82,6 +82,16 @@ def test_bytes_that_are_no_json_object_are_an_error(data: bytes, tmp_path: Path)
         from_file(path)
 
 
+def test_more_json_or_layers_than_a_model_needs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [{"type": "activation", "activation": "tanh", "shape": [None, 1], "weights": []}] * 5000
+    path = written(tmp_path / "net.json", {"in_shape": [None, 1], "layers": layers})
+    with pytest.raises(ConversionError, match="more than 4096 layers"):
+        from_file(path)
+    monkeypatch.setattr("streamrnn_converters.formats.json_file._MOST_BYTES", 1000)
+    with pytest.raises(ConversionError, match="more than 1000"):
+        from_file(path)
+
+
 def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     for extension in (".json", ".nam", ".keras", ".h5"):
         path = tmp_path / f"net{extension}"
@@ -93,7 +103,7 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 def test_a_damaged_keras_file_is_an_error_or_a_model(extension: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("h5py", reason="reading Keras files needs the extra 'keras'")
-    monkeypatch.setattr("streamrnn_converters.formats.keras.saved_model.read_h5", lambda data: read_h5(data, 10.0))
+    monkeypatch.setattr("streamrnn_converters.formats.keras.saved_model.read_h5", lambda data: read_h5(data, 4.0))
     rng = np.random.default_rng(0)
     data = (FIXTURES / f"last_step.{extension}").read_bytes()
     damaged = [b"", data[:100], data[: len(data) // 2], data[:-1], bytes(1000), data[:8] + rng.bytes(500)]

@@ -95,10 +95,11 @@ OPTIONS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "slopes": ("every_layer", "PReLU", {"shared_axes": None}, "shared_axes"),
     "function": ("every_layer", "Activation", {"activation": "my_function"}, "my_function"),
     "own function": ("every_layer", "Activation", {"activation": {"class_name": "function", "config": "f"}}, "'f'"),
+    "no bias": ("every_layer", "LSTM", {"use_bias": False}, "arrays of weights"),
     "wrapped": ("every_layer", "TimeDistributed", {"layer": {"class_name": "LSTM", "config": {}}}, "each step"),
     "mask": ("branches", "Embedding", {"mask_zero": True}, "mask_zero"),
     "no sequence": ("last_step", "LSTM", {"return_sequences": False}, "without a time axis"),
-    "two inputs": ("last_step", "Dense", {"name": "lstm_1"}, "two layers of one name"),
+    "two of one name": ("last_step", "Dense", {"name": "lstm_1"}, "two layers of one name"),
 }
 
 
@@ -117,6 +118,7 @@ def test_an_option_that_cannot_be_streamed_is_refused(case: str, tmp_path: Path)
         ({"class_name": "Lambda"}, "never executed"),
         ({"module": "my_package.layers"}, "user's own"),
         ({"class_name": "Custom>Activation"}, "user's own"),
+        ({"registered_name": "my_package>Activation"}, "user's own"),
         ({"class_name": "Masking"}, "skips steps"),
         ({"class_name": "Sequential"}, "model within"),
     ],

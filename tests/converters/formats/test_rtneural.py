@@ -1,6 +1,5 @@
 """RTNeural's JSON: both forms give what RTNeural and torch answer, and what RTNeural does not compute is refused by layer."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from streamrnn_converters.formats import read_model_file
 from tests import reference
 from tests.converters.formats.files import FIXTURES, answers, description, largest_error, written
 
-SHARED = Path(os.environ.get("STREAMRNN_SHARED", Path(__file__).parents[4] / "shared")) / "models" / "rtneural"
+SHARED = Path(__file__).parents[4] / "shared" / "models" / "rtneural"
 CSV = ["gru", "lstm", "gru_torch", "lstm_torch"]
 
 

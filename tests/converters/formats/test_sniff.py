@@ -35,6 +35,18 @@ def test_checkpoints_are_files_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(from_file(path).layers[0].tensors()["weights"], linear(3, 2)["weight"])
 
 
+def test_graphs_are_files_too(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the graph is made for it")
+    pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+    from tests.converters.onnx.onnx_graphs import random_node, recurrent_model
+
+    path = tmp_path / "net.onnx"
+    node = random_node(np.random.default_rng(0), "GRU", 3, 4)
+    path.write_bytes(recurrent_model(node).SerializeToString())
+    assert [layer.kind for layer in from_file(path).layers] == ["gru"]
+    assert from_file(path, dtype="float64").dtype == "float64"
+
+
 @pytest.mark.parametrize("content", [{}, {"layers": []}, {"a": 1}, {"model_data": {}}, {"weights": [1.0]}])
 def test_json_of_no_known_format_is_refused(content: object, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"net\.json"):

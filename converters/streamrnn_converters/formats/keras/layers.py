@@ -45,8 +45,10 @@ def convert(
     """
     class_name = layer["class_name"]
     where = f"layer {name!r} ({class_name})" if class_name.isidentifier() else f"layer {name!r}"
+    _check_origin(where, layer)
     if class_name in _WRAPPERS:
         layer = _inner(where, layer)
+        _check_origin(where, layer)
         class_name = layer["class_name"]
         if not sources[0].has_time or class_name not in _STEP_BY_STEP:
             raise ConversionError(
@@ -67,6 +69,7 @@ def convert(
 
 
 def _lstm(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
+    _expect_bias(layer, 2)
     gates, cell = _cell_functions(layer)
     return _recurrent(found, layer, source, layer.weights.lstm((gates, cell, cell)))
 
@@ -74,10 +77,12 @@ def _lstm(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, li
 def _gru(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
     if not isinstance(reset_after := layer.config.get("reset_after"), bool):
         raise ConversionError(f"{layer.where}: reset_after is {reset_after!r:.40}, so its form is not known; save it again")
+    _expect_bias(layer, 2)
     return _recurrent(found, layer, source, layer.weights.gru(reset_after, _cell_functions(layer)))
 
 
 def _rnn(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
+    _expect_bias(layer, 2)
     return _recurrent(found, layer, source, layer.weights.rnn(_function(layer, "tanh")))
 
 
@@ -102,6 +107,7 @@ def _recurrent(found: LayerList, layer: KerasLayer, source: Value, cell: Layer) 
 
 
 def _dense(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
+    _expect_bias(layer, 1)
     return Value(found.add(layer.weights.dense(_function(layer)), source.index), source.has_time), []
 
 
@@ -120,6 +126,7 @@ def _conv1d(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, 
         raise ConversionError(
             f"{layer.where}: padding {config.get('padding')!r:.40} cannot be streamed from the first step; train with 'causal'"
         )
+    _expect_bias(layer, 1)
     convolution = layer.weights.conv1d(dilation)
     found_taps = convolution.weights.shape[2] if convolution.kind == "conv1d" else 1  # type: ignore[attr-defined]
     if found_taps != taps:
@@ -261,6 +268,11 @@ def _epsilon(layer: KerasLayer) -> float:
     return real_number(f"{layer.where}, epsilon", layer.config.get("epsilon"))
 
 
+def _expect_bias(layer: KerasLayer, n_others: int) -> None:
+    """Raise ConversionError unless there are so many arrays, and a bias where the config says so."""
+    layer.weights.expect(n_others + bool(layer.config.get("use_bias", True)))
+
+
 def _check_time(layer: KerasLayer, source: Value) -> None:
     if not source.has_time:
         raise ConversionError(f"{layer.where}: reads a value without a time axis; save the model again")
@@ -283,6 +295,14 @@ def _inner(where: str, layer: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(inner, dict) or not isinstance(inner.get("config"), dict) or not isinstance(inner.get("class_name"), str):
         raise ConversionError(f"{where}: the layer within is {inner!r:.40}; save the model again")
     return inner
+
+
+def _check_origin(where: str, layer: Mapping[str, Any]) -> None:
+    """Raise ConversionError for a class of the user's own, which may have the name of one of Keras."""
+    class_name, module, registered = layer["class_name"], layer.get("module"), layer.get("registered_name")
+    foreign = isinstance(module, str) and module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")
+    if foreign or registered not in (None, class_name) or ">" in class_name:
+        raise ConversionError(f"{where}: {class_name!r:.40} is a class of the user's own, whose code is not in the file")
 
 
 def _refusal(class_name: str) -> str:

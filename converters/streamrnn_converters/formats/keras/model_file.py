@@ -50,7 +50,6 @@ def _follow(saved: SavedModel, dtype: str, remarks: list[str]) -> tuple[LayerLis
         output = name = layer_name(layer)
         if layer["class_name"] == "InputLayer":
             continue
-        _check_origin(name, layer)
         if missing := [source for source in sources if source not in values]:
             raise ConversionError(f"layer {name!r}: reads {missing[0]!r:.40}, which is no layer before it")
         try:
@@ -160,14 +159,3 @@ def _only_layer(what: str, entries: Any, values: Mapping[str, Value]) -> str:
     if entry[0] not in values:
         raise ConversionError(f"its {what} {entry[0]!r:.40} is no layer of it; save the model again")
     return entry[0]
-
-
-def _check_origin(name: str, layer: Mapping[str, Any]) -> None:
-    """Raise ConversionError for a class of the user's own, which may have the name of one of Keras."""
-    module = layer.get("module")
-    if (isinstance(module, str) and module.partition(".")[0] not in ("keras", "tf_keras", "tensorflow")) or ">" in layer[
-        "class_name"
-    ]:
-        raise ConversionError(
-            f"layer {name!r} ({layer['class_name']!r:.40}): is a class of the user's own, whose code is not in the file"
-        )

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from streamrnn.errors import ConversionError, StreamRNNError
 from streamrnn_converters.formats.json_file import list_entry, object_entry, read_json
 from streamrnn_converters.formats.keras.h5_file import Array, H5File, read_h5
+from streamrnn_converters.formats.layer_list import MOST_LAYERS
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MOST_BYTES = 1 << 30
 _MOST_METADATA = 1 << 16
-_MOST_LAYERS = 4096
 
 
 class Arrays(Protocol):
@@ -43,8 +43,8 @@ class SavedModel:
     def layers(self) -> list[dict[str, Any]]:
         """The descriptions of all layers. Raises ConversionError where they are no objects."""
         found = list_entry("the model", self.config, "layers")
-        if len(found) > _MOST_LAYERS:
-            raise ConversionError(f"has {len(found)} layers; more than {_MOST_LAYERS} are not read")
+        if len(found) > MOST_LAYERS:
+            raise ConversionError(f"has {len(found)} layers; more than {MOST_LAYERS} are not read")
         for layer in found:
             whole = isinstance(layer, dict) and isinstance(layer.get("config"), dict)
             if not whole or not isinstance(layer.get("class_name"), str):
