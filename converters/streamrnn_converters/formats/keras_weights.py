@@ -88,6 +88,10 @@ class KerasWeights:
             raise ConversionError(f"{self._where}: has {len(self._arrays)} arrays of weights, but {wanted} are expected")
         return len(self._arrays)
 
+    def raw(self, index: int) -> Any:
+        """One array as it is, of any shape; None where it is missing."""
+        return self._arrays[index] if index < len(self._arrays) else None
+
     def vector(self, index: int, name: str, *shape: int | None) -> NDArray[np.float64]:
         """One array, flat."""
         return self._array(index, name, *shape).reshape(-1)

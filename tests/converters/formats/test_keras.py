@@ -17,7 +17,7 @@ from tests.converters.formats.files import FIXTURES, answers, largest_error
 
 h5py = pytest.importorskip("h5py", reason="reading Keras files needs the extra 'keras'")
 
-NAMES = ["every_layer", "branches", "last_step"]
+NAMES = ["every_layer", "branches", "last_step", "normalised"]
 _read_once = lru_cache(read_h5)
 
 
@@ -98,6 +98,8 @@ OPTIONS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "no bias": ("every_layer", "LSTM", {"use_bias": False}, "arrays of weights"),
     "wrapped": ("every_layer", "TimeDistributed", {"layer": {"class_name": "LSTM", "config": {}}}, "each step"),
     "mask": ("branches", "Embedding", {"mask_zero": True}, "mask_zero"),
+    "normalization": ("normalised", "Normalization", {"axis": [1]}, "axis"),
+    "variance": ("normalised", "Normalization", {"mean": [0, 0, 0], "variance": [1, -1, 1]}, "arrays of weights"),
     "no sequence": ("last_step", "LSTM", {"return_sequences": False}, "without a time axis"),
     "two of one name": ("last_step", "Dense", {"name": "lstm_1"}, "two layers of one name"),
 }

@@ -28,7 +28,7 @@ _SCRIPT = Path(__file__).with_name("h5_script.py")
 class H5File:
     """What an HDF5 file holds.
 
-    arrays   path -> array of floats
+    arrays   path -> array of floats, or a single whole number
     groups   path -> the attributes that are texts or lists of texts; "" is the root
     refused  path -> why this array is not read
     """

@@ -58,8 +58,10 @@ def main() -> None:
 
 def _refusal(dataset: Any, n_bytes_left: int) -> str:
     """Why an array is not read; "" where it is."""
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f" or dataset.shape is None:
-        return f"holds {getattr(dataset, 'dtype', 'no')} values, not floats"
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        return "holds no values"
+    if dataset.dtype.kind != "f" and (dataset.dtype.kind not in "iu" or dataset.shape):
+        return f"holds {dataset.dtype} values, not floats"
     if dataset.is_virtual or dataset.external or dataset.id.get_create_plist().get_nfilters():
         return "is compressed or lies in another file"
     if dataset.nbytes > n_bytes_left:

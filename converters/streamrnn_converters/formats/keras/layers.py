@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamrnn import Activation, Arithmetic, Concat, Embedding, Layer, LayerNorm, Pointwise, PRelu, Softmax
+from streamrnn import Activation, Affine, Arithmetic, Concat, Embedding, Layer, LayerNorm, Pointwise, PRelu, Softmax
 from streamrnn.activation import LINEAR
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import real_number, whole_number
+from streamrnn_converters.formats.json_file import numbers, real_number, whole_number
 from streamrnn_converters.formats.keras.functions import function
 from streamrnn_converters.formats.keras.h5_file import Array
 from streamrnn_converters.formats.keras_weights import KerasWeights
@@ -171,6 +172,31 @@ def _layer_normalization(found: LayerList, layer: KerasLayer, source: Value) -> 
     return Value(found.add(LayerNorm(gamma, beta, _epsilon(layer), found.dtype), source.index), source.has_time), []
 
 
+def _normalization(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
+    """(x - mean) / deviation, or its inverse; the deviation is at least 1e-7, Keras's epsilon."""
+    if layer.config.get("axis") not in (None, []):  # else one mean for all values
+        _check_last_axis(layer)
+    size, given = found.size(source.index), layer.config.get("mean") is not None
+    layer.weights.expect(0 if given else 3)  # the third counts what it was adapted to
+    mean, variance = (_of_each_value(layer, index, name, given, size) for index, name in enumerate(("mean", "variance")))
+    if (variance < 0).any():
+        raise ConversionError(f"{layer.where}: a variance is negative; save the model again")
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
+    inverse = bool(layer.config.get("invert"))
+    scale, shift = (deviation, mean) if inverse else (1 / deviation, -mean / deviation)
+    return Value(found.add(Affine(scale, shift, found.dtype), source.index), source.has_time), []
+
+
+def _of_each_value(layer: KerasLayer, index: int, name: str, given: bool, size: int) -> NDArray[np.float64]:
+    """Numbers of the config, or an array of weights: one for each value, or one for all."""
+    value = layer.config.get(name) if given else layer.weights.raw(index)
+    single = value.ndim == 0 if isinstance(value, np.ndarray) else not isinstance(value, list)
+    flat = numbers(f"{layer.where}, {name}", [value] if single else value, None)
+    if len(flat) not in (1, size):
+        raise ConversionError(f"{layer.where}: {name} has {len(flat)} numbers for {size} values; save the model again")
+    return np.broadcast_to(flat, size)
+
+
 def _activation(found: LayerList, layer: KerasLayer, source: Value) -> tuple[Value, list[str]]:
     return Value(_apply(found, _function(layer), source.index), source.has_time), []
 
@@ -329,6 +355,7 @@ _KINDS: Mapping[str, _Kind] = {
     "Embedding": _embedding,
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
+    "Normalization": _normalization,
     "Activation": _activation,
     "Softmax": _softmax,
     "ReLU": _relu,
