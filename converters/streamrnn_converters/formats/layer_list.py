@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import Affine, Arithmetic, Layer, Model, Select
+from streamrnn import Activation, Affine, Arithmetic, Layer, Model, Pointwise, Select, Softmax
+from streamrnn.activation import LINEAR
 from streamrnn.errors import ConversionError
 
 #: Layers that a model in a file may have.
@@ -53,6 +54,15 @@ class LayerList:
         self._layers.append(layer)
         self._sources.append(sources)
         return self.last
+
+    def add_function(self, function: Activation, source: int) -> int:
+        """Add a function of a source's values. Returns the index of what has them; linear adds nothing."""
+        if function == LINEAR:
+            return source
+        size = self.size(source)
+        return self.add(
+            Softmax(size, self.dtype) if function.name == "softmax" else Pointwise(size, function, self.dtype), source
+        )
 
     def add_skip(self, source: int, n: int) -> int:
         """Add the first `n` values of a source to the last layer's output: one value to each output, or n to n outputs."""

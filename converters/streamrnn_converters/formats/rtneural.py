@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamrnn import Activation, Layer, Pointwise, PRelu, Softmax
+from streamrnn import Activation, PRelu
 from streamrnn.activation import LINEAR, RELU, SIGMOID, TANH
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
@@ -132,7 +132,7 @@ def _conv1d(found: LayerList, where: str, layer: Mapping[str, Any]) -> None:
     if whole_number(f"{where}, kernel_size", _last(layer.get("kernel_size", n_taps))) != n_taps:
         raise ConversionError(f"{where}: kernel_size {layer['kernel_size']!r:.40}, but its weights have {n_taps} taps")
     found.add(convolution)
-    _add_activation(found, where, layer)
+    found.add_function(_activation(where, layer), found.last)
 
 
 def _gru(found: LayerList, where: str, layer: Mapping[str, Any]) -> None:
@@ -165,18 +165,10 @@ def _batchnorm(found: LayerList, where: str, layer: Mapping[str, Any]) -> None:
     found.add(weights.batch_normalization(epsilon, *[len(weights) == 4] * 2))
 
 
-def _add_activation(found: LayerList, where: str, layer: Mapping[str, Any]) -> None:
-    activation, size = _activation(where, layer), found.size(found.last)
-    if activation == LINEAR:
-        return
-    added: Layer = Softmax(size, found.dtype) if activation.name == "softmax" else Pointwise(size, activation, found.dtype)
-    found.add(added)
-
-
 def _activation_layer(found: LayerList, where: str, layer: Mapping[str, Any]) -> None:
     if _activation(where, layer) == LINEAR:
         raise ConversionError(f"{where}: names no function, since RTNeural's exporter did not know it; import the original")
-    _add_activation(found, where, layer)
+    found.add_function(_activation(where, layer), found.last)
 
 
 def _weights(found: LayerList, where: str, layer: Mapping[str, Any]) -> KerasWeights:
