@@ -42,7 +42,9 @@ def import_checkpoint(
     if vector is not None and verified:
         proof = _compared(model, vector, source)
         if proof is None:
-            print_message(f"error: {target}: not written, because the output of the model differs from the test vector of {source}")
+            print_message(
+                f"error: {target}: not written, because the output of the model differs from the test vector of {source}"
+            )
             raise typer.Exit(exit_codes.NOT_PROVEN)
     if against is not None:
         proof = proven_against(model, against)
