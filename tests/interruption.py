@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from linecache import getline
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,14 +12,17 @@ from typing import Any
 
 @contextmanager
 def after_lines(n: int, files: Collection[str]) -> Iterator[None]:
-    """KeyboardInterrupt before the n-th line, from 0 on, of files with these names that is run in here."""
+    """KeyboardInterrupt before the n-th line, from 0 on, of files with these names that is run in here.
+
+    `with` and `try` do not count: Python looks for no signal between the end of a block and an `__exit__` in C, nor at `try`.
+    """
     left = n
 
     def each(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal left
         if Path(frame.f_code.co_filename).name not in files:
             return None
-        if event == "line":
+        if event == "line" and not getline(frame.f_code.co_filename, frame.f_lineno).lstrip().startswith(("with ", "try:")):
             left -= 1
             if left == -1:
                 raise KeyboardInterrupt
@@ -47,8 +51,8 @@ def at_every_line(call: Callable[[], Any], files: Collection[str]) -> Iterator[N
             return
 
 
-def by_timer(call: Callable[[], Any], n: int) -> int:
-    """Call it n times, each with a signal that raises some microseconds later. Returns how many were interrupted."""
+def by_timer(call: Callable[[], Any], n: int, longest: float = 60e-6) -> int:
+    """Call it n times, each with a signal that raises up to `longest` seconds later. Returns how many were interrupted."""
 
     def interrupt(*_: Any) -> None:
         nonlocal armed
@@ -61,7 +65,7 @@ def by_timer(call: Callable[[], Any], n: int) -> int:
         for index in range(n):
             try:
                 armed = True
-                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (2 + index % 60))
+                signal.setitimer(signal.ITIMER_REAL, 2e-6 + longest * (index % 60) / 60)
                 call()
                 armed = False
             except KeyboardInterrupt:

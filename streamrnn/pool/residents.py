@@ -37,6 +37,11 @@ class Residents(SlotTable):
         # Free rows start as changed: after an interrupted open an extra save is harmless, a missed one is not.
         self._changed, self._in_store = np.ones(self.capacity, bool), np.ones(self.capacity, bool)
 
+    @property
+    def n_unsaved(self) -> int:
+        """How many streams have a key and have changed since they were saved."""
+        return len(self._changed_with_key(self.opened))
+
     def open(self, key: Hashable | None) -> int:
         """The slot of a key's stream, which begins if it is new, or of a new stream. Raises InputError when full."""
         self._call += 1
@@ -146,7 +151,7 @@ class Residents(SlotTable):
 
     def _save(self, slots: Slots, note: str | None = None) -> None:
         """Save those streams that have a key and have changed, and a note, in one transaction."""
-        changed = np.array(self._with_key(slots[self._changed[slots]]), np.int64)
+        changed = self._changed_with_key(slots)
         if len(changed) or note is not None:
             self._store.save(self._states(changed), note)
         self._changed[changed], self._in_store[changed] = False, True
@@ -171,6 +176,10 @@ class Residents(SlotTable):
             key = stored[int(np.argmin(finite))][0]
             raise StoreError(f"{self._store.path}: the state of key {key!r} is not finite; close the key")
         return values.astype(self._dtype)
+
+    def _changed_with_key(self, slots: Slots) -> Slots:
+        """Those of the slots whose streams have a key and have changed since they were saved."""
+        return np.array(self._with_key(slots[self._changed[slots]]), np.int64)
 
     def _with_key(self, slots: Slots) -> list[int]:
         """Those of the slots whose streams have a key."""

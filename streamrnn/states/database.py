@@ -3,22 +3,16 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from ctypes import py_object, pythonapi
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from streamrnn.errors import StoreError
+from streamrnn.states.schema import bring_up_to_date, damaged, format_of
 
-FORMAT = 1
-_APPLICATION = 0x53524E4E  # "SRNN"
 _TIMEOUT = 1.0  # seconds, for another process that is just about to close the file
-_SCHEMA = (
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE streams (key UNIQUE NOT NULL, state BLOB NOT NULL)",  # key has no type, so that 1 and '1' are different
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {FORMAT}",
-)
 _EXPLAINED = {
     sqlite3.SQLITE_BUSY: "in use by another process or another StateStore; one process may open it at a time: close it there",
     sqlite3.SQLITE_READONLY: "cannot be written; change its permissions, or choose another path",
@@ -26,9 +20,9 @@ _EXPLAINED = {
     sqlite3.SQLITE_FULL: "the disk is full; make room; committed states are safe",
     sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk; committed states are safe",
     sqlite3.SQLITE_NOTADB: "not a state store; choose another file, or a new one",
-    sqlite3.SQLITE_CORRUPT: "damaged; replace it with a backup, or begin a new store",
 }
 
+_Answer = TypeVar("_Answer")
 _opened: "WeakSet[Database]" = WeakSet()
 
 
@@ -37,87 +31,103 @@ class Database:
 
     The file has a write-ahead log: after any crash, each transaction is in it as a whole or not at all.
 
+    Ctrl-C may come between any two lines, also in a context manager written in Python or in an `except` clause. So the lock is
+    one of C, which `with` takes and releases in one go, and a transaction that was left open is undone by the next call.
+
     path  of the file
     sync  whether a commit waits for the disk
     """
 
     def __init__(self, path: str, sync: bool) -> None:
         self._path, self._sync = path, sync
-        self._lock = threading.RLock()
+        self._lock: Any = threading.RLock()
         self._process = os.getpid()
-        with self._explained():
-            self._connection: sqlite3.Connection | None = sqlite3.connect(
-                path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
-            )
+        self._is_closed = False
+        self._connection: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None  # a single one: each query ends the one before, be it interrupted
         _opened.add(self)
         try:
-            with self._explained():
-                self._begin(self._connection)
+            self._connection = sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False)
+            self._cursor = self._connection.cursor()
+            version = self.read(self._take_file)
+            self.write(lambda cursor: bring_up_to_date(cursor, version))
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
         except BaseException:
             self.close()
             raise
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, as a context. Raises StoreError if it fails, is closed, or belongs to another process."""
+    @property
+    def is_open(self) -> bool:
+        """Whether this process can use the file."""
+        return not self._is_closed and os.getpid() == self._process
+
+    def read(self, query: Callable[[sqlite3.Cursor], _Answer]) -> _Answer:
+        """The answer of a query. Raises StoreError if it fails, or the file is closed or belongs to another process."""
         if os.getpid() != self._process:
             raise StoreError(
                 f"{self._path}: was opened before a fork, by the parent process; open the store again in this process"
             )
-        with self._lock, self._explained():
-            if self._connection is None:
+        self._check_not_within_a_call()
+        with self._lock:
+            if self._is_closed or self._connection is None or self._cursor is None:
                 raise StoreError(f"{self._path}: this store is closed; open it again")
-            yield self._connection
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, as a context. It is committed as a whole; if anything raises, it is undone."""
-        with self.reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                return query(self._cursor)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise self._explained(error) from error
+
+    def write(self, change: Callable[[sqlite3.Cursor], object]) -> None:
+        """Make a change in one transaction. If anything raises, Ctrl-C too, the change is made as a whole or not at all."""
+
+        def transaction(cursor: sqlite3.Cursor) -> None:
+            cursor.execute("BEGIN IMMEDIATE")
+            change(cursor)
+            cursor.execute("COMMIT")
+
+        self.read(transaction)
 
     def close(self) -> None:
         """Close the file. Does nothing the second time, or in a fork."""
         if os.getpid() == self._process:
-            with self._lock, self._explained():
-                connection, self._connection = self._connection, None
-                if connection is not None:
-                    connection.close()
+            self._check_not_within_a_call()
+            with self._lock:
+                self._is_closed = True
+                try:
+                    if self._cursor is not None:
+                        self._cursor.close()  # an interrupted query would keep the file open
+                        self._cursor = None
+                    if self._connection is not None:
+                        self._connection.close()
+                except sqlite3.Error as error:
+                    raise self._explained(error) from error
 
     def abandon(self) -> None:
         """In a fork: never close the connection, since that would change the file, which the parent still uses."""
         pythonapi.Py_IncRef(py_object(self._connection))
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """Take the file for this process. A file that is not a store is not changed."""
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (kind,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        new = not (kind or version or n_tables)
-        if not new and kind != _APPLICATION:
-            raise StoreError(f"{self._path}: a database of another program; choose another file, or a new one")
-        if not new and version != FORMAT:
-            raise StoreError(f"{self._path}: format {version}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
-        with self.writing():
-            for statement in _SCHEMA if new else ():
-                connection.execute(statement)
+    def _take_file(self, cursor: sqlite3.Cursor) -> int:
+        """Take the file for this process; its format. A file that is not a store is not changed."""
+        cursor.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version = format_of(cursor, self._path)
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'NORMAL'}")
+        return version
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            raise StoreError(f"{self._path}: {_EXPLAINED.get(code, 'damaged, or cannot be used')} ({error})") from error
+    def _check_not_within_a_call(self) -> None:
+        """Raise StoreError in a signal handler or finalizer that runs in the middle of another call of this thread."""
+        if self._lock._is_owned():
+            raise StoreError(
+                f"{self._path}: this thread is already in a call of this store, which a signal handler or a finalizer has "
+                "interrupted; set a flag there, and use the store afterwards"
+            )
+
+    def _explained(self, error: Exception) -> StoreError:
+        """What an error of SQLite means."""
+        explained = _EXPLAINED.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        return StoreError(f"{self._path}: {explained} ({error})") if explained else damaged(self._path, str(error))
 
 
 def _abandon_all() -> None:

@@ -1,15 +1,22 @@
 """`StateTable`: states by key, as rows of a store's database, each with a checksum. For `StateStore` and for pools."""
 
 import hashlib
+import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from streamrnn.errors import StoreError
+from streamrnn.errors import InputError, StoreError
+from streamrnn.states import schema
 from streamrnn.states.database import Database
 from streamrnn.states.keys import Key, check_keys
 
 _CHECKSUM = 16  # bytes
 _AT_ONCE = 500  # keys of one query
+
+#: A file of at most so many bytes is checked when it is opened, in about half a second. A larger one is checked before the
+#: first answer that depends on it: that a key is not there, how many there are, or which.
+CHECKED_AT_OPEN = 16 << 20
 
 
 class StateTable:
@@ -23,6 +30,9 @@ class StateTable:
     def __init__(self, database: Database, path: str) -> None:
         self._database = database
         self.path = path
+        self._is_whole = False  # whether it has been seen that no row is missing
+        if os.path.getsize(path) <= CHECKED_AT_OPEN:
+            self._check_whole()
         self.fingerprint: str | None = self._about("fingerprint")
 
     @property
@@ -33,8 +43,8 @@ class StateTable:
     def bind(self, fingerprint: str, whose: str) -> None:
         """Bind the store to a model, which `whose` names. Raises StoreError if it is bound to another one."""
         if self.fingerprint is None:
-            with self._database.writing() as connection:
-                connection.execute("INSERT OR IGNORE INTO about VALUES ('fingerprint', ?)", (fingerprint,))
+            if self._about("fingerprint") is None:
+                self._database.write(lambda cursor: schema.set_about(cursor, "fingerprint", fingerprint))
             self.fingerprint = self._about("fingerprint")
         owner = self.fingerprint or ""
         if fingerprint != owner:
@@ -49,55 +59,75 @@ class StateTable:
         return [self._state_of(key, rows[key]) if key in rows else None for key in keys]
 
     def save(self, states: Iterable[tuple[Key, bytes]], note: str | None = None) -> None:
-        """Save states and a note in one transaction. Raises StoreError; then nothing is saved."""
-        with self._database.writing() as connection:
-            connection.executemany(
+        """Save states and a note in one transaction. Raises InputError for a bad note, StoreError; then nothing is saved."""
+        if note is not None:
+            _check_note(note)
+
+        def change(cursor: sqlite3.Cursor) -> None:
+            cursor.executemany(
                 "INSERT INTO streams VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state",
                 ((key, self._with_checksum(key, state)) for key, state in states),
             )
             if note is not None:
-                connection.execute("INSERT OR REPLACE INTO about VALUES ('note', ?)", (note,))
+                schema.set_about(cursor, "note", note)
+
+        self._database.write(change)
 
     def remove(self, keys: Iterable[Key]) -> None:
         """Remove keys in one transaction. Raises StoreError; then nothing is removed."""
-        with self._database.writing() as connection:
-            connection.executemany("DELETE FROM streams WHERE key = ?", ((key,) for key in keys))
+        rows = [(key,) for key in keys]
+
+        def change(cursor: sqlite3.Cursor) -> None:
+            cursor.executemany("DELETE FROM streams WHERE key = ?", rows)
+            if cursor.rowcount < len(rows) and not self._is_whole:
+                schema.check_whole(cursor, self.path)
+
+        self._database.write(change)
 
     def holding(self, keys: Sequence[Key]) -> set[Key]:
         """Those of the keys that are there. Raises InputError for a key that a store cannot hold."""
         return set(self._rows(keys))
 
     def __len__(self) -> int:
-        with self._database.reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM streams").fetchone()[0])
+        self._check_whole()
+        return self._database.read(lambda cursor: int(cursor.execute("SELECT count(*) FROM streams").fetchone()[0]))
 
     def __iter__(self) -> Iterator[Key]:
         """The keys, oldest first, a query at a time: memory use does not grow, and the table may change meanwhile."""
+        self._check_whole()
         last = 0
-        while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(
-                    "SELECT rowid, key FROM streams WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, _AT_ONCE)
-                ).fetchall()
-            if not rows:
-                return
+        while rows := self._rows_after(last):
             yield from (key for _, key in rows)
             last = rows[-1][0]
 
+    def _rows_after(self, last: int) -> list[tuple[int, Key]]:
+        """Row numbers and keys of the next rows."""
+        query = "SELECT rowid, key FROM streams WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        return self._database.read(lambda cursor: cursor.execute(query, (last, _AT_ONCE)).fetchall())
+
+    def _check_whole(self) -> None:
+        """Raise StoreError if a row is missing or in a wrong position. Looks at the whole file, once."""
+        if not self._is_whole:
+            self._database.read(lambda cursor: schema.check_whole(cursor, self.path))
+            self._is_whole = True
+
     def _about(self, name: str) -> str | None:
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        return self._database.read(lambda cursor: schema.about(cursor, name, self.path))
 
     def _rows(self, keys: Sequence[Key]) -> dict[Key, Any]:
         """key -> row, not checked yet, of those keys that are there. Raises InputError for a key that a store cannot hold."""
         check_keys(keys)
         rows: dict[Key, Any] = {}
-        with self._database.reading() as connection:
+
+        def query(cursor: sqlite3.Cursor) -> None:
             for begin in range(0, len(keys), _AT_ONCE):
                 part = keys[begin : begin + _AT_ONCE]
                 marks = ",".join("?" * len(part))
-                rows.update(connection.execute(f"SELECT key, state FROM streams WHERE key IN ({marks})", part))
+                rows.update(cursor.execute(f"SELECT key, state FROM streams WHERE key IN ({marks})", part))
+
+        self._database.read(query)
+        if len(rows) < len(keys):
+            self._check_whole()
         return rows
 
     def _with_checksum(self, key: Key, state: bytes) -> bytes:
@@ -113,3 +143,13 @@ class StateTable:
                 "begins a new signal"
             )
         return state
+
+
+def _check_note(note: object) -> None:
+    """Raise InputError unless a store can hold the note."""
+    try:
+        if not isinstance(note, str):
+            raise TypeError(f"{type(note).__name__} is not a str")
+        note.encode()
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InputError(f"a note cannot be saved ({error}); give a str that UTF-8 can encode") from None

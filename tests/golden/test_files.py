@@ -45,3 +45,5 @@ def test_an_old_state_store_goes_on_with_the_same_bits(name: str, dtype: str, tm
         assert store.get(KEYS) == {"text": snapshot, 7: Stream(model).snapshot(), b"\x00bytes": snapshot}
         pool = StreamPool(model, 4, store=store)
         assert pool.snapshot(pool.open_keys(KEYS)) == [snapshot, Stream(model).snapshot(), snapshot]
+    with StateStore(path) as store:  # now of the present format
+        assert (store.note, set(store)) == ("a note", set(KEYS))

@@ -24,8 +24,9 @@ def whole() -> Any:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[StateStore]:
-    with StateStore(tmp_path / "states") as store:
-        yield store
+    store = StateStore(tmp_path / "states")
+    yield store
+    store.close(discard=True)
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_a_refused_call_says_why_and_leaves_all_streams_as_they_were(name: str, 
 def test_a_store_that_fails_leaves_all_streams_as_they_were(pool: StreamPool, store: StateStore, tmp_path: Path) -> None:
     before = all_of(pool, store)
     changed = pool.step_keys(inputs(19))
-    store.close()
+    store.close(discard=True)
     for call in (lambda: pool.step_keys(inputs(3)), lambda: pool.open("new"), pool.flush, lambda: pool.close_keys([3])):
         with pytest.raises(StoreError, match="closed"):
             call()
@@ -172,8 +173,8 @@ def test_a_store_that_fails_leaves_all_streams_as_they_were(pool: StreamPool, st
 
 def test_a_damaged_state_is_named_and_can_be_given_up(whole: Any, pool: StreamPool, store: StateStore) -> None:
     pool.flush()
-    with store._database.writing() as connection:
-        connection.execute("UPDATE streams SET state = CAST(x'00' || substr(state, 2) AS BLOB) WHERE key = 3")
+    spoil = "UPDATE streams SET state = CAST(x'00' || substr(state, 2) AS BLOB) WHERE key = 3"
+    store._database.write(lambda cursor: cursor.execute(spoil))
     before = {key: pool.snapshot(slot) for key, slot in pool.keys.items()}
     with pytest.raises(StoreError, match="key 3 is damaged"):
         pool.step_keys(inputs(2, 3))

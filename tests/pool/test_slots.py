@@ -20,8 +20,9 @@ def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StreamPool]
     if request.param == "no store":
         yield StreamPool(WHOLE, 4)
     else:
-        with StateStore(tmp_path / "states.db") as store:
-            yield StreamPool(WHOLE, 8, store)
+        store = StateStore(tmp_path / "states.db")
+        yield StreamPool(WHOLE, 8, store)
+        store.close(discard=True)
 
 
 def check(pool: StreamPool) -> None:

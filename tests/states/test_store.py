@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from streamrnn import InputError, Model, SnapshotError, StateStore, StoreError, Stream, StreamPool, StreamRNNError
-from streamrnn.states import database
+from streamrnn.states import schema
 from tests.models import mixed, model, one_width  # noqa: F401  (a fixture)
 from tests.models import signal as noise
 
@@ -188,14 +188,14 @@ def foreign(path: Path) -> None:
 def later(path: Path) -> None:
     StateStore(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {database.FORMAT + 1}")
+        connection.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
     connection.close()
 
 
 UNUSABLE: dict[str, tuple[Any, str]] = {
     "no database": (lambda path: path.write_bytes(b"key,state\n" * 100), "not a state store"),
     "another program's": (foreign, "another program"),
-    "a later version's": (later, f"format {database.FORMAT + 1}.*upgrade"),
+    "a later version's": (later, f"format {schema.FORMAT + 1}.*upgrade"),
     "a directory": (lambda path: path.mkdir(), "cannot be opened"),
 }
 
@@ -331,9 +331,10 @@ with streamrnn.StateStore(path) as store:
 @pytest.mark.parametrize(("options", "level"), [({}, 2), ({"sync": True}, 2), ({"sync": False}, 1)])
 def test_a_commit_waits_for_the_disk_unless_asked_not_to(path: Path, options: dict[str, bool], level: int) -> None:
     """Full and normal synchronisation, as SQLite numbers them; a power failure cannot be tried."""
-    with StateStore(path, **options) as store, store._database.reading() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with StateStore(path, **options) as store:
+        for name, value in {"synchronous": level, "journal_mode": "wal"}.items():
+            query = f"PRAGMA {name}"
+            assert store._database.read(lambda cursor, query=query: cursor.execute(query).fetchone()) == (value,)
 
 
 def test_a_store_is_not_copied(store: StateStore) -> None:

@@ -55,7 +55,8 @@ def run_many_signals(
                 code = run_io_loop(reader, session.outputs, source, target, waits)
                 if code == exit_codes.DONE:
                     session.finish()
-        return code
+        store.close(discard=True)  # what is not committed belongs to output that has not been written
+    return code
 
 
 def _capacity(model: Model) -> int:

@@ -1,0 +1,142 @@
+"""Ctrl-C in a store: the call has been done as a whole or not at all, and the store is as usable as before."""
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamrnn import StateStore, StoreError, Stream, StreamPool
+from tests.interruption import at_every_line, by_timer
+from tests.models import model
+from tests.models import signal as noise
+
+FILES = "database.py", "table.py", "schema.py", "store.py"
+WHOLE = model("rnn-tanh", inputs=3, hidden=2)
+
+
+@pytest.fixture(scope="module")
+def two() -> list[bytes]:
+    """Two snapshots."""
+    stream = Stream(WHOLE)
+    return [stream.snapshot(), (stream.step([1, 2, 3]), stream.snapshot())[1]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StateStore]:
+    store = StateStore(tmp_path / "states", sync=False)
+    yield store
+    store.close(discard=True)
+
+
+CALLS: dict[str, Callable[[StateStore, bytes], Any]] = {
+    "put": lambda store, data: store.put({"a": data, "b": data, 3: data}, note="later"),
+    "delete": lambda store, _: store.delete(["a", "b"]),
+    "get": lambda store, _: store.get(["a", "b", "nobody"]),
+    "len": lambda store, _: len(store),
+    "keys": lambda store, _: list(store),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_is_interrupted_at_any_line_is_done_or_not(name: str, store: StateStore, two: list[bytes]) -> None:
+    def content() -> Any:
+        return store.note, store.get(store)
+
+    CALLS[name](store, two[1])
+    done = content()
+    store.delete(["a", "b", 3])
+    store.put({"a": two[0], "b": two[0]}, note="before")
+    before, n = content(), 0
+    for _ in at_every_line(lambda: CALLS[name](store, two[1]), FILES):
+        n += 1
+        assert content() in (before, done if name == "put" else (before[0], {}))
+        store.delete(["a", "b", 3])
+        store.put({"a": two[0], "b": two[0]}, note="before")
+    assert n > 10
+
+
+def test_an_open_that_is_interrupted_at_any_line_leaves_a_store(tmp_path: Path, two: list[bytes]) -> None:
+    made: list[StateStore] = []
+    for _ in at_every_line(lambda: made.append(StateStore(tmp_path / "states")), FILES):
+        gc.collect()  # what was made of the store may be held by the traceback
+        with StateStore(tmp_path / "again") as other:
+            other.put({"a": two[0]})
+        with StateStore(tmp_path / "states") as store:
+            assert len(store) == 0
+    made[0].put({"a": two[0]})
+    made[0].close()
+
+
+def test_a_close_that_is_interrupted_at_any_line_can_be_repeated(tmp_path: Path, two: list[bytes]) -> None:
+    made = [StateStore(tmp_path / "states")]
+    for _ in at_every_line(lambda: made[-1].close(), FILES):
+        made[-1].close()
+        made.append(StateStore(tmp_path / "states"))
+        made[-1].put({"a": two[0]})
+    with StateStore(tmp_path / "states") as store:
+        assert len(store) == 1
+
+
+def test_a_storm_of_signals_leaves_pool_and_store_usable(store: StateStore, tmp_path: Path) -> None:
+    """Ctrl-C at random moments; each flush is acknowledged, so that the note is that of the last or of the one after it."""
+    pool, rows, acknowledged = StreamPool(WHOLE, 4, store), noise(2), -1
+    n = iter(range(1_000_000))
+
+    def work() -> None:
+        nonlocal acknowledged
+        number = next(n)
+        slots = pool.open_keys([number % 40, (number + 7) % 40])
+        pool.step(slots, rows)
+        pool.flush(str(number))
+        acknowledged = number
+
+    interrupted = 0
+    while interrupted < 60:
+        interrupted += by_timer(work, 50, longest=2e-3)
+        assert acknowledged <= int(store.note or -1)
+    pool.flush("end")
+    assert store.note == "end"
+    assert len(store) == 40
+
+
+def test_a_thread_that_closes_a_store_meanwhile_gets_no_false_damage(store: StateStore, two: list[bytes]) -> None:
+    def put() -> None:
+        try:
+            while True:
+                store.put({"a": two[0]})
+        except StoreError as error:
+            said.append(str(error))
+
+    said: list[str] = []
+    threads = [threading.Thread(target=put) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)
+    store.close()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 3
+    assert all("closed" in message for message in said)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_a_signal_handler_that_finds_the_store_in_a_call_is_told_so(store: StateStore, two: list[bytes]) -> None:
+    """It would otherwise undo the transaction that it interrupts, or close the file under it."""
+
+    class Meddling:
+        def __iter__(self) -> Iterator[Any]:
+            for call in (lambda: store.get(["a"]), lambda: store.put({}), store.close):
+                with pytest.raises(StoreError, match="already in a call"):
+                    call()
+            yield "a", b"1234"
+
+    store.put({"b": two[0]})
+    store._table.save(Meddling())  # as if a signal came between two states
+    assert set(store) == {"a", "b"}
+    assert os.path.exists(store.path)
