@@ -56,14 +56,13 @@ def bring_up_to_date(cursor: sqlite3.Cursor, version: int) -> None:
     cursor.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def about(cursor: sqlite3.Cursor, name: str, path: str) -> str | None:
-    """A value of the table `about`; None if it is not there. Raises StoreError if it is damaged."""
-    row = cursor.execute("SELECT value, digest FROM about WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        return None
-    if row[1] != _digest_of(name, row[0]):
-        raise damaged(path, f"its {name} is altered")
-    return str(row[0])
+def about(cursor: sqlite3.Cursor, path: str) -> dict[str, str]:
+    """The table `about`. Raises StoreError if it is damaged."""
+    rows = cursor.execute("SELECT name, value, digest FROM about").fetchall()
+    for name, value, digest in rows:
+        if digest != _digest_of(name, value):
+            raise damaged(path, f"its {name!r} is altered")
+    return {name: str(value) for name, value, _ in rows}
 
 
 def set_about(cursor: sqlite3.Cursor, name: str, value: str) -> None:

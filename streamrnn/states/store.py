@@ -1,6 +1,7 @@
 """`StateStore`: the states of many streams by key, in a file that survives a crash."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -120,22 +121,22 @@ class StateStore:
 
         discard  True: close it even if a pool has streams that have changed since they were saved. Their changes are lost
 
-        Raises StoreError, and leaves the file open, if there are such streams and they are not to be discarded. At the end of a
-        `with` statement that an exception leaves, they are discarded.
+        Raises StoreError, and leaves the file open, if there are such streams and they are not to be discarded. The end of a
+        `with` statement discards them, with a RuntimeWarning unless an exception ends it.
         """
-        n_unsaved = self._pool.n_unsaved if self._pool is not None and self._database.is_open and not discard else 0
-        if n_unsaved:
-            raise StoreError(
-                f"close: {n_unsaved} stream{'s' * (n_unsaved > 1)} of the pool that uses {self._path} changed after the last "
-                "save; call the pool's flush() first, or close(discard=True) to lose the changes"
-            )
+        if not discard and (unsaved := self._unsaved()):
+            raise StoreError(f"close: {unsaved}; call the pool's flush() first, or close(discard=True) to lose the changes")
         self._database.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close(discard=kind is not None)
+        unsaved = self._unsaved() if kind is None else ""
+        self.close(discard=True)
+        if unsaved:
+            message = f"{unsaved}, and `with` has closed it: the changes are lost; call the pool's flush() before"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<StateStore {self._path}>"
@@ -150,6 +151,11 @@ class StateStore:
         self._table.bind(fingerprint, "StreamPool: the model")
         self._user = ref(user)
         return self._table
+
+    def _unsaved(self) -> str:
+        """How many streams of a pool have changes that are not in the file; "" if none has."""
+        n = self._pool.n_unsaved if self._pool is not None and self._database.is_open else 0
+        return f"{n} stream{'s' * (n > 1)} of the pool that uses {self._path} changed after the last save" if n else ""
 
     @property
     def _pool(self) -> User | None:

@@ -112,7 +112,7 @@ class StateTable:
             self._is_whole = True
 
     def _about(self, name: str) -> str | None:
-        return self._database.read(lambda cursor: schema.about(cursor, name, self.path))
+        return self._database.read(lambda cursor: schema.about(cursor, self.path)).get(name)
 
     def _rows(self, keys: Sequence[Key]) -> dict[Key, Any]:
         """key -> row, not checked yet, of those keys that are there. Raises InputError for a key that a store cannot hold."""

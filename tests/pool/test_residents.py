@@ -272,3 +272,43 @@ def test_a_tick_that_finds_the_pool_busy_makes_nobody_recent(pool: StreamPool) -
             with pytest.raises(StreamBusyError):
                 call()
     assert (pool._slots._last_call.tolist(), pool._slots._call) == before
+
+
+def test_a_store_with_changes_that_are_not_saved_is_not_closed(whole: Any, tmp_path: Path) -> None:
+    store = StateStore(tmp_path / "states")
+    pool = StreamPool(whole, CAPACITY, store)
+    pool.open()  # without a key: never in a store
+    pool.open_keys([1, 2, 3])
+    pool.step_keys(inputs(1, 2, 3))
+    with pytest.raises(StoreError, match=r"close: 3 streams of the pool .* flush\(\) first, or close\(discard=True\)"):
+        store.close()
+    pool.flush()
+    before = store.get([1, 2, 3])
+    store.close()
+    store.close()
+    with StateStore(tmp_path / "states") as store:
+        assert store.get([1, 2, 3]) == before
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_end_of_a_with_says_how_many_changes_it_loses(flushed: bool, whole: Any, tmp_path: Path) -> None:
+    store = StateStore(tmp_path / "states")
+    pool = StreamPool(whole, CAPACITY, store)
+    pool.open_keys([1, 2])
+    pool.step_keys(inputs(1, 2))
+    if flushed:
+        pool.flush()
+        store.__exit__(None, None, None)
+    else:
+        with pytest.warns(RuntimeWarning, match="2 streams of the pool .* the changes are lost"), store:
+            pass
+    with StateStore(tmp_path / "states") as again:
+        assert len(again) == 2 * flushed
+
+
+def test_an_exception_that_leaves_a_with_is_not_hidden_by_what_it_loses(whole: Any, tmp_path: Path) -> None:
+    store = StateStore(tmp_path / "states")
+    pool = StreamPool(whole, CAPACITY, store)
+    pool.open_keys([5])
+    with pytest.raises(InputError, match="no stream has the key 7"), store:
+        pool.step_keys(inputs(7))
