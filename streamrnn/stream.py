@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.door import PlainDoor, open_compiled
@@ -72,31 +71,21 @@ class Stream:
     def reset(self) -> None:
         """Begin a new signal: set every state vector to its initial value."""
         with self._door.entry_lock:
-            for layer, views in zip(self._model.layers, self._workspace.vectors, strict=True):
-                for name, initial in layer.states.items():
-                    views[name][:] = initial
+            self._workspace.begin()
 
     def snapshot(self) -> bytes:
         """The state as bytes, bound to the model. The same state gives the same bytes on every machine."""
         with self._door.entry_lock:
-            return snapshot.encode(self._model.fingerprint, self._flat())
+            return snapshot.encode(self._model.fingerprint, self._workspace.read())
 
     def restore(self, saved: bytes) -> None:
         """Set the state to that of a snapshot. Raises SnapshotError for bytes that are not a snapshot of this model."""
-        values = snapshot.decode(self._model.fingerprint, self._flat().size, self._model.dtype, saved)
+        values = snapshot.decode(self._model.fingerprint, self._workspace.n_values, self._model.dtype, saved)
         with self._door.entry_lock:
-            at = 0
-            for views in self._workspace.vectors:
-                for view in views.values():
-                    view[:] = values[at : at + view.size]
-                    at += view.size
+            self._workspace.write(values)
 
     def __repr__(self) -> str:
         return f"<Stream of {self._model!r}>"
 
     def __reduce__(self) -> Any:
         raise StreamRNNError("a Stream cannot be pickled or copied; save its model, and its state with snapshot()")
-
-    def _flat(self) -> Array:
-        vectors = [view for views in self._workspace.vectors for view in views.values()]
-        return np.concatenate(vectors) if vectors else np.zeros(0, self._model.dtype)

@@ -1,13 +1,11 @@
 """`Workspace`: the memory of one stream, and the table that leads a driver through it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from streamrnn.memory_layout import state_vectors, stream_layout
 from streamrnn.plan import Plan
 from streamrnn.target.layout import aligned
+from streamrnn.target.packing import Array
 
 
 class Workspace:
@@ -24,17 +22,33 @@ class Workspace:
         self._table = aligned(len(layout.words), np.int64)
         layout.bind(self._table, plan.bases | {name: int(array.ctypes.data) for name, array in self._memory.items()})
         self.state, self.address = self._memory["state"], int(self._table.ctypes.data)
+        of_ops = state_vectors(plan)
         self.vectors = [
-            {name: self.state[at : at + initial.size] for name, (at, initial) in vectors.items()}
-            for vectors in state_vectors(plan)
+            {name: self.state[at : at + initial.size] for name, (at, initial) in vectors.items()} for vectors in of_ops
         ]
+        vectors = [vector for of_op in of_ops for vector in of_op.values()]
+        positions = [position for at, initial in vectors for position in range(at, at + initial.size)]
+        self._positions = np.array(positions, np.int64)  # of the values in the state, in the order of a snapshot
+        self._initial = self.state.copy()
+        for at, initial in vectors:
+            self._initial[at : at + initial.size] = initial
 
-    @contextmanager
-    def unchanged_by_errors(self) -> Iterator[None]:
-        """Put the state back where what follows raises, be it Ctrl-C."""
-        before = self.state.copy()
-        try:
-            yield
-        except BaseException:
-            self.state[:] = before
-            raise
+    @property
+    def n_values(self) -> int:
+        """Values of the state."""
+        return self._positions.size
+
+    def begin(self) -> None:
+        """Give the stream the initial state."""
+        self.state[:] = self._initial
+
+    def write(self, values: Array) -> None:
+        """Give the stream a state, (n_values,), in the order of a snapshot, in one assignment: Ctrl-C cannot halve it."""
+        after = self._initial.copy()
+        after[self._positions] = values
+        self.state[:] = after
+
+    def read(self) -> Array:
+        """A copy of the state, (n_values,), in the order of a snapshot."""
+        values: Array = self.state[self._positions]
+        return values

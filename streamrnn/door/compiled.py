@@ -9,7 +9,6 @@ unchanged, so a result stays the caller's for good (the ownership law). When cal
 """
 
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
-from streamrnn.door.entry_lock import busy_address
+from streamrnn.door.entry_lock import busy_address, entry_lock
 from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
-from streamrnn.door.plain import PlainDoor
+from streamrnn.door.plain import PlainDoor, refuse
+from streamrnn.errors import StreamBusyError
 from streamrnn.target.packing import Array, DType
 from streamrnn.workspace import Workspace
 
@@ -49,17 +49,17 @@ class _Ring:
     def __init__(self, words: NDArray[np.int64], size: int, dtype: DType) -> None:
         self._words, self._size, self._dtype = words, size, dtype
         self._arrays: list[Array] = []
-        self._renewing = threading.Lock()
+        self._renewing = entry_lock(refuse)
         self.renew()
 
     def renew(self) -> None:
-        """Replace the arrays if none of them can be reused, unless another thread is doing that."""
-        if self._renewing.acquire(blocking=False):
-            try:
+        """Replace the arrays if none of them can be reused, unless another call is doing that."""
+        try:
+            with self._renewing:
                 if not self._words[0] or not any(self._free(index) for index in range(RING_SIZE)):
                     self._replace()
-            finally:
-                self._renewing.release()
+        except StreamBusyError:
+            pass
 
     def _replace(self) -> None:
         # Another thread may step, or Ctrl-C may come, between any two lines: what `words` point to must always be alive.

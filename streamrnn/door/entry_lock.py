@@ -3,14 +3,19 @@
 Callers enter and leave with `with`. Ctrl-C may raise between any two calls of Python functions: after an `__enter__` that has
 finished, or before an `__exit__` that has not begun, and the lock would stay taken. So both are machine code, which `with`
 calls without looking for signals.
+
+A fork copies locks, but only the thread that forks: in the child nobody releases a lock that another thread had taken, and
+what it protects may be half changed. There such a lock refuses every caller, and says so.
 """
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 import numpy as np
 
@@ -24,32 +29,48 @@ from streamrnn.door.machine.layout import (
     LOCK_REFUSE,
     LOCK_VECTORCALL,
 )
+from streamrnn.errors import StreamBusyError
 from streamrnn.target.cpu import driver_width
 
 EntryLock = AbstractContextManager[None]
 
+_locks: "WeakSet[Any]" = WeakSet()
+
 
 class PlainEntryLock:
-    """An entry lock in Python, for an interpreter whose objects have another memory layout."""
+    """An entry lock for an interpreter whose objects have another memory layout.
+
+    `with` looks up both methods first, and then calls those of `threading.Lock`, which are of C. So Ctrl-C comes before the
+    lock is taken or after it is released. A caller who finds it free and then taken waits.
+    """
 
     def __init__(self, refuse: Callable[[], object]) -> None:
-        self._refuse, self._lock, self._busy = refuse, threading.Lock(), np.zeros(1, np.int64)
-        self.busy_address = self._busy.ctypes.data
+        self.refuse, self._lock = refuse, threading.Lock()
 
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            self._refuse()
-        self._busy[0] = 1
+    @property
+    def busy(self) -> bool:
+        """Whether a caller is in."""
+        return self._lock.locked()
 
-    def __exit__(self, *_: object) -> None:
-        self._busy[0] = 0
-        self._lock.release()
+    @property
+    def __enter__(self) -> Any:
+        if self.busy:
+            self.refuse()
+        return self._lock.__enter__
+
+    @property
+    def __exit__(self) -> Any:
+        return self._lock.__exit__
 
 
 def entry_lock(refuse: Callable[[], object]) -> EntryLock:
     """A new lock, free. `refuse`, a function of a module, raises the error for a caller who finds another one in."""
-    if not layout_is_known():
-        return PlainEntryLock(refuse)
+    lock = _machine_lock(refuse) if layout_is_known() else PlainEntryLock(refuse)
+    _locks.add(lock)
+    return cast(EntryLock, lock)
+
+
+def _machine_lock(refuse: Callable[[], object]) -> Any:
     lock = _type_and_methods()[0]()
     words = {
         LOCK_REFUSE: id(refuse),
@@ -59,12 +80,33 @@ def entry_lock(refuse: Callable[[], object]) -> EntryLock:
     }
     for offset, value in words.items():
         ctypes.c_int64.from_address(id(lock) + offset).value = value
-    return cast(EntryLock, lock)
+    return lock
 
 
 def busy_address(lock: EntryLock) -> int:
-    """Address of a flag that is not 0 while a caller is in. Valid as long as the lock lives."""
-    return lock.busy_address if isinstance(lock, PlainEntryLock) else id(lock) + LOCK_BUSY
+    """Address of a flag that is not 0 while a caller is in. Valid as long as the lock, one in machine code, lives."""
+    return id(lock) + LOCK_BUSY
+
+
+def _refuse_after_fork() -> None:
+    raise StreamBusyError(
+        "another thread was in this stream or pool when the process forked, so its copy in this process may be half changed; "
+        "make a new one here, or fork while no other thread uses it"
+    )
+
+
+def _refuse_what_was_busy() -> None:
+    """In a fork: let the locks that were taken say why they stay so."""
+    for lock in _locks:
+        if isinstance(lock, PlainEntryLock):
+            if lock.busy:
+                lock.refuse = _refuse_after_fork
+        elif ctypes.c_int64.from_address(busy_address(lock)).value:
+            ctypes.c_int64.from_address(id(lock) + LOCK_REFUSE).value = id(_refuse_after_fork)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_refuse_what_was_busy)
 
 
 class _TypeSlot(ctypes.Structure):
@@ -86,6 +128,7 @@ class _TypeSpec(ctypes.Structure):
 
 
 _METHODS: Final = 64  # Py_tp_methods
+_MAY_BE_BASE: Final = 1 << 10  # Py_TPFLAGS_BASETYPE
 _NO_ARGUMENTS: Final = 0x4
 _FASTCALL: Final = 0x80
 
@@ -101,4 +144,5 @@ def _type_and_methods() -> tuple[Any, Any]:
     slots = (_TypeSlot * 2)(_TypeSlot(_METHODS, ctypes.addressof(methods)))
     make = ctypes.pythonapi.PyType_FromSpec
     make.restype, make.argtypes = ctypes.py_object, (ctypes.POINTER(_TypeSpec),)
-    return make(_TypeSpec(b"streamrnn.door.entry_lock.EntryLock", LOCK_BYTES, 0, 0, slots)), methods
+    base = make(_TypeSpec(b"streamrnn.door.entry_lock.BaseEntryLock", LOCK_BYTES, 0, _MAY_BE_BASE, slots))
+    return type("EntryLock", (base,), {"__slots__": ("__weakref__",)}), methods

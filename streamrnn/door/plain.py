@@ -35,7 +35,7 @@ class PlainDoor:
         self._x = np.zeros(workspace.plan.input_size, self._dtype)
         self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
-        self.entry_lock = entry_lock(_refuse)
+        self.entry_lock = entry_lock(refuse)
         self._n_uninterrupted = max(1, UNINTERRUPTED_BYTES // workspace.plan.step_bytes)
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
@@ -58,16 +58,23 @@ class PlainDoor:
             x, y = np.ascontiguousarray(converted(array, self._dtype)), np.empty((len(array), self._y.size), self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
-        with self.entry_lock, self._workspace.unchanged_by_errors():
-            for begin in range(0, len(x), self._n_uninterrupted):
-                now = slice(begin, begin + self._n_uninterrupted)
-                rows, results = x[now], y[now]
-                status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(rows))
-                _raise_for(status, x)
+        state = self._workspace.state
+        with self.entry_lock:
+            before = state.copy()
+            try:
+                for begin in range(0, len(x), self._n_uninterrupted):
+                    now = slice(begin, begin + self._n_uninterrupted)
+                    rows, results = x[now], y[now]
+                    status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(rows))
+                    _raise_for(status, x)
+            except BaseException:
+                state[:] = before  # a single assignment without a call: another Ctrl-C cannot come before it is done
+                raise
         return y
 
 
-def _refuse() -> None:
+def refuse() -> None:
+    """Raise the error for a caller who finds another one in the stream."""
     raise StreamBusyError("another thread is in this stream; give each thread its own, or take turns with a lock")
 
 

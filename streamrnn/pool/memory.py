@@ -1,7 +1,5 @@
 """`PoolMemory`: the states of many streams of one model, a row each, and the table that leads a pool's driver through them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -106,16 +104,6 @@ class PoolMemory:
             for position, value in header.items():
                 table[position] = value
         return Room(states, pages, marks, slots, tables, [table.ctypes.data for table in tables])
-
-    @contextmanager
-    def unchanged_by_errors(self, slots: NDArray[np.int64]) -> Iterator[None]:
-        """Put the states of the slots streams back where what follows raises, be it Ctrl-C."""
-        before = self._rows(slots)
-        try:
-            yield
-        except BaseException:
-            self._set_rows(slots, before)
-            raise
 
     def _rows(self, slots: NDArray[np.int64]) -> Array:
         return self.room.states[self.room.pages[slots], slots]

@@ -98,10 +98,15 @@ class PoolDoor:
         with self.entry_lock:
             self._check_open("process", chosen)
             self.before_use(chosen)
-            with self._memory.unchanged_by_errors(chosen):
+            room = self._memory.room
+            before = room.states[room.pages[chosen], chosen]
+            try:
                 for begin in range(0, n_steps, at_once):
                     now = slice(begin, begin + at_once)
                     self._run("process", chosen, x[now], y[now], begin)
+            except BaseException:
+                room.states[room.pages[chosen], chosen] = before  # without a call: another Ctrl-C comes after it
+                raise
         result[:] = y.swapaxes(0, 1)
         return result
 

@@ -1,6 +1,8 @@
 """Entry locks: one caller at a time, and Ctrl-C never leaves one taken."""
 
 import ctypes
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +18,8 @@ from tests.models import mixed, signal
 
 
 def busy(lock: Any) -> int:
+    if isinstance(lock, module.PlainEntryLock):
+        return int(lock.busy)
     return ctypes.c_int64.from_address(module.busy_address(lock)).value
 
 
@@ -77,3 +81,55 @@ def test_ctrl_c_never_leaves_a_lock_taken(name: str) -> None:
     pool.reset()
     stream.step(x[0])
     stream.reset()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("kind", ["Stream", "StreamPool", "PlainEntryLock"])
+def test_what_another_thread_was_in_says_in_a_fork_that_it_cannot_be_used(kind: str) -> None:
+    """While a thread computes, the process forks. Streams that nobody was in go on in the child, with the same bits."""
+    code = f"""
+import os, sys, threading, time
+import numpy as np
+from streamrnn import Stream, StreamBusyError, StreamPool
+from streamrnn.door import entry_lock
+from tests.models import mixed, signal
+
+kind = {kind!r}
+if kind == "PlainEntryLock":
+    entry_lock.layout_is_known = lambda: False
+whole = mixed()
+free, busy = Stream(whole), StreamPool(whole, 4) if kind == "StreamPool" else Stream(whole)
+x, long = signal(1)[0], np.zeros((1_000_000, 3), np.float32)
+door = busy._door.entry_lock
+if kind == "StreamPool":
+    busy.open(), busy.open()
+    work = lambda: busy.process([0], long[None])
+else:
+    work = lambda: busy.process(long)
+expected = Stream(whole).step(x).tobytes()
+entered = threading.Thread(target=work, daemon=True)
+entered.start()
+time.sleep(0.1)
+if not os.fork():
+    for call in (busy.snapshot, busy.reset, lambda: busy.step([0], x[None]) if kind == "StreamPool" else busy.step(x.tolist())):
+        try:
+            call()
+            print("not refused")
+        except StreamBusyError as error:
+            print("forked" in str(error), "make a new one" in str(error))
+    print(free.step(x).tobytes() == expected, Stream(whole).step(x).tobytes() == expected)
+    sys.stdout.flush()
+    os._exit(0)
+os.wait()
+try:
+    busy.snapshot()
+    print("over too early")
+except StreamBusyError as error:
+    print("another thread is in" in str(error))
+sys.stdout.flush()
+os._exit(0)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", code]  # Python 3.12 warns of a fork beside threads
+    out = subprocess.check_output(command, text=True, env=environment)
+    assert out.split("\n") == ["True True"] * 4 + ["True", ""]
