@@ -11,12 +11,14 @@ The metadata has one entry, "streamrnn", a JSON object:
 So a flipped bit is found wherever it is: in a weight, in the description or in the padding.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
-import tempfile
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,26 +75,70 @@ def read(path: str | os.PathLike[str]) -> Archive:
         raise ArchiveError(f"{path}: its description cannot be read ({error}); import the model again") from error
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+def replace_file(path: str | os.PathLike[str], data: bytes, sync: bool = True) -> None:
     """Replace the file at `path` in one move: readers see the old file or the new one, also after a crash, never a part.
 
-    Raises ArchiveError if `path` cannot be written.
+    A new file has the permissions that the umask leaves; one that is replaced keeps its own. A symbolic link stays, and the
+    file that it leads to is replaced.
+
+    sync  whether to wait for the disk: first the data, then the move, so that both survive a power failure
+
+    Raises ArchiveError if `path` cannot be written, or is something else than a file.
     """
-    target = _as_path(path)
+    given = _as_path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        target = Path(os.path.realpath(given))
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        old = target.stat() if target.exists() else None
+        if old is not None and not stat.S_ISREG(old.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        temporary = target.with_name(f".streamrnn-{os.urandom(8).hex()}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb", opener=_open_private if old else None) as file:
+                if old is not None:
+                    _keep_owner(file.fileno(), old)
+                    os.chmod(temporary, stat.S_IMODE(old.st_mode))
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
+                if sync:
+                    os.fsync(file.fileno())
             os.replace(temporary, target)
         except BaseException:
-            os.unlink(temporary)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
             raise
+        if sync:
+            _sync_folder(target.parent)
     except OSError as error:
-        raise ArchiveError(f"{target}: cannot be written ({error.strerror}); choose another path") from error
+        raise ArchiveError(f"{given}: cannot be written ({error.strerror}); choose another path") from error
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Open a new file that nobody else may read, until it gets the permissions of the one that it replaces."""
+    return os.open(path, flags, 0o600)
+
+
+def _keep_owner(descriptor: int, old: os.stat_result) -> None:
+    """Give a file the owner and group of the one that it replaces, where this user may do that."""
+    if hasattr(os, "fchown"):
+        with suppress(PermissionError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk. Some systems cannot open a folder, or have nothing to wait for."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _as_path(path: str | os.PathLike[str]) -> Path:

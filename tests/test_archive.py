@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+import os
 import re
+import shutil
+import stat
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +18,7 @@ import numpy as np
 import pytest
 
 from streamrnn import ArchiveError, Dense, Model, load
+from streamrnn.archive import replace_file
 from tests.models import VARIANTS, mixed, model
 
 HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')
@@ -386,6 +392,67 @@ def test_a_failed_move_leaves_the_old_file_and_nothing_else(small: Path, monkeyp
                 model("lstm").save(small)
         assert small.read_bytes() == before
         assert list(small.parent.iterdir()) == [small]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_has_the_permissions_of_the_umask_and_a_replaced_one_keeps_its_own(umask: int, tmp_path: Path) -> None:
+    new, private = tmp_path / "new", tmp_path / "private"
+    private.touch()
+    before = os.umask(umask)
+    try:
+        for mode in 0o600, 0o640, 0o444:
+            private.chmod(mode)
+            replace_file(private, b"data")
+            assert private.stat().st_mode & 0o7777 == mode
+        replace_file(new, b"data")
+    finally:
+        os.umask(before)
+    assert new.stat().st_mode & 0o7777 == 0o666 & ~umask
+    assert sorted(tmp_path.iterdir()) == [new, private]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_symbolic_link_stays_and_the_file_behind_it_is_replaced(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir(), elsewhere.mkdir()
+    for name in "there", "not yet":
+        if name == "there":
+            (elsewhere / name).write_bytes(b"old")
+        (folder / name).symlink_to(Path("..") / "elsewhere" / name)
+        replace_file(folder / name, b"new")
+        assert (folder / name).is_symlink()
+        assert (elsewhere / name).read_bytes() == b"new"
+    assert len(list(folder.iterdir())) == len(list(elsewhere.iterdir())) == 2
+    (folder / "circle").symlink_to("circle")
+    with pytest.raises(ArchiveError, match="cannot be written"):
+        replace_file(folder / "circle", b"new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArchiveError, match="not a regular file"):
+        model("lstm").save(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("sync", [True, False])
+def test_the_data_is_on_the_disk_before_the_move_and_the_folder_after_it(sync: bool, tmp_path: Path) -> None:
+    code = f"from streamrnn.archive import replace_file; replace_file({str(tmp_path / 'file')!r}, b'data', sync={sync})"
+    trace = tmp_path / "trace"
+    calls = "trace=fsync,fdatasync,rename,renameat,renameat2"
+    command = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip("processes cannot be traced here")
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"(fsync|rename\w*)\((.*)\) = 0", trace.read_text())
+    names = [name[:6] for name, arguments in found if str(tmp_path) in arguments]
+    assert names == (["fsync", "rename", "fsync"] if sync else ["rename"])
+    if sync:
+        assert f"{tmp_path}>" in found[-1][1]
 
 
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
