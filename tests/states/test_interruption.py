@@ -1,8 +1,6 @@
 """Ctrl-C in a store: the call has been done as a whole or not at all, and the store is as usable as before."""
 
 import gc
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from streamrnn import StateStore, StoreError, Stream, StreamPool
-from tests.interruption import at_every_line, by_timer
+from streamrnn import StateStore, StoreError, Stream
+from tests.interruption import at_every_line
 from tests.models import model
-from tests.models import signal as noise
 
 FILES = "database.py", "table.py", "schema.py", "store.py"
 WHOLE = model("rnn-tanh", inputs=3, hidden=2)
@@ -83,28 +80,6 @@ def test_a_close_that_is_interrupted_at_any_line_can_be_repeated(tmp_path: Path,
         assert len(store) == 1
 
 
-def test_a_storm_of_signals_leaves_pool_and_store_usable(store: StateStore, tmp_path: Path) -> None:
-    """Ctrl-C at random moments; each flush is acknowledged, so that the note is that of the last or of the one after it."""
-    pool, rows, acknowledged = StreamPool(WHOLE, 4, store), noise(2), -1
-    n = iter(range(1_000_000))
-
-    def work() -> None:
-        nonlocal acknowledged
-        number = next(n)
-        slots = pool.open_keys([number % 40, (number + 7) % 40])
-        pool.step(slots, rows)
-        pool.flush(str(number))
-        acknowledged = number
-
-    interrupted = 0
-    while interrupted < 60:
-        interrupted += by_timer(work, 50, longest=2e-3)
-        assert acknowledged <= int(store.note or -1)
-    pool.flush("end")
-    assert store.note == "end"
-    assert len(store) == 40
-
-
 def test_a_thread_that_closes_a_store_meanwhile_gets_no_false_damage(store: StateStore, two: list[bytes]) -> None:
     def put() -> None:
         try:
@@ -125,7 +100,6 @@ def test_a_thread_that_closes_a_store_meanwhile_gets_no_false_damage(store: Stat
     assert all("closed" in message for message in said)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 def test_a_signal_handler_that_finds_the_store_in_a_call_is_told_so(store: StateStore, two: list[bytes]) -> None:
     """It would otherwise undo the transaction that it interrupts, or close the file under it."""
 
@@ -139,4 +113,3 @@ def test_a_signal_handler_that_finds_the_store_in_a_call_is_told_so(store: State
     store.put({"b": two[0]})
     store._table.save(Meddling())  # as if a signal came between two states
     assert set(store) == {"a", "b"}
-    assert os.path.exists(store.path)
