@@ -1,6 +1,7 @@
 """Ctrl-C in a store: the call has been done as a whole or not at all, and the store is as usable as before."""
 
 import gc
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from streamrnn import StateStore, StoreError, Stream
+from tests.golden.make import FOLDER
 from tests.interruption import at_every_line
 from tests.models import model
 
@@ -67,6 +69,23 @@ def test_an_open_that_is_interrupted_at_any_line_leaves_a_store(tmp_path: Path, 
         with StateStore(tmp_path / "states") as store:
             assert len(store) == 0
     made[0].put({"a": two[0]})
+    made[0].close()
+
+
+def test_a_migration_that_is_interrupted_at_any_line_loses_nothing(tmp_path: Path) -> None:
+    """The store is one of format 1, and each time a new copy."""
+    old, path = next(FOLDER.glob("*.db")), tmp_path / "states"
+    shutil.copy(old, path)
+    with StateStore(path) as store:
+        states = store.get(store)
+    shutil.copy(old, path)
+    made: list[StateStore] = []
+    for _ in at_every_line(lambda: made.append(StateStore(path)), FILES):
+        gc.collect()
+        with StateStore(path) as store:
+            assert (store.note, store.get(store)) == ("a note", states)
+        shutil.copy(old, path)
+    assert made[0].get(states) == states
     made[0].close()
 
 
