@@ -263,7 +263,7 @@ def test_a_store_that_is_none_or_another_models_is_an_error_of_one_line(
 ) -> None:
     with StateStore(states) as store:
         store.put({"a": Stream(diverging()).snapshot()})
-    for message in "take that model", "not a state store":
+    for message in "use that model", "not a state store":
         ended = run(b"".join(lines))
         assert (ended.code, ended.err.count("\n")) == (1, 1)
         assert message in ended.err
