@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.formats import FORMATS, FormatName, format_of
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
 from streamrnn.command.running.row_errors import OnError, RowErrors
@@ -31,6 +31,13 @@ def run(
         ),
     ] = None,
     on_error: Annotated[OnError, typer.Option(help="After a bad line: stop, or skip it.")] = OnError.STOP,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line of csv names the columns. [default: if it has names and no number]",
+        ),
+    ] = None,
     key: Annotated[
         str,
         typer.Option(
@@ -49,8 +56,9 @@ def run(
     """Stream a signal through a model.
 
     Each input line gets one output line, as soon as it arrives. Formats: csv has numbers separated by commas, semicolons or
-    tabs; a first line without any number is a header. jsonl has an array of numbers on each line. f32 is raw little-endian
-    float32. Blank lines are skipped. A number is written as the shortest text that reads as the same float32.
+    tabs; a first line of names without any number is a header. jsonl has an array of numbers on each line. f32 is raw
+    little-endian float32. Blank lines are skipped. A number is written as the shortest text that reads as the same number. An
+    input that is compressed (gzip, xz, bzip2, or zstd with the extra `zstd`) is expanded.
 
     A bad line (a wrong count of values, NaN, infinity or something that is not a number) gives "error: line N: ..." on standard
     error and no output, and leaves the state as it was.
@@ -74,7 +82,7 @@ def run(
     Examples:
       streamrnn run vad.safetensors < in.csv > out.csv
       sensor | streamrnn run vad.safetensors --state today.state --on-error skip
-      streamrnn run vad.safetensors in.jsonl -o out.f32
+      streamrnn run vad.safetensors in.csv.gz -o out.f32
       sensors | streamrnn run vad.safetensors --key sensor --store today.states
       streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
     """
@@ -87,14 +95,19 @@ def run(
         raise typer.BadParameter("--state keeps the state of one signal and --store those of many; give one of them")
     if keyed and FormatName.F32 in (source_format, target_format):
         raise typer.BadParameter("f32 has no column for a key; read and write csv or jsonl")
+    columns = Columns(key=key, header=header)
+    if header is not None and source_format is not FormatName.CSV:
+        raise typer.BadParameter(f"--header and --no-header are for csv; {source_format} has no header")
+    if header is False and columns.named:
+        raise typer.BadParameter(f"--key {key} is the name of a column, which needs a header; give the number of the column")
     model = load(archive)
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
-    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format])
+    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns)
     errors = RowErrors(on_error)
     if store is None:
         code = run_one_signal(model, archive, endpoints, state, errors)
     else:
-        code = run_many_signals(model, archive, endpoints, key, store, resume, errors)
+        code = run_many_signals(model, archive, endpoints, store, resume, errors)
     errors.print_summary()
     raise typer.Exit(code)

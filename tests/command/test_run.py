@@ -24,6 +24,8 @@ def test_wrong_usage_is_exit_code_2(command: Command, arguments: list[str]) -> N
         ["--key", "1", "--store", "{tmp}/s", "--state", "{tmp}/t"],
         ["--key", "1", "--store", "{tmp}/s", "--format", "f32"],
         ["--key", "1", "--store", "{tmp}/s", "--output-format", "f32"],
+        ["--header", "--format", "jsonl"],
+        ["--no-header", "--key", "id", "--store", "{tmp}/s"],
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(

@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from streamrnn.command.running.formats import Format
+from streamrnn.command.running.formats import Columns, Format
 
 
 class Endpoints(NamedTuple):
-    """The paths of input and output ("-": standard input or output), and their formats."""
+    """The paths of input and output ("-": standard input or output), and their formats.
+
+    columns  which column of the input is what
+    """
 
     source: Path
     source_format: Format
     target: Path
     target_format: Format
+    columns: Columns

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from streamrnn.command import exit_codes
-from streamrnn.command.running.file_descriptors import OpenFile, read_chunks, write_all
+from streamrnn.command.running.file_descriptors import OpenFile, write_all
 from streamrnn.command.running.formats import Reader, Row, rows_as_they_arrive
 from streamrnn.command.running.row_errors import Stopped
 from streamrnn.command.signals import Interrupted, InterruptibleWaits, OutputClosed
@@ -13,7 +13,7 @@ from streamrnn.command.signals import Interrupted, InterruptibleWaits, OutputClo
 def run_io_loop(
     reader: Reader,
     outputs: Callable[[Iterable[Row]], Iterator[bytes]],
-    source: OpenFile,
+    chunks: Iterable[bytes],
     target: OpenFile,
     waits: InterruptibleWaits,
     *,
@@ -21,11 +21,12 @@ def run_io_loop(
 ) -> int:
     """Write an output for each row of the input; the exit code.
 
+    chunks    the bytes of the input, as they arrive
     outputs   makes blocks of bytes from rows; each block is written before the next is asked for
     read_all  give it all rows in one call, which ends with the input, and not the rows of each read
     """
     try:
-        arriving = rows_as_they_arrive(reader, read_chunks(source, waits))
+        arriving = rows_as_they_arrive(reader, chunks)
         for rows in [chain.from_iterable(arriving)] if read_all else arriving:
             for data in outputs(rows):
                 write_all(target, data, waits)

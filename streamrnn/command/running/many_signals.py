@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from streamrnn.command import exit_codes
+from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.file_descriptors import (
     ATOMIC_BYTES,
@@ -10,6 +11,7 @@ from streamrnn.command.running.file_descriptors import (
     is_regular,
     open_source,
     open_target,
+    read_chunks,
     reopen_target,
     sync,
 )
@@ -27,12 +29,11 @@ _STATE_BYTES = 64 << 20  # of states in memory, about
 
 
 def run_many_signals(
-    model: Model, archive: Path, endpoints: Endpoints, key_column: str, store_path: Path, resume: bool, errors: RowErrors
+    model: Model, archive: Path, endpoints: Endpoints, store_path: Path, resume: bool, errors: RowErrors
 ) -> int:
     """Process many signals; the exit code.
 
     archive     the file of the model, which the output must not replace
-    key_column  the name or number of the column with the keys
     store_path  the file of the states
     resume      whether to go on where the last run with this store stopped
     errors      is told of rows that cannot be used
@@ -51,8 +52,9 @@ def run_many_signals(
             with opened as target, signals_end_waits(source.descriptor, target.descriptor) as waits:
                 max_bytes = _FILE_BLOCK_BYTES if is_regular(target) else ATOMIC_BYTES  # a block is written as a whole
                 session = KeyedSession(pool, store, errors, endpoints.target_format, max_bytes, start, lambda: sync(target))
-                reader = endpoints.source_format.reader(model.input_size, key_column)
-                code = run_io_loop(reader, session.outputs, source, target, waits)
+                reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
+                chunks = plain_content(read_chunks(source, waits), source.name, text=True)
+                code = run_io_loop(reader, session.outputs, chunks, target, waits)
                 if code == exit_codes.DONE:
                     session.finish()
         store.close(discard=True)  # what is not committed belongs to output that has not been written

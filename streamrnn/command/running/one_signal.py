@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from streamrnn.command.running import state_file
+from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.file_descriptors import ATOMIC_BYTES, open_source, open_target
+from streamrnn.command.running.file_descriptors import ATOMIC_BYTES, open_source, open_target, read_chunks
 from streamrnn.command.running.formats import MAX_NUMBER_CHARS, Row
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
@@ -46,5 +47,6 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         signals_end_waits(source.descriptor, target.descriptor) as waits,
         saving,
     ):
-        reader = endpoints.source_format.reader(model.input_size)
-        return run_io_loop(reader, outputs, source, target, waits, read_all=not model.streamable)
+        reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
+        chunks = plain_content(read_chunks(source, waits), source.name, text=endpoints.source_format.label is not None)
+        return run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)

@@ -39,7 +39,9 @@ def test_a_header_blank_lines_and_a_missing_last_newline_change_nothing(
     run: Run, lines: list[bytes], answers: list[bytes]
 ) -> None:
     text = b"\xef\xbb\xbfx,y\r\n" + b"\r\n\r\n".join(line.strip() for line in lines)
-    assert run(text) == (Ended(0, "", ""), b"".join(answers))
+    ended, out = run(text)
+    assert (ended.code, out) == (0, b"".join(answers))
+    assert run(text, "--header") == (Ended(0, "", ""), b"".join(answers))
 
 
 def test_nothing_in_is_nothing_out(run: Run) -> None:
@@ -58,7 +60,7 @@ def test_formats_carry_the_same_numbers(run: Run, x: np.ndarray, y: np.ndarray, 
 
 
 def test_a_bad_line_stops_the_run_with_its_number(run: Run, lines: list[bytes], answers: list[bytes]) -> None:
-    ended, out = run(b"x,y\n" + b"".join(lines[:5]) + b"1,oops\n" + b"".join(lines[5:]))
+    ended, out = run(b"x,y\n" + b"".join(lines[:5]) + b"1,oops\n" + b"".join(lines[5:]), "--header")
     assert ended == Ended(1, "", "error: line 7: value 2 is 'oops', which is not a number\n")
     assert out == b"".join(answers[:5])
 

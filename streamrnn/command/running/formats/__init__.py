@@ -5,10 +5,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl
+from streamrnn.command.running.formats.columns import Columns
 from streamrnn.command.running.formats.row import Row
 
-__all__ = ["FORMATS", "MAX_NUMBER_CHARS", "Format", "FormatName", "Reader", "Row", "format_of", "rows_as_they_arrive"]
+__all__ = [
+    "FORMATS",
+    "MAX_NUMBER_CHARS",
+    "Columns",
+    "Format",
+    "FormatName",
+    "Reader",
+    "Row",
+    "format_of",
+    "rows_as_they_arrive",
+]
 
 
 #: The most characters of a number and its separator: "-1.1754944e-38, ".
@@ -28,9 +40,9 @@ class Reader(Protocol):
 class Format(NamedTuple):
     """How a signal is read and written."""
 
-    reader: Callable[..., Reader]  # called with the number of values of a row, and with the key column if there are keys
+    reader: Callable[[int, Columns], Reader]  # called with the number of values of a row, and with what the columns are
     encode: Callable[..., bytes]  # called with outputs (n_steps, O), and with as many labels if there are keys
-    label: Callable[[str | int], str] | None = None  # the text of a key; None: the format has no keys
+    label: Callable[[str | int], str] | None = None  # the text of a key; None: the format has no text
 
 
 class FormatName(StrEnum):
@@ -50,7 +62,9 @@ _EXTENSIONS = {".csv": FormatName.CSV, ".jsonl": FormatName.JSONL, ".ndjson": Fo
 
 
 def format_of(path: Path, default: FormatName) -> FormatName:
-    """The format that the extension of a path names, or the default."""
+    """The format that the extension of a path names, or the default; "a.csv.gz" is csv."""
+    if path.suffix.lower() in COMPRESSED_EXTENSIONS:
+        path = path.with_suffix("")
     return _EXTENSIONS.get(path.suffix.lower(), default)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from streamrnn.command.running.formats.columns import Columns
 from streamrnn.command.running.formats.row import Row, checked
 from streamrnn.errors import InputError
 from streamrnn.target.packing import Array
@@ -12,9 +13,9 @@ _BYTES = 4
 
 
 class F32Reader:
-    """Rows from records of `size` float32 numbers."""
+    """Rows from records of `size` float32 numbers. The columns have no names and no keys."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, columns: Columns = Columns()) -> None:  # noqa: B008 - it is immutable
         self._size = size
         self._rest = b""
         self._number = 0

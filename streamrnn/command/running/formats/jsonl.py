@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from streamrnn.command.running.formats.columns import Columns, index_of
 from streamrnn.command.running.formats.lines import LineReader, quoted
 from streamrnn.errors import InputError
 from streamrnn.target.packing import Array
@@ -16,12 +17,12 @@ from streamrnn.target.packing import Array
 class JsonlReader(LineReader):
     """Rows from lines such as `[0.1, -2e-3]`, or with a key `["sensor 7", 0.1, -2e-3]` or `{"id": 7, "x": [0.1, -2e-3]}`.
 
-    column  the key column: by number in an array (the first is 1), by name in an object; "": none
+    columns  which column is what: by number in an array, by name in an object
     """
 
-    def __init__(self, size: int, column: str = "") -> None:
+    def __init__(self, size: int, columns: Columns = Columns()) -> None:  # noqa: B008 - it is immutable
         super().__init__(size)
-        self._column = column
+        self._column = columns.key
         self._names: list[str] | None = None
 
     def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
@@ -44,7 +45,8 @@ class JsonlReader(LineReader):
         """The key of a line, and the rest of the line."""
         index: Any = self._column
         if isinstance(value, list):
-            index = int(index) - 1 if index.isdecimal() else len(value)
+            number = index_of(index)
+            index = len(value) if number is None else number
         try:
             key = value.pop(index)
         except (AttributeError, KeyError, IndexError):

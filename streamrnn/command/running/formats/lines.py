@@ -42,25 +42,34 @@ class LineReader(ABC):
         """The key of a line ("" if it has none) and its numbers. Raises InputError for a bad line."""
 
     def _is_header(self, line: bytes) -> bool:
-        """Whether this line, the first that is not blank, names the columns."""
+        """Whether this line, the first that is not blank, names the columns.
+
+        Raises InputError if it cannot be, but must, or if the input is of another format.
+        """
         return False
 
     def _row(self, line: bytes) -> Iterator[Row]:
         self._number += 1
         if self._number == 1:
             line = line.removeprefix(_BYTE_ORDER_MARK)
-        line = line.strip()
+        line = line.rstrip().lstrip(b" ")  # a tab at the start comes after an empty column
         if not line:
             return
-        first, self._past_first_line = not self._past_first_line, True
-        if first and self._is_header(line):
-            return
         location = f"line {self._number}"
+        first, self._past_first_line = not self._past_first_line, True
+        if first and self._starts_with_header(line, location):
+            return
         try:
             key, values = self._parse(line)
             yield Row(location, checked(values, self._size), key=key)
         except InputError as error:
             yield Row(location, error=str(error))
+
+    def _starts_with_header(self, line: bytes, location: str) -> bool:
+        try:
+            return self._is_header(line)
+        except InputError as error:
+            raise InputError(f"{location}: {error}") from None
 
 
 def quoted(text: bytes) -> str:

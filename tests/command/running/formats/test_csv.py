@@ -1,15 +1,20 @@
 """csv: the spellings that are accepted, and errors for all others."""
 
+import re
+
 import numpy as np
 import pytest
 
-from streamrnn.command.running.formats import Row
+from streamrnn.command.running.formats import Columns, Row
 from streamrnn.command.running.formats.csv import CsvReader, encode
+from streamrnn.errors import InputError
+
+PLAIN = Columns()
 
 
-def rows(text: bytes, size: int = 2, at_once: int = 1 << 20) -> list[Row]:
+def rows(text: bytes, size: int = 2, at_once: int = 1 << 20, columns: Columns = PLAIN) -> list[Row]:
     """The rows of a text that arrives in pieces of `at_once` bytes."""
-    reader = CsvReader(size)
+    reader = CsvReader(size, columns)
     pieces = [text[at : at + at_once] for at in range(0, len(text), at_once)]
     return [row for piece in pieces for row in reader.feed(piece)] + list(reader.finish())
 
@@ -44,9 +49,50 @@ def test_a_row_is_there_as_soon_as_its_line_ends() -> None:
     assert list(reader.feed(b"\n")) == [Row("line 2", [25])]
 
 
-@pytest.mark.parametrize("header", [b"x,y", b'"load";"heat"', b",load,heat", "λ,μ".encode(), b"\xff\xfe,x", b"time of day"])
-def test_a_first_line_without_a_number_is_a_header(header: bytes) -> None:
+@pytest.mark.parametrize(
+    "header", [b"x,y", b'"load";"heat"', b",load,heat", "λ,μ".encode(), b"[m/s],2m_temp", b"Temp\xe9rature,x", b"time of day"]
+)
+def test_a_first_line_of_names_is_a_header_and_said_to_be_one(capsys: pytest.CaptureFixture[str], header: bytes) -> None:
     assert rows(header + b"\n1,2\n") == [Row("line 2", [1, 2])]
+    assert capsys.readouterr().err.startswith("remark: line 1 is read as a header, not as data: ")
+
+
+@pytest.mark.parametrize("line", [b"n/a,n/a", b"NULL,-", b"nan,nan", b"1.5V,2.3V", b"1_0,2_0", b",", b"12:30,13:00", b"x,N/A"])
+def test_a_first_line_that_may_be_data_is_never_dropped(line: bytes) -> None:
+    found, (number, values, *_) = rows(line + b"\n1,2\n")
+    assert (found.location, bool(found.error)) == ("line 1", True)
+    assert (number, values) == ("line 2", [1, 2])
+
+
+@pytest.mark.parametrize("line", [b'"1","2"', b'1,"2"', b'"1";"2"', b'"1"\t"2"', b' "1" , "2" ', b'" 1","2 "'])
+def test_numbers_in_quotes_are_numbers(line: bytes) -> None:
+    assert rows(line) == [Row("line 1", [1, 2])]
+
+
+def test_a_header_can_be_forced_either_way() -> None:
+    assert rows(b"1,2\n3,4", columns=Columns(header=True)) == [Row("line 2", [3, 4])]
+    found = rows(b"x,y\n3,4", columns=Columns(header=False))
+    assert [bool(row.error) for row in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"[1, 2]", "line 1: is JSON, not csv"),
+        (b'{"x": 1, "y": 2}', "line 1: is JSON, not csv"),
+        (b"1\x00,\x002\x00", "line 1: has the byte 0x00, so it is not UTF-8 text"),
+        (b"x,\x05y", "line 1: has the byte 0x05"),
+        (b"x,y\r1,2\rx,y", "line 1: has the byte 0x0d"),
+    ],
+)
+def test_a_first_line_of_another_format_ends_the_run(line: bytes, error: str) -> None:
+    with pytest.raises(InputError, match=re.escape(error)):
+        rows(line + b"\n1,2\n")
+
+
+def test_an_empty_first_column_of_a_line_with_tabs_is_a_column() -> None:
+    first, second = rows(b"1\t2\n\t3\t4\n")
+    assert (first, second.error) == (Row("line 1", [1, 2]), "value 1 is '', which is not a number")
 
 
 def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
