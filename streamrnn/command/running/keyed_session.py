@@ -6,7 +6,7 @@ from typing import NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.command.running.formats import MAX_NUMBER_CHARS, Format, Row
+from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.resume_point import ResumePoint
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import InputError, NonFiniteStateError, StreamRNNError
@@ -25,7 +25,7 @@ class KeyedSession:
     store          keeps the states
     errors         is told of rows that cannot be used
     target_format  of the output
-    max_bytes      the most bytes of a block's output, about
+    max_bytes      the most bytes of the output of a block of several rows
     start          the point where the last session stopped; rows before it are not processed again
     sync           makes what was written survive a power failure
     """
@@ -43,7 +43,7 @@ class KeyedSession:
         self._pool, self._store, self._errors, self._format, self._sync = pool, store, errors, target_format, sync
         self._label = cast(Callable[[str | int], str], target_format.label)
         self._max_bytes = max_bytes
-        self._row_bytes = MAX_NUMBER_CHARS * pool.model.output_size
+        self._row_bytes = max_row_bytes(pool.model) + len(", ")
         self._start = self._point = start
         self._passed_over = ResumePoint()
         self.commit()

@@ -8,7 +8,7 @@ from streamrnn.command.running import state_file
 from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.file_descriptors import ATOMIC_BYTES, open_source, open_target, read_chunks
-from streamrnn.command.running.formats import MAX_NUMBER_CHARS, Row
+from streamrnn.command.running.formats import Row, max_row_bytes
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
@@ -26,7 +26,7 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
     errors   is told of rows that cannot be used
     """
     # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe.
-    max_rows = max(1, ATOMIC_BYTES // (MAX_NUMBER_CHARS * model.output_size))
+    max_rows = max(1, ATOMIC_BYTES // max_row_bytes(model))
     session: StreamSession | RecordingSession
     saving: AbstractContextManager[None]
     if model.streamable:

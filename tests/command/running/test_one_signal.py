@@ -1,6 +1,7 @@
 """One signal through files: formats, headers, bad lines, state, and which files are refused."""
 
 import json
+import select
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from streamrnn import Model, Stream, run_offline
 from streamrnn.command import exit_codes
+from streamrnn.command.running import io_loop, many_signals
 from tests.command.conftest import csv
 from tests.command.process import Command, Ended, called
 from tests.models import model
@@ -212,3 +214,22 @@ def test_a_bad_line_stops_before_any_answer_or_is_left_out(
     ended = command("run", backward_archive, tmp_path / "in.csv", "-o", out, "--on-error", "skip")
     assert (ended.code, ended.err.splitlines()[1:]) == (0, ["skipped 1 row"])
     assert out.read_bytes() == b"".join(csv(run_offline(backward, x[:9])))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_block_of_lines_is_written_to_a_pipe_as_a_whole(
+    dtype: str, keyed: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer block may be written in part; then its lines are in the output, but not in the state."""
+    blocks: list[bytes] = []
+    monkeypatch.setattr(io_loop, "write_all", lambda target, data, waits: blocks.append(data))
+    monkeypatch.setattr(many_signals, "is_regular", lambda target: False)
+    model("gru-reset-after").astype(dtype).save(tmp_path / "archive")
+    rows = model("gru-reset-after").input_size
+    signal = np.random.default_rng(0).normal(size=(2000, rows))
+    key, options = ("a,", ["--key", "1", "--store", tmp_path / "store"]) if keyed else ("", [])
+    (tmp_path / "in.csv").write_text("".join(key + ",".join(map(str, row)) + "\n" for row in signal))
+    assert called(capfd, monkeypatch, "run", tmp_path / "archive", tmp_path / "in.csv", *options).code == 0
+    assert max(map(len, blocks)) <= select.PIPE_BUF
+    assert b"".join(blocks).count(b"\n") == len(signal)

@@ -9,22 +9,23 @@ from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl
 from streamrnn.command.running.formats.columns import Columns
 from streamrnn.command.running.formats.row import Row
+from streamrnn.model import Model
 
 __all__ = [
     "FORMATS",
-    "MAX_NUMBER_CHARS",
     "Columns",
     "Format",
     "FormatName",
     "Reader",
     "Row",
     "format_of",
+    "max_row_bytes",
     "rows_as_they_arrive",
 ]
 
 
-#: The most characters of a number and its separator: "-1.1754944e-38, ".
-MAX_NUMBER_CHARS = 16
+#: The most characters of a number: "-1.17549435e-38", "-2.2250738585072014e-308".
+_MAX_NUMBER_CHARS = {"float32": 15, "float64": 24}
 
 
 class Reader(Protocol):
@@ -66,6 +67,11 @@ def format_of(path: Path, default: FormatName) -> FormatName:
     if path.suffix.lower() in COMPRESSED_EXTENSIONS:
         path = path.with_suffix("")
     return _EXTENSIONS.get(path.suffix.lower(), default)
+
+
+def max_row_bytes(model: Model) -> int:
+    """The most bytes of an output row of a model in any format, without a label: "[1.5, 2]" and a line break."""
+    return model.output_size * (_MAX_NUMBER_CHARS[str(model.dtype)] + len(", ")) + 1
 
 
 def rows_as_they_arrive(reader: Reader, chunks: Iterable[bytes]) -> Iterator[Iterator[Row]]:

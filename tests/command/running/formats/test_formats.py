@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from streamrnn.command.running.formats import FORMATS, FormatName, format_of
+from streamrnn import Dense, Model
+from streamrnn.command.running.formats import FORMATS, FormatName, format_of, max_row_bytes
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,15 @@ def test_the_extension_names_the_format_if_it_names_one(name: str, expected: str
 
 def test_every_format_that_can_be_named_exists() -> None:
     assert FORMATS.keys() == set(FormatName)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_no_row_of_outputs_is_longer_than_is_said(name: str, dtype: str) -> None:
+    bits = np.random.default_rng(1).integers(0, 256, 64_000, np.uint8).view(dtype)
+    smallest = float(np.finfo(dtype).smallest_normal)
+    values = np.concatenate([bits[np.isfinite(bits)], np.array([-smallest] * 3, dtype)])
+    model = Model([Dense(np.zeros((3, 1), dtype), dtype=dtype)])
+    lengths = [len(FORMATS[FormatName(name)].encode(values[None, at : at + 3])) for at in range(len(values) - 2)]
+    assert max(lengths) <= max_row_bytes(model)
+    assert max(lengths) >= max_row_bytes(model) - 3 * len(", ")
