@@ -27,7 +27,11 @@ class JsonlReader(LineReader):
 
     def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
         try:
-            value = json.loads(line)
+            value = json.loads(line.decode(), object_pairs_hook=_object)  # of bytes it would guess the encoding
+        except InputError:
+            raise
+        except UnicodeDecodeError:
+            raise InputError(f"{quoted(line)} is not UTF-8; convert the input to UTF-8") from None
         except (ValueError, RecursionError):
             raise InputError(f"{quoted(line)} is not JSON") from None
         key: str | int = ""
@@ -82,6 +86,16 @@ def encode(outputs: Array, labels: Sequence[str] = ()) -> bytes:
 def label(key: str | int) -> str:
     """A key as a member of an array."""
     return json.dumps(key, ensure_ascii=False)
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of an object by name. Raises InputError if two have the same name: the first would be lost."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        repeated = next(name for name in found if names.count(name) > 1)
+        raise InputError(f"member {repeated!r:.40} occurs {names.count(repeated)} times; give each member a name of its own")
+    return found
 
 
 def _is_number(value: object) -> bool:

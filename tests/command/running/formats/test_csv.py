@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamrnn.command.running.formats import Columns, Row
-from streamrnn.command.running.formats.csv import CsvReader, encode
+from streamrnn.command.running.formats.csv import CsvReader, encode, label
 from streamrnn.errors import InputError
 
 PLAIN = Columns()
@@ -67,6 +67,14 @@ def test_a_first_line_that_may_be_data_is_never_dropped(line: bytes) -> None:
 @pytest.mark.parametrize("line", [b'"1","2"', b'1,"2"', b'"1";"2"', b'"1"\t"2"', b' "1" , "2" ', b'" 1","2 "'])
 def test_numbers_in_quotes_are_numbers(line: bytes) -> None:
     assert rows(line) == [Row("line 1", [1, 2])]
+
+
+def test_spaces_in_quotes_belong_to_the_key_and_those_outside_do_not() -> None:
+    text = b'" a",1,2\n"a",1,2\na ,1,2\n "a" ,1,2\n" ",1,2\n"a""b",1,2\n"a;b",1,2\n"a,b",1,2\n'
+    found = [row.key for row in rows(text, columns=Columns(key="1"))]
+    assert found == [" a", "a", "a", "a", " ", 'a"b', "a;b", "a,b"]
+    again = [row.key for row in rows("".join(f"{label(key)},1,2\n" for key in found).encode(), columns=Columns(key="1"))]
+    assert again == found
 
 
 def test_a_header_can_be_forced_either_way() -> None:

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from streamrnn.command.running.formats import Row
+from streamrnn.command.running.formats import Columns, Row
+from streamrnn.command.running.formats.csv import CsvReader
 from streamrnn.command.running.formats.jsonl import JsonlReader, encode
+from streamrnn.errors import InputError
 
 
 def rows(text: bytes, size: int = 2) -> list[Row]:
@@ -41,7 +43,12 @@ def test_a_number_is_a_row_of_a_model_that_takes_one() -> None:
         (b"[1, 1" + b"0" * 5000 + b"]", "is not JSON"),
         (b"[1, 2", "'[1, 2' is not JSON"),
         (b"[1, 2] 3", "is not JSON"),
-        (b"\xff\xfe", "is not JSON"),
+        (b"\xff\xfe", "is not UTF-8"),
+        ("[1, 2]".encode("utf-16-le"), "is not JSON"),
+        ("[1, 2]".encode("utf-16-be"), "is not JSON"),
+        ("[1, 2]".encode("utf-32-le"), "is not JSON"),
+        (b'{"x": 1, "y": 2, "x": 1}', "member 'x' occurs 2 times"),
+        (b'{"id": 1, "x": {"y": 2, "y": 3}}', "member 'y' occurs 2 times"),
         (b"[" * 100_000, "is not JSON"),
         (b"x,y", "'x,y' is not JSON"),
     ],
@@ -50,6 +57,20 @@ def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> No
     ((location, values, found, _),) = rows(line + b"\n")
     assert (location, list(values)) == ("line 1", [])
     assert error in found
+
+
+def test_a_byte_order_mark_is_skipped_at_the_start_of_the_input_only() -> None:
+    first, second = rows(b"\xef\xbb\xbf[1, 2]\n\xef\xbb\xbf[1, 2]\n")
+    assert first == Row("line 1", [1, 2])
+    assert "is not JSON" in second.error
+
+
+def test_only_ascii_digits_are_the_number_of_a_column() -> None:
+    for column in ("\u0660", "\u0661", "\u00b2"):
+        (row,) = JsonlReader(2, Columns(key=column)).feed(b'[1, 2, "last"]\n')
+        assert f"has no {column!r}" in row.error
+        with pytest.raises(InputError, match=f"the header must have one column {column!r}"):
+            list(CsvReader(2, Columns(key=column)).feed(b"1,2,last\n"))
 
 
 def test_outputs_are_arrays_with_the_same_bits() -> None:
