@@ -38,6 +38,13 @@ def run(
             help="Whether the first line of csv names the columns. [default: if it has names and no number]",
         ),
     ] = None,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync/--no-sync",
+            help="Make output and states survive a power failure, or be faster.",
+        ),
+    ] = True,
     key: Annotated[
         str,
         typer.Option(
@@ -64,7 +71,8 @@ def run(
     error and no output, and leaves the state as it was.
 
     With --state the state is saved at the end of the input, at a bad line, at a closed pipe, and at Ctrl-C and SIGTERM. It
-    belongs to exactly the lines that were written, so the next run repeats no line and loses none.
+    belongs to exactly the lines that were written, so the next run repeats no line and loses none. After a power failure the
+    output may have lines that the state does not, never the other way round.
 
     A model that reads its input backwards (imported with --offline) takes all lines as one recording and answers after the last
     one. A bad line stops such a run before any output, or is skipped. There is no state to save.
@@ -103,7 +111,7 @@ def run(
     model = load(archive)
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
-    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns)
+    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync)
     errors = RowErrors(on_error)
     if store is None:
         code = run_one_signal(model, archive, endpoints, state, errors)

@@ -10,6 +10,7 @@ class Endpoints(NamedTuple):
     """The paths of input and output ("-": standard input or output), and their formats.
 
     columns  which column of the input is what
+    sync     whether output and states should survive a power failure
     """
 
     source: Path
@@ -17,3 +18,4 @@ class Endpoints(NamedTuple):
     target: Path
     target_format: Format
     columns: Columns
+    sync: bool = True

@@ -1,5 +1,6 @@
 """The input and output of `run` as file descriptors, without buffers: data is read as it arrives, and written at once."""
 
+import errno
 import os
 import select
 import stat
@@ -80,6 +81,24 @@ def sync(file: OpenFile) -> None:
             os.fdatasync(file.descriptor)
         except OSError as error:
             raise StreamRNNError(f"{file.name}: cannot be written ({error.strerror})") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make the name of a file that was created or replaced survive a power failure. Raises StreamRNNError if that fails.
+
+    A folder that cannot be opened, as on Windows, is left alone.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without such a call
+            raise StreamRNNError(f"{path.parent}: cannot be written ({error.strerror})") from error
+    finally:
+        os.close(descriptor)
 
 
 def read_chunks(source: OpenFile, waits: InterruptibleWaits) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from streamrnn.command.running.file_descriptors import (
     read_chunks,
     reopen_target,
     sync,
+    sync_folder,
 )
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.keyed_session import MAX_ROWS, KeyedSession
@@ -39,7 +40,7 @@ def run_many_signals(
     errors      is told of rows that cannot be used
     """
     # Written bytes cannot be taken back from a pipe, so there is no point in making states survive a power failure.
-    with StateStore(store_path, sync=endpoints.target != STANDARD) as store:
+    with StateStore(store_path, sync=endpoints.sync and endpoints.target != STANDARD) as store:
         with signals_deferred():
             pool = StreamPool(model, _capacity(model), store)
         start = ResumePoint.from_note(store.note) if resume else ResumePoint()
@@ -51,7 +52,14 @@ def run_many_signals(
                 opened = open_target(endpoints.target, *in_use)
             with opened as target, signals_end_waits(source.descriptor, target.descriptor) as waits:
                 max_bytes = _FILE_BLOCK_BYTES if is_regular(target) else ATOMIC_BYTES  # a block is written as a whole
-                session = KeyedSession(pool, store, errors, endpoints.target_format, max_bytes, start, lambda: sync(target))
+                if endpoints.sync and endpoints.target != STANDARD:
+                    sync_folder(endpoints.target)
+
+                def sync_output() -> None:
+                    if endpoints.sync:
+                        sync(target)
+
+                session = KeyedSession(pool, store, errors, endpoints.target_format, max_bytes, start, sync_output)
                 reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
                 chunks = plain_content(read_chunks(source, waits), source.name, text=True)
                 code = run_io_loop(reader, session.outputs, chunks, target, waits)

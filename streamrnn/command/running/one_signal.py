@@ -7,7 +7,16 @@ from pathlib import Path
 from streamrnn.command.running import state_file
 from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.file_descriptors import ATOMIC_BYTES, open_source, open_target, read_chunks
+from streamrnn.command.running.file_descriptors import (
+    ATOMIC_BYTES,
+    STANDARD,
+    OpenFile,
+    open_source,
+    open_target,
+    read_chunks,
+    sync,
+    sync_folder,
+)
 from streamrnn.command.running.formats import Row, max_row_bytes
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
@@ -28,15 +37,13 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
     # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe.
     max_rows = max(1, ATOMIC_BYTES // max_row_bytes(model))
     session: StreamSession | RecordingSession
-    saving: AbstractContextManager[None]
     if model.streamable:
         with signals_deferred():
             stream = Stream(model)
         state_file.restore(state, stream)
         session = StreamSession(stream, errors, max_rows)
-        saving = state_file.saving(state, session)
     else:
-        session, saving = RecordingSession(model, errors, max_rows), nullcontext()
+        session = RecordingSession(model, errors, max_rows)
 
     def outputs(rows: Iterable[Row]) -> Iterator[bytes]:
         return map(endpoints.target_format.encode, session.outputs(rows))
@@ -45,8 +52,23 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         open_source(endpoints.source) as source,
         open_target(endpoints.target, source.descriptor, archive, *filter(None, [state])) as target,
         signals_end_waits(source.descriptor, target.descriptor) as waits,
-        saving,
+        _saving(state, session, endpoints, target),
     ):
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
         chunks = plain_content(read_chunks(source, waits), source.name, text=endpoints.source_format.label is not None)
         return run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+
+
+def _saving(
+    state: Path | None, session: StreamSession | RecordingSession, endpoints: Endpoints, target: OpenFile
+) -> AbstractContextManager[None]:
+    """Save the state at the end, after the output: a state that survives a power failure without its lines would lose them."""
+
+    def sync_output() -> None:
+        sync(target)
+        if endpoints.target != STANDARD:
+            sync_folder(endpoints.target)
+
+    if not isinstance(session, StreamSession):
+        return nullcontext()
+    return state_file.saving(state, session, sync_output if endpoints.sync else None)

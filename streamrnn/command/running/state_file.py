@@ -1,11 +1,12 @@
 """The file of `run --state`: the state at the end of one run, from which the next one goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from streamrnn.archive import replace_file
+from streamrnn.command.running.file_descriptors import sync_folder
 from streamrnn.errors import SnapshotError, StreamRNNError
 from streamrnn.stream import Stream
 
@@ -33,8 +34,11 @@ def restore(path: Path | None, stream: Stream) -> None:
 
 
 @contextmanager
-def saving(path: Path | None, session: HasState) -> Iterator[None]:
+def saving(path: Path | None, session: HasState, sync_output: Callable[[], None] | None) -> Iterator[None]:
     """Save the state of a session when the context ends, in whatever way; without a path, do nothing.
+
+    sync_output  makes the output survive a power failure. It is called before the state is saved.
+                 None: it need not
 
     The state is also saved at the beginning, so that a path that cannot be written is an error before the work. A save
     replaces the file as a whole or not at all. Raises StreamRNNError if the file cannot be written.
@@ -42,8 +46,16 @@ def saving(path: Path | None, session: HasState) -> Iterator[None]:
     if path is None:
         yield
         return
-    replace_file(path, session.state)
+    _save(path, session, sync_output is not None)
     try:
         yield
     finally:
-        replace_file(path, session.state)
+        if sync_output is not None:
+            sync_output()
+        _save(path, session, sync_output is not None)
+
+
+def _save(path: Path, session: HasState, sync: bool) -> None:
+    replace_file(path, session.state)
+    if sync:
+        sync_folder(path)

@@ -16,7 +16,7 @@ def test_the_state_is_saved_at_the_beginning_and_however_the_run_ends(
 ) -> None:
     path, session = tmp_path / "state", SimpleNamespace(state=b"first")
     try:
-        with state_file.saving(path, session):
+        with state_file.saving(path, session, None):
             assert path.read_bytes() == b"first"
             session.state = b"last"
             if ended_by:
@@ -29,14 +29,14 @@ def test_the_state_is_saved_at_the_beginning_and_however_the_run_ends(
 
 def test_a_path_that_cannot_be_written_is_an_error_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(StreamRNNError, match="cannot be written"):
-        state_file.saving(tmp_path / "none" / "state", SimpleNamespace(state=b"")).__enter__()
+        state_file.saving(tmp_path / "none" / "state", SimpleNamespace(state=b""), None).__enter__()
 
 
 def test_without_a_path_nothing_is_restored_or_saved(gated: Model) -> None:
     stream = Stream(gated)
     before = stream.snapshot()
     state_file.restore(None, stream)
-    with state_file.saving(None, SimpleNamespace(state=b"x")):
+    with state_file.saving(None, SimpleNamespace(state=b"x"), None):
         pass
     assert stream.snapshot() == before
 
@@ -47,7 +47,7 @@ def test_a_saved_state_is_restored_and_a_missing_file_begins_a_signal(gated: Mod
     state_file.restore(path, stream)
     assert stream.snapshot() == before
     stream.process(x)
-    with state_file.saving(path, SimpleNamespace(state=stream.snapshot())):
+    with state_file.saving(path, SimpleNamespace(state=stream.snapshot()), None):
         pass
     other = Stream(gated)
     state_file.restore(path, other)
