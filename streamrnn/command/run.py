@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, input_names
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
 from streamrnn.command.running.row_errors import OnError, RowErrors
@@ -45,11 +45,21 @@ def run(
             help="Make output and states survive a power failure, or be faster.",
         ),
     ] = True,
+    chosen: Annotated[
+        str,
+        typer.Option("--columns", metavar="COLUMNS", help="The input columns, in the model's order: load,temp or 2,3."),
+    ] = "",
+    kept: Annotated[
+        str, typer.Option("--keep", metavar="COLUMNS", help="Columns that are copied to the output, before its numbers.")
+    ] = "",
+    decimal_comma: Annotated[
+        bool, typer.Option("--decimal-comma", help="Read 0,5 as a number; semicolons or tabs separate the columns.")
+    ] = False,
     key: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
-            help="The lines belong to many signals; the column of their keys, by name or by number (the first is 1).",
+            help="The lines belong to many signals; the column of their keys.",
         ),
     ] = "",
     store: Annotated[
@@ -69,6 +79,10 @@ def run(
 
     A bad line (a wrong count of values, NaN, infinity or something that is not a number) gives "error: line N: ..." on standard
     error and no output, and leaves the state as it was.
+
+    A column is given by its name or by its number; the first is 1. With --columns these columns are the input, and others are
+    ignored. Without it, all columns are, but those of --keep and --key; if the model knows the names of its inputs, a header
+    must have the same ones. In jsonl the names are those of the members of objects.
 
     With --state the state is saved at the end of the input, at a bad line, at a closed pipe, and at Ctrl-C and SIGTERM. It
     belongs to exactly the lines that were written, so the next run repeats no line and loses none. After a power failure the
@@ -91,6 +105,7 @@ def run(
       streamrnn run vad.safetensors < in.csv > out.csv
       sensor | streamrnn run vad.safetensors --state today.state --on-error skip
       streamrnn run vad.safetensors in.csv.gz -o out.f32
+      streamrnn run vad.safetensors in.csv --columns load,temp --keep time
       sensors | streamrnn run vad.safetensors --key sensor --store today.states
       streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
     """
@@ -103,12 +118,19 @@ def run(
         raise typer.BadParameter("--state keeps the state of one signal and --store those of many; give one of them")
     if keyed and FormatName.F32 in (source_format, target_format):
         raise typer.BadParameter("f32 has no column for a key; read and write csv or jsonl")
-    columns = Columns(key=key, header=header)
-    if header is not None and source_format is not FormatName.CSV:
-        raise typer.BadParameter(f"--header and --no-header are for csv; {source_format} has no header")
-    if header is False and columns.named:
-        raise typer.BadParameter(f"--key {key} is the name of a column, which needs a header; give the number of the column")
+    columns = Columns(key, _listed(chosen), _listed(kept), header, decimal_comma)
+    if source_format is not FormatName.CSV and (header is not None or decimal_comma):
+        raise typer.BadParameter(f"--header, --no-header and --decimal-comma are for csv, but the input is {source_format}")
+    if FormatName.F32 in (source_format, target_format if kept else None) and columns.all:
+        raise typer.BadParameter("f32 has no columns to choose or to keep; read and write csv or jsonl")
+    if "" in (column.strip("0") for column in columns.all):
+        raise typer.BadParameter("--columns and --keep take names or numbers, separated by commas; columns count from 1")
+    if header is False and columns.by_name:
+        raise typer.BadParameter(f"{columns.by_name} is the name of a column, which needs a header; give its number")
     model = load(archive)
+    if chosen and source_format is FormatName.CSV and len(columns.values) != model.input_size:
+        raise typer.BadParameter(f"--columns has {len(columns.values)} columns, but the model takes {model.input_size} values")
+    columns = columns._replace(input_names=input_names(model))
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
     endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync)
@@ -119,3 +141,8 @@ def run(
         code = run_many_signals(model, archive, endpoints, store, resume, errors)
     errors.print_summary()
     raise typer.Exit(code)
+
+
+def _listed(columns: str) -> tuple[str, ...]:
+    """The columns of an option."""
+    return tuple(column.strip() for column in columns.split(",")) if columns else ()

@@ -25,6 +25,13 @@ def test_wrong_usage_is_exit_code_2(command: Command, arguments: list[str]) -> N
         ["--key", "1", "--store", "{tmp}/s", "--format", "f32"],
         ["--key", "1", "--store", "{tmp}/s", "--output-format", "f32"],
         ["--header", "--format", "jsonl"],
+        ["--decimal-comma", "--format", "jsonl"],
+        ["--columns", "1,2", "--format", "f32"],
+        ["--keep", "1", "--output-format", "f32"],
+        ["--columns", "1,"],
+        ["--columns", "0,1"],
+        ["--columns", "1,2,3"],
+        ["--keep", "time", "--no-header"],
         ["--no-header", "--key", "id", "--store", "{tmp}/s"],
     ],
 )

@@ -1,11 +1,12 @@
 """The rows of many signals to outputs, and in a store the states that belong to the outputs that have been written."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.command.running.blocks import Block, BlockSize, blocks_of
 from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.resume_point import ResumePoint
 from streamrnn.command.running.row_errors import RowErrors
@@ -41,9 +42,7 @@ class KeyedSession:
         sync: Callable[[], None],
     ) -> None:
         self._pool, self._store, self._errors, self._format, self._sync = pool, store, errors, target_format, sync
-        self._label = cast(Callable[[str | int], str], target_format.label)
-        self._max_bytes = max_bytes
-        self._row_bytes = max_row_bytes(pool.model) + len(", ")
+        self._size = BlockSize(max_row_bytes(pool.model), max_bytes, MAX_ROWS)
         self._start = self._point = start
         self._passed_over = ResumePoint()
         self.commit()
@@ -55,28 +54,11 @@ class KeyedSession:
         stop. A bad row is reported after the output of the rows before it, and leaves the states as they were. Raises Stopped
         as the `errors` do, and StreamRNNError if the input is not that of the last session.
         """
-        block: list[Row] = []
-        labels: list[str] = []
-        bytes_left = self._max_bytes
-        for row in self._new(rows):
-            label = ""
-            if not row.error:
-                try:
-                    label = self._label(row.key)
-                except InputError as error:
-                    row = row._replace(error=str(error))
-            n_bytes = self._row_bytes + len(label.encode())
-            bytes_left -= n_bytes
-            if row.error or (block and bytes_left < 0) or len(block) == MAX_ROWS:
-                yield from self._process(block, labels)
-                block, labels = [], []
-                bytes_left = self._max_bytes - n_bytes
-            if row.error:
-                self._report(row, row.error)
+        for block in blocks_of(self._new(rows), self._format, self._size):
+            if isinstance(block, Row):
+                self._report(block, block.error)
             else:
-                block.append(row)
-                labels.append(label)
-        yield from self._process(block, labels)
+                yield from self._process(block)
         self.commit()
 
     def finish(self) -> None:
@@ -108,26 +90,27 @@ class KeyedSession:
             "answered; give the same input, or leave out --resume"
         )
 
-    def _process(self, rows: list[Row], labels: list[str]) -> Iterator[bytes]:
-        """The output of rows. If they fail together, the block is halved until a single row is found to be the cause."""
-        n = len(rows)
-        while rows:
-            keys = list(dict.fromkeys(row.key for row in rows[:n]))
+    def _process(self, block: Block) -> Iterator[bytes]:
+        """The output of a block. If it fails, it is halved until a single row is found to be the cause."""
+        n = len(block.rows)
+        while block.rows:
+            part = block.part(0, n)
+            keys = list(dict.fromkeys(row.key for row in part.rows))
             try:
-                outputs = self._compute(rows[:n], keys)
+                outputs = self._compute(part.rows, keys)
             except (InputError, NonFiniteStateError) as error:
                 self._undo(keys)
-                if n == 1:
-                    self._report(rows[0], str(error))
-                    rows, labels, n = rows[1:], labels[1:], len(rows) - 1
-                else:
+                if n > 1:
                     n //= 2
-                continue
-            data = self._format.encode(outputs, labels[:n])
-            yield data
-            self._point = self._point.after_rows(*rows[:n]).after_output(data)
-            self.commit()
-            rows, labels, n = rows[n:], labels[n:], len(rows) - n
+                    continue
+                self._report(part.rows[0], str(error))
+            else:
+                data = part.encoded(outputs, self._format)
+                yield data
+                self._point = self._point.after_rows(*part.rows).after_output(data)
+                self.commit()
+            block = block.part(n)
+            n = len(block.rows)
 
     def _compute(self, rows: list[Row], keys: list[str | int]) -> Array:
         """The outputs (n_rows, O). Raises NonFiniteStateError if one overflows, InputError for an index out of range."""

@@ -1,6 +1,5 @@
 """`streamrnn run` without `--key`: all rows are one signal."""
 
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from streamrnn.command.running.file_descriptors import (
     sync,
     sync_folder,
 )
-from streamrnn.command.running.formats import Row, max_row_bytes
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
@@ -34,19 +32,15 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
     state    the file of the state; only for a model that can be streamed
     errors   is told of rows that cannot be used
     """
-    # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe.
-    max_rows = max(1, ATOMIC_BYTES // max_row_bytes(model))
+    # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe: ATOMIC_BYTES.
     session: StreamSession | RecordingSession
     if model.streamable:
         with signals_deferred():
             stream = Stream(model)
         state_file.restore(state, stream)
-        session = StreamSession(stream, errors, max_rows)
+        session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES)
     else:
-        session = RecordingSession(model, errors, max_rows)
-
-    def outputs(rows: Iterable[Row]) -> Iterator[bytes]:
-        return map(endpoints.target_format.encode, session.outputs(rows))
+        session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
 
     with (
         open_source(endpoints.source) as source,
@@ -56,7 +50,7 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
     ):
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
         chunks = plain_content(read_chunks(source, waits), source.name, text=endpoints.source_format.label is not None)
-        return run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+        return run_io_loop(reader, session.outputs, chunks, target, waits, read_all=not model.streamable)
 
 
 def _saving(

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from streamrnn.command.running.formats import Row
+from streamrnn.command.running.blocks import Block, labelled
+from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import StreamRNNError
 from streamrnn.model import Model
@@ -18,31 +19,38 @@ MAX_VALUES = 1 << 24
 class RecordingSession:
     """Takes all rows as one recording, and answers it in blocks. It has no state to keep.
 
-    model       of any kind
-    errors      is told of rows that cannot be used
-    max_rows    the most rows of a block
-    max_values  the most values of the recording
+    model          of any kind
+    errors         is told of rows that cannot be used
+    target_format  of the output
+    max_bytes      the most bytes of the output of several rows, without their labels
+    max_values     the most values of the recording
     """
 
-    def __init__(self, model: Model, errors: RowErrors, max_rows: int, max_values: int = MAX_VALUES) -> None:
+    def __init__(
+        self, model: Model, errors: RowErrors, target_format: Format, max_bytes: int, max_values: int = MAX_VALUES
+    ) -> None:
         self._model = model
         self._errors = errors
-        self._max_rows = max_rows
+        self._format = target_format
+        self._max_rows = max(1, max_bytes // max_row_bytes(model))
         self._max_values = max_values
 
-    def outputs(self, rows: Iterable[Row]) -> Iterator[Array]:
-        """The outputs (n_steps, O) of all rows, block by block, after the last row.
+    def outputs(self, rows: Iterable[Row]) -> Iterator[bytes]:
+        """The output of all rows, block by block, after the last row.
 
         A bad row is reported and skipped. Raises Stopped as `errors` does, before the first output, and StreamRNNError if the
         recording is too long or an output overflows.
         """
         values: list[Array] = []
+        block = Block([], [])
         n_values = 0
         for row in rows:
+            row, label = labelled(row, self._format)
             if row.error:
                 self._errors.report(row, row.error)
                 continue
             values.append(np.array(row.values, self._model.dtype))
+            block.labels.append(label)
             n_values += values[-1].size
             if n_values > self._max_values:
                 raise StreamRNNError(
@@ -53,4 +61,5 @@ class RecordingSession:
         if not np.isfinite(outputs).all():
             raise StreamRNNError(f"the output left the range of {outputs.dtype}; scale the input")
         for begin in range(0, len(outputs), self._max_rows):
-            yield outputs[begin : begin + self._max_rows]
+            end = begin + self._max_rows
+            yield block.part(begin, end).encoded(outputs[begin:end], self._format)

@@ -24,7 +24,8 @@ class ResumePoint(NamedTuple):
         """The point after these rows."""
         check = self.rows_check
         for row in rows:
-            check = zlib.crc32(array("d", row.values).tobytes(), zlib.crc32(repr(row.key).encode(), check))
+            label = repr((row.key, row.kept) if row.kept else row.key)
+            check = zlib.crc32(array("d", row.values).tobytes(), zlib.crc32(label.encode(), check))
         return self._replace(n_rows=self.n_rows + len(rows), rows_check=check)
 
     def after_output(self, data: bytes) -> Self:

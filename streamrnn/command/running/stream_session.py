@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from streamrnn.command.running.formats import Row
+from streamrnn.command.running.blocks import Block, BlockSize, blocks_of
+from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import NonFiniteStateError
 from streamrnn.stream import Stream
@@ -14,49 +15,44 @@ from streamrnn.target.packing import Array
 class StreamSession:
     """Steps a stream through rows, in blocks that count as a whole or not at all.
 
-    stream    processes the signal
-    errors    is told of rows that cannot be used
-    max_rows  the most rows of a block
+    stream         processes the signal
+    errors         is told of rows that cannot be used
+    target_format  of the output
+    max_bytes      the most bytes of the output of a block of several rows
 
     state  snapshot of the stream after the last block that counts
     """
 
-    def __init__(self, stream: Stream, errors: RowErrors, max_rows: int) -> None:
+    def __init__(self, stream: Stream, errors: RowErrors, target_format: Format, max_bytes: int) -> None:
         self._stream = stream
         self._errors = errors
-        self._max_rows = max_rows
+        self._format = target_format
+        self._size = BlockSize(max_row_bytes(stream.model), max_bytes, max_bytes)
         self.state = stream.snapshot()
 
-    def outputs(self, rows: Iterable[Row]) -> Iterator[Array]:
-        """The outputs (n_steps, O) of rows, block by block.
+    def outputs(self, rows: Iterable[Row]) -> Iterator[bytes]:
+        """The output of rows, block by block.
 
         A block counts when the next one is asked for; a caller that fails to write it must stop. A bad row is reported after
-        the outputs of the rows before it, and leaves the state as it was. Raises Stopped as `errors` does.
+        the output of the rows before it, and leaves the state as it was. Raises Stopped as `errors` does.
         """
-        block: list[Row] = []
-        for row in rows:
-            if row.error or len(block) == self._max_rows:
-                yield from self._process(block)
-                block = []
-            if row.error:
-                self._errors.report(row, row.error)
+        for block in blocks_of(rows, self._format, self._size):
+            if isinstance(block, Row):
+                self._errors.report(block, block.error)
             else:
-                block.append(row)
-        yield from self._process(block)
+                yield from self._process(block)
 
-    def _process(self, block: list[Row]) -> Iterator[Array]:
-        if not block:
-            return
+    def _process(self, block: Block) -> Iterator[bytes]:
         try:
-            outputs = self._compute(block)
+            outputs = self._compute(block.rows)
         except NonFiniteStateError as error:
-            if len(block) == 1:
-                self._errors.report(block[0], str(error))
+            if len(block.rows) == 1:
+                self._errors.report(block.rows[0], str(error))
             else:  # find the row that causes it; blocks of any size give the same bits
-                for row in block:
-                    yield from self._process([row])
+                for index in range(len(block.rows)):
+                    yield from self._process(block.part(index, index + 1))
         else:
-            yield outputs
+            yield block.encoded(outputs, self._format)
             self.state = self._stream.snapshot()
 
     def _compute(self, block: list[Row]) -> Array:

@@ -157,7 +157,7 @@ def test_keys_keep_their_text_and_their_type(run: Run, states: Path, tmp_path: P
         (b"nan,a,1", "line 3: value 1 is nan"),
         (b"1,\xff,2", "line 3: '\\\\xff' is not UTF-8"),
         (b'1,"a,2', "line 3: its quotes are wrong"),
-        (b'1,"a\x00",2', "line 3: key 'a\\x00' has a line break or a zero byte"),
+        (b'1,"a\x00",2', "line 3: 'a\\x00' has a line break or a zero byte"),
     ],
 )
 def test_a_bad_line_is_named_and_counts_for_no_signal(

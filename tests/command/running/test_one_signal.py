@@ -3,6 +3,7 @@
 import json
 import select
 from collections.abc import Callable
+from csv import reader
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +234,43 @@ def test_a_block_of_lines_is_written_to_a_pipe_as_a_whole(
     assert called(capfd, monkeypatch, "run", tmp_path / "archive", tmp_path / "in.csv", *options).code == 0
     assert max(map(len, blocks)) <= select.PIPE_BUF
     assert b"".join(blocks).count(b"\n") == len(signal)
+
+
+@pytest.mark.parametrize("compare", ["csv", "jsonl"])
+def test_chosen_columns_are_answered_and_kept_ones_are_copied(run: Run, x: np.ndarray, y: np.ndarray, compare: str) -> None:
+    text = "time,b,id,a\n" + "".join(f'"t, {n}",{row[1]},{n},{row[0]}\n' for n, row in enumerate(x))
+    ended, out = run(text.encode(), "--columns", "a,b", "--keep", "time,id", "--output-format", compare)
+    assert ended == Ended(0, "", "")
+    expected = [[f"t, {n}", str(n), *row] for n, row in enumerate(y.tolist())]
+    if compare == "jsonl":
+        found = [json.loads(line) for line in out.splitlines()]
+    else:
+        found = [[*line[:2], *map(float, line[2:])] for line in reader(out.decode().splitlines())]
+    assert [(*row[:2], *np.float32(row[2:])) for row in found] == [(*row[:2], *np.float32(row[2:])) for row in expected]
+
+
+def test_a_recording_keeps_its_columns_too(
+    command: Command, backward: Model, backward_archive: Path, tmp_path: Path, x: np.ndarray
+) -> None:
+    (tmp_path / "in.csv").write_text("".join(f"t{n},{row[0]},{row[1]}\n" for n, row in enumerate(x)))
+    assert command("run", backward_archive, tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--keep", "1").code == 0
+    answers = [f"t{n},".encode() + line for n, line in enumerate(csv(run_offline(backward, x)))]
+    assert (tmp_path / "out.csv").read_bytes() == b"".join(answers)
+
+
+def test_a_header_in_another_order_than_the_inputs_of_the_model_is_refused(
+    command: Command, gated: Model, tmp_path: Path
+) -> None:
+    gated.with_notes({"source": {"inputs": [["load", 1], ["heat", 1]]}}).save(tmp_path / "named")
+    (tmp_path / "in.csv").write_text("heat,load\n1,2\n")
+    ended = command("run", tmp_path / "named", tmp_path / "in.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("error: line 1: the header has heat, load, but the inputs of the model are load, heat; ")
+    assert command("run", tmp_path / "named", tmp_path / "in.csv", "--columns", "load,heat").code == 0
+
+
+@pytest.mark.parametrize("source", [None, "text", {"inputs": 3}, {"inputs": [["load", 2]]}, {"inputs": [[1, 1], [2, 1]]}])
+def test_notes_without_names_refuse_no_header(command: Command, gated: Model, tmp_path: Path, source: object) -> None:
+    gated.with_notes({"source": source}).save(tmp_path / "unnamed")
+    (tmp_path / "in.csv").write_text("heat,load\n1,2\n")
+    assert command("run", tmp_path / "unnamed", tmp_path / "in.csv").code == 0

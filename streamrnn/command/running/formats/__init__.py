@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl
-from streamrnn.command.running.formats.columns import Columns
-from streamrnn.command.running.formats.row import Row
+from streamrnn.command.running.formats.columns import Columns, input_names
+from streamrnn.command.running.formats.row import Row, Scalar
 from streamrnn.model import Model
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "FormatName",
     "Reader",
     "Row",
+    "Scalar",
     "format_of",
+    "input_names",
     "max_row_bytes",
     "rows_as_they_arrive",
 ]
@@ -43,7 +45,7 @@ class Format(NamedTuple):
 
     reader: Callable[[int, Columns], Reader]  # called with the number of values of a row, and with what the columns are
     encode: Callable[..., bytes]  # called with outputs (n_steps, O), and with as many labels if there are keys
-    label: Callable[[str | int], str] | None = None  # the text of a key; None: the format has no text
+    label: Callable[..., str] | None = None  # the text of a key and of kept columns; None: the format has no text
 
 
 class FormatName(StrEnum):

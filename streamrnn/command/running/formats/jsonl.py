@@ -10,6 +10,7 @@ from typing import Any
 
 from streamrnn.command.running.formats.columns import Columns, index_of
 from streamrnn.command.running.formats.lines import LineReader, quoted
+from streamrnn.command.running.formats.row import Scalar
 from streamrnn.errors import InputError
 from streamrnn.target.packing import Array
 
@@ -22,10 +23,10 @@ class JsonlReader(LineReader):
 
     def __init__(self, size: int, columns: Columns = Columns()) -> None:  # noqa: B008 - it is immutable
         super().__init__(size)
-        self._column = columns.key
+        self._columns = columns
         self._names: list[str] | None = None
 
-    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
+    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float], tuple[Scalar, ...]]:
         try:
             value = json.loads(line.decode(), object_pairs_hook=_object)  # of bytes it would guess the encoding
         except InputError:
@@ -35,35 +36,38 @@ class JsonlReader(LineReader):
         except (ValueError, RecursionError):
             raise InputError(f"{quoted(line)} is not JSON") from None
         key: str | int = ""
-        if self._column:
-            key, value = self._split(line, value)
+        kept: tuple[Scalar, ...] = ()
+        if self._columns.all:
+            key, value, kept = self._split(line, value)
         values = [value] if _is_number(value) and self._size == 1 else value
         if not isinstance(values, list):
             raise InputError(f"{quoted(line)} is not an array of {self._size} numbers")
         for index, item in enumerate(values, 1):
             if not _is_number(item):
                 raise InputError(f"value {index} is {quoted(json.dumps(item).encode())}, which is not a number")
-        return key, values
+        return key, values, kept
 
-    def _split(self, line: bytes, value: Any) -> tuple[str | int, Any]:
-        """The key of a line, and the rest of the line."""
-        index: Any = self._column
-        if isinstance(value, list):
-            number = index_of(index)
-            index = len(value) if number is None else number
-        try:
-            key = value.pop(index)
-        except (AttributeError, KeyError, IndexError):
-            raise InputError(f"{quoted(line)} has no {self._column!r}, which should be its key") from None
-        if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-            raise InputError(
-                f"the key is {quoted(json.dumps(key).encode())}; it must be a text that is not empty, or a whole number"
-            )
-        if isinstance(key, int) and not -(1 << 63) <= key < 1 << 63:
-            raise InputError(f"the key is {str(key)[:40]}, which has more than 64 bits; give it as a text")
-        if isinstance(key, str) and key != key.encode("utf-8", "replace").decode():
-            raise InputError(f"the key is {key[:40]!a}, which UTF-8 cannot represent; remove the unpaired surrogate")
-        return key, self._members(value) if isinstance(value, dict) else value
+    def _split(self, line: bytes, value: Any) -> tuple[str | int, Any, tuple[Scalar, ...]]:
+        """The key of a line, its values, and what is kept."""
+        members = dict(enumerate(value)) if isinstance(value, list) else value
+        if not isinstance(members, dict):
+            raise InputError(f"{quoted(line)} has no {self._columns.all[0]!r}: it is neither an array nor an object")
+
+        def member(column: str, what: str) -> Any:
+            found = index_of(column) if isinstance(value, list) else column
+            if found not in members:
+                raise InputError(f"{quoted(line)} has no {column!r}, which should be {what}")
+            taken.add(found)
+            return members[found]
+
+        taken: set[Any] = set()
+        key = _key(member(self._columns.key, "its key")) if self._columns.key else ""
+        kept = tuple(_scalar(column, member(column, "kept")) for column in self._columns.kept)
+        if self._columns.values:
+            chosen = [member(column, "an input value") for column in self._columns.values]
+            return key, chosen[0] if len(chosen) == 1 and isinstance(chosen[0], list) else chosen, kept
+        rest = {name: item for name, item in members.items() if name not in taken}
+        return key, list(rest.values()) if isinstance(value, list) else self._members(rest), kept
 
     def _members(self, value: dict[str, Any]) -> Any:
         if len(value) == 1 and isinstance(next(iter(value.values())), list):
@@ -83,9 +87,36 @@ def encode(outputs: Array, labels: Sequence[str] = ()) -> bytes:
     return "".join(f"[{row}]\n" for row in rows).encode()
 
 
-def label(key: str | int) -> str:
-    """A key as a member of an array."""
-    return json.dumps(key, ensure_ascii=False)
+def label(*fields: Scalar) -> str:
+    """A key and kept fields, as the first members of an array."""
+    return ", ".join(json.dumps(field, ensure_ascii=False) for field in fields)
+
+
+def _key(value: Any) -> str | int:
+    """A value as a key. Raises InputError for one that is no text and no whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise InputError(
+            f"the key is {quoted(json.dumps(value).encode())}; it must be a text that is not empty, or a whole number"
+        )
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise InputError(f"the key is {str(value)[:40]}, which has more than 64 bits; give it as a text")
+    if isinstance(value, str):
+        _check_unicode("the key", value)
+    return value
+
+
+def _scalar(column: str, value: Any) -> Scalar:
+    """A value to keep. Raises InputError for an array or an object."""
+    if isinstance(value, list | dict):
+        raise InputError(f"{column!r} is {quoted(json.dumps(value).encode())}; only a text or a number can be kept")
+    if isinstance(value, str):
+        _check_unicode(f"{column!r}", value)
+    return value  # type: ignore[no-any-return]
+
+
+def _check_unicode(what: str, text: str) -> None:
+    if text != text.encode("utf-8", "replace").decode():
+        raise InputError(f"{what} is {text[:40]!a}, which UTF-8 cannot represent; remove the unpaired surrogate")
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from streamrnn.command.running.formats.row import Row, checked
+from streamrnn.command.running.formats.row import Row, Scalar, checked
 from streamrnn.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -38,8 +38,8 @@ class LineReader(ABC):
         return self._row(line)
 
     @abstractmethod
-    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float]]:
-        """The key of a line ("" if it has none) and its numbers. Raises InputError for a bad line."""
+    def _parse(self, line: bytes) -> tuple[str | int, Sequence[float], tuple[Scalar, ...]]:
+        """The key of a line ("" if it has none), its numbers and what is kept. Raises InputError for a bad line."""
 
     def _is_header(self, line: bytes) -> bool:
         """Whether this line, the first that is not blank, names the columns.
@@ -60,8 +60,8 @@ class LineReader(ABC):
         if first and self._starts_with_header(line, location):
             return
         try:
-            key, values = self._parse(line)
-            yield Row(location, checked(values, self._size), key=key)
+            key, values, kept = self._parse(line)
+            yield Row(location, checked(values, self._size), key=key, kept=kept)
         except InputError as error:
             yield Row(location, error=str(error))
 

@@ -7,6 +7,9 @@ from streamrnn.errors import InputError
 
 _BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # the smallest number that rounds to infinity in float32
 
+#: What a field of a text format may have.
+Scalar = str | int | float | bool | None
+
 
 class Row(NamedTuple):
     """An input vector, or the reason why it cannot be used; with many signals, the key of its signal too."""
@@ -15,6 +18,7 @@ class Row(NamedTuple):
     values: Sequence[float] = ()
     error: str = ""
     key: str | int = ""
+    kept: tuple[Scalar, ...] = ()  # what is copied to the output
 
 
 def checked(values: Sequence[float], size: int) -> Sequence[float]:

@@ -77,6 +77,58 @@ def test_spaces_in_quotes_belong_to_the_key_and_those_outside_do_not() -> None:
     assert again == found
 
 
+@pytest.mark.parametrize("header", [b"", b"time,load,id,heat\n"])
+def test_columns_by_number_are_the_input_in_the_order_given(header: bytes) -> None:
+    columns = Columns(key="3", values=("4", "2"), kept=("1",))
+    (row,) = rows(header + b'"12:30, noon",1,a,2\n', columns=columns)
+    assert (list(row.values), row.key, row.kept) == ([2, 1], "a", ("12:30, noon",))
+
+
+def test_columns_by_name_are_found_in_the_header() -> None:
+    columns = Columns(key="id", values=("heat", "load"), kept=("time", "load"))
+    (row,) = rows(b"time,load,id,heat\n12:30,1,a,2\n", columns=columns)
+    assert (list(row.values), row.key, row.kept) == ([2, 1], "a", ("12:30", "1"))
+
+
+def test_without_columns_all_but_the_kept_ones_are_the_input() -> None:
+    (row,) = rows(b"time,load,heat\n12:30,1,2\n", columns=Columns(kept=("time",)))
+    assert (list(row.values), row.kept) == ([1, 2], ("12:30",))
+
+
+@pytest.mark.parametrize("header", [b"", b"a,b,c\n"])
+def test_a_line_with_more_or_fewer_columns_than_the_others_is_an_error(header: bytes) -> None:
+    """Its columns may have moved, for instance where a decimal comma is read as a separator."""
+    found = rows(header + b"1,2,3\n1,5,2,3\n1,2\n4,5,6", columns=Columns(values=("1", "2")))
+    assert [bool(row.error) for row in found] == [False, True, True, False]
+
+
+def test_a_column_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(InputError, match="line 1: the header must have one column 'heat', but has 'x', 'y'"):
+        rows(b"x,y\n1,2\n", columns=Columns(values=("x", "heat")))
+    (row,) = rows(b"1,2\n", columns=Columns(values=("1", "3")))
+    assert row.error == "2 columns, but a value is in column 3"
+
+
+def test_names_that_are_not_those_of_the_model_are_refused() -> None:
+    for header in (b"heat,load", b"x,y", b"load,heat,time"):
+        with pytest.raises(InputError, match=r"but the inputs of the model are load, heat; .* --columns"):
+            rows(header + b"\n1,2\n", columns=Columns(input_names=("load", "heat")))
+    assert rows(b"load,heat\n1,2\n", columns=Columns(input_names=("load", "heat"))) == [Row("line 2", [1, 2])]
+    chosen = Columns(values=("load", "heat"), input_names=("load", "heat"))
+    assert rows(b"heat,load\n1,2\n", columns=chosen) == [Row("line 2", [2, 1])]
+
+
+@pytest.mark.parametrize("line", [b"0,5;-2,25", b"0,5\t-2,25", b'"0,5";"-2,25"', b",5;-225e-2"])
+def test_numbers_may_have_a_decimal_comma(line: bytes) -> None:
+    assert rows(b"x;y\n" + line, columns=Columns(decimal_comma=True)) == [Row("line 2", [0.5, -2.25])]
+    assert rows(line, columns=Columns(decimal_comma=True)) == [Row("line 1", [0.5, -2.25])]
+
+
+def test_a_point_beside_decimal_commas_is_an_error() -> None:
+    (row,) = rows(b"1.234;2", columns=Columns(decimal_comma=True))
+    assert row.error == "value 1 is '1.234', which has a point, but --decimal-comma is given"
+
+
 def test_a_header_can_be_forced_either_way() -> None:
     assert rows(b"1,2\n3,4", columns=Columns(header=True)) == [Row("line 2", [3, 4])]
     found = rows(b"x,y\n3,4", columns=Columns(header=False))
@@ -134,7 +186,7 @@ def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((location, values, found, _),) = rows(b"0,0\n" + line + b"\n")[1:]
+    ((location, values, found, *_),) = rows(b"0,0\n" + line + b"\n")[1:]
     assert (location, list(values)) == ("line 2", [])
     assert error in found
 

@@ -11,8 +11,8 @@ from streamrnn.command.running.formats.jsonl import JsonlReader, encode
 from streamrnn.errors import InputError
 
 
-def rows(text: bytes, size: int = 2) -> list[Row]:
-    reader = JsonlReader(size)
+def rows(text: bytes, size: int = 2, columns: Columns | None = None) -> list[Row]:
+    reader = JsonlReader(size, columns or Columns())
     return [*reader.feed(text), *reader.finish()]
 
 
@@ -54,7 +54,7 @@ def test_a_number_is_a_row_of_a_model_that_takes_one() -> None:
     ],
 )
 def test_anything_else_is_an_error_that_says_what(line: bytes, error: str) -> None:
-    ((location, values, found, _),) = rows(line + b"\n")
+    ((location, values, found, *_),) = rows(line + b"\n")
     assert (location, list(values)) == ("line 1", [])
     assert error in found
 
@@ -71,6 +71,34 @@ def test_only_ascii_digits_are_the_number_of_a_column() -> None:
         assert f"has no {column!r}" in row.error
         with pytest.raises(InputError, match=f"the header must have one column {column!r}"):
             list(CsvReader(2, Columns(key=column)).feed(b"1,2,last\n"))
+
+
+def test_columns_are_members_by_name_or_by_number() -> None:
+    by_name = Columns(key="id", values=("heat", "load"), kept=("time", "ok"))
+    (row,) = rows(b'{"time": "12:30", "load": 1, "id": 7, "heat": 2, "ok": null}', columns=by_name)
+    assert (list(row.values), row.key, row.kept) == ([2, 1], 7, ("12:30", None))
+    (row,) = rows(b'["12:30", 1, 7, 2]', columns=Columns(key="3", values=("4", "2"), kept=("1",)))
+    assert (list(row.values), row.key, row.kept) == ([2, 1], 7, ("12:30",))
+    (row,) = rows(b'{"x": [1, 2], "t": 3}', columns=Columns(values=("x",), kept=("t",)))
+    assert (list(row.values), row.kept) == ([1, 2], (3,))
+    (row,) = rows(b'{"x": 1, "y": 2, "t": 3}', columns=Columns(kept=("t",)))
+    assert (list(row.values), row.kept) == ([1, 2], (3,))
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b'{"x": 1, "y": 2}', "has no 't', which should be kept"),
+        (b'{"x": 1, "t": 2}', "has no 'y', which should be an input value"),
+        (b'{"x": 1, "y": 2, "t": [3]}', "'t' is '[3]'; only a text or a number can be kept"),
+        (b'{"x": 1, "y": 2, "t": "\\ud800"}', "UTF-8 cannot represent"),
+        (b"[1, 2, 3]", "has no 't'"),
+        (b"3", "has no 'x'"),
+    ],
+)
+def test_a_member_that_is_missing_or_cannot_be_kept_is_an_error(line: bytes, error: str) -> None:
+    (row,) = rows(line, columns=Columns(values=("x", "y"), kept=("t",)))
+    assert error in row.error
 
 
 def test_outputs_are_arrays_with_the_same_bits() -> None:
