@@ -11,9 +11,8 @@ from rich.table import Table
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, show
 from streamrnn.command.progress_bar import progress_bar
-from streamrnn.command.source_file import read_source
+from streamrnn.command.source_file import load_archive, read_source
 from streamrnn.command.table import plain_table
-from streamrnn.model import load
 
 #: Label of a row, and where its time is in the results.
 _TIMES = {
@@ -55,7 +54,7 @@ def bench(
       streamrnn bench vad.safetensors --against vad.onnx
       streamrnn bench vad.safetensors --steps 1000000 --deadline 50 --json | jq .streamrnn.step
     """
-    model = load(archive)
+    model = load_archive(archive)
     source = None if against is None else read_source(against)
     try:
         from streamrnn.command.measuring.bench import measure  # here, because it imports Numba, which takes long

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, printable, show
-from streamrnn.command.output_path import check_output_path
+from streamrnn.command.output_path import check_archive_path, not_written
 from streamrnn.command.source_file import errors_name, read_source
 from streamrnn.command.table import plain_table
 
@@ -28,6 +28,7 @@ def doctor(
     target: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="OUT", help="Write the model that was found, with its proof.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let OUT replace a file that streamrnn did not write.")] = False,
     tolerance: Annotated[
         float, typer.Option(metavar="X", min=0, help="The largest error that counts as equal: X · max(1, |reference|).")
     ] = 1e-5,
@@ -53,7 +54,7 @@ def doctor(
     from streamrnn_converters.doctor import diagnose, read_arrays, read_reference
 
     if target is not None:
-        check_output_path(target, weights)
+        check_archive_path(target, weights, force)
     data, reference = read_source(weights), read_source(against)
     with errors_name(weights):
         arrays = read_arrays(data, weights.suffix.lower())
@@ -78,7 +79,7 @@ def _write(diagnosis: "Diagnosis", recording: "Recording", against: Path, target
     report = compare(model, recording, tolerance)
     show(str(report))
     if not report.proven:
-        print_message(f"error: {target}: not written, because the output of the model differs from {against}")
+        print_message(f"error: {not_written(target)}, because the output of the model differs from {against}")
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": against.name} | report.to_json()}).save(target)
     show(f"{target}: written")

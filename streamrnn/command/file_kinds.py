@@ -1,5 +1,7 @@
-"""What a file seems to be, by its first bytes, for messages about files of the wrong kind."""
+"""What a file seems to be, by its first bytes and its name, for messages about files of the wrong kind."""
 
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -31,6 +33,11 @@ _KINDS = (
     FileKind(b"\x7fELF", "a program"),
 )
 
+#: Extension -> what a text file with it is.
+_TEXTS = {".py": "a Python program", ".ipynb": "a notebook", ".nam": "a Neural Amp Modeler file", ".csv": "a table"}
+_NOT_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+_READ_BYTES = 4096
+
 
 def kind_of(first_bytes: bytes) -> FileKind | None:
     """The kind whose signature these bytes begin with; None if there is none."""
@@ -40,3 +47,31 @@ def kind_of(first_bytes: bytes) -> FileKind | None:
 def may_become_known(first_bytes: bytes) -> bool:
     """Whether more bytes could complete a signature."""
     return any(kind.signature.startswith(first_bytes) and kind.signature != first_bytes for kind in _KINDS)
+
+
+def seems_to_be(path: Path, data: bytes | None = None) -> str:
+    """What a file seems to be, if it is certain that it is no ONNX model; else "".
+
+    data  its first bytes; None: they are read. Raises OSError if that fails
+    """
+    if path.is_dir():
+        return "a TensorFlow SavedModel folder" if (path / "saved_model.pb").exists() else "a directory"
+    if data is None:
+        with path.open("rb") as file:
+            data = file.read(_READ_BYTES)
+    if data[4:8] == b"TFL3":
+        return "a TensorFlow Lite model"
+    if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        return "a pickle of Python objects"
+    if kind := kind_of(data):
+        return kind.name
+    if data[8:10] == b'{"' or data[8:9] == b"{":
+        return "an archive of streamrnn" if b"streamrnn" in data else "a safetensors file"
+    if not data.strip() or _NOT_TEXT.search(data):
+        return ""
+    text = data.decode("utf-8", "replace")
+    if "\ufffd" in text[:-1]:
+        return ""
+    if path.suffix.lower() in _TEXTS:
+        return _TEXTS[path.suffix.lower()]
+    return "a JSON file" if text.lstrip()[:1] in ("{", "[") else "a text file"

@@ -8,11 +8,11 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, show
-from streamrnn.command.output_path import check_output_path
-from streamrnn.command.proving.checkpoint import EXTENSIONS, import_checkpoint
+from streamrnn.command.output_path import check_archive_path, default_archive_path, not_written
+from streamrnn.command.proving.checkpoint import import_checkpoint
 from streamrnn.command.proving.proof import compare_layers, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, horizon_for_report, write_report
-from streamrnn.command.source_file import read_source
+from streamrnn.command.source_file import EXTENSIONS, check_is_graph, errors_name, read_source
 
 
 def import_(
@@ -21,6 +21,7 @@ def import_(
         Path | None,
         typer.Option("-o", "--output", metavar="OUT", help="[default: SOURCE with the extension .safetensors]"),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let OUT replace a file that streamrnn did not write.")] = False,
     verified: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with onnxruntime before writing, or write without a proof.")
     ] = True,
@@ -90,15 +91,17 @@ def import_(
             raise typer.BadParameter(
                 "--set, --allow-external-data, --offline and --report are for ONNX models; this is a checkpoint or a model file"
             )
-        return import_checkpoint(source, target, layers, dtype, against, verified)
+        return import_checkpoint(source, target, force, layers, dtype, against, verified)
+    check_is_graph(source)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
-    _import_graph(source, target or source.with_suffix(".safetensors"), fixed, allow_external_data, offline, verified, report)
+    _import_graph(source, target or default_archive_path(source), force, fixed, allow_external_data, offline, verified, report)
 
 
 def _import_graph(
     source: Path,
     target: Path,
+    force: bool,
     fixed: dict[str, Any],
     allow_external_data: bool,
     offline: bool,
@@ -108,11 +111,12 @@ def _import_graph(
     """Convert an ONNX model, prove it and write it; the options are those of the command."""
     from streamrnn_converters.onnx import read_onnx
 
-    check_output_path(target, source)
+    check_archive_path(target, source, force)
     if report is not None:
         check_report_path(report, source)
     data = read_source(source, allow_external_data)
-    imported = read_onnx(data, fixed, offline=offline)
+    with errors_name(source):
+        imported = read_onnx(data, fixed, offline=offline)
     model = imported.model
     for remark in imported.remarks:
         print_message(f"remark: {remark}")
@@ -130,7 +134,7 @@ def _import_graph(
             horizon = horizon_for_report(model, data)
             write_report(report, model, source.name, proof, layers, horizon, warnings, imported.remarks)
     if not proof.proven:
-        print_message(f"error: {target}: not written, because the output of the model differs from {source}")
+        print_message(f"error: {not_written(target)}, because the output of the model differs from {source}")
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": source.name} | proof.to_json()}).save(target)
     show(f"{target}: written")

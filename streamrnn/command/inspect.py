@@ -10,8 +10,8 @@ from rich.table import Table
 
 from streamrnn.command.console import show
 from streamrnn.command.description import describe
+from streamrnn.command.source_file import load_archive
 from streamrnn.command.table import name_value_table, plain_table
-from streamrnn.model import load
 
 
 def inspect(
@@ -28,7 +28,7 @@ def inspect(
       streamrnn inspect vad.safetensors
       streamrnn inspect vad.safetensors --json | jq .parameters
     """
-    description = describe(load(archive))
+    description = describe(load_archive(archive))
     if as_json:
         show(json.dumps(description, indent=2))
     else:

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, input_names
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
 from streamrnn.command.running.row_errors import OnError, RowErrors
-from streamrnn.model import load
+from streamrnn.command.source_file import load_archive
 
 
 def run(
@@ -109,6 +109,8 @@ def run(
       sensors | streamrnn run vad.safetensors --key sensor --store today.states
       streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
     """
+    if output_format is None:
+        check_writable(target)
     source_format = input_format or format_of(source, FormatName.CSV)
     target_format = output_format or format_of(target, source_format)
     keyed = bool(key) or store is not None or resume
@@ -127,7 +129,7 @@ def run(
         raise typer.BadParameter("--columns and --keep take names or numbers, separated by commas; columns count from 1")
     if header is False and columns.by_name:
         raise typer.BadParameter(f"{columns.by_name} is the name of a column, which needs a header; give its number")
-    model = load(archive)
+    model = load_archive(archive)
     if chosen and source_format is FormatName.CSV and len(columns.values) != model.input_size:
         raise typer.BadParameter(f"--columns has {len(columns.values)} columns, but the model takes {model.input_size} values")
     columns = columns._replace(input_names=input_names(model))

@@ -11,8 +11,7 @@ from streamrnn.command.console import show
 from streamrnn.command.output_path import check_output_path
 from streamrnn.command.proving.proof import compare_layers, compare_long_signal, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, write_report
-from streamrnn.command.source_file import read_source
-from streamrnn.model import load
+from streamrnn.command.source_file import load_archive, read_source
 
 _DEFAULT_HORIZON, _MAX_HORIZON = 10_000, 1_000_000  # steps
 
@@ -73,7 +72,7 @@ def verify(
         horizon = horizon or _DEFAULT_HORIZON
     if report is not None:
         check_report_path(report, archive)
-    model, source = load(archive), read_source(against, allow_external_data)
+    model, source = load_archive(archive), read_source(against, allow_external_data)
     warnings = print_warnings(model)
     proof = prove(model, source)
     show(str(proof))

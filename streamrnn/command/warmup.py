@@ -16,9 +16,10 @@ from streamrnn.command.console import printable, show
 from streamrnn.command.inventory import kernels
 from streamrnn.command.progress_bar import progress_bar
 from streamrnn.command.signals import signals_deferred
+from streamrnn.command.source_file import load_archive
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
-from streamrnn.model import Model, load
+from streamrnn.model import Model
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
 from streamrnn.stream import Stream
@@ -47,7 +48,7 @@ def warmup(
       STREAMRNN_CACHE_DIR=/opt/app/kernels streamrnn warmup models/*.safetensors
     """
     try:
-        functions = _needed_by([load(archive) for archive in archives], pools) if archives else _all(pools)
+        functions = _needed_by([load_archive(archive) for archive in archives], pools) if archives else _all(pools)
         sizes = {function: code_cache.size_kept(function) for function in functions}
         missing = [function for function, size in sizes.items() if size is None]
         sizes.update(compile_all(missing))

@@ -64,6 +64,20 @@ def test_what_is_not_proven_is_not_written(command: Command, source: Path, monke
     assert ended.code == exit_codes.NOT_PROVEN
     assert "not written" in ended.err
     assert not source.with_suffix(".safetensors").exists()
+    assert command("import", source, "--no-verify").code == exit_codes.UNPROVEN
+    assert "not written, the older file is still there" in command("import", source).err
+
+
+def test_the_file_of_another_program_is_kept(command: Command, source: Path) -> None:
+    weights = source.with_suffix(".safetensors")
+    weights.write_bytes(b"somebody's weights")
+    assert command("import", source, "--no-verify").code == exit_codes.UNPROVEN
+    assert load(source.with_suffix(".streamrnn.safetensors"))
+    ended = command("import", source, "-o", weights)
+    assert (ended.code, "--force" in ended.err) == (exit_codes.FAILED, True)
+    assert weights.read_bytes() == b"somebody's weights"
+    assert command("import", source, "-o", weights, "--force", "--no-verify").code == exit_codes.UNPROVEN
+    assert load(weights)
 
 
 def test_what_cannot_be_streamed_is_refused_by_the_name_of_its_node(command: Command, tmp_path: Path) -> None:

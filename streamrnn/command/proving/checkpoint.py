@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from streamrnn.activation import LINEAR
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, show
-from streamrnn.command.output_path import check_output_path
+from streamrnn.command.output_path import check_archive_path, default_archive_path, not_written
 from streamrnn.command.proving.proof import prove
-from streamrnn.command.source_file import errors_name, read_source
+from streamrnn.command.source_file import CHECKPOINTS, check_is_file, errors_name, read_source
 from streamrnn.errors import StreamRNNError
+from streamrnn.layers import Dense
 from streamrnn.model import Model
 
 if TYPE_CHECKING:
     from streamrnn_converters.proof.recording import Recording
 
-CHECKPOINTS = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".ckpt")
-MODEL_FILES = (".json", ".nam", ".aidax", ".keras", ".h5", ".hdf5")
-EXTENSIONS = (*CHECKPOINTS, *MODEL_FILES)
-
 
 def import_checkpoint(
-    source: Path, target: Path | None, layers: str | None, dtype: str | None, against: Path | None, verified: bool = True
+    source: Path,
+    target: Path | None,
+    force: bool,
+    layers: str | None,
+    dtype: str | None,
+    against: Path | None,
+    verified: bool = True,
 ) -> None:
     """Convert a checkpoint or a model file, compare it with what there is to compare it with, and write it.
 
@@ -33,8 +37,9 @@ def import_checkpoint(
 
     Raises typer.Exit where the model is not proven.
     """
-    target = target or default_target(source)
-    check_output_path(target, source)
+    check_is_file(source)
+    target = target or default_archive_path(source)
+    check_archive_path(target, source, force)
     model, remarks, vector = _read(source, layers, dtype)
     for remark in remarks:
         print_message(f"remark: {remark}")
@@ -43,15 +48,14 @@ def import_checkpoint(
         proof = _compared(model, vector, source)
         if proof is None:
             print_message(
-                f"error: {target}: not written, because the output of the model differs from the test vector of {source}"
+                f"error: {not_written(target)}, because the output of the model differs from the test vector of {source}"
             )
             raise typer.Exit(exit_codes.NOT_PROVEN)
     if against is not None:
         proof = proven_against(model, against)
         if proof is None:
-            doctor = "if the weights follow another convention than torch's, `streamrnn doctor` finds it"
-            hint = f"; {doctor}" if source.suffix.lower() in CHECKPOINTS else ""
-            print_message(f"error: {target}: not written, because the output of the model differs from {against}{hint}")
+            hint = remedies(model) if source.suffix.lower() in CHECKPOINTS else ""
+            print_message(f"error: {not_written(target)}, because the output of the model differs from {against}{hint}")
             raise typer.Exit(exit_codes.NOT_PROVEN)
     if proof is None:
         model.save(target)
@@ -76,10 +80,15 @@ def _read(source: Path, layers: str | None, dtype: str | None) -> "tuple[Model, 
     return found.model, found.remarks, found.vector
 
 
-def default_target(source: Path) -> Path:
-    """SOURCE with the extension .safetensors, or .streamrnn.safetensors if it has that extension already."""
-    extension = ".streamrnn.safetensors" if source.suffix == ".safetensors" else ".safetensors"
-    return source.with_suffix(extension)
+def remedies(model: Model) -> str:
+    """What may be wrong with the weights of a model that is not proven, as the end of a message."""
+    dense = [layer for layer in model.layers if isinstance(layer, Dense)]
+    found = ""
+    if any(layer.activation == LINEAR for layer in dense):
+        found += "; an activation may be missing after a Linear layer, --layers names it, as in dense:head:sigmoid"
+    if sum(bool(layer.states) for layer in model.layers) == 1 and len(dense) <= 1:  # what the doctor takes
+        found += "; if the weights follow another convention than torch's, `streamrnn doctor` finds it"
+    return found
 
 
 def proven_against(model: Model, reference: Path) -> dict[str, object] | None:

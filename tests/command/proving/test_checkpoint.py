@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from streamrnn import LSTM, load
+from streamrnn import LSTM, Dense, Model, load
 from streamrnn.command import exit_codes
+from streamrnn.command.proving.checkpoint import remedies
 from tests.command.process import Command
 from tests.command.recordings import record
 from tests.converters.doctor.test_doctor import from_zero, onnx_file
-from tests.models import lstm, rebuilt
+from tests.models import dense, lstm, rebuilt
 
 
 @pytest.fixture
@@ -76,3 +77,23 @@ def test_a_reference_of_another_format_is_refused(command: Command, checkpoint: 
     (tmp_path / "io.csv").write_text("1,2\n")
     ended = command("import", checkpoint, "--against", tmp_path / "io.csv")
     assert (ended.code, "neither" in ended.err) == (exit_codes.FAILED, True)
+
+
+def test_after_a_failed_proof_only_remedies_that_can_help_are_named() -> None:
+    rng = np.random.default_rng(0)
+    doctor, activation = "`streamrnn doctor` finds it", "an activation may be missing"
+    for layers, found in [
+        ([lstm(rng, 3, 4)], {doctor}),
+        ([lstm(rng, 3, 4), dense(rng, 4, 1)], {doctor, activation}),
+        ([lstm(rng, 3, 4), Dense(np.ones((1, 4)), activation="sigmoid")], {doctor}),
+        ([lstm(rng, 3, 4), lstm(rng, 4, 4)], set()),
+        ([lstm(rng, 3, 4), lstm(rng, 4, 4), dense(rng, 4, 1)], {activation}),
+    ]:
+        message = remedies(Model(layers))
+        assert {remedy for remedy in (doctor, activation) if remedy in message} == found
+
+
+def test_an_older_file_that_stays_is_mentioned(command: Command, checkpoint: Path, recording: Path, tmp_path: Path) -> None:
+    assert command("import", checkpoint, "--against", recording).code == exit_codes.DONE
+    other = record(tmp_path / "other.npz", from_zero(lstm(np.random.default_rng(5), 3, 4)))
+    assert "not written, the older file is still there" in command("import", checkpoint, "--against", other).err

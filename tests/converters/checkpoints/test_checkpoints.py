@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from streamrnn import ConversionError, MissingExtraError, Stream
-from streamrnn.command.proving.checkpoint import EXTENSIONS as EXTENSIONS_OF_THE_COMMAND
+from streamrnn.command.source_file import EXTENSIONS as EXTENSIONS_OF_THE_COMMAND
 from streamrnn_converters import from_checkpoint, from_torch
 from streamrnn_converters.checkpoints import EXTENSIONS, read_checkpoint
 from tests.converters.checkpoints.state_dicts import LAYERS, NETWORK, written

@@ -9,6 +9,7 @@ from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl
 from streamrnn.command.running.formats.columns import Columns, input_names
 from streamrnn.command.running.formats.row import Row, Scalar
+from streamrnn.errors import InputError
 from streamrnn.model import Model
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Reader",
     "Row",
     "Scalar",
+    "check_writable",
     "format_of",
     "input_names",
     "max_row_bytes",
@@ -69,6 +71,24 @@ def format_of(path: Path, default: FormatName) -> FormatName:
     if path.suffix.lower() in COMPRESSED_EXTENSIONS:
         path = path.with_suffix("")
     return _EXTENSIONS.get(path.suffix.lower(), default)
+
+
+#: Extensions of files that `run` does not write.
+_NOT_WRITTEN = {
+    ".json": "a .json is one value; name it .jsonl for an array on each line",
+    **dict.fromkeys(COMPRESSED_EXTENSIONS, "the output is not compressed; leave the extension out, or pipe it to a compressor"),
+    **dict.fromkeys(
+        (".npy", ".npz", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".h5", ".hdf5", ".mat", ".wav", ".flac"),
+        "name it .csv, .jsonl or .f32",
+    ),
+}
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError if the extension of an output is that of a format that is not written."""
+    reason = _NOT_WRITTEN.get(path.suffix.lower())
+    if reason is not None:
+        raise InputError(f"{path}: {reason}; or give --output-format")
 
 
 def max_row_bytes(model: Model) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import Dense, Model
-from streamrnn.command.running.formats import FORMATS, FormatName, format_of, max_row_bytes
+from streamrnn import Dense, InputError, Model
+from streamrnn.command.running.formats import FORMATS, FormatName, check_writable, format_of, max_row_bytes
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,17 @@ def test_the_extension_names_the_format_if_it_names_one(name: str, expected: str
 
 def test_every_format_that_can_be_named_exists() -> None:
     assert FORMATS.keys() == set(FormatName)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv.gz", "a.npy", "a.XLSX"])
+def test_an_output_with_the_extension_of_another_format_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=rf"^{name}: .* --output-format"):
+        check_writable(Path(name))
+
+
+@pytest.mark.parametrize("name", ["-", "a", "a.csv", "a.txt", "a.f32", "a.jsonl", "/dev/null"])
+def test_other_outputs_are_written(name: str) -> None:
+    check_writable(Path(name))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
