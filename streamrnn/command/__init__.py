@@ -8,6 +8,13 @@ All of them use console.py, table.py and progress_bar.py to print, signals.py fo
 for the files that they read and write.
 """
 
-from streamrnn.command.application import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """The entry point: run the command line, then exit. Ctrl-C while the program is still being loaded ends it as later."""
+    try:
+        from streamrnn.command.application import run_command_line
+    except KeyboardInterrupt:
+        sys.exit(130)  # exit_codes.INTERRUPTED + SIGINT, which may not be loaded yet
+    run_command_line()

@@ -1,5 +1,6 @@
 """All subcommands in one application. An error is one line on standard error, never a traceback."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -18,7 +19,6 @@ from streamrnn.errors import StreamRNNError
 from streamrnn.version import __version__
 
 application = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -55,13 +55,17 @@ def streamrnn(
     streamrnn run vad.safetensors < in.csv       write one output line for each input line, as it arrives
     streamrnn warmup vad.safetensors             compile its kernels now, so that no stream waits later
     streamrnn bench vad.safetensors              measure the latency of its steps on this machine
+
+    streamrnn --install-completion lets the shell complete subcommands, options and files.
     """
 
 
-def main() -> None:
-    """The entry point: run the command line, then exit."""
+def run_command_line() -> None:
+    """Run the command line, then exit."""
     try:
         application(prog_name="streamrnn")
+    except KeyboardInterrupt:
+        sys.exit(exit_codes.INTERRUPTED + signal.SIGINT)
     except StreamRNNError as error:
         print_message(f"error: {error}")
         sys.exit(exit_codes.FAILED)

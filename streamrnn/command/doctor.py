@@ -1,7 +1,10 @@
 """`streamrnn doctor`: which convention lets weights of unknown origin reproduce a reference."""
 
+import json
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,6 +17,7 @@ from streamrnn.command.table import plain_table
 
 if TYPE_CHECKING:
     from streamrnn_converters.doctor import Diagnosis
+    from streamrnn_converters.doctor.diagnosis import Finding
     from streamrnn_converters.proof.recording import Recording
 
 _N_SHOWN = 8  # conventions
@@ -32,6 +36,7 @@ def doctor(
     tolerance: Annotated[
         float, typer.Option(metavar="X", min=0, help="The largest error that counts as equal: X · max(1, |reference|).")
     ] = 1e-5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the convention of weights that come without a description.
 
@@ -64,35 +69,65 @@ def doctor(
         print_message(f"remark: {remark}")
     with errors_name(weights):
         diagnosis = diagnose(arrays, recording, tolerance)
-    show(_table(diagnosis), "\n".join(printable(line) for line in str(diagnosis).split("\n")))
+    if as_json:
+        show(json.dumps(_values(diagnosis), indent=2))
+    else:
+        show(_table(diagnosis), "\n".join(printable(line) for line in str(diagnosis).split("\n")))
     if diagnosis.convention is None:
         raise typer.Exit(exit_codes.NOT_PROVEN)
     if target is not None:
-        _write(diagnosis, recording, against, target, tolerance)
+        _write(diagnosis, recording, against, target, tolerance, print_message if as_json else show)
 
 
-def _write(diagnosis: "Diagnosis", recording: "Recording", against: Path, target: Path, tolerance: float) -> None:
+def _write(
+    diagnosis: "Diagnosis",
+    recording: "Recording",
+    against: Path,
+    target: Path,
+    tolerance: float,
+    announce: Callable[[str], None],
+) -> None:
     """Compare the model once more, now run by the engine over the whole reference, and write it."""
     from streamrnn_converters.proof.recording import compare
 
     model = diagnosis.model()
     report = compare(model, recording, tolerance)
-    show(str(report))
+    announce(str(report))
     if not report.proven:
         print_message(f"error: {not_written(target)}, because the output of the model differs from {against}")
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": against.name} | report.to_json()}).save(target)
-    show(f"{target}: written")
+    announce(f"{target}: written")
 
 
 def _table(diagnosis: "Diagnosis") -> Table:
     """The conventions with the smallest errors."""
+    rows = [[f"{finding.error:.2e}", *_cells(finding).values()] for finding in diagnosis.findings[:_N_SHOWN]]
+    return plain_table(["error", "cell", "gates", "layout", "input weights", "convention"], rows, right=["error"])
+
+
+def _values(diagnosis: "Diagnosis") -> dict[str, Any]:
+    """The diagnosis as JSON values: the verdict, and the conventions with the smallest errors; null: it overflows."""
+    best = diagnosis.findings[:_N_SHOWN]
+    return {
+        "found": diagnosis.convention is not None,
+        "verdict": str(diagnosis),
+        "tolerance": diagnosis.tolerance,
+        "steps": diagnosis.n_steps,
+        "conventions": [
+            {"error": finding.error if math.isfinite(finding.error) else None} | _cells(finding) for finding in best
+        ],
+    }
+
+
+def _cells(finding: "Finding") -> dict[str, str]:
     from streamrnn_converters.doctor import LAYOUTS
 
-    rows = []
-    for finding in diagnosis.findings[:_N_SHOWN]:
-        convention = finding.convention
-        reading = convention.reading
-        cells = (reading.kind, convention.gates, LAYOUTS[reading.layout], next(iter(reading.roles)))
-        rows.append([f"{finding.error:.2e}", *cells, convention.details])
-    return plain_table(["error", "cell", "gates", "layout", "input weights", "convention"], rows, right=["error"])
+    convention, reading = finding.convention, finding.convention.reading
+    return {
+        "cell": reading.kind,
+        "gates": convention.gates,
+        "layout": LAYOUTS[reading.layout],
+        "input_weights": next(iter(reading.roles)),
+        "convention": convention.details,
+    }

@@ -1,5 +1,6 @@
 """`streamrnn verify`: an archive compared with the model that it was made from."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from streamrnn.command import exit_codes
-from streamrnn.command.console import show
+from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_output_path
 from streamrnn.command.proving.proof import compare_layers, compare_long_signal, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, write_report
@@ -47,6 +48,7 @@ def verify(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the error at each step of --horizon: .png or .svg.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as --report writes it.")] = False,
 ) -> None:
     """Compare an archive with its ONNX model.
 
@@ -75,19 +77,25 @@ def verify(
     model, source = load_archive(archive), read_source(against, allow_external_data)
     warnings = print_warnings(model)
     proof = prove(model, source)
-    show(str(proof))
+    if not as_json:
+        show(str(proof))
     layers = compare_layers(model, source)
-    show("", str(layers))
-    long_signal = None
-    if horizon is not None:
-        long_signal = compare_long_signal(model, source, horizon)
+    if not as_json:
+        show("", str(layers))
+    long_signal = None if horizon is None else compare_long_signal(model, source, horizon)
+    if not as_json and long_signal is not None:
         show("", str(long_signal))
+    if as_json:
+        from streamrnn_converters.report_file.full_report import FullReport
+
+        show(json.dumps(FullReport(model, against.name, proof, layers, long_signal, warnings).to_json(), indent=2))
+    announce = print_message if as_json else show
     if long_signal is not None and plot is not None:
         from streamrnn_converters.report_file.horizon_picture import draw
 
         draw(long_signal, plot, archive.name)
-        show(f"{plot}: written")
+        announce(f"{plot}: written")
     if report is not None:
-        write_report(report, model, against.name, proof, layers, long_signal, warnings)
+        write_report(report, model, against.name, proof, layers, long_signal, warnings, announce=announce)
     agrees = proof.proven and (long_signal is None or long_signal.agrees)
     raise typer.Exit(exit_codes.DONE if agrees else exit_codes.NOT_PROVEN)

@@ -1,12 +1,15 @@
 """The command as a whole: help, version, exit codes, errors."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import streamrnn
 from streamrnn.command import exit_codes
-from tests.command.process import called, finished
+from tests.command.process import PATIENCE, called, finished
 
 SUBCOMMANDS = ["import", "verify", "doctor", "inspect", "run", "bench", "warmup"]
 
@@ -40,6 +43,32 @@ def test_nothing_asked_is_wrong_usage(capfd: pytest.CaptureFixture[str], monkeyp
 def test_an_unknown_subcommand_is_wrong_usage(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     ended = called(capfd, monkeypatch, "trian")
     assert (ended.code, ended.out) == (2, "")
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback() -> None:
+    """In the middle of the imports, as Ctrl-C in the first tenth of a second is."""
+    code = (
+        "import sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'streamrnn.command.run':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "from streamrnn.command import main\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
+def test_the_shell_completes_subcommands_and_options(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--install-completion" in called(capfd, monkeypatch, "--help").out
+    for words, completed in (("streamrnn war", "warmup"), ("streamrnn run --no-s", "--no-sync")):
+        environment = {"_STREAMRNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        result = finished(env=os.environ | environment)
+        assert result.stdout.split() == [completed.encode()]
 
 
 def test_the_module_is_the_command() -> None:

@@ -1,5 +1,6 @@
 """`streamrnn doctor`: exit code 0 is a proof, everything else says what is missing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_the_convention_found_is_named_and_its_model_written_with_the_proof(
     assert model.notes["proof"]["source"] == "io.npz"
     assert model.notes["source"]["convention"].startswith("lstm, gates i f g o (keras)")
     assert str(tmp_path) not in str(model.notes)
+
+
+def test_json_has_the_conventions_of_the_table(command: Command, weights: Path, recording: Path, tmp_path: Path) -> None:
+    table = command("doctor", weights, "--against", recording).out.splitlines()
+    ended = command("doctor", weights, "--against", recording, "--json", "-o", tmp_path / "found.safetensors")
+    found = json.loads(ended.out)
+    assert ended.code == exit_codes.DONE
+    assert "found.safetensors: written" in ended.err
+    assert (found["found"], found["verdict"].startswith("found: lstm, gates i f g o (keras)")) == (True, True)
+    assert [f"{row['error']:.2e}" for row in found["conventions"]] == [line.split()[0] for line in table[1:9]]
 
 
 def test_a_graph_serves_as_the_reference(command: Command, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`streamrnn verify`: what is compared, what is shown, and with which exit code."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_the_horizon_is_as_far_as_it_is_said(
         assert (ended.code, ended.err) == (exit_codes.DONE, "")
         assert ("steps" in ended.out) == (n_steps is not None)
         assert n_steps is None or f"holds over {n_steps} steps: " in ended.out
+
+
+def test_json_is_all_that_a_report_has(command: Command, pair: list[str | Path], tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    ended = command("verify", *pair, "--horizon", "50", "--json", "--report", report)
+    assert (ended.code, ended.err) == (exit_codes.DONE, f"{report}: written\n")
+    found = json.loads(ended.out)
+    assert found == json.loads(report.read_text())
+    assert (found["proven"], found["horizon"] is None, bool(found["layers"])) == (True, False, True)
 
 
 def test_what_differs_far_out_is_not_proven(command: Command, pair: list[str | Path]) -> None:

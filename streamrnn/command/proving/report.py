@@ -1,5 +1,6 @@
 """`--report`: the results of `import` and `verify`, written to a file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,14 @@ def write_report(
     horizon: "Horizon | None",
     warnings: tuple[str, ...],
     remarks: tuple[str, ...] = (),
+    announce: Callable[[str], None] = show,
 ) -> None:
     """Write all results to `path`, .html or .json.
 
-    source  the name of the file that the model was made from
+    source    the name of the file that the model was made from
+    announce  prints that it is written
     """
     from streamrnn_converters.report_file.full_report import FullReport
 
     FullReport(model, source, report, layers, horizon, warnings, remarks).write(path)
-    show(f"{path}: written")
+    announce(f"{path}: written")
