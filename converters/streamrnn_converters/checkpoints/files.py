@@ -20,6 +20,8 @@ TORCH = (".pt", ".pth", ".bin", ".ckpt")
 EXTENSIONS = (".safetensors", ".npz", *TORCH)
 
 _GLOBAL = re.compile(r"unsupported global:?(?: GLOBAL)? (\S+)", re.IGNORECASE)
+_TORCHSCRIPT = re.compile(r"[^/]+/(code/.*\.py|constants\.pkl)")  # entries that torch.save does not write
+_WEIGHTS_ALONE = "if you trust it, save its weights alone: torch.save(model.state_dict(), 'weights.pt')"
 _SAFETENSORS = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
@@ -103,20 +105,22 @@ def _torch(data: bytes) -> Any:
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for wrong bytes
         if "TorchScript" in str(error):
-            reason = "is a TorchScript program, which is code"
-        elif found := _GLOBAL.search(str(error)):
-            reason = f"needs {found[1]} to be read, which can run any code"
-        else:
-            raise ConversionError(f"not a whole file of torch.save ({_line(error)}); save or copy it again") from None
-    raise ConversionError(f"{reason}; if you trust it, save its weights alone: torch.save(model.state_dict(), 'weights.pt')")
+            raise ConversionError(f"is a TorchScript program, which is code; {_WEIGHTS_ALONE}") from None
+        if found := _GLOBAL.search(str(error)):
+            raise ConversionError(f"needs {found[1]} to be read, which can run any code; {_WEIGHTS_ALONE}") from None
+        raise ConversionError(f"not a whole file of torch.save ({_line(error)}); save or copy it again") from None
 
 
 def _check_sums(data: bytes) -> None:
     """Check the checksums, which torch ignores: a flipped bit would be a wrong weight. (Files older than 1.6 have none.)"""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
+            if any(_TORCHSCRIPT.fullmatch(name) for name in file.namelist()):
+                raise ConversionError(f"is a TorchScript program, which is code; {_WEIGHTS_ALONE}")
             too_large = sum(entry.file_size for entry in file.infolist()) > len(data)
             damaged = None if too_large else file.testzip()
+    except ConversionError:
+        raise
     except Exception:  # not a zip file: torch gives the better message
         return
     if too_large:

@@ -14,7 +14,10 @@ _CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "RNNCell": "rnn"}
 _RECURRENT = _SEQUENCES | _CELLS
 _IDENTITIES = ("Identity", "Dropout")
 
-_REMEDY = 'pass an nn.Sequential of known modules, or describe it: layers="lstm:rnn, dense:head"'
+_REMEDY = (
+    'pass an nn.Sequential of known modules, or describe it: layers="lstm:rnn, dense:head", or export it: '
+    'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False), and import that with from_onnx'
+)
 _KNOWN = "LSTM, GRU, RNN, their Cells, Linear, Sequential, activations, Dropout and Identity are known"
 
 

@@ -134,3 +134,14 @@ def test_an_npz_of_objects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"\.npz of plain arrays"):
         from_checkpoint(tmp_path / "net.npz")
     assert not (tmp_path / "trace").exists()
+
+
+def test_a_torchscript_program_is_called_one(tmp_path: Path) -> None:
+    """As torch.jit.save writes it: its code is compressed, which torch.save never does."""
+    pytest.importorskip("torch", reason="is needed to read files of torch.save")
+    with zipfile.ZipFile(tmp_path / "net.pt", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("net/data.pkl", b"\x80\x02}.")
+        file.writestr("net/code/__torch__.py", "class Net(Module):\n" * 1000)
+        file.writestr("net/constants.pkl", b"\x80\x02).")
+    with pytest.raises(ConversionError, match=r"net\.pt: is a TorchScript program, .* save its weights alone"):
+        from_checkpoint(tmp_path / "net.pt")

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -293,3 +294,20 @@ def test_what_is_not_understood_is_refused_by_its_path(what: str) -> None:
 def test_integer_tensors_are_refused() -> None:
     with pytest.raises(ConversionError, match=r"'weight': dtype torch\.int8"):
         from_torch({"weight": torch.zeros(2, 3, dtype=torch.int8)})
+
+
+def test_a_module_with_code_of_its_own_is_imported_as_the_error_says(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+    module, example_input = Network(), torch.zeros(7, 1, 3)
+    with pytest.raises(ConversionError) as refused:
+        from_torch(module)
+    advice = 'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False)'
+    assert advice in str(refused.value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(advice.replace("model.onnx", str(tmp_path / "model.onnx")), {"torch": torch, "module": module} | locals())
+    from streamrnn_converters import from_onnx
+
+    x = torch.randn(7, 1, 3)
+    expected = module(x).detach().numpy()[:, 0]
+    np.testing.assert_allclose(Stream(from_onnx(tmp_path / "model.onnx")).process(x[:, 0].numpy()), expected, atol=TOLERANCE)
