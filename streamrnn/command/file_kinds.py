@@ -27,7 +27,7 @@ _KINDS = (
     FileKind(b"ARROW1\0\0", "an Arrow file"),
     FileKind(b"SQLite format 3\0", "a SQLite file"),
     FileKind(b"%PDF-", "a PDF file"),
-    FileKind(b"RIFF", "a wav file or another RIFF file"),
+    FileKind(b"RIFF", "a wav file or another RIFF file", "give --format wav if it is audio"),
     FileKind(b"fLaC", "a FLAC file"),
     FileKind(b"OggS", "an Ogg file"),
     FileKind(b"\x7fELF", "a program"),

@@ -38,6 +38,9 @@ def run(
             help="Whether the first line of csv names the columns. [default: if it has names and no number]",
         ),
     ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, metavar="HZ", help="Sample rate of a wav output. [default: that of the wav input]")
+    ] = None,
     sync: Annotated[
         bool,
         typer.Option(
@@ -74,8 +77,9 @@ def run(
 
     Each input line gets one output line, as soon as it arrives. Formats: csv has numbers separated by commas, semicolons or
     tabs; a first line of names without any number is a header. jsonl has an array of numbers on each line. f32 is raw
-    little-endian float32. Blank lines are skipped. A number is written as the shortest text that reads as the same number. An
-    input that is compressed (gzip, xz, bzip2, or zstd with the extra `zstd`) is expanded.
+    little-endian float32. wav is audio, with a channel for each value; to read it takes the extra `audio`. Blank lines are
+    skipped. A number is written as the shortest text that reads as the same number. An input that is compressed (gzip, xz,
+    bzip2, or zstd with the extra `zstd`) is expanded.
 
     A bad line (a wrong count of values, NaN, infinity or something that is not a number) gives "error: line N: ..." on standard
     error and no output, and leaves the state as it was.
@@ -105,6 +109,7 @@ def run(
       streamrnn run vad.safetensors < in.csv > out.csv
       sensor | streamrnn run vad.safetensors --state today.state --on-error skip
       streamrnn run vad.safetensors in.csv.gz -o out.f32
+      streamrnn run denoise.safetensors noisy.wav -o clean.wav
       streamrnn run vad.safetensors in.csv --columns load,temp --keep time
       sensors | streamrnn run vad.safetensors --key sensor --store today.states
       streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
@@ -118,13 +123,19 @@ def run(
         raise typer.BadParameter("--key COLUMN and --store FILE need each other, and --resume needs both; columns count from 1")
     if keyed and state:
         raise typer.BadParameter("--state keeps the state of one signal and --store those of many; give one of them")
-    if keyed and FormatName.F32 in (source_format, target_format):
-        raise typer.BadParameter("f32 has no column for a key; read and write csv or jsonl")
+    formats = (source_format, target_format)
+    binary = next((name for name in formats if name in (FormatName.F32, FormatName.WAV)), None)
+    if keyed and binary:
+        raise typer.BadParameter(f"{binary} has no column for a key; read and write csv or jsonl")
+    if target_format is FormatName.WAV and source_format is not FormatName.WAV and rate is None:
+        raise typer.BadParameter("a wav output needs a sample rate; give --rate")
+    if target_format is not FormatName.WAV and rate is not None:
+        raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
     columns = Columns(key, _listed(chosen), _listed(kept), header, decimal_comma)
     if source_format is not FormatName.CSV and (header is not None or decimal_comma):
         raise typer.BadParameter(f"--header, --no-header and --decimal-comma are for csv, but the input is {source_format}")
-    if FormatName.F32 in (source_format, target_format if kept else None) and columns.all:
-        raise typer.BadParameter("f32 has no columns to choose or to keep; read and write csv or jsonl")
+    if binary and columns.all and (kept or binary is source_format):
+        raise typer.BadParameter(f"{binary} has no columns to choose or to keep; read and write csv or jsonl")
     if "" in (column.strip("0") for column in columns.all):
         raise typer.BadParameter("--columns and --keep take names or numbers, separated by commas; columns count from 1")
     if header is False and columns.by_name:
@@ -135,7 +146,7 @@ def run(
     columns = columns._replace(input_names=input_names(model))
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
-    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync)
+    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, rate)
     errors = RowErrors(on_error)
     if store is None:
         code = run_one_signal(model, archive, endpoints, state, errors)

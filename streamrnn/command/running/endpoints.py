@@ -11,6 +11,7 @@ class Endpoints(NamedTuple):
 
     columns  which column of the input is what
     sync     whether output and states should survive a power failure
+    rate     frames per second of a wav that is written; None: that of the wav that is read
     """
 
     source: Path
@@ -19,3 +20,4 @@ class Endpoints(NamedTuple):
     target_format: Format
     columns: Columns
     sync: bool = True
+    rate: int | None = None

@@ -74,6 +74,20 @@ def is_regular(file: OpenFile) -> bool:
     return stat.S_ISREG(os.fstat(file.descriptor).st_mode)
 
 
+def size_of(file: OpenFile) -> int:
+    """The number of bytes of a regular file."""
+    return os.fstat(file.descriptor).st_size
+
+
+def rewrite_start(file: OpenFile, data: bytes) -> None:
+    """Write over the first bytes of a regular file, after all else has been written. Raises StreamRNNError if that fails."""
+    try:
+        os.lseek(file.descriptor, 0, os.SEEK_SET)
+        os.write(file.descriptor, data)
+    except OSError as error:
+        raise StreamRNNError(f"{file.name}: cannot be written ({error.strerror})") from error
+
+
 def sync(file: OpenFile) -> None:
     """Make what was written to a regular file survive a power failure. Raises StreamRNNError if that fails."""
     if is_regular(file):

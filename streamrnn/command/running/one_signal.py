@@ -1,6 +1,7 @@
 """`streamrnn run` without `--key`: all rows are one signal."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from streamrnn.command.running import state_file
@@ -10,19 +11,26 @@ from streamrnn.command.running.file_descriptors import (
     ATOMIC_BYTES,
     STANDARD,
     OpenFile,
+    is_regular,
     open_source,
     open_target,
     read_chunks,
+    rewrite_start,
+    size_of,
     sync,
     sync_folder,
 )
+from streamrnn.command.running.formats import FORMATS, Format, FormatName, Row, wav
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.command.running.stream_session import StreamSession
-from streamrnn.command.signals import signals_deferred, signals_end_waits
+from streamrnn.command.signals import InterruptibleWaits, signals_deferred, signals_end_waits
+from streamrnn.errors import InputError
 from streamrnn.model import Model
 from streamrnn.stream import Stream
+
+Outputs = Callable[[Iterable[Row]], Iterator[bytes]]
 
 
 def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Path | None, errors: RowErrors) -> int:
@@ -49,8 +57,39 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         _saving(state, session, endpoints, target),
     ):
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
-        chunks = plain_content(read_chunks(source, waits), source.name, text=endpoints.source_format.label is not None)
-        return run_io_loop(reader, session.outputs, chunks, target, waits, read_all=not model.streamable)
+        with (
+            _opened(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
+            _as_written(session.outputs, target, endpoints, endpoints.rate or rate, model.output_size) as outputs,
+        ):
+            return run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+
+
+@contextmanager
+def _opened(
+    source: OpenFile, source_format: Format, size: int, waits: InterruptibleWaits
+) -> Iterator[tuple[Iterator[bytes], int]]:
+    """The bytes of the input for the reader of its format, and frames per second of a wav, else 0."""
+    if source_format is not FORMATS[FormatName.WAV]:
+        yield plain_content(read_chunks(source, waits), source.name, text=source_format.label is not None), 0
+        return
+    if not is_regular(source):
+        raise InputError(f"{source.name}: a wav can be read from a file only, not from a pipe; name the file")
+    with wav.opened(source.descriptor, source.name, size) as recording:
+        yield recording.frames(waits.wait_for_input), recording.rate
+
+
+@contextmanager
+def _as_written(outputs: Outputs, target: OpenFile, endpoints: Endpoints, rate: int, channels: int) -> Iterator[Outputs]:
+    """The outputs; those of a wav come after its header, which gets its length when the context ends."""
+    if endpoints.target_format is not FORMATS[FormatName.WAV]:
+        yield outputs
+        return
+    try:
+        yield wav.after_header(outputs, rate, channels)
+    finally:
+        n_bytes = size_of(target) - len(wav.header(rate, channels))
+        if endpoints.target != STANDARD and is_regular(target) and n_bytes >= 0:
+            rewrite_start(target, wav.header(rate, channels, n_bytes))
 
 
 def _saving(

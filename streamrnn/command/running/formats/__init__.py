@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
-from streamrnn.command.running.formats import csv, f32, jsonl
+from streamrnn.command.running.formats import csv, f32, jsonl, wav
 from streamrnn.command.running.formats.columns import Columns, input_names
 from streamrnn.command.running.formats.row import Row, Scalar
 from streamrnn.errors import InputError
@@ -56,14 +56,22 @@ class FormatName(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     F32 = "f32"
+    WAV = "wav"
 
 
 FORMATS = {
     FormatName.CSV: Format(csv.CsvReader, csv.encode, csv.label),
     FormatName.JSONL: Format(jsonl.JsonlReader, jsonl.encode, jsonl.label),
     FormatName.F32: Format(f32.F32Reader, f32.encode),
+    FormatName.WAV: Format(wav.WavReader, f32.encode),
 }
-_EXTENSIONS = {".csv": FormatName.CSV, ".jsonl": FormatName.JSONL, ".ndjson": FormatName.JSONL, ".f32": FormatName.F32}
+_EXTENSIONS = {
+    ".csv": FormatName.CSV,
+    ".jsonl": FormatName.JSONL,
+    ".ndjson": FormatName.JSONL,
+    ".f32": FormatName.F32,
+    ".wav": FormatName.WAV,
+}
 
 
 def format_of(path: Path, default: FormatName) -> FormatName:
@@ -78,8 +86,8 @@ _NOT_WRITTEN = {
     ".json": "a .json is one value; name it .jsonl for an array on each line",
     **dict.fromkeys(COMPRESSED_EXTENSIONS, "the output is not compressed; leave the extension out, or pipe it to a compressor"),
     **dict.fromkeys(
-        (".npy", ".npz", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".h5", ".hdf5", ".mat", ".wav", ".flac"),
-        "name it .csv, .jsonl or .f32",
+        (".npy", ".npz", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".h5", ".hdf5", ".mat", ".flac", ".mp3"),
+        "name it .csv, .jsonl, .f32 or .wav",
     ),
 }
 
