@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from streamrnn.command.running.formats import Format, Row
 from streamrnn.errors import InputError
 from streamrnn.target.packing import Array
@@ -66,3 +68,9 @@ def blocks_of(rows: Iterable[Row], target_format: Format, size: BlockSize) -> It
             block.labels.append(label)
     if block.rows:
         yield block
+
+
+def overflowed(outputs: Array, target_format: Format) -> str:
+    """The dtype whose range some output leaves: that of the outputs, or of the format; "": all are in range."""
+    dtype = target_format.dtype or str(outputs.dtype)
+    return "" if (np.abs(outputs) <= float(np.finfo(dtype).max)).all() else dtype

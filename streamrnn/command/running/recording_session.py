@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from streamrnn.command.running.blocks import Block, labelled
+from streamrnn.command.running.blocks import Block, labelled, overflowed
 from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import StreamRNNError
@@ -58,8 +58,8 @@ class RecordingSession:
                     "it before the first output; cut it, or call streamrnn.run_offline"
                 )
         outputs = run_offline(self._model, np.array(values, self._model.dtype).reshape(len(values), self._model.input_size))
-        if not np.isfinite(outputs).all():
-            raise StreamRNNError(f"the output left the range of {outputs.dtype}; scale the input")
+        if dtype := overflowed(outputs, self._format):
+            raise StreamRNNError(f"the output left the range of {dtype}; scale the input")
         for begin in range(0, len(outputs), self._max_rows):
             end = begin + self._max_rows
             yield block.part(begin, end).encoded(outputs[begin:end], self._format)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from streamrnn.command.running.blocks import Block, BlockSize, blocks_of
+from streamrnn.command.running.blocks import Block, BlockSize, blocks_of, overflowed
 from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.errors import NonFiniteStateError
@@ -58,7 +58,7 @@ class StreamSession:
     def _compute(self, block: list[Row]) -> Array:
         """The outputs of a block. Raises NonFiniteStateError, with the stream unchanged, if a state or an output overflows."""
         outputs = self._stream.process(np.array([row.values for row in block], self._stream.model.dtype))
-        if not np.isfinite(outputs).all():
+        if dtype := overflowed(outputs, self._format):
             self._stream.restore(self.state)
-            raise NonFiniteStateError(f"the output left the range of {outputs.dtype}; the step is undone; scale the input")
+            raise NonFiniteStateError(f"the output left the range of {dtype}; the step is undone; scale the input")
         return outputs

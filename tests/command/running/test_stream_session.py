@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamrnn import Model, Stream
+from streamrnn import Dense, Model, Stream
 from streamrnn.command.running.formats import FORMATS, FormatName, Row, max_row_bytes
 from streamrnn.command.running.row_errors import OnError, RowErrors, Stopped
 from streamrnn.command.running.stream_session import StreamSession
@@ -69,3 +69,14 @@ def test_an_output_beyond_float32_is_reported_and_undone(overflowing: Model, cap
     assert capsys.readouterr().err.startswith("error: line 18: the output left the range of float32")
     assert errors.n_rows == 1
     assert outputs == Stream(overflowing).process(np.delete(x, 17, axis=0)).tobytes()
+
+
+def test_an_output_beyond_the_format_is_reported_and_undone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A float64 that float32 cannot represent would be infinity in the file."""
+    model = Model([Dense(np.full((1, 1), 1e30), dtype="float64")])
+    rows = rows_of(np.array([[1.0], [1e10], [2.0]]))
+    session = session_of(model, RowErrors(OnError.SKIP), 16)
+    assert np.frombuffer(b"".join(session.outputs(rows)), "<f4").tolist() == np.float32([1e30, 2e30]).tolist()
+    assert capsys.readouterr().err.startswith("error: line 2: the output left the range of float32")
+    csv = StreamSession(Stream(model), RowErrors(OnError.STOP), FORMATS[FormatName.CSV], 4096)
+    assert b"".join(csv.outputs(rows)) == b"1e+30\n1e+40\n2e+30\n"

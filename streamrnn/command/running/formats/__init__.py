@@ -48,6 +48,7 @@ class Format(NamedTuple):
     reader: Callable[[int, Columns], Reader]  # called with the number of values of a row, and with what the columns are
     encode: Callable[..., bytes]  # called with outputs (n_steps, O), and with as many labels if there are keys
     label: Callable[..., str] | None = None  # the text of a key and of kept columns; None: the format has no text
+    dtype: str = ""  # the precision of its numbers; "": any
 
 
 class FormatName(StrEnum):
@@ -62,8 +63,8 @@ class FormatName(StrEnum):
 FORMATS = {
     FormatName.CSV: Format(csv.CsvReader, csv.encode, csv.label),
     FormatName.JSONL: Format(jsonl.JsonlReader, jsonl.encode, jsonl.label),
-    FormatName.F32: Format(f32.F32Reader, f32.encode),
-    FormatName.WAV: Format(wav.WavReader, f32.encode),
+    FormatName.F32: Format(f32.F32Reader, f32.encode, dtype="float32"),
+    FormatName.WAV: Format(wav.WavReader, f32.encode, dtype="float32"),
 }
 _EXTENSIONS = {
     ".csv": FormatName.CSV,
