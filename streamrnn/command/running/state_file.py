@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from streamrnn.archive import replace_file
-from streamrnn.command.running.file_descriptors import sync_folder
 from streamrnn.errors import SnapshotError, StreamRNNError
 from streamrnn.stream import Stream
 
@@ -56,6 +55,4 @@ def saving(path: Path | None, session: HasState, sync_output: Callable[[], None]
 
 
 def _save(path: Path, session: HasState, sync: bool) -> None:
-    replace_file(path, session.state)
-    if sync:
-        sync_folder(path)
+    replace_file(path, session.state, sync)
