@@ -1,8 +1,8 @@
 """Activation functions, each written once for vectors and scalars, of float32 and float64.
 
-Exponentials work in base 2. `sigmoid2` and `tanh2` take arguments that are already scaled (by -log2 e and 2 log2 e, which
-packing multiplies into the weights); the others take plain ones. NaN passes through every function: a clamp has its constant
-as the first operand.
+Exponentials work in base 2. `sigmoid2` and `tanh2` take arguments that are already scaled, by -log2 e and by 2 log2 e, which
+packing multiplies into the weights; the others take plain ones. NaN passes through every function: where a value is limited,
+the constant is the first operand.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ from streamrnn.simd.memory import load_like
 
 times_root_half, times_root_two_over_pi, times_gelu_cube = map(scaled, (2**-0.5, (2 / np.pi) ** 0.5, 0.044715))
 
-# Exact in every type, so that they take that of the number beside them.
+# Exact in every type: beside a float64 they become float64.
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 
 (
@@ -58,13 +58,13 @@ ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32
 
 @inline
 def minimum(limit, x):
-    """min(limit, x) that lets NaN through."""
+    """min(limit, x); NaN where x is NaN."""
     return select(limit < x, limit, x)
 
 
 @inline
 def maximum(limit, x):
-    """max(limit, x) that lets NaN through."""
+    """max(limit, x); NaN where x is NaN."""
     return select(limit > x, limit, x)
 
 
@@ -129,9 +129,9 @@ def gelu_tanh(x):
 
 
 @inline
-def transform(options, place, x):
-    """As `activate`, and the functions that are no cell's."""
-    code = load_like(options, place, x)
+def transform(options, index, x):
+    """As `activate`, with also the functions that cells do not have: those after softmax."""
+    code = load_like(options, index, x)
     if code == _EXP:
         return exp(x)
     if code == _LOG:
@@ -143,14 +143,14 @@ def transform(options, place, x):
     if code == _RECIPROCAL:
         return ONE / x
     if code == _CLIP:
-        return maximum(load_like(options, place + 1, x), minimum(load_like(options, place + 2, x), x))
+        return maximum(load_like(options, index + 1, x), minimum(load_like(options, index + 2, x), x))
     if code == _ERF:
         return erf(x)
     if code == _GELU:
         return gelu(x)
     if code == _GELU_TANH:
         return gelu_tanh(x)
-    return activate(options, place, x)
+    return activate(options, index, x)
 
 
 @inline
@@ -160,11 +160,11 @@ def clipped(clip, x):
 
 
 @inline
-def activate(options, place, x):
-    """The function of `streamrnn.Activation` whose code, alpha and beta lie at a place of the numbers at an address."""
-    code = load_like(options, place, x)
-    alpha = load_like(options, place + 1, x)
-    beta = load_like(options, place + 2, x)
+def activate(options, index, x):
+    """The function of `streamrnn.Activation` whose code, alpha and beta are at `index` of the numbers at address `options`."""
+    code = load_like(options, index, x)
+    alpha = load_like(options, index + 1, x)
+    beta = load_like(options, index + 2, x)
     if code == _AFFINE:
         x = fma(alpha, x, beta)
     elif code == _RELU:

@@ -1,4 +1,4 @@
-"""Kernel of a scale and a shift of each value (streamrnn/layers/affine.py). ONNX BatchNormalization-15."""
+"""Kernel that scales and shifts each value (streamrnn/layers/affine.py). ONNX BatchNormalization-15."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part
@@ -8,7 +8,7 @@ from streamrnn.target.packing import Width
 
 
 def affine(width: Width) -> Kernel:
-    """y = scale x + shift; the shift lies a row behind the scale."""
+    """y = scale x + shift; the constants are the row of scales, then the row of shifts."""
 
     def formula(load: Part) -> Part:
         @inline

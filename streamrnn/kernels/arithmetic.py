@@ -1,4 +1,4 @@
-"""Kernels of two values into one (streamrnn/layers/arithmetic.py). ONNX Add-14, Sub-14, Mul-14, Div-14."""
+"""Kernels that combine two values into one (streamrnn/layers/arithmetic.py). ONNX Add-14, Sub-14, Mul-14, Div-14."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_map, source_at

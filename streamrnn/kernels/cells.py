@@ -1,4 +1,8 @@
-"""Cells in kernels: a plain function of streamrnn/functions.py, compiled, and taken to the sums and vectors of a panel."""
+"""Cells in kernels: a plain Python function is compiled, and applied to the sums and states of a panel of units.
+
+A cell is written with streamrnn/functions.py, which works on NumPy arrays. Here the functions of that file are replaced by
+compiled ones that work on vectors of units.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +23,7 @@ from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_store, load_lik
 from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.packing import Width
 
-#: What the functions of cells are in machine code.
+#: The compiled version of each function of streamrnn/functions.py.
 _COMPILED: dict[Callable[..., Any], Any] = {
     functions.fma: fma,
     functions.where: select,
@@ -40,28 +44,35 @@ _COMPILED: dict[Callable[..., Any], Any] = {
 
 @cache
 def compiled_cell(function: FunctionType) -> Any:
-    """A cell as a part of kernels. The functions that it calls are compiled too: ours, or plain ones of its own module."""
+    """A cell as a kernel part. The functions that it calls are compiled too: ours, and plain ones of its own module."""
     if function in _COMPILED:
         return _COMPILED[function]
     names = {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
-    meant = {name: compiled_cell(value) if isinstance(value, FunctionType) else value for name, value in names.items()}
-    rebound = FunctionType(function.__code__, meant, function.__name__, function.__defaults__, function.__closure__)
+    globals_ = {name: compiled_cell(value) if isinstance(value, FunctionType) else value for name, value in names.items()}
+    rebound = FunctionType(function.__code__, globals_, function.__name__, function.__defaults__, function.__closure__)
     return inline(rebound)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The cell of a pass, typed for vectors of a width: what an intrinsic calls for each block of a panel."""
+    """The cell of a pass, typed for the vectors of a width. An intrinsic calls `emit` for each panel.
+
+    one        the pass
+    width      of the layer
+    function   Numba's type of the compiled cell
+    signature  its signature for these vectors
+    flush      type and signature of `flush_to_zero`
+    """
 
     one: Pass
     width: Width
-    function: Any  # its type
+    function: Any
     signature: Any
-    flush: Any  # type and signature of what flushes to zero
+    flush: Any
 
     @property
     def vec(self) -> Vec:
-        """The type of its sums and vectors."""
+        """The type of a vector of units: of its sums and states."""
         return Vec(numba_type(self.width.dtype), self.width.lanes)
 
     def emit(
@@ -74,15 +85,17 @@ class Cell:
         options: ir.Value,
         offset: ir.Value,
     ) -> None:
-        """Take the units of a panel through the cell, block by block.
+        """Apply the cell to the units of a panel, block by block, and store what it returns.
 
-        sums       (name, block) -> a vector
-        addresses  of the vectors that it reads, results: of those that it writes
-        offset     bytes from the first unit to the first of the panel
+        sums       (name, block) -> a vector of sums
+        addresses  name -> address of the first unit of a vector that the cell reads
+        results    name -> address of the first unit of a vector that the cell writes
+        options    address of the options of the layer
+        offset     bytes from the first unit of the layer to the first of the panel
         """
         implementation = _called(context, (self.function, self.signature))
         for block in range(self.width.blocks):
-            at = builder.add(offset, INT(block * bytes_of(self.vec)))
+            block_offset = builder.add(offset, INT(block * bytes_of(self.vec)))
             arguments = []
             for name in self.one.parameters:
                 if name == OPTIONS:
@@ -90,25 +103,25 @@ class Cell:
                 elif name in self.one.sums:
                     arguments.append(sums[name, block])
                 else:
-                    arguments.append(emit_load(builder, builder.add(addresses[name], at), llvm_type(self.vec)))
+                    arguments.append(emit_load(builder, builder.add(addresses[name], block_offset), llvm_type(self.vec)))
             result = implementation(builder, arguments)
-            single = isinstance(self.signature.return_type, Vec)
+            is_single = isinstance(self.signature.return_type, Vec)
             for index, name in enumerate(self.one.writes):
-                value = result if single else builder.extract_value(result, index)
+                value = result if is_single else builder.extract_value(result, index)
                 if self.one.flushed:
                     value = _called(context, self.flush)(builder, [value])
-                emit_store(builder, builder.add(results[name], at), value)
+                emit_store(builder, builder.add(results[name], block_offset), value)
 
 
 def _called(context: Any, function: tuple[Any, Any]) -> Any:
-    """What calls a typed function in machine code."""
+    """What emits a call of a function, given its type and signature."""
     implementation = context.get_function(*function)
     context.add_linking_libs(getattr(implementation, "libs", ()))
     return implementation
 
 
 def typed_cell(typingctx: Any, one: Pass, width: Width) -> Cell:
-    """The cell of a pass for a width. For the typing part of an intrinsic."""
+    """The cell of a pass, typed for a width. For the typing part of an intrinsic."""
     function = typingctx.resolve_value_type(compiled_cell(one.cell))
     vec = Vec(numba_type(width.dtype), width.lanes)
     arguments = tuple(types.int64 if name == OPTIONS else vec for name in one.parameters)

@@ -1,4 +1,4 @@
-"""Compiling: from the name of a function to LLVM's text for this CPU."""
+"""Compiling: from the path of a kernel to LLVM's text for this CPU."""
 
 import importlib
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from streamrnn.target.packing import Width
 
 _SIGNATURE = types.int64(*[types.int64] * 4)
 
-#: What makes a kernel of a recipe, by the driver that calls it.
+#: What builds the kernel of a recipe, by the driver that calls the kernel.
 _MAKERS = {"stream": stream_kernel, "pool": pool_kernel}
 
 
 def compiled(path: str, width: Width) -> tuple[str, str]:
-    """What a path stands for, for a width: a function of four int64 to one.
+    """Compile the kernel or driver at a path, for a width: a function of four int64 that returns one.
 
-    A path below `streamrnn` is that of a function that builds it: "kernels.driver.run"; or that of a recipe, and what the
-    kernel is for: "cells.lstm.standard/stream", "own.li_gru.1.<hash>/pool".
+    A path names a function that builds it, "kernels.driver.run" for example; or a recipe, and the driver that calls the kernel:
+    "cells.lstm.standard/stream", "own.li_gru.1.<hash>/pool". Paths begin below the package `streamrnn`.
 
-    Returns the name of its symbol, and the optimised text.
+    Returns the name of the symbol, and the optimised text of the module.
     """
     try:
         callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
@@ -40,9 +40,9 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
 
 
 def _builder(path: str) -> Callable[[Width], Any]:
-    where, _, driver = path.partition("/")
-    if where.startswith("own."):
-        return lambda width: _MAKERS[driver](OWN[where], width)
-    module, _, name = f"streamrnn.{where}".rpartition(".")
-    found: Any = getattr(importlib.import_module(module), name)
-    return (lambda width: _MAKERS[driver](found, width)) if driver else found
+    location, _, driver = path.partition("/")
+    if location.startswith("own."):
+        return lambda width: _MAKERS[driver](OWN[location], width)
+    module, _, name = f"streamrnn.{location}".rpartition(".")
+    target: Any = getattr(importlib.import_module(module), name)
+    return (lambda width: _MAKERS[driver](target, width)) if driver else target

@@ -15,7 +15,7 @@ Y, BEFORE = POSITIONS.now("y"), POSITIONS.now("before")
 
 
 def gather_taps(width: Width) -> Part:
-    """A kernel part (record, past, before) that puts the inputs of all taps but the last, the present, side by side."""
+    """A kernel part (record, past, before) that copies the inputs of the past taps from `past` to `before`, without gaps."""
     itemsize, copy_row = width.itemsize, row_copy(width)
 
     @inline
@@ -30,13 +30,13 @@ def gather_taps(width: Width) -> Part:
 
 @inline
 def n_kept(record):
-    """Values of the past that are still needed after a step."""
+    """How many values of the past are still needed after a step."""
     extra = field(record, TABLE) + 8 * N_WORDS
     return ((load_int(extra) - 1) * load_int(extra + 8) - 1) * field(record, INPUTS)
 
 
 def conv1d(width: Width) -> Kernel:
-    """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
+    """y = bias + sum over the taps, from the oldest to the present, of their matrix times the input of their step."""
     itemsize, take_step, gather = width.itemsize, step_of_stream(recipe, width), gather_taps(width)
     copy_row, copy_whole, all_finite = row_copy(width), whole_copy(width), finite_check(width)
 

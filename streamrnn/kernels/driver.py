@@ -1,7 +1,8 @@
-"""The driver: one compiled function that takes a plan through any number of steps, wholly or not at all.
+"""The driver: one compiled function that takes any number of steps through all ops of a plan.
 
-It refuses non-finite input before anything moves, takes tiles of steps through the ops, and puts the state back where a step
-drove it out of the range of its type (the poison law). It knows no layer kind: kernels are called by address.
+A call takes effect wholly or not at all (the poison law). The driver refuses input that is not finite before any state changes,
+takes tiles of steps through the ops, and restores the state if a step made it infinite or NaN. It knows no layer kind: it calls
+kernels by address.
 """
 
 from streamrnn.kernels.inline import inline
@@ -38,9 +39,13 @@ from streamrnn.target.record import (
 
 
 def advance(width: Width) -> Part:
-    """The driver as a part, for numbers of the width's type.
+    """The driver as a kernel part (plan, x, y, n_steps), for numbers of the width's type.
 
-    It takes `n_steps` rows from address x to address y, and returns DONE, or why nothing has moved (target/record.py).
+    plan  address of the plan header (streamrnn/target/record.py)
+    x     address of the inputs, (n_steps, n_inputs)
+    y     address for the outputs, (n_steps, n_outputs)
+
+    Returns DONE, or a status that says why nothing has changed.
     """
     itemsize, all_finite, copy = width.itemsize, finite_check(width), whole_copy(width)
 
@@ -69,7 +74,7 @@ def advance(width: Width) -> Part:
 
 @inline
 def through_ops(record, buffers, n_ops, n_rows):
-    """Take rows through ops that follow each other, each op all rows."""
+    """Take `n_rows` rows through consecutive ops: each op takes all rows before the next op begins."""
     for _ in range(n_ops):
         source, target = load_int(buffers + 8 * field(record, SOURCE)), load_int(buffers + 8 * field(record, TARGET))
         status = call(field(record, KERNEL), record, source, target, n_rows)
@@ -81,7 +86,7 @@ def through_ops(record, buffers, n_ops, n_rows):
 
 @inline
 def through_all_groups(plan, n_steps):
-    """Take a tile of steps through all ops, group by group."""
+    """Take the steps of a tile through all ops, group by group."""
     record, group, buffers = field(plan, RECORDS), field(plan, GROUPS), field(plan, BUFFERS)
     for _ in range(field(plan, N_GROUPS)):
         n_ops, n_rows = field(group, GROUP_N_OPS), n_steps * field(group, GROUP_ROWS)
@@ -98,7 +103,7 @@ def through_all_groups(plan, n_steps):
 
 @inline
 def _row_by_row(record, buffers, group, n_ops, n_rows):
-    """Take rows through the ops of a group, all ops a row before the next one."""
+    """Take rows through the ops of a group: all ops take a row before any takes the next row."""
     for _ in range(n_rows):
         status = through_ops(record, buffers, n_ops, 1)
         if status != DONE:
@@ -110,7 +115,7 @@ def _row_by_row(record, buffers, group, n_ops, n_rows):
 
 @inline
 def _move_buffers(group, n_rows):
-    """Have the buffers of a group begin so many rows later."""
+    """Let the buffers of a group begin `n_rows` rows later."""
     pair = field(group, GROUP_ADVANCED)
     for _ in range(field(group, GROUP_N_ADVANCED)):
         buffer = load_int(pair)
@@ -119,7 +124,7 @@ def _move_buffers(group, n_rows):
 
 
 def run(width: Width) -> Kernel:
-    """`advance` as a function to be called by address."""
+    """`advance` as a function that is called by address."""
     advance_plan = advance(width)
 
     def driver(plan, x, y, n_steps):

@@ -1,4 +1,4 @@
-"""Kernel of a table that is looked up by number (streamrnn/layers/embedding.py). ONNX Gather-13."""
+"""Kernel that looks up a row of a table by its index (streamrnn/layers/embedding.py). ONNX Gather-13."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from streamrnn.target.record import CONSTANTS, DONE, NO_SUCH_ENTRY, OUTPUTS, TAB
 
 
 def embedding(width: Width) -> Kernel:
-    """y = the entry whose number x is."""
+    """y = row x of the table. Returns NO_SUCH_ENTRY where x is not a whole number from 0 to n_entries - 1."""
     itemsize, dtype, copy_row = width.itemsize, width.dtype, row_copy(width)
     zero = dtype(0)
 

@@ -1,7 +1,7 @@
 """erf(x) = 2/√π ∫₀ˣ exp(−t²) dt, for float32 and for float64.
 
-Up to 1 it is x + x P(x²). Beyond, 1 − erf(|x|) falls so fast that its logarithm is taken: erf(|x|) = 1 − 2^−Q(|x|), where the
-error of Q counts for less and less. The polynomials are minimax fits of our own.
+For |x| up to 1 it is x + x P(x²). For larger |x|, 1 − erf(|x|) falls so fast that its logarithm is approximated:
+erf(|x|) = 1 − 2^−Q(|x|), where an error of Q matters less as |x| grows. The polynomials are minimax fits of our own.
 """
 
 from streamrnn.kernels.exponential import exp2
@@ -67,7 +67,7 @@ _DOUBLE_LARGE = [
 
 
 def _erf(form: Format, small: list[float], large: list[float], centre: float, end: float) -> Function:
-    """Beyond `end` it is 1."""
+    """erf for a format: `small` up to 1, `large` (in |x| - centre) up to `end`, and 1 for larger |x|."""
     one, middle, last = form.number(1), form.number(centre), form.number(end)
     near, far = polynomial(form, small), polynomial(form, large)
 

@@ -1,7 +1,7 @@
-"""What the activations are made of, each for float32 and for float64: 2**t, log(1 + u), and where a number is next to nothing.
+"""What the activations are made of, for float32 and for float64: powers, logarithms, and the flush to zero.
 
-The polynomials are minimax fits of our own. Which format is meant the lane type of the argument tells, a vector's or a
-scalar's, so that what is built on these is written once.
+The polynomials are minimax fits of our own. The type of the argument, of a vector's lanes or of a scalar, chooses the format.
+So what is built on these functions is written once.
 """
 
 from collections.abc import Callable
@@ -127,7 +127,7 @@ def _within(limit_of: Callable[[Format], int]) -> Function:
 
 
 def scaled(factor: float) -> Function:
-    """A function that multiplies by a constant, rounded to the format."""
+    """A function that multiplies by a constant, which is rounded to the format."""
 
     def build(form: Format) -> Function:
         rounded = form.number(factor)
@@ -165,7 +165,7 @@ def _exp(form: Format) -> Function:
     def exp(x):
         s, p = split_exponential(within_exponents(x * half_log2e))
         root = fma(s, p, s)
-        power = root * root  # infinite where no number is large enough
+        power = root * root  # infinite where exp(x) is too large for the format
         return select(power < smallest, zero, power)
 
     return exp
@@ -196,17 +196,17 @@ def _log(form: Format, coefficients: list[float]) -> Function:
 split_exponential = for_both(_split)
 #: log(1 + x) for 0 <= x <= 1, as 2 artanh(x / (2 + x)).
 log1p = chosen(_log1p(SINGLE, _SINGLE_LOGARITHM), _log1p(DOUBLE, _DOUBLE_LOGARITHM))
-#: log(x); a subnormal number counts as 0.
+#: log(x); a subnormal x counts as 0.
 log = chosen(_log(SINGLE, _SINGLE_LOGARITHM), _log(DOUBLE, _DOUBLE_LOGARITHM))
-#: exp(x); what would be subnormal is 0.
+#: exp(x); 0 where that would be subnormal.
 exp = for_both(_exp)
 #: x, limited to the exponents of normal numbers.
 within_exponents = _within(lambda form: form.largest_exponent)
-#: x, limited to where (2**x - 1) / (2**x + 1) has not reached 1 yet.
+#: x, limited to where (2**x - 1) / (2**x + 1) rounds to less than 1.
 within_tanh = _within(lambda form: form.saturated)
 #: log2(e) x and 2 log2(e) x.
 times_log2e, times_two_log2e = scaled(float(np.log2(np.e))), scaled(float(2 * np.log2(np.e)))
-#: x, or 0 where |x| is next to nothing: a state that decays must not become subnormal (the silence law).
+#: x, or 0 where |x| is tiny: a state that decays must not become subnormal (flush to zero, the silence law).
 flush_to_zero = for_both(_flush)
-#: 2**x for x <= 0; 0 where that is no normal number.
+#: 2**x for x <= 0; 0 where that would be subnormal.
 exp2 = for_both(_exp2)

@@ -1,4 +1,4 @@
-"""The two floating-point formats, and functions that are written for each: Numba chooses by the type of the argument."""
+"""The two floating-point formats, and functions with a version for each. Numba chooses the version by the argument's type."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,18 +15,18 @@ Function = Callable[..., Any]
 
 
 class Format(NamedTuple):
-    """A floating-point format, and the numbers of it that elementary functions need."""
+    """A floating-point format, and its numbers that the elementary functions need."""
 
     number: type[np.floating[Any]]
     bits: type[np.signedinteger[Any]]
     mantissa_bits: int
     bias: int  # of the exponent
     saturated: int  # tanh is 1 from 2**saturated = exp(2 x) on
-    tiny: float  # what is smaller is next to nothing
+    tiny: float  # smaller values are flushed to zero
 
     @property
     def largest_exponent(self) -> int:
-        """2**x is normal for |x| up to here."""
+        """2**x is a normal number for |x| up to this."""
         return self.bias - 1
 
 
@@ -35,10 +35,10 @@ DOUBLE = Format(np.float64, np.int64, 52, 1023, 60, 1e-200)
 
 
 def chosen(single: Function, double: Function) -> Function:
-    """A function that Numba takes for `single` where its argument, called x in all three, is float32, and else for `double`."""
+    """A function of x that is `single` where x is float32, `double` where it is float64. All three name their argument x."""
 
     def function(x):
-        raise TypeError("this function exists compiled only")
+        raise TypeError("this function exists in compiled code only; streamrnn.functions has it for NumPy arrays")
 
     @overload(function, jit_options=OPTIONS)
     def choose(x):
@@ -48,20 +48,20 @@ def chosen(single: Function, double: Function) -> Function:
 
 
 def for_both(build: Callable[[Format], Function]) -> Function:
-    """A function that is built alike for both formats."""
+    """A function with a version for each format, both made by `build`."""
     return chosen(build(SINGLE), build(DOUBLE))
 
 
 def polynomial(form: Format, coefficients: Sequence[float]) -> Function:
-    """The polynomial of these coefficients, the constant first (Horner, by FMA)."""
+    """The polynomial with these coefficients, the constant first (Horner's scheme, by FMA)."""
     highest, *rest = map(form.number, reversed(coefficients))
     others = tuple(rest)
 
     @inline
     def horner(x):
         total = fma(x, highest, others[0])
-        for place in range(1, len(others)):
-            total = fma(x, total, others[place])
+        for index in range(1, len(others)):
+            total = fma(x, total, others[index])
         return total
 
     return horner

@@ -1,6 +1,7 @@
-"""Input sums made ahead: bias + W x of all panels for a tile of steps, so that each weight is loaded once for several steps.
+"""Input sums: bias + W x of every unit, computed ahead for a tile of steps.
 
-The bits are those of single steps: every sum is rounded in the same order.
+In a chunk the inputs of all steps are known, so each weight can be loaded once for several steps. A step then loads these sums
+and adds R h to them (streamrnn/kernels/step.py). The bits are those of single steps: every sum is rounded in the same order.
 """
 
 from typing import Any, NamedTuple
@@ -19,18 +20,20 @@ from streamrnn.target.cpu import n_registers
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, bias_bytes, row_bytes
 
-#: Rows of a panel that are multiplied with all steps of a tile before the next rows: few enough to stay in the first cache.
+#: Rows of a panel that are multiplied with the inputs of all steps before the next rows: few enough to stay in the first cache.
 ROWS_AT_ONCE = 64
 
-#: Vectors of a row that are summed at once, and steps for which they are.
+#: Vectors of sums, and steps, whose sums are in registers at once, at most.
 _MOST_VECTORS, _MOST_STEPS = 4, 8
 
 
 def input_sums(recipe: Recipe, width: Width) -> Part:
-    """A kernel part (table, source, n_steps, target) that makes the sums of n_steps rows of inputs at an address.
+    """A kernel part (table, source, n_steps, target) that computes the input sums of a tile of steps. All four are int64.
 
-    table   the address of what `Positions` says
-    target  the address for the sums, [step][pass][panel][sum][block][lane]
+    table    address of the op's table, whose words `Positions` names
+    source   address of the inputs, [step][value]
+    n_steps  steps of the tile
+    target   address for the sums, [step][pass][panel][sum][block][lane]
     """
     positions = Positions(recipe)
 
@@ -51,8 +54,8 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
             for index, section in fed:
                 n_panels = word(positions.n_panels(index))
                 with cgutils.for_range(builder, n_panels) as loop:
-                    before = builder.mul(loop.index, word(positions.panel_bytes(index, X)))
-                    weights = builder.add(word(positions.address(index, X)), before)
+                    offset = builder.mul(loop.index, word(positions.panel_bytes(index, X)))
+                    weights = builder.add(word(positions.address(index, X)), offset)
                     sums = builder.add(target, builder.mul(loop.index, INT(sum_bytes[index])))
                     n_rows = word(positions.n_rows(index, X))
                     _emit_panel(builder, width, section, weights, n_rows, source, n_steps, sums, step_bytes)
@@ -75,7 +78,13 @@ def _emit_panel(
     sums: ir.Value,
     step_bytes: ir.Value,
 ) -> None:
-    """The sums of a panel for all steps: some rows at a time, and of these some vectors at a time."""
+    """The input sums of one panel for all steps: a few rows of weights at a time, and of each row a few vectors at a time.
+
+    weights     address of the panel: a row of biases, then `n_rows` rows of weights
+    source      address of the inputs, [step][value]
+    sums        address for the sums of the first step
+    step_bytes  bytes from the sums of one step to those of the next
+    """
     vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
     vectors = len(section.sums) * width.blocks
     n_groups = -(-vectors // _MOST_VECTORS)
@@ -89,12 +98,12 @@ def _emit_panel(
         rows = builder.add(rows, builder.mul(row, INT(row_bytes(width, section))))
         inputs = builder.add(source, builder.mul(row, INT(width.itemsize)))
         begin, begin_bytes = sums, step_bytes
-        if stored == vec.dtype:  # the first rows begin with the biases where they lie
+        if stored == vec.dtype:  # the first rows add to the biases, where these are
             is_first = builder.icmp_signed("==", row, INT(0))
             begin, begin_bytes = builder.select(is_first, weights, sums), builder.select(is_first, INT(0), step_bytes)
         tile = _Tile(builder, width, section, rows, count, inputs, input_bytes, begin, begin_bytes, sums, step_bytes)
-        for at in range(n_groups):
-            group = range(vectors * at // n_groups, vectors * (at + 1) // n_groups)
+        for number in range(n_groups):
+            group = range(vectors * number // n_groups, vectors * (number + 1) // n_groups)
             at_once = min(_MOST_STEPS, max(1, (n_registers(width) - len(group) - 1) // len(group)))
             whole = builder.sub(n_steps, builder.srem(n_steps, INT(at_once)))
             with cgutils.for_range_slice(builder, INT(0), whole, INT(at_once), inc=True) as (step, _):
@@ -104,9 +113,11 @@ def _emit_panel(
 
 
 class _Tile(NamedTuple):
-    """Some rows of a panel, and some vectors of each, times the inputs of several steps.
+    """Some rows of weights of a panel, to be multiplied with the inputs of several steps.
 
-    Inputs, the sums to begin with, and those to write each have an address, and bytes from one step to the next.
+    rows                address of the first row of weights, `count` their number
+    inputs, begin, end  addresses, for the first step, of the inputs, of the sums to add to, and for the sums to write
+    <name>_bytes        bytes from one step to the next, of each of them
     """
 
     builder: ir.IRBuilder
@@ -122,7 +133,7 @@ class _Tile(NamedTuple):
     end_bytes: ir.Value
 
     def emit(self, group: range, step: ir.Value, n_steps: int) -> None:
-        """The vectors of a group, for `n_steps` steps from one on."""
+        """Emit the vectors of a group, for `n_steps` steps beginning with `step`."""
         builder, width = self.builder, self.width
         vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
 
@@ -130,14 +141,14 @@ class _Tile(NamedTuple):
             return [builder.add(address, builder.mul(builder.add(step, INT(n)), stride)) for n in range(n_steps)]
 
         def of_vectors(address: ir.Value, stride: ir.Value) -> list[ir.Value]:
-            return [builder.add(at, INT(n * bytes_of(vec))) for at in of_steps(address, stride) for n in group]
+            return [builder.add(row, INT(n * bytes_of(vec))) for row in of_steps(address, stride) for n in group]
 
-        first = [emit_load(builder, at, llvm_type(vec)) for at in of_vectors(self.begin, self.begin_bytes)]
+        first = [emit_load(builder, address, llvm_type(vec)) for address in of_vectors(self.begin, self.begin_bytes)]
         rows = builder.add(self.rows, INT(group[0] * bytes_of(vec.with_dtype(stored))))
         inputs = of_steps(self.inputs, self.input_bytes)
-        found = emit_products(builder, vec, stored, first, rows, row_bytes(width, self.section), inputs, self.count)
-        for at, value in zip(of_vectors(self.end, self.end_bytes), found, strict=True):
-            emit_store(builder, at, value)
+        results = emit_products(builder, vec, stored, first, rows, row_bytes(width, self.section), inputs, self.count)
+        for address, value in zip(of_vectors(self.end, self.end_bytes), results, strict=True):
+            emit_store(builder, address, value)
 
 
 def _emit_biases(
@@ -150,10 +161,10 @@ def _emit_biases(
     sums: ir.Value,
     step_bytes: ir.Value,
 ) -> None:
-    """Begin the sums of all steps with the biases, converted."""
+    """Write the biases, converted to the type of the sums, to the sums of all steps."""
     stored_bytes = bytes_of(vec.with_dtype(stored))
     biases = [emit_weights(builder, builder.add(weights, INT(n * stored_bytes)), vec, stored) for n in range(vectors)]
     with cgutils.for_range(builder, n_steps) as loop:
-        at = builder.add(sums, builder.mul(loop.index, step_bytes))
+        of_step = builder.add(sums, builder.mul(loop.index, step_bytes))
         for index, bias in enumerate(biases):
-            emit_store(builder, builder.add(at, INT(index * bytes_of(vec))), bias)
+            emit_store(builder, builder.add(of_step, INT(index * bytes_of(vec))), bias)

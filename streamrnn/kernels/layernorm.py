@@ -1,4 +1,4 @@
-"""Kernel of normalisation over a step (streamrnn/layers/layernorm.py). ONNX LayerNormalization-17."""
+"""Kernel of normalisation over the values of a step (streamrnn/layers/layernorm.py). ONNX LayerNormalization-17."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_map
@@ -11,8 +11,8 @@ from streamrnn.target.record import CONSTANTS, DONE, OUTPUTS, SCRATCH
 def layernorm(width: Width) -> Kernel:
     """y = scale (x - mean) / sqrt(variance + epsilon) + bias.
 
-    Sums run in as many columns as a cache line holds numbers, whatever the width, and then over the columns, so that the order
-    of rounding depends on n alone (the machine law).
+    A sum is made in as many columns as a cache line holds numbers, whatever the width, and then over the columns. So the order
+    of rounding depends on n alone (bit reproducibility, the machine law).
     """
     itemsize, dtype = width.itemsize, width.dtype
     columns, line = 64 // itemsize, 64

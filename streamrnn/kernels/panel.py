@@ -1,4 +1,8 @@
-"""What the kernels of all layer kinds share: the fields of a record, copies and checks of rows."""
+"""What the kernels of all layer kinds share: reading the fields of a record, copying rows, checking that they are finite.
+
+A kernel part is a function that is compiled into the kernel that calls it. The functions here that take a `Width` build such a
+part for vectors of that width.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +19,13 @@ Kernel = Callable[[int, int, int, int], int]
 
 @inline
 def field(record, index):
-    """The int64 at a position of a record."""
+    """The int64 at an index of a record, which is given by its address."""
     return load_int(record + 8 * index)
 
 
 @inline
 def next_direction(record, panels, n_steps):
-    """Whether the first of a call's steps takes the panels backwards; the record is told of the first one after them."""
+    """1 where the next step takes the panels backwards, else 0. Notes in the record the direction after `n_steps` steps."""
     if panels == 1:
         return 0
     backwards = field(record, BACKWARDS)
@@ -30,7 +34,7 @@ def next_direction(record, panels, n_steps):
 
 
 def whole_copy(width: Width) -> Part:
-    """A kernel part that copies `n_bytes`, a multiple of a vector: between vectors that are padded to whole panels."""
+    """A kernel part (target, source, n_bytes) that copies whole vectors. `n_bytes` is a multiple of a vector's bytes."""
     lanes, dtype, vector_bytes = width.lanes, width.dtype, width.vector_bytes
 
     @inline
@@ -42,10 +46,10 @@ def whole_copy(width: Width) -> Part:
 
 
 def row_copy(width: Width) -> Part:
-    """A kernel part that copies `count` values, touches not a byte more, and tells whether they are all finite.
+    """A kernel part (target, source, count) that copies exactly `count` values, and returns whether they are all finite.
 
-    By vectors, the last of which overlaps the one before; what is shorter than a vector, by fours; or one by one. To ask costs
-    no load: v - v is 0 for a finite v, else NaN.
+    It copies vectors, of which the last overlaps the one before. A row that is shorter than a vector is copied by fours, a row
+    of less than four one by one. The check needs no load of its own: v - v is 0 for a finite v, else NaN.
     """
     lanes, dtype, itemsize = width.lanes, width.dtype, width.itemsize
     vector_bytes, four_bytes = width.vector_bytes, 4 * itemsize
@@ -83,23 +87,23 @@ def row_copy(width: Width) -> Part:
 
 
 def finite_check(width: Width) -> Part:
-    """A kernel part that tells whether `count` values are all finite: v - v is 0 for a finite v, else NaN."""
+    """A kernel part (address, count) that returns whether `count` values are finite: v - v is 0 for a finite v, else NaN."""
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
     zero = dtype(0)
 
     @inline
-    def all_finite(at, count):
-        end = at + count * itemsize
+    def all_finite(address, count):
+        end = address + count * itemsize
         if count >= lanes:
             value = load(end - vector_bytes, dtype, lanes)
             worst = value - value
-            for place in range(at, end - vector_bytes, vector_bytes):
-                value = load(place, dtype, lanes)
+            for at in range(address, end - vector_bytes, vector_bytes):
+                value = load(at, dtype, lanes)
                 worst = worst + (value - value)
             return not any_lane(worst != zero)
         total = zero
-        for place in range(at, end, itemsize):
-            one = load_scalar(place, dtype)
+        for at in range(address, end, itemsize):
+            one = load_scalar(at, dtype)
             total += one - one
         return total == zero
 
@@ -107,10 +111,11 @@ def finite_check(width: Width) -> Part:
 
 
 def row_map(width: Width, formula: Callable[[Part], Part]) -> Part:
-    """A kernel part that writes `count` values of a row: `formula(load)(memory, offset)` for each offset in bytes.
+    """A kernel part (target, memory, count) that writes `count` values of a row.
 
-    `load(address)` gives a vector, of one number where the row is shorter than a whole one; `memory` is passed on. The last
-    vector overlaps the one before, so that not a byte beyond the row is touched. The row must not alias what is read.
+    The values at an offset, in bytes, are `formula(load)(memory, offset)`: `memory` is passed on, and `load(address)` returns
+    a vector, of one lane where the row is shorter than a whole vector. The last vector overlaps the one before, so that no byte
+    beyond the row is touched. The row must not overlap with what is read.
     """
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
 
@@ -141,11 +146,11 @@ def row_map(width: Width, formula: Callable[[Part], Part]) -> Part:
 
 @inline
 def source_at(record, index):
-    """Address of the rows of the index-th source of an op."""
+    """Address of the rows of a source of an op, by its index."""
     return load_int(load_int(field(record, SOURCES) + 16 * index))
 
 
 @inline
 def source_size(record, index):
-    """Values per step of the index-th source of an op."""
+    """Values per step of a source of an op, by its index."""
     return load_int(field(record, SOURCES) + 16 * index + 8)

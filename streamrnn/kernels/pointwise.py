@@ -1,4 +1,4 @@
-"""Kernels of one function of each value (streamrnn/layers/pointwise.py). ONNX Relu-14, Exp-13 and so on."""
+"""Kernels that apply a function to each value (streamrnn/layers/pointwise.py). ONNX Relu-14, Exp-13 and so on."""
 
 from streamrnn.kernels import activations
 from streamrnn.kernels.inline import inline
@@ -8,7 +8,7 @@ from streamrnn.target.packing import Width
 
 
 def _build(width: Width, function: Part) -> Kernel:
-    """`function(options, x)` works on each vector."""
+    """A kernel that applies `function(options, x)` to each vector x of a row; `options` is an address."""
 
     def formula(load: Part) -> Part:
         @inline
@@ -42,20 +42,20 @@ def _general(options, x):
 
 
 def tanh(width: Width) -> Kernel:
-    """Tanh."""
+    """y = tanh(x)."""
     return _build(width, _tanh)
 
 
 def sigmoid(width: Width) -> Kernel:
-    """σ."""
+    """y = 1 / (1 + exp(-x))."""
     return _build(width, _sigmoid)
 
 
 def relu(width: Width) -> Kernel:
-    """Relu."""
+    """y = max(0, x)."""
     return _build(width, _relu)
 
 
 def general(width: Width) -> Kernel:
-    """Any function."""
+    """y = any function of `streamrnn.Activation` but softmax; its code and parameters are among the constants."""
     return _build(width, _general)

@@ -1,4 +1,4 @@
-"""Kernels that treat each value of a row by itself, with constants of its own."""
+"""Kernels that compute each value of a row from the value at the same index of the source, and constants of that index."""
 
 from streamrnn.kernels.panel import Kernel, Part, field, row_map
 from streamrnn.target.packing import Width
@@ -6,7 +6,7 @@ from streamrnn.target.record import CONSTANTS, DONE, OUTPUTS
 
 
 def rowwise(width: Width, formula: Part) -> Kernel:
-    """A kernel that writes rows by `formula` (`row_map`); its memory is (source, constants, bytes of a row)."""
+    """A kernel that writes each row by `formula` (see `row_map`); `memory` is (source, constants, bytes of a row)."""
     itemsize, write_row = width.itemsize, row_map(width, formula)
 
     def kernel(record, source, target, n_steps):

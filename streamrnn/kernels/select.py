@@ -1,4 +1,4 @@
-"""Kernels that pick values of a row (streamrnn/layers/select.py). ONNX Slice-13, Gather-13."""
+"""Kernels that select values of a row (streamrnn/layers/select.py). ONNX Slice-13, Gather-13."""
 
 from streamrnn.kernels.panel import Kernel, field, row_copy
 from streamrnn.simd.memory import load_int, load_scalar, store
@@ -7,7 +7,7 @@ from streamrnn.target.record import DONE, INPUTS, OUTPUTS, TABLE
 
 
 def part(width: Width) -> Kernel:
-    """Values that follow each other, from the one whose number is in the table."""
+    """Consecutive values; the index of the first is in the table."""
     itemsize, copy_row = width.itemsize, row_copy(width)
 
     def kernel(record, source, target, n_steps):
@@ -23,14 +23,14 @@ def part(width: Width) -> Kernel:
 
 
 def any_order(width: Width) -> Kernel:
-    """Values whose numbers are in the table."""
+    """Values in any order; their indices are in the table."""
     itemsize, dtype = width.itemsize, width.dtype
 
     def kernel(record, source, target, n_steps):
         n, m, table = field(record, INPUTS), field(record, OUTPUTS), field(record, TABLE)
         for _ in range(n_steps):
-            for place in range(m):
-                store(target + itemsize * place, load_scalar(source + itemsize * load_int(table + 8 * place), dtype))
+            for index in range(m):
+                store(target + itemsize * index, load_scalar(source + itemsize * load_int(table + 8 * index), dtype))
             source += itemsize * n
             target += itemsize * m
         return DONE

@@ -1,4 +1,4 @@
-"""Kernel of softmax over a step (streamrnn/layers/softmax.py). ONNX Softmax-13."""
+"""Kernel of softmax over the values of a step (streamrnn/layers/softmax.py). ONNX Softmax-13."""
 
 from streamrnn.kernels.exponential import exp2, times_log2e
 from streamrnn.kernels.inline import inline
@@ -9,9 +9,9 @@ from streamrnn.target.record import DONE, OUTPUTS, SCRATCH
 
 
 def normalize(width: Width) -> Part:
-    """A kernel part that makes a distribution of a row of logits in base 2: 2**(t - max) / sum.
+    """A kernel part (y, n) that replaces n logits t, in base 2, by 2**(t - max) / sum. The row is padded to whole vectors.
 
-    It is summed one after the other so that no width shows. The row is padded to whole vectors.
+    The values are added one by one, so that the bits do not depend on the width.
     """
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
     zero = dtype(0)

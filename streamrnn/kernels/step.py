@@ -1,4 +1,8 @@
-"""One step of one stream through all passes of a recipe, panel by panel, as one part of a kernel."""
+"""One step of one stream: all passes of a recipe, panel by panel.
+
+The step is written in LLVM's IR as an intrinsic, which the kernel calls (streamrnn/kernels/stream.py). For each panel of units
+it adds up the sums in registers (bias, then the products with each vector, in the order of the recipe), and calls the cell.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,13 +29,13 @@ Sums = dict[tuple[str, int], ir.Value]
 
 
 def step_of_stream(recipe: Recipe, width: Width) -> Part:
-    """A kernel part (table, source, input_sums, backwards) that takes a step.
+    """A kernel part (table, source, input_sums, backwards) that takes one step. All four are int64.
 
-    table       the address of what `Positions` says
-    source      the address of the step's inputs
-    input_sums  that of the sums that were made ahead of them (streamrnn/kernels/input_sums.py); 0: none
-    backwards   whether panels are taken from the last to the first: what the caches have kept of a layer that is larger than
-                they are is its end, so every other step begins there
+    table       address of the op's table, whose words `Positions` names
+    source      address of the step's inputs, (input_size,)
+    input_sums  address of the step's input sums, computed ahead (streamrnn/kernels/input_sums.py); 0: compute them here
+    backwards   1 takes the panels from the last to the first, 0 from the first to the last. Every other step goes backwards: of
+                a layer that is larger than the caches, these hold the panels that were used last
     """
     positions = Positions(recipe)
 
@@ -42,13 +46,13 @@ def step_of_stream(recipe: Recipe, width: Width) -> Part:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
             table, source, input_sums, backwards = args
             for index, cell in enumerate(cells):
-                of_pass = _Pass(builder, cell, index, positions, table, source, input_sums)
-                n_panels = of_pass.word(positions.n_panels(index))
-                now = {name: of_pass.word(positions.now(name)) for name in cell.one.reads}
-                then = {name: of_pass.word(positions.then(name)) for name in cell.one.writes}
-                options = of_pass.word(Positions.OPTIONS)
-                with _panels(builder, backwards, of_pass.ranges(n_panels), n_panels, width) as (offset, *places):
-                    cell.emit(context, builder, of_pass.sums(places), now, then, options, offset)
+                emitter = _PassEmitter(builder, cell, index, positions, table, source, input_sums)
+                n_panels = emitter.word(positions.n_panels(index))
+                now = {name: emitter.word(positions.now(name)) for name in cell.one.reads}
+                then = {name: emitter.word(positions.then(name)) for name in cell.one.writes}
+                options = emitter.word(Positions.OPTIONS)
+                with _panels(builder, backwards, emitter.ranges(n_panels), n_panels, width) as (offset, *addresses):
+                    cell.emit(context, builder, emitter.sums(addresses), now, then, options, offset)
                 if input_bytes := cell.one.input_sums * width.panel_bytes:
                     following = builder.add(input_sums, builder.mul(n_panels, INT(input_bytes)))
                     input_sums = builder.select(cgutils.is_not_null(builder, input_sums), following, input_sums)
@@ -59,7 +63,8 @@ def step_of_stream(recipe: Recipe, width: Width) -> Part:
     return step
 
 
-#: What moves from panel to panel: where it is at the first panel and at the last, and the bytes in between.
+#: An address that moves from panel to panel: its value at the first panel, its value at the last, and the bytes from one to the
+#: next.
 Range = tuple[ir.Value, ir.Value, ir.Value]
 
 
@@ -67,10 +72,10 @@ Range = tuple[ir.Value, ir.Value, ir.Value]
 def _panels(
     builder: ir.IRBuilder, backwards: ir.Value, ranges: list[Range], n_panels: ir.Value, width: Width
 ) -> Iterator[list[ir.Value]]:
-    """A loop over the panels of a pass: the offset of a panel's units, and each range's place.
+    """A loop over the panels of a pass. Yields the offset of the panel's units in bytes, then the address of each range.
 
-    No multiplication stands before the loads of the first panel, which may be the only one. LLVM cannot tell from the steps how
-    many panels there are, so it does not unroll the loop.
+    Nothing is multiplied before the loads of the first panel, which may be the only one. LLVM cannot tell from the increments
+    how many panels there are, so it does not unroll the loop.
     """
     last_offset = builder.mul(builder.sub(n_panels, INT(1)), INT(width.panel_bytes))
     moving = [(INT(0), last_offset, INT(width.panel_bytes)), *ranges]
@@ -90,15 +95,18 @@ def _panels(
     builder.position_at_end(after)
 
 
-class _Pass(NamedTuple):
-    """What emits a pass.
+class _PassEmitter(NamedTuple):
+    """Emits one pass of a recipe.
 
     Words of the table are loaded where a pass begins: a single step needs each of them once.
 
-    number      of the pass
-    table       the address of the table
-    source      that of the inputs
-    input_sums  that of what was made of them ahead, of the first panel; 0: nothing
+    builder     the LLVM builder
+    cell        the cell of the pass, typed
+    number      index of the pass in the recipe
+    positions   of the words of the table
+    table       address of the table
+    source      address of the inputs
+    input_sums  address of the input sums of the first panel; 0: they are computed here
     """
 
     builder: ir.IRBuilder
@@ -110,29 +118,30 @@ class _Pass(NamedTuple):
     input_sums: ir.Value
 
     def word(self, position: int) -> ir.Value:
-        """What the table has at a position."""
+        """The word at a position of the table."""
         return emit_load_int(self.builder, self.builder.add(self.table, INT(8 * position)))
 
     def ranges(self, n_panels: ir.Value) -> list[Range]:
-        """The weights of each section, and what was made ahead."""
-        found = []
+        """The addresses that move: the weights of each section, then the input sums."""
+        ranges = []
         for section in self.cell.one.sections:
-            where = self.number, section.vector
-            first, last = self.word(self.positions.address(*where)), self.word(self.positions.last_address(*where))
-            found.append((first, last, self.word(self.positions.panel_bytes(*where))))
+            key = self.number, section.vector
+            first, last = self.word(self.positions.address(*key)), self.word(self.positions.last_address(*key))
+            ranges.append((first, last, self.word(self.positions.panel_bytes(*key))))
         n_bytes = INT(self.cell.one.input_sums * self.cell.width.panel_bytes)
         before_last = self.builder.mul(self.builder.sub(n_panels, INT(1)), n_bytes)
-        return [*found, (self.input_sums, self.builder.add(self.input_sums, before_last), n_bytes)]
+        return [*ranges, (self.input_sums, self.builder.add(self.input_sums, before_last), n_bytes)]
 
-    def sums(self, places: Sequence[ir.Value]) -> Sums:
-        """The sums of a panel: biases and products, section by section. `places` are those of the ranges."""
+    def sums(self, addresses: Sequence[ir.Value]) -> Sums:
+        """The sums of a panel: biases and products, section by section. `addresses` are those of `ranges`, for this panel."""
         sums: Sums = {}
-        for section, weights in zip(self.cell.one.sections, places[:-1], strict=True):
+        for section, weights in zip(self.cell.one.sections, addresses[:-1], strict=True):
             fed = [(name, block) for name in section.sums for block in range(self.cell.width.blocks)]
-            sums |= dict(zip(fed, self._with_section(sums, section, fed, weights, places[-1]), strict=True))
+            sums |= dict(zip(fed, self._with_section(sums, section, fed, weights, addresses[-1]), strict=True))
         return sums
 
-    def _with_section(self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, made_ahead: ir.Value) -> list[ir.Value]:
+    def _with_section(self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, input_sums: ir.Value) -> list[ir.Value]:
+        """The sums `fed`, after the products of one section: loaded where they were computed ahead, else computed here."""
         builder, width = self.builder, self.cell.width
         n_rows = self.word(self.positions.n_rows(self.number, section.vector))
         is_ahead = cgutils.is_not_null(builder, self.input_sums)
@@ -140,12 +149,12 @@ class _Pass(NamedTuple):
             return emit_either(
                 builder,
                 is_ahead,
-                lambda: self._loaded(made_ahead, len(fed)),
+                lambda: self._loaded(input_sums, len(fed)),
                 lambda: self._products(sums, section, fed, weights, n_rows, width.ahead),
             )
         if not width.ahead:
             return self._products(sums, section, fed, weights, n_rows, 0)
-        # without the input weights the rest of a layer is smaller, and may stay in the second cache
+        # where the input sums are there, the input weights are not read, and the other weights may fit in the second cache
         most_near = INT(isqrt(SECOND_CACHE // (len(section.sums) * width.stored_itemsize)))
         return emit_either(
             builder,
@@ -155,14 +164,17 @@ class _Pass(NamedTuple):
         )
 
     def _loaded(self, address: ir.Value, n_vectors: int) -> list[ir.Value]:
-        """The sums that the inputs feed, as they were made for this step."""
+        """The sums that the inputs feed, as they were computed ahead for this step."""
         builder, vec = self.builder, self.cell.vec
         return [emit_load(builder, builder.add(address, INT(n * bytes_of(vec))), llvm_type(vec)) for n in range(n_vectors)]
 
     def _products(
         self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, n_rows: ir.Value, ahead: int
     ) -> list[ir.Value]:
-        """The sums that a vector feeds, its products added; those that begin here are biases."""
+        """The sums `fed`, with the products of one section added. A sum that begins in this section begins with its bias.
+
+        ahead  bytes by which weights are fetched before they are used; 0: not
+        """
         builder, width, vec = self.builder, self.cell.width, self.cell.vec
         stored = numba_type(width.stored_dtype)
         begun, begins = dict(sums), [(name, block) for name in section.begins for block in range(width.blocks)]
@@ -176,7 +188,7 @@ class _Pass(NamedTuple):
 
 
 def emit_either(builder: ir.IRBuilder, condition: ir.Value, first: Any, second: Any) -> list[ir.Value]:
-    """The values that `first()` emits where the condition holds, else those of `second()`."""
+    """The values that `first()` emits if the condition holds at run time, else those that `second()` emits."""
     with builder.if_else(condition) as (then, otherwise):
         with then:
             one = first()

@@ -1,4 +1,4 @@
-"""The kernel of a recipe for one stream: any number of steps."""
+"""The kernel of a layer that has a recipe, for one stream: any number of steps."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.input_sums import input_sums
@@ -12,16 +12,17 @@ from streamrnn.target.record import DONE, HIDDEN, INPUT_SUMS, INPUTS, OUTPUTS, S
 
 
 def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
-    """A kernel for one width: int64 (record, source, target, n_steps).
+    """The kernel of a recipe for one width: int64 (record, source, target, n_steps).
 
-    It reads `n_steps` rows of inputs at `source`, advances the states, writes `n_steps` rows of outputs at `target`, and
-    answers DONE, or STATE_NOT_FINITE where a state is not. Nothing may alias.
+    It reads the inputs at `source`, (n_steps, input_size), advances the states, and writes the outputs at `target`,
+    (n_steps, output_size). Returns DONE, or STATE_NOT_FINITE where a state is infinite or NaN. No two of these memory areas may
+    overlap.
     """
     positions, itemsize = Positions(recipe), width.itemsize
     output, n_panels = positions.now(recipe.output), positions.n_panels(0)
     take_step, make_input_sums = step_of_stream(recipe, width), input_sums(recipe, width)
     copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
-    copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _as_it_is
+    copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _unchanged
     check_every_step, has_states = recipe.check_every_step, bool(recipe.states)
     bytes_of_input_sums = width.panel_bytes * recipe.input_sums
 
@@ -52,12 +53,12 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
 
 
 @inline
-def _as_it_is(y, n_outputs):
+def _unchanged(y, n_outputs):
     pass
 
 
 def _copy_back(recipe: Recipe, width: Width) -> Part:
-    """A part that puts the states that were written aside in place: whole panels, or less where the layer is not so long."""
+    """A part (record, table) that copies the states that were written aside to where they belong (`Recipe.aside`)."""
     positions, copy, panel_bytes = Positions(recipe), whole_copy(width), width.panel_bytes
 
     @inline
@@ -73,6 +74,8 @@ def _copy_back(recipe: Recipe, width: Width) -> Part:
 
 
 def _also_copy(before: Part, copy: Part, now: int, then: int, at_panels: int, panel_bytes: int, always: bool) -> Part:
+    """A part that does what `before` does, and copies one state from the position `then` of the table to the position `now`."""
+
     @inline
     def copy_back(record, table):
         before(record, table)
@@ -83,7 +86,7 @@ def _also_copy(before: Part, copy: Part, now: int, then: int, at_panels: int, pa
 
 
 def _others_finite(recipe: Recipe, width: Width) -> Part:
-    """A part that tells whether the states that are not the output are finite."""
+    """A part (record, table) that returns whether all states but the output are finite."""
     positions, check = Positions(recipe), finite_check(width)
 
     @inline
@@ -98,6 +101,8 @@ def _others_finite(recipe: Recipe, width: Width) -> Part:
 
 
 def _and_finite(before: Part, check: Part, now: int, size: int) -> Part:
+    """A part that returns whether `before` holds, and the state at the position `now` of the table is finite."""
+
     @inline
     def all_finite(record, table):
         return before(record, table) and check(field(table, now), field(record, size))

@@ -1,1 +1,4 @@
-"""A SIMD vector type for Numba, and what can be done with it."""
+"""A SIMD vector type for Numba (vector.py), and what works on it: arithmetic, loads and stores, matrix products.
+
+call.py calls C functions by address; shared.py has the atomic operations that threads share.
+"""

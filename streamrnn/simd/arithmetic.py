@@ -1,6 +1,6 @@
-"""Arithmetic with one meaning for vectors and scalars: fused multiply-add, selection, bits.
+"""Arithmetic that works alike on vectors and scalars: fused multiply-add, selection, bits.
 
-Each function takes vectors of one type, or scalars; a number beside a vector is splatted.
+Each function takes vectors of one type, or scalars. A number beside a vector is copied to all lanes.
 """
 
 from typing import Any
@@ -17,13 +17,13 @@ _SUFFIX = {types.float32: "f32", types.float64: "f64"}
 
 
 def _bits_of(typ: types.Type) -> types.Type:
-    """Integers of the same width, in as many lanes."""
+    """The integer type of the same bits per lane, and as many lanes."""
     bits = _BITS[scalar_of(typ)]
     return typ.with_dtype(bits) if isinstance(typ, Vec) else bits
 
 
-def _meet(*args: types.Type) -> types.Type | None:
-    """The type in which all arguments meet: their vector type, or the scalar of the first."""
+def _common_type(*args: types.Type) -> types.Type | None:
+    """The common type of the arguments: their vector type, or the scalar type of the first. None where vector types differ."""
     vec = next((arg for arg in args if isinstance(arg, Vec)), None)
     if vec is None:
         return args[0]
@@ -31,7 +31,7 @@ def _meet(*args: types.Type) -> types.Type | None:
 
 
 def overloaded_name(name: str, typ: types.Type) -> str:
-    """Name of the LLVM intrinsic `name` for a type: llvm.fma.v8f32, llvm.fma.f32."""
+    """Full name of an LLVM intrinsic for a type: llvm.fma.v8f32, llvm.fma.f32."""
     lanes = f"v{typ.lanes}" if isinstance(typ, Vec) and typ.lanes > 1 else ""
     return f"llvm.{name}.{lanes}{_SUFFIX[scalar_of(typ)]}"
 
@@ -46,7 +46,7 @@ def emit_fma(builder: ir.IRBuilder, typ: types.Type, a: ir.Value, b: ir.Value, c
 @intrinsic
 def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
     """a * b + c with one rounding."""
-    typ = _meet(a, b, c)
+    typ = _common_type(a, b, c)
     if typ is None:
         return None
 
@@ -58,8 +58,8 @@ def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
 
 @intrinsic
 def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> Any:
-    """`a` where the mask holds, else `b`."""
-    typ = _meet(a, b) if not isinstance(b, Vec) else _meet(b, a)
+    """`a` where the mask is true, else `b`."""
+    typ = _common_type(a, b) if not isinstance(b, Vec) else _common_type(b, a)
     if typ is None or (isinstance(mask, Vec) and not isinstance(typ, Vec)):
         return None
 
@@ -85,7 +85,7 @@ def absolute(typingctx: Any, a: types.Type) -> Any:
 
 @intrinsic
 def square_root(typingctx: Any, a: types.Type) -> Any:
-    """sqrt(a), rounded as IEEE 754 says."""
+    """sqrt(a), rounded as IEEE 754 demands."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         kind = llvm_type(sig.return_type)
@@ -97,7 +97,7 @@ def square_root(typingctx: Any, a: types.Type) -> Any:
 
 @intrinsic
 def any_lane(typingctx: Any, mask: types.Type) -> Any:
-    """Whether the mask holds in any lane."""
+    """Whether any lane of the mask is true."""
     if not isinstance(mask, Vec):
         return None
 
@@ -125,7 +125,7 @@ def to_bits(typingctx: Any, a: types.Type) -> Any:
 
 @intrinsic
 def from_bits(typingctx: Any, a: types.Type) -> Any:
-    """The floats whose bits the integers are."""
+    """The floats that have these integers as their bits."""
     floats = {bits: dtype for dtype, bits in _BITS.items()}[scalar_of(a)]
     result = a.with_dtype(floats) if isinstance(a, Vec) else floats
 

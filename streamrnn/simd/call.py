@@ -12,7 +12,7 @@ _INT = ir.IntType(64)
 
 @intrinsic
 def call(typingctx: Any, function: types.Type, *arguments: types.Type) -> Any:
-    """What the C function at an address answers; noise, where it answers nothing. It takes pointers and integers of 64 bits."""
+    """Call the C function at an address with int64 arguments, and return its int64; any value, where it returns nothing."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         values = cgutils.unpack_tuple(builder, args[1])

@@ -1,6 +1,6 @@
-"""Vectors and addresses: load and store.
+"""Loads and stores of vectors and numbers.
 
-Addresses are integers. Nothing here checks them: what calls a kernel has done that (the door law).
+Addresses are integers. Nothing here checks them: the caller of a kernel has done that (the door law).
 """
 
 from typing import Any
@@ -21,14 +21,14 @@ def pointer(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value
 
 
 def emit_load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
-    """The value of a type at an address, which need not be a multiple of more than 4."""
+    """The value of a type at an address, which must be a multiple of 4."""
     load = builder.load(pointer(builder, address, kind))
     load.align = 4
     return load
 
 
 def emit_store(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> None:
-    """Write a value to an address, which need not be a multiple of more than 4."""
+    """Write a value to an address, which must be a multiple of 4."""
     builder.store(value, pointer(builder, address, value.type)).align = 4
 
 
@@ -57,7 +57,7 @@ def load(typingctx: Any, address: types.Type, dtype: types.Type, lanes: types.Ty
 
 @intrinsic(prefer_literal=True)
 def load_tuple(typingctx: Any, address: types.Type, dtype: types.Type, lanes: types.Type, count: types.Type) -> Any:
-    """`count` vectors of `lanes` values of a NumPy type (all constants) that lie one behind the other."""
+    """`count` consecutive vectors of `lanes` values of a NumPy type (all constants), from an address on."""
     if not isinstance(lanes, types.IntegerLiteral) or not isinstance(count, types.IntegerLiteral):
         return None
     vec = Vec(dtype.dtype, lanes.literal_value)
@@ -82,7 +82,7 @@ def load_scalar(typingctx: Any, address: types.Type, dtype: types.Type) -> Any:
 
 @intrinsic
 def load_like(typingctx: Any, address: types.Type, index: types.Type, like: types.Type) -> Any:
-    """The number at a place of an array, which is of the lane type of `like`."""
+    """The number at an index of the array at an address. The array has the lane type of `like`."""
     dtype = scalar_of(like)
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
@@ -115,7 +115,7 @@ def load_int(typingctx: Any, address: types.Type) -> Any:
 
 @intrinsic(prefer_literal=True)
 def load_ints(typingctx: Any, address: types.Type, count: types.Type) -> Any:
-    """`count` int64 (a constant) from an address on."""
+    """`count` consecutive int64 (a constant), from an address on."""
     if not isinstance(count, types.IntegerLiteral):
         return None
     result = types.UniTuple(types.int64, count.literal_value)

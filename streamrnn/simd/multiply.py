@@ -1,8 +1,8 @@
-"""Matrix times vectors: rows of a packed panel, times one input each, added to vectors of sums.
+"""Matrix times vector: the rows of a packed panel, each times one input, added to vectors of sums.
 
-sums[j] = fma(inputs[k], weights[k, j], sums[j]), for k = 0, 1, ...: the order over k is the order of the rounding, whatever the
-width (the machine law). The loop is built in LLVM's IR because its sums must stay in registers, which LLVM grants to phi nodes
-but not to a Numba loop over a tuple.
+sums[j] = fma(inputs[k], weights[k, j], sums[j]) for k = 0, 1, ... The order over k is the order of rounding, whatever the width
+(bit reproducibility, the machine law). The loop is written in LLVM's IR because its sums must stay in registers: LLVM keeps phi
+nodes there, but not the tuple of a Numba loop.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from streamrnn.simd.vector import Vec, lane_type, llvm_type, splat
 
 
 def emit_weights(builder: ir.IRBuilder, address: ir.Value, vec: Vec, stored: types.Type) -> ir.Value:
-    """A vector of weights, which are stored in one type and computed with in that of `vec`: the same, or a wider one."""
+    """A vector of weights, converted from the type in which they are stored to that of `vec`: the same, or a wider one."""
     if stored == vec.dtype:
         return emit_load(builder, address, llvm_type(vec))
     return builder.fpext(emit_load(builder, address, llvm_type(vec.with_dtype(stored))), llvm_type(vec))
@@ -36,11 +36,15 @@ def emit_products(
     count: ir.Value,
     ahead: int = 0,
 ) -> list[ir.Value]:
-    """A loop over `count` rows of weights that adds to the sums [input][vector], which begin as `first`.
+    """A loop over `count` rows of weights that adds to sums. Returns the sums, [input][vector].
 
-    weights  the address of the first row, of vectors of the type `stored`; `row_bytes` lead to the next
-    inputs   addresses of `count` numbers each: every weight is loaded once for all of them
-    ahead    bytes by which weights are fetched before they are used; 0: not
+    vec        type of a vector of sums
+    stored     type in which the weights are stored
+    first      the sums at the beginning, [input][vector]
+    weights    address of the first row of weights
+    row_bytes  bytes from one row to the next
+    inputs     addresses of `count` numbers each: every weight is loaded once for all of them
+    ahead      bytes by which weights are fetched before they are used; 0: not
     """
     kind, n_vectors = llvm_type(vec), len(first) // len(inputs)
     vector_bytes = bytes_of(vec.with_dtype(stored))
@@ -54,11 +58,11 @@ def emit_products(
     row = builder.phi(INT)
     phis = [builder.phi(kind) for _ in first]
     offset = builder.mul(k, INT(vec.dtype.bitwidth // 8))
-    spreads = [splat(builder, emit_load(builder, builder.add(at, offset), lane_type(vec.dtype)), vec) for at in inputs]
+    splats = [splat(builder, emit_load(builder, builder.add(x, offset), lane_type(vec.dtype)), vec) for x in inputs]
     loaded = [emit_weights(builder, builder.add(row, INT(j * vector_bytes)), vec, stored) for j in range(n_vectors)]
     for j in range(n_vectors if ahead else 0):
         _emit_prefetch(builder, builder.add(row, INT(ahead + j * vector_bytes)))
-    pairs = [(spread, value) for spread in spreads for value in loaded]
+    pairs = [(x, value) for x in splats for value in loaded]
     nexts = [emit_fma(builder, vec, *pair, phi) for pair, phi in zip(pairs, phis, strict=True)]
     k_next = builder.add(k, INT(1))
     row_next = builder.add(row, INT(row_bytes))
@@ -78,7 +82,7 @@ def emit_products(
 
 
 def _emit_prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
-    """Have the cache line at an address brought in; it need not exist."""
+    """Prefetch the cache line at an address, which need not exist."""
     kind, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     function = ir.FunctionType(ir.VoidType(), [kind, flag, flag, flag])
     reading, near, data = flag(0), flag(3), flag(1)
@@ -92,8 +96,9 @@ def multiply_panel(
 ) -> Any:
     """Add a matrix-vector product to `sums`, a tuple of vectors, input by input.
 
-    `weights` is the address of a packed panel, shape (count, len(sums), lanes), of the type of the sums; `inputs` that of
-    `count` numbers; `ahead` is a constant, as in `emit_products`.
+    weights  address of a packed panel, (count, len(sums), lanes), of the type of the sums
+    inputs   address of `count` numbers
+    ahead    a constant, as in `emit_products`
     """
     if not isinstance(sums, types.UniTuple) or not isinstance(sums.dtype, Vec) or not isinstance(ahead, types.IntegerLiteral):
         return None

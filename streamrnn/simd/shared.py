@@ -1,6 +1,6 @@
-"""Numbers that threads share: what the threads of a pool need beside kernels.
+"""Atomic operations on int64 that threads share, for the worker threads of a pool.
 
-Every access here is atomic, and all of them have one order in which every thread sees them.
+All threads see all of these operations in one order (sequential consistency).
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def store_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
 
 @intrinsic
 def add_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
-    """Add to the int64 at an address. Returns what it was before."""
+    """Add to the int64 at an address. Returns the value before."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return builder.atomic_rmw("add", builder.inttoptr(args[0], _INT.as_pointer()), args[1], _ORDER)
@@ -47,7 +47,7 @@ def add_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
 
 @intrinsic
 def swap_shared(typingctx: Any, address: types.Type, value: types.Type) -> Any:
-    """Write an int64 to an address. Returns what it was before."""
+    """Write an int64 to an address. Returns the value before."""
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
         return builder.atomic_rmw("xchg", builder.inttoptr(args[0], _INT.as_pointer()), args[1], _ORDER)

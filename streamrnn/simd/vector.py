@@ -1,7 +1,7 @@
 """`Vec`: a Numba type that lowers to the LLVM vector `<lanes x dtype>`, with operators that work lane by lane.
 
-A number beside a vector is converted to the lane type and splatted, so that one source text serves vectors and scalars.
-No operator carries fast-math flags: what is written is what is computed (the machine law).
+A number beside a vector is converted to the lane type and copied to all lanes, so that one source text serves vectors and
+scalars. No operator carries fast-math flags: what is written is what is computed (bit reproducibility, the machine law).
 """
 
 import operator
@@ -27,7 +27,7 @@ class Vec(types.Type):
         super().__init__(name=f"Vec({dtype}, {lanes})")
 
     def with_dtype(self, dtype: types.Type) -> "Vec":
-        """The vector type of as many lanes of another scalar."""
+        """The vector type with as many lanes of another scalar type."""
         return Vec(dtype, self.lanes)
 
 
@@ -37,7 +37,7 @@ def numba_type(dtype: type) -> types.Type:
 
 
 def lane_type(dtype: types.Type) -> ir.Type:
-    """LLVM type of one lane; a boolean lane is one bit, as comparisons yield it."""
+    """LLVM type of one lane. A boolean lane is one bit, as comparisons return it."""
     return {
         types.float32: ir.FloatType(),
         types.float64: ir.DoubleType(),
@@ -72,7 +72,7 @@ def splat(builder: ir.IRBuilder, value: ir.Value, vec: Vec) -> ir.Value:
 
 
 def common_vec(a: types.Type, b: types.Type) -> Vec | None:
-    """The vector type in which `a` and `b` meet; None where neither is a vector or the two vectors differ."""
+    """The common vector type of `a` and `b`; None where neither is a vector or the two vector types differ."""
     if isinstance(a, Vec):
         return a if a == b or isinstance(b, types.Number | types.Literal) else None
     return b if isinstance(b, Vec) and isinstance(a, types.Number | types.Literal) else None
@@ -82,7 +82,7 @@ Emit = Callable[..., ir.Value]
 
 
 class Target(NamedTuple):
-    """A target of Numba: how it is told of a type, and what its operators of floats are there."""
+    """A target of Numba (CPU or CUDA): how to register a type there, and how its float operators are emitted."""
 
     models: Any
     register_model: Callable[..., Any]
@@ -95,7 +95,7 @@ class Target(NamedTuple):
 
 
 def introduce_vectors(target: Target) -> None:
-    """Give a target the type and its operators."""
+    """Register the vector type and its operators with a target."""
     _introduce_type(target)
     for op, emit in _INTEGERS.items():
         _introduce_operator(target, op, {False: emit})
@@ -120,7 +120,7 @@ def _introduce_type(target: Target) -> None:
 def _introduce_operator(
     target: Target, op: Callable[..., Any], emit: Mapping[bool, Emit], result: types.Type | None = None
 ) -> None:
-    """The operator `op`: `emit[is_float](builder, a, b)`, lanes of `result` or of the operands' type."""
+    """Register the operator `op`: `emit[is_float](builder, a, b)` emits it; its lanes have type `result`, or the operands'."""
 
     @target.infer_global(op)
     class Typing(target.template):  # type: ignore[name-defined]
@@ -154,7 +154,7 @@ def _compare(symbol: str) -> dict[bool, Emit]:
     }
 
 
-#: Operators of integers alone, those that floats have too, and comparisons.
+#: Operators of integers only, integer forms of operators that floats have too, and comparisons.
 _INTEGERS: dict[Callable[..., Any], Emit] = {
     operator.and_: ir.IRBuilder.and_,
     operator.or_: ir.IRBuilder.or_,
@@ -205,7 +205,7 @@ def as_vector(typingctx: Any, number: types.Type) -> Any:
 
 @intrinsic
 def as_number(typingctx: Any, vector: types.Type) -> Any:
-    """What a vector of one lane holds."""
+    """The number in a vector of one lane."""
     if not isinstance(vector, Vec) or vector.lanes != 1:
         return None
 

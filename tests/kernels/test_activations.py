@@ -66,7 +66,7 @@ def test_sigmoid_and_tanh_are_exact_to_3e_7(name: str, reach: Callable[[Activati
 
 def test_tanh_of_a_small_number_keeps_its_digits() -> None:
     """Not only the absolute error: a quiet state must keep its shape."""
-    x = float32_samples(low=1e-29, high=0.5)  # a recurrent state is silent below 1e-30
+    x = float32_samples(low=1e-29, high=0.5)  # a recurrent state below 1e-30 is flushed to zero
     for reach in function_of, general_function_of:
         relative = np.abs(reach(Activation("tanh"))(x) / expected(Activation("tanh"), x.astype(np.float64) + (x == 0)) - 1)
         assert relative[x != 0].max() <= 16 * 2**-24, x[relative.argmax()]
@@ -109,7 +109,7 @@ def test_no_finite_input_gives_nan(chosen: Activation) -> None:
 
 @every_choice
 def test_a_function_never_falls(chosen: Activation) -> None:
-    """All of them rise or stay, up to the last places that rounding decides; what saturates does so for good."""
+    """All of them rise or stay, up to rounding of the last bits; a function that saturates stays there."""
     x = float32_samples(high=1e37)
     y = function_of(chosen)(x).astype(np.float64)
     if chosen.name == "thresholded_relu":

@@ -22,7 +22,7 @@ def compiled(function: Callable[..., int]) -> Any:
 
 
 def table_of(layout: PanelLayout, weights: Array, **vectors: Array) -> Array:
-    """The table of a stream, its vectors in place."""
+    """The table of an op in a stream; each vector is at one address, before the step and after it."""
     positions = Positions(layout.recipe)
     table = np.zeros(positions.count, np.int64)
     for index, (n_panels, sections) in enumerate(zip(layout.n_panels, layout.sections, strict=True)):

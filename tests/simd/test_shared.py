@@ -1,4 +1,4 @@
-"""Numbers that threads share: no addition is lost, and what was written before is seen behind."""
+"""Atomic numbers: no addition is lost, and a thread that sees a number also sees what was written before it."""
 
 import threading
 
@@ -34,19 +34,19 @@ def test_every_addition_counts_once_and_gives_what_was_there() -> None:
 def test_who_sees_the_flag_sees_what_was_written_before_it() -> None:
     @compiled
     def write(flag, values, n):  # type: ignore[no-untyped-def]
-        for turn in range(1, n):
+        for number in range(1, n):
             while load_shared(flag) != 0:
                 pass
-            values[:] = turn
-            store_shared(flag, turn)
+            values[:] = number
+            store_shared(flag, number)
 
     @compiled
     def read(flag, values, wrong, n):  # type: ignore[no-untyped-def]
-        for turn in range(1, n):
+        for number in range(1, n):
             while load_shared(flag) == 0:
                 pass
             for value in values:
-                wrong[0] += value != turn
+                wrong[0] += value != number
             store_shared(flag, 0)
 
     flag, values, wrong, n = np.zeros(1, np.int64), np.zeros(50, np.int64), np.zeros(1, np.int64), 300

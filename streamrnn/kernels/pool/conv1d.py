@@ -23,7 +23,7 @@ _N_PANELS = POSITIONS.n_panels(0)
 
 
 def conv1d(width: Width) -> Kernel:
-    """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
+    """y = bias + sum over the taps, from the oldest to the present, of their matrix times the input of their step."""
     itemsize, gather, over_streams = width.itemsize, gather_taps(width), panel_of_streams(recipe, 0, width)
     copy_row, all_finite = row_copy(width), finite_check(width)
 

@@ -1,8 +1,8 @@
-"""The driver of a pool: one compiled function that takes any of its streams through any slot of steps, wholly or not at all.
+"""The driver of a pool: one compiled function that takes any of its streams through any number of steps.
 
-As streamrnn/kernels/driver.py does for one stream, it refuses what is wrong before anything moves. Each stream has two pages
-for its states: a call writes to the one that is not its present, and ends with turning the pages of all, unless a step drove a
-state out of the range of its type.
+A call takes effect wholly or not at all. The driver refuses bad slots and input that is not finite before any state changes, as
+streamrnn/kernels/driver.py does for one stream. Each stream has two pages for its states: a call writes to the page that is not
+current. At its end it swaps the pages of all its streams, unless a step made a state infinite or NaN.
 """
 
 from streamrnn.kernels.driver import through_all_groups
@@ -40,7 +40,7 @@ from streamrnn.target.record import (
 
 @inline
 def all_open_and_distinct(pool):
-    """Whether the slots are those of open streams, each once. A mark says which have been seen."""
+    """Whether the call's slots are open, without duplicates. A mark says which slots have been seen."""
     slots, marks, capacity = field(pool, SLOTS), field(pool, MARKS), field(pool, CAPACITY)
     seen_to, end = field(pool, BEGIN), field(pool, END)
     while seen_to < end:
@@ -56,7 +56,7 @@ def all_open_and_distinct(pool):
 
 @inline
 def swap_pages(pool):
-    """Make what the call has written the present of the streams that are to advance; or, a second time, what was before."""
+    """Make the states that the call has written the current ones of its streams; a second time, undo that."""
     slots, pages = field(pool, SLOTS), field(pool, PAGES)
     for index in range(field(pool, BEGIN), field(pool, END)):
         page = pages + 8 * load_int(slots + 8 * index)
@@ -65,10 +65,9 @@ def swap_pages(pool):
 
 @inline
 def _list_states(pool, begin, n_streams, step, n_steps):
-    """Where a tile's streams have their states before a step, and behind it.
+    """List, for each stream of a tile, the address of its states before a step and the address for those after it.
 
-    Those of a step that is not the last are written to the other page or to spare rows in turn, so that the last one's are on
-    the page.
+    Steps write alternately to the other page and to spare rows, so that the last step writes to the page.
     """
     rows, spare, n_bytes, slots = field(pool, TILE_ROWS), field(pool, SPARE), field(pool, STATE_BYTES), field(pool, SLOTS)
     states, page_bytes, pages = field(pool, STATE_BLOCK), field(pool, PAGE_BYTES), field(pool, PAGES)
@@ -80,11 +79,15 @@ def _list_states(pool, begin, n_streams, step, n_steps):
 
 
 def run(width: Width) -> Kernel:
-    """Takes `n_steps` rows for each stream of the call, [step][stream][value], from address x to address y.
+    """The driver: int64 (pool, x, y, n_steps).
 
-    The streams from BEGIN to END advance; the others may be on their way in other threads.
+    pool  address of the plan header of the pool (streamrnn/target/record.py)
+    x     address of the inputs, [step][stream][value]
+    y     address for the outputs, [step][stream][value]
 
-    Returns DONE, or why nothing has moved (streamrnn/target/record.py).
+    The streams of the call from BEGIN to END advance; other threads may advance the others at the same time.
+
+    Returns DONE, or a status that says why nothing has changed.
     """
     itemsize, all_finite = width.itemsize, finite_check(width)
 

@@ -1,6 +1,6 @@
-"""A pass of a recipe for many streams of a pool: sums of a panel for several streams at once, and then the cell of each.
+"""A pass of a recipe for many streams of a pool: the sums of a panel for several streams at once, then the cell of each stream.
 
-Each weight is loaded once for all streams whose sums are made at once. The order of rounding is that of a single stream.
+Each weight is loaded once for all streams whose sums are computed at once. The order of rounding is that of a single stream.
 """
 
 from collections.abc import Sequence
@@ -23,30 +23,31 @@ from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, bias_bytes, row_bytes
 from streamrnn.target.record import POOL_TILE
 
-#: Where the lists of a tile's addresses are, from a record's ROWS on: of its streams' states as they are, which come first, of
-#: those that follow, of the inputs, and of the vectors that passes leave to each other.
+#: Offsets, in bytes, of the four lists at a record's ROWS. Each has an address for every stream of a tile: of its states before
+#: the step, of its states after the step, of its inputs, and of the vectors that one pass leaves for another.
 NOW, THEN, INPUT_LIST, BETWEEN_LIST = (n * 8 * POOL_TILE for n in range(4))
 
-#: Vectors of sums at once: enough that no fma waits for another; with more, fewer cells overlap with the next sums.
+#: Vectors of sums at once, at most: enough that no FMA waits for another. With more, fewer cells overlap with the next sums.
 _MOST_SUMS = 16
 
-#: Streams whose sums are made at once, at most: for so many there must be room.
+#: Streams whose sums are computed at once, at most; INPUT_SUMS has room for so many.
 MOST_AT_ONCE = 8
 
 
 @inline
 def list_rows(at, first, stride, n):
-    """Write the addresses of n rows, from the first on, to a list."""
+    """Write the addresses of n rows, `stride` bytes apart, to the list at an address."""
     for index in range(n):
         store_int(at + 8 * index, first + index * stride)
 
 
 def panel_of_streams(recipe: Recipe, index: int, width: Width) -> Part:
-    """A kernel part (table, rows, panel, n_streams, room) that takes n streams through a panel of a pass.
+    """A kernel part (table, rows, panel, n_streams, room) that takes n streams through one panel of a pass.
 
-    table  what `Positions` says, where vectors are what is to be added to the addresses of the lists
-    rows   the address of the lists
-    room   that of room for the sums of `MOST_AT_ONCE` streams
+    table  words that `Positions` names; for a vector, the bytes to add to an address of its list
+    rows   address of the lists
+    panel  index of the panel
+    room   address of room for the sums of `MOST_AT_ONCE` streams
     """
     vectors = len(recipe.passes[index].sums) * width.blocks
     stream_bytes = vectors * width.vector_bytes
@@ -59,17 +60,18 @@ def panel_of_streams(recipe: Recipe, index: int, width: Width) -> Part:
         begin = 0
         while begin < n_streams:
             count = make_sums(table, rows, panel, begin, n_streams, room)
-            for at in range(count):
-                take_cell(table, rows, panel, begin + at, room + at * stream_bytes)
+            for index in range(count):
+                take_cell(table, rows, panel, begin + index, room + index * stream_bytes)
             begin += count
 
     return over_streams
 
 
 def _as_many_as_fit(recipe: Recipe, index: int, width: Width, sizes: Sequence[int]) -> Part:
-    """A kernel part that makes the sums of the next streams, as many as the largest size that fits, and returns how many.
+    """A kernel part that computes the sums of the next streams, and returns how many: the largest of `sizes` that fits.
 
-    Unless that leaves one alone, whose sums would wait for each other, and one fewer does not: of five, three and two.
+    If that would leave a single stream, whose FMAs would wait for each other, it takes one stream fewer: five streams are three
+    and two.
     """
     size, *smaller = sizes
     sums_of = _sums_of_streams(recipe, index, width, size)
@@ -94,15 +96,15 @@ def _as_many_as_fit(recipe: Recipe, index: int, width: Width, sizes: Sequence[in
 
 
 def list_of(recipe: Recipe, vector: str) -> int:
-    """Where the list is that tells where a vector of a stream begins, as it was before the step."""
+    """Offset of the list that has the address of a vector, as it was before the step."""
     is_scratch = vector in recipe.between or vector in recipe.gathered
     return INPUT_LIST if vector == X else BETWEEN_LIST if is_scratch else NOW
 
 
 def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -> Any:
-    """A kernel part (table, rows, panel, begin, room) that makes a panel's sums for `n_streams` streams, from one on.
+    """A kernel part (table, rows, panel, begin, room) that computes a panel's sums for `n_streams` streams from `begin` on.
 
-    They are written to `room`, [stream][sum][block][lane], the sums in the order in which they begin.
+    It writes them to `room`, [stream][sum][block][lane], the sums in the order in which they begin.
     """
     positions, one = Positions(recipe), recipe.passes[index]
     vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
@@ -123,11 +125,11 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
             sums: dict[tuple[int, str, int], ir.Value] = {}
             for section in one.sections:
                 vector = section.vector
-                before = builder.mul(panel, table[positions.panel_bytes(index, vector)])
-                weights = builder.add(table[positions.address(index, vector)], before)
+                panel_offset = builder.mul(panel, table[positions.panel_bytes(index, vector)])
+                weights = builder.add(table[positions.address(index, vector)], panel_offset)
                 begins = [(name, block) for name in section.begins for block in blocks]
-                for at, (name, block) in enumerate(begins):
-                    bias = emit_weights(builder, builder.add(weights, INT(at * stored_bytes)), vec, stored)
+                for number, (name, block) in enumerate(begins):
+                    bias = emit_weights(builder, builder.add(weights, INT(number * stored_bytes)), vec, stored)
                     sums |= {(stream, name, block): bias for stream in streams}
                 fed = [(stream, name, block) for stream in streams for name in section.sums for block in blocks]
                 first = builder.add(builder.add(rows, INT(list_of(recipe, vector))), builder.mul(begin, INT(8)))
@@ -135,7 +137,7 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
                 inputs = [
                     builder.add(emit_load_int(builder, builder.add(first, INT(8 * stream))), offset) for stream in streams
                 ]
-                found = emit_products(
+                results = emit_products(
                     builder,
                     vec,
                     stored,
@@ -145,10 +147,10 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
                     inputs,
                     table[positions.n_rows(index, vector)],
                 )
-                sums |= dict(zip(fed, found, strict=True))
+                sums |= dict(zip(fed, results, strict=True))
             keys = [(stream, name, block) for stream in streams for name in one.sums for block in blocks]
-            for at, key in enumerate(keys):
-                emit_store(builder, builder.add(room, INT(at * n_bytes)), sums[key])
+            for number, key in enumerate(keys):
+                emit_store(builder, builder.add(room, INT(number * n_bytes)), sums[key])
             return context.get_dummy_value()
 
         return signature(types.void, table, *[types.int64] * 4), codegen
@@ -157,7 +159,7 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
 
 
 def _cell_of_stream(recipe: Recipe, index: int, width: Width) -> Any:
-    """A kernel part (table, rows, panel, stream, sums) that takes the units of a panel of a stream through a cell."""
+    """A kernel part (table, rows, panel, stream, sums) that applies the cell to the units of a panel of one stream."""
     positions, one = Positions(recipe), recipe.passes[index]
 
     @intrinsic
@@ -167,21 +169,21 @@ def _cell_of_stream(recipe: Recipe, index: int, width: Width) -> Any:
         cell = typed_cell(typingctx, one, width)
 
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            packed, rows, panel, stream, at_sums = args
+            packed, rows, panel, stream, sums = args
             table = cgutils.unpack_tuple(builder, packed)
             row = builder.add(rows, builder.mul(stream, INT(8)))
 
-            def address(name: str, states_at: int) -> ir.Value:
+            def address(name: str, state_list: int) -> ir.Value:
                 offset = table[positions.now(name)]
                 if name in recipe.per_unit:
                     return offset
-                where = states_at if name in recipe.states else list_of(recipe, name)
-                return builder.add(emit_load_int(builder, builder.add(row, INT(where))), offset)
+                list_offset = state_list if name in recipe.states else list_of(recipe, name)
+                return builder.add(emit_load_int(builder, builder.add(row, INT(list_offset))), offset)
 
             keys = [(name, block) for name in one.sums for block in range(width.blocks)]
             loaded = {
-                key: emit_load(builder, builder.add(at_sums, INT(at * bytes_of(cell.vec))), llvm_type(cell.vec))
-                for at, key in enumerate(keys)
+                key: emit_load(builder, builder.add(sums, INT(number * bytes_of(cell.vec))), llvm_type(cell.vec))
+                for number, key in enumerate(keys)
             }
             offset = builder.mul(panel, INT(width.panel_bytes))
             now = {name: address(name, NOW) for name in one.reads}

@@ -1,4 +1,4 @@
-"""The kernel of a recipe for many streams of a pool: one step of each."""
+"""The kernel of a layer that has a recipe, for many streams of a pool: one step of each."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy
@@ -22,10 +22,11 @@ from streamrnn.target.record import (
 
 
 def pool_kernel(recipe: Recipe, width: Width) -> Kernel:
-    """A kernel for one width: int64 (record, source, target, n_streams).
+    """The kernel of a recipe for one width: int64 (record, source, target, n_streams).
 
-    It reads a row of inputs for each stream at `source`, advances their states, which lie wherever they are (record field
-    ROWS), writes a row of outputs each at `target`, and answers DONE, or STATE_NOT_FINITE where the state of any is not.
+    It reads the inputs at `source`, (n_streams, input_size), advances the states, whose addresses are in lists (record field
+    ROWS), and writes the outputs at `target`, (n_streams, output_size). Returns DONE, or STATE_NOT_FINITE where a state of any
+    stream is infinite or NaN.
     """
     positions, itemsize = Positions(recipe), width.itemsize
     n_words, output, has_between = positions.count, positions.now(recipe.output), bool(recipe.between)
@@ -65,6 +66,8 @@ def _through_passes(recipe: Recipe, width: Width) -> Part:
 
 
 def _then_pass(before: Part, over_streams: Part, n_panels: int) -> Part:
+    """A part that does what `before` does, and then takes all panels of one more pass."""
+
     @inline
     def through(table, rows, n_streams, room):
         before(table, rows, n_streams, room)
@@ -75,7 +78,7 @@ def _then_pass(before: Part, over_streams: Part, n_panels: int) -> Part:
 
 
 def _others_finite(recipe: Recipe, width: Width) -> Part:
-    """A part that tells whether a stream's states that are not the output are finite, where the output does not tell."""
+    """A part (record, table, states) that checks a stream's states but the output, where the output alone does not tell."""
     positions, check = Positions(recipe), finite_check(width)
 
     @inline
@@ -89,9 +92,11 @@ def _others_finite(recipe: Recipe, width: Width) -> Part:
     return part
 
 
-def _and_finite(before: Part, check: Part, at: int, size: int) -> Part:
+def _and_finite(before: Part, check: Part, position: int, size: int) -> Part:
+    """A part that returns whether `before` holds, and the state at a position of the table is finite."""
+
     @inline
     def all_finite(record, table, states):
-        return before(record, table, states) and check(states + table[at], field(record, size))
+        return before(record, table, states) and check(states + table[position], field(record, size))
 
     return all_finite

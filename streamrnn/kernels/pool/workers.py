@@ -1,8 +1,9 @@
 """How several threads share a call of a pool: two functions over the record of the workers (streamrnn/target/record.py).
 
-The streams of a call are cut into parts. Each worker, the caller being one, has a share of them, the same ones at every tick,
-so that the states stay in its core's caches; who is done takes of the others' shares. A helper sleeps until it is called, and
-one that comes late finds no part left: nobody waits for a thread whose core is busy with something else.
+The streams of a call are cut into parts, and each worker has a share of the parts. The caller is a worker too; the others are
+helpers. A worker has the same share at every tick, so that its states stay in the caches of its core. A worker that has
+finished its share takes parts of the others' shares. A helper sleeps until it is called. One that wakes late finds no part
+left, so the caller never waits for a thread whose core is busy with something else.
 """
 
 from streamrnn.kernels.inline import inline
@@ -47,18 +48,18 @@ from streamrnn.target.record import (
     Y_ROWS,
 )
 
-#: Looks at the helpers before the caller sleeps: some 20 µs, as long as a part lasts.
+#: How often the caller looks at the helpers before it sleeps: some 20 µs, as long as a part takes.
 _LOOKS = 20_000
 _NAP = 20  # microseconds
 
-#: Looks at its semaphore before a helper sleeps: some 60 µs, so that it is awake where one tick follows the other.
+#: How often a helper tries its semaphore before it sleeps: some 60 µs, so that it is awake if the next tick comes at once.
 _TRIES = 20_000
-_ANSWER = (1 << 32) - 1  # what counts of what a function answers with an int
+_ANSWER = (1 << 32) - 1  # the bits of a C int in what `call` returns
 
 
 @inline
 def _set_range(workers, table, begin, end):
-    """Say in a table which of the call's streams are to advance."""
+    """Write to a plan header which streams of the call are to advance."""
     store_int(table + 8 * N_SLOTS, field(workers, N_STREAMS))
     store_int(table + 8 * BEGIN, begin)
     store_int(table + 8 * END, end)
@@ -79,13 +80,13 @@ def _first_of(workers, share):
 
 @inline
 def _take_parts(workers, worker):
-    """Advance one part after the other, as long as there are any. The worker's table is its own.
+    """Advance one part after the other, while there are any: first of the worker's own share. Each worker has its own table.
 
-    What the record says of a call counts only for the one who has a part of it: before, it may be about an earlier call.
+    A worker reads the fields of the call only when it has a part: before, they may still be those of an earlier call.
     """
     n_shares = field(workers, N_HELPERS) + 1
-    for turn in range(n_shares):
-        share = worker + turn if worker + turn < n_shares else worker + turn - n_shares
+    for offset in range(n_shares):
+        share = worker + offset if worker + offset < n_shares else worker + offset - n_shares
         while True:
             left = add_shared(field(workers, LEFT) + share * LEFT_BYTES, -1)
             if left <= 0:
@@ -100,18 +101,18 @@ def _take_parts(workers, worker):
 
 @inline
 def _verdict(workers):
-    """What one driver would answer to the whole call: what it finds before anything moves, else the first failure."""
-    found, answers = DONE, field(workers, ANSWERS)
+    """The status that one driver would return for the whole call: a bad slot first, then bad input, then the first failure."""
+    verdict, answers = DONE, field(workers, ANSWERS)
     for part in range(field(workers, N_PARTS)):
         answer = load_int(answers + 8 * part)
-        if answer == NO_SUCH_STREAM or (answer == INPUT_NOT_FINITE and found != NO_SUCH_STREAM) or found == DONE:
-            found = answer
-    return found
+        if answer == NO_SUCH_STREAM or (answer == INPUT_NOT_FINITE and verdict != NO_SUCH_STREAM) or verdict == DONE:
+            verdict = answer
+    return verdict
 
 
 @inline
 def _wait_to_be_called(workers, semaphore):
-    """To wake a helper takes tens of microseconds, so one sleeps only where nobody calls for a while."""
+    """Wait for the semaphore. To wake a thread takes tens of microseconds, so it sleeps only if no call comes for a while."""
     for _ in range(_TRIES):
         if call(field(workers, TRY), semaphore) & _ANSWER == 0:
             return
@@ -119,7 +120,7 @@ def _wait_to_be_called(workers, semaphore):
 
 
 def serve(width: Width) -> Kernel:
-    """What a helper does until it is stopped: waits to be called, and takes parts. It is given the record and its number."""
+    """The loop of a helper: int64 (workers, worker, _, _). It waits to be called and takes parts, until STOP is set."""
 
     def helper(workers, worker, _, __):
         semaphore = field(workers, SEMAPHORES) + (worker - 1) * SEMAPHORE_BYTES
@@ -136,14 +137,14 @@ def serve(width: Width) -> Kernel:
 
 @inline
 def _is_ready(workers, n_parts):
-    """Whether its helpers are threads of this process, and answers have room."""
+    """Whether the helpers are threads of this process, and there is room for the status of each part."""
     return n_parts <= field(workers, MOST_PARTS) and call(field(workers, THIS_PROCESS)) & _ANSWER == field(workers, PROCESS)
 
 
 def share(width: Width) -> Kernel:
-    """What a caller does, in place of the driver, which takes the same. Where a part failed, the others are undone.
+    """A call that workers share: int64 (pool, x, y, n_steps), as the driver. If a part fails, the other parts are undone.
 
-    Returns what the driver would to the whole call, or NO_WORKERS.
+    Returns the status that the driver would return for the whole call, or NO_WORKERS.
     """
 
     def caller(pool, x, y, n_steps):
@@ -168,7 +169,7 @@ def share(width: Width) -> Kernel:
         looks = 0
         while load_shared(workers + 8 * AT_WORK) != 0:
             looks += 1
-            if looks > _LOOKS:  # a helper has lost its core: leave it this one
+            if looks > _LOOKS:  # a helper may have no core: let it have this one
                 call(field(workers, SLEEP), _NAP)
         verdict = _verdict(workers)
         if verdict != DONE:
