@@ -55,7 +55,7 @@ def gated(rng: np.random.Generator) -> Model:
 
 @st.composite
 def graphs(draw: st.DrawFn, *further: str) -> Model:
-    """A graph of a few layers, each reading places that were there before it, the last reading all that nobody has read.
+    """A graph of a few layers. Each reads sources before it; the last one reads all outputs that no other layer has read.
 
     further  kinds that it may have beside those that can be streamed: "reverse"
     """
@@ -71,26 +71,26 @@ def graphs(draw: st.DrawFn, *further: str) -> Model:
         layers.append(layer)
         sources.append(reads)
 
-    place = -1
+    source = -1
     for _ in range(draw(st.integers(1, 6))):
-        size, outputs = sizes[place], draw(st.integers(1, 20))
+        size, outputs = sizes[source], draw(st.integers(1, 20))
         kind = draw(st.sampled_from(kinds))
         if kind == "pointwise":
-            add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), place)
+            add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), source)
         elif kind == "reverse":
-            add(Reverse(size), place)
+            add(Reverse(size), source)
         elif kind == "select":
-            add(Select(size, tuple(rng.integers(0, size, outputs).tolist())), place)
+            add(Select(size, tuple(rng.integers(0, size, outputs).tolist())), source)
         elif kind == "arithmetic":
             same = [other for other in sizes if sizes[other] == size]
-            add(Arithmetic(size, draw(st.sampled_from(["add", "subtract", "multiply"]))), place, draw(st.sampled_from(same)))
+            add(Arithmetic(size, draw(st.sampled_from(["add", "subtract", "multiply"]))), source, draw(st.sampled_from(same)))
         elif kind == "concat":
-            reads = [place, *draw(st.lists(st.sampled_from(sorted(sizes)), max_size=3))]
+            reads = [source, *draw(st.lists(st.sampled_from(sorted(sizes)), max_size=3))]
             add(Concat(tuple(sizes[read] for read in reads)), *reads)
         else:
             build: Any = {"lstm": lstm, "gru": gru, "dense": dense, "conv1d": conv1d}[kind]
-            add(build(rng, size, outputs), place)
-        place = draw(st.sampled_from(sorted(sizes))) if layers else -1
+            add(build(rng, size, outputs), source)
+        source = draw(st.sampled_from(sorted(sizes))) if layers else -1
     rest = sorted(unread)
     add(Concat(tuple(sizes[read] for read in rest)), *rest)
     if -1 not in sources[0]:
@@ -133,7 +133,7 @@ def test_arithmetic_is_that_of_numpy_to_the_bit(operation: str, size: int) -> No
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "absolute", "reciprocal"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_function_of_each_value_is_that_of_numpy_to_a_few_places(name: str, dtype: str) -> None:
+def test_a_function_of_each_value_is_that_of_numpy_to_a_few_last_bits(name: str, dtype: str) -> None:
     exponents = np.linspace(-80, 80, 4001) if name == "exp" else np.zeros(0)
     positive = np.geomspace(1e-30, 1e30, 4001)
     x = np.concatenate([exponents, positive, 1 + np.linspace(-1e-3, 1e-3, 1001)]).astype(dtype)
@@ -141,14 +141,14 @@ def test_a_function_of_each_value_is_that_of_numpy_to_a_few_places(name: str, dt
         x = x[x < 80]
     y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
     truth = reference.activate(name, x)
-    places = 2.0 ** (-23 if dtype == "float32" else -52)
-    bound = 4 * places * np.maximum(1, np.abs(x) if name == "exp" else 1) * np.abs(truth)
+    unit = 2.0 ** (-23 if dtype == "float32" else -52)
+    bound = 4 * unit * np.maximum(1, np.abs(x) if name == "exp" else 1) * np.abs(truth)
     assert (np.abs(y - truth) <= bound).all(), x[(np.abs(y - truth) - bound).argmax()]
 
 
 @pytest.mark.parametrize("name", ["erf", "gelu", "gelu_tanh"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_erf_and_gelu_are_exact_to_two_last_places(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erf_and_gelu_are_exact_to_two_units_in_the_last_place(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small = np.geomspace(1e-30, 1, 2001)
     x = np.concatenate([np.linspace(-12, 12, 40_001), small, -small, 1 + np.linspace(-1e-6, 1e-6, 501)]).astype(dtype)
     answers = set()
@@ -157,10 +157,10 @@ def test_erf_and_gelu_are_exact_to_two_last_places(name: str, dtype: str, monkey
         y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
         answers.add(y.tobytes())
     assert len(answers) == 1  # the machine law
-    error, places = np.abs(y - reference.activate(name, x)), 2.0 ** (-23 if dtype == "float32" else -52)
-    assert (error <= 2 * places * np.maximum(1, np.abs(x))).all(), x[error.argmax()]
+    error, unit = np.abs(y - reference.activate(name, x)), 2.0 ** (-23 if dtype == "float32" else -52)
+    assert (error <= 2 * unit * np.maximum(1, np.abs(x))).all(), x[error.argmax()]
     near = np.abs(x) < 0.1
-    assert (error[near] <= 2 * places * np.abs(x[near])).all()
+    assert (error[near] <= 2 * unit * np.abs(x[near])).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

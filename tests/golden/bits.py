@@ -21,7 +21,7 @@ SHORT = 20
 _CUTS = [1] * 7 + [2, 3, 5, 23, 24, 25, 47, 49, 96, 1, 100, 118]
 
 _OTHERS = 4  # streams beside the one that is looked at
-_PLACE = 2  # of that one among them
+_CHECKED = 2  # index of the one that is hashed
 
 
 def recorded() -> dict[str, Any]:
@@ -47,10 +47,10 @@ def pool_bits(name: str, model: Model, pool_type: Any = StreamPool, n_steps: int
     pool = pool_type(model)
     slots = [pool.open() for _ in range(_OTHERS + 1)]
     one = signal(name, model.input_size).astype(model.dtype)
-    x = np.stack([np.roll(one, place - _PLACE, axis=0) for place in range(len(slots))])[:, :n_steps]
-    ticks = [pool.step(slots, x[:, step])[_PLACE] for step in range(n_steps // 2)]
-    chunk = pool.process(slots, np.ascontiguousarray(x[:, n_steps // 2 :]))[_PLACE]
-    return _hashes(np.concatenate([np.stack(ticks), chunk]), pool.snapshot(slots[_PLACE]))
+    x = np.stack([np.roll(one, index - _CHECKED, axis=0) for index in range(len(slots))])[:, :n_steps]
+    ticks = [pool.step(slots, x[:, step])[_CHECKED] for step in range(n_steps // 2)]
+    chunk = pool.process(slots, np.ascontiguousarray(x[:, n_steps // 2 :]))[_CHECKED]
+    return _hashes(np.concatenate([np.stack(ticks), chunk]), pool.snapshot(slots[_CHECKED]))
 
 
 def _hashes(y: Any, snapshot: bytes) -> dict[str, str]:

@@ -16,7 +16,7 @@ from tests.golden.models import MODELS, golden_model, signal
 KEPT = ["gated", "front-end", "embedding", "cascade", "lstm-with-everything-small", "gru-reset-before-with-everything-small"]
 KEPT_DTYPES = {"float32": KEPT, "float64": ["cascade"]}
 FOLDER = Path(__file__).parent / "files"
-STEPS_BEFORE = 100  # steps of the signal behind which the snapshots were taken
+STEPS_BEFORE = 100  # steps of the signal before the snapshots were taken
 
 
 def main() -> None:
