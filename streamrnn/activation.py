@@ -1,4 +1,4 @@
-"""The activation functions that layers name, with their parameters: those of the ONNX operators."""
+"""The activation functions of layers, with their parameters: those of the ONNX operators."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,7 +24,7 @@ class Activation:
     elu               x if x >= 0 else alpha (exp(x) - 1)
     softsign          x / (1 + |x|)
     softplus          log(1 + exp(x))
-    softmax           exp(x) / sum(exp(x)): over all units at once, so only behind a dense layer
+    softmax           exp(x) / sum(exp(x)): over all units at once, so only in a dense layer
     exp               exp(x)
     log               log(x)
     sqrt              sqrt(x)
@@ -33,11 +33,11 @@ class Activation:
     clip              min(max(x, alpha), beta)
     erf               erf(x)
     gelu              x (1 + erf(x / sqrt(2))) / 2 (Hendrycks & Gimpel 2016)
-    gelu_tanh         x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2, which is near it
+    gelu_tanh         x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2, close to gelu
 
-    A cell takes those above softmax, a `Dense` or a `Pointwise` layer the others too.
+    A cell takes those above softmax; a `Dense` or a `Pointwise` layer takes the others too.
 
-    A parameter that is None takes the operator's default. Raises ModelError for an unknown name, a parameter that the
+    A parameter that is None gets the operator's default. Raises ModelError for an unknown name, a parameter that the
     function does not have, or one that is not finite.
     """
 
@@ -45,7 +45,7 @@ class Activation:
     alpha: float | None = None
     beta: float | None = None
 
-    #: name -> default (alpha, beta); None where the function has no such parameter. The position is the kernels' code.
+    #: name -> default (alpha, beta); None where the function has no such parameter. The index is the code in kernels.
     DEFAULTS: ClassVar[dict[str, tuple[float | None, float | None]]] = {
         "linear": (None, None),
         "affine": (1.0, 0.0),
@@ -88,12 +88,12 @@ class Activation:
 
     @property
     def fits_cells(self) -> bool:
-        """Whether it is one of ONNX's for recurrent cells."""
+        """Whether it is one of ONNX's functions for recurrent cells."""
         return self.code < list(self.DEFAULTS).index("softmax")
 
     @property
     def code(self) -> int:
-        """The number by which the kernels know the function."""
+        """The number of the function in kernels."""
         return list(self.DEFAULTS).index(self.name)
 
     def __str__(self) -> str:
@@ -103,7 +103,7 @@ class Activation:
 
 
 def activation(value: "Activation | str") -> Activation:
-    """An activation from its name, or itself."""
+    """The activation of a name; an activation is returned as it is."""
     return value if isinstance(value, Activation) else Activation(value)
 
 

@@ -1,10 +1,10 @@
-"""The functions in which cells are written: of NumPy arrays and numbers, each in the precision of its arguments.
+"""The functions in which cells are written. They take NumPy arrays and numbers, and compute in the precision of these.
 
-A cell is a plain function of these. On arrays it gives the reference in float64; kernels compile the same source, with the
-functions of the same names in streamrnn/kernels/cell_functions.py in place of these.
+A cell is a plain function that calls them. On NumPy arrays it computes its equations in float64, as a reference. Kernels
+compile the same source, but replace these functions by compiled ones of the same names (streamrnn/kernels/cells.py).
 
-`sigmoid2` and `tanh2` take arguments that are already scaled, by -log2 e and by 2 log2 e, which packing multiplies into the
-weights (streamrnn/target/packing.py): a kernel's exponentials work in base 2.
+`sigmoid2` and `tanh2` take arguments that are already scaled, by -log2 e and by 2 log2 e, because the exponentials of kernels
+work in base 2. Packing multiplies these factors into the weights (streamrnn/target/packing.py).
 """
 
 import math
@@ -17,22 +17,22 @@ from streamrnn.activation import Activation
 
 Value = Any
 
-#: What cells of your own are written in.
+#: The functions for cells of your own.
 __all__ = [
     "absolute", "exp", "fma", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "square_root", "tanh", "where",
 ]  # fmt: skip
 
-#: States below this are next to nothing, by type: a state that decays must not become subnormal (the silence law).
+#: By type, the size below which `flush_to_zero` gives 0: a state that decays must not become subnormal (the silence law).
 TINY = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-200}
 
 
 def fma(a: Value, b: Value, c: Value) -> Value:
-    """a b + c; compiled, with one rounding."""
+    """a b + c. Compiled, it is rounded once."""
     return a * b + c
 
 
 def where(condition: Value, a: Value, b: Value) -> Value:
-    """`a` where the condition holds, else `b`."""
+    """`a` where the condition is true, else `b`."""
     return np.where(condition, a, b)
 
 
@@ -100,12 +100,12 @@ def softplus(x: Value) -> Value:
 
 
 def flush_to_zero(x: Value) -> Value:
-    """x, or 0 where |x| is next to nothing."""
+    """x, or 0 where |x| is below `TINY` of its type."""
     return np.where(np.abs(x) < TINY.get(np.result_type(x), 0), 0, x)
 
 
 def option(options: Value, index: int, like: Value) -> Value:
-    """The number at an index of a cell's options; compiled, in the type of `like`."""
+    """The number at an index of a cell's options. Compiled, it has the type of `like`."""
     return options[index]
 
 
@@ -115,13 +115,13 @@ def clipped(clip: Value, x: Value) -> Value:
 
 
 def activate(options: Value, index: int, x: Value) -> Value:
-    """The function of `streamrnn.Activation` whose code, alpha and beta stand at an index of a cell's options."""
+    """The function of `streamrnn.Activation` whose code, alpha and beta are at an index of a cell's options."""
     name = list(Activation.DEFAULTS)[int(options[index])]
     return _ACTIVATIONS[name](x, options[index + 1], options[index + 2])
 
 
 def transform(options: Value, index: int, x: Value) -> Value:
-    """As `activate`, and the functions that are no cell's."""
+    """As `activate`, with also the functions that cells do not have: those after softmax."""
     name, alpha, beta = list(Activation.DEFAULTS)[int(options[index])], options[index + 1], options[index + 2]
     return _TRANSFORMS[name](x, alpha, beta) if name in _TRANSFORMS else activate(options, index, x)
 

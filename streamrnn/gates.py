@@ -1,4 +1,4 @@
-"""In which order each framework stacks the gates of a cell: the one table, and the permutation between two entries.
+"""The order in which each framework stacks the gates of a cell, and the conversion from one order to another.
 
 Letters: LSTM i input, f forget, g cell candidate, o output; GRU r reset, z update, n candidate. ONNX calls g and n "c" and
 "h". Peepholes (P) have no g.

@@ -1,7 +1,19 @@
-"""Where a plan's states, working memory and tables lie, relative to each other: a `Layout` for a stream, and one for a pool.
+"""The memory layout of a plan: states, working memory and tables. One `Layout` for a stream, one for a pool.
 
-Regions of both: "kernel N", "weights N" and "constants N" of op N, which the plan has (`Plan.bases`), and "working", in which
-nothing outlasts a call. A stream has "state" and "backup" too; where a pool's states are it says itself.
+Regions of both layouts:
+
+"kernel N", "weights N", "constants N"  of op N; the plan owns them (`Plan.bases`)
+"working"                               working memory; nothing in it outlasts a call
+
+Further regions of a stream's layout:
+
+"state"                                 all state vectors
+"backup"                                room for a copy of them, taken before a call
+
+A pool owns its states itself (streamrnn/pool/memory.py); its layout has only their offsets in the states of a stream.
+
+The table begins with the header. Then come the op records and the addresses of the buffers, and last what the records point to:
+the op tables, the sources, the groups (streamrnn/target/record.py).
 """
 
 from collections.abc import Mapping
@@ -57,12 +69,12 @@ from streamrnn.target.record import (
     WEIGHTS,
 )
 
-#: Streams whose sums a pool's kernel makes at once, at most (streamrnn/kernels/pool/panel.py).
+#: Streams whose sums a pool's kernel computes at once, at most (streamrnn/kernels/pool/panel.py).
 _MOST_AT_ONCE = 8
 
 
 def stream_layout(plan: Plan) -> Layout:
-    """The memory of one stream."""
+    """The layout of the memory of one stream. The driver reads the table from its beginning, which is the header."""
     layout = Layout()
     header = layout.write([0] * HEADER_FIELDS)
     records, buffers = _begin_ops(layout, plan)
@@ -86,7 +98,7 @@ def stream_layout(plan: Plan) -> Layout:
 
 
 def pool_layout(plan: PoolPlan) -> Layout:
-    """What a thread needs that takes streams of a pool through a plan. The pool completes the header."""
+    """The layout of the memory that each thread of a pool needs. The pool fills in the other fields of the header."""
     layout = Layout()
     header = layout.write([0] * POOL_HEADER_FIELDS)
     records, buffers = _begin_ops(layout, plan)
@@ -113,16 +125,16 @@ def pool_layout(plan: PoolPlan) -> Layout:
 
 
 def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
-    """Of each op: name -> (where a state vector begins among the values of a stream's states, its initial values)."""
-    found, at = [], 0
+    """For each op: name -> (index of a state vector's first value in the states of a stream, its initial values, (size,))."""
+    vectors, begin = [], 0
     for op, stride in zip(plan.ops, plan.strides, strict=True):
-        found.append({name: (at + index * stride, initial) for index, (name, initial) in enumerate(op.state.items())})
-        at += stride * len(op.state)
-    return found
+        vectors.append({name: (begin + n * stride, initial) for n, (name, initial) in enumerate(op.state.items())})
+        begin += stride * len(op.state)
+    return vectors
 
 
 def row_bytes(plan: PoolPlan) -> int:
-    """Bytes of a stream's states in a pool: an odd number of cache lines, so that no two streams compete for one set."""
+    """Bytes of a stream's states in a pool: an odd number of cache lines, so that the streams use all sets of a cache."""
     line = driver_width(plan.dtype).lanes
     lines = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True)) // line
     return (lines | 1) * line * _itemsize(plan)
@@ -137,7 +149,10 @@ def _stride_bytes(plan: Plan, index: int) -> int:
 
 
 def _begin_ops(layout: Layout, plan: Plan) -> tuple[At, At]:
-    """Room for the records in the table, and the addresses of the buffers: of the call, and of what each op gives."""
+    """Room for the op records in the table, then the addresses of the buffers: two of the call, and one for each op's output.
+
+    Returns the relative addresses of both.
+    """
     records = layout.write([0] * (RECORD_FIELDS * len(plan.ops)))
     words: list[Word] = [0, 0]
     for index, op in enumerate(plan.ops):
@@ -156,17 +171,17 @@ def _record_at(records: At, index: int) -> At:
 
 
 def _buffer(plan: Plan, op: int) -> int:
-    """The buffer of what an op gives; of the input of the call for -1."""
+    """Index of the buffer that an op writes; for -1, of the input of the call."""
     return INPUT_BUFFER if op == -1 else OUTPUT_BUFFER if op == plan.output else OUTPUT_BUFFER + 1 + op
 
 
 def _size(plan: Plan, op: int) -> int:
-    """Values per row of what an op gives, or of the input of the call."""
+    """Values per row of what an op writes; for -1, of the input of the call."""
     return plan.input_size if op == -1 else plan.ops[op].output_size
 
 
 def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Word]:
-    """What is the same in a stream and in a pool."""
+    """The fields of an op record that a stream and a pool have in common."""
     op, sources = plan.ops[index], plan.sources[index]
     read: list[Word] = []
     for source in sources:
@@ -188,15 +203,16 @@ def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Wo
 
 
 def _header(layout: Layout, plan: Plan, records: At, buffers: At) -> dict[int, Word]:
+    """The fields of the header that a stream and a pool have in common. Writes the groups to the table."""
     groups = layout.write([0] * (GROUP_FIELDS * len(plan.groups)))
     first = 0
     for number, group in enumerate(plan.groups):
         ops = range(first, first + group.n_ops)
         advanced: dict[int, Word] = {}
         for op in ops if group.together else ():
-            for given in (op, *plan.sources[op]):
-                if given not in plan.kept:
-                    advanced[_buffer(plan, given)] = _size(plan, given) * _itemsize(plan)
+            for used in (op, *plan.sources[op]):
+                if used not in plan.kept:
+                    advanced[_buffer(plan, used)] = _size(plan, used) * _itemsize(plan)
         pairs = [word for buffer, n_bytes in advanced.items() for word in (buffers + 8 * buffer, n_bytes)]
         fields: dict[int, Word] = {
             GROUP_N_OPS: group.n_ops,
@@ -219,34 +235,34 @@ def _header(layout: Layout, plan: Plan, records: At, buffers: At) -> dict[int, W
 
 
 def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[Word]:
-    """The integers of an op in a stream: of a recipe, addresses of its vectors."""
+    """The table of an op in a stream. With a recipe, it has the addresses of the vectors."""
     op, width = plan.ops[index], plan.widths[index]
     if op.panels is None:
         return list(op.table)
     recipe = op.panels.recipe
-    places = {name: state + n * stride for n, name in enumerate(recipe.states)}
-    places |= {name: scratch + n * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
-    then = dict(places)
+    now = {name: state + n * stride for n, name in enumerate(recipe.states)}
+    now |= {name: scratch + n * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
+    then = dict(now)
     is_single = width.panels(op.hidden_size) == 1
     for n, (name, always) in enumerate(recipe.aside.items(), len(recipe.between)):
         if always or not is_single:
             then[name] = scratch + n * stride
-    return _table_of(plan, index, places, then)
+    return _table_of(plan, index, now, then)
 
 
 def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
-    """The integers of an op in a pool: of a recipe, what is to be added to the addresses that its lists have for a stream."""
+    """The table of an op in a pool. With a recipe, it has for each vector the bytes to add to an address of a stream's list."""
     op = plan.ops[index]
     if op.panels is None:
         return list(op.table)
     recipe = op.panels.recipe
-    places = {name: state + n * stride for n, name in enumerate(recipe.states)}
-    places |= {name: n * POOL_TILE * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
-    return _table_of(plan, index, places, places)
+    now = {name: state + n * stride for n, name in enumerate(recipe.states)}
+    now |= {name: n * POOL_TILE * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
+    return _table_of(plan, index, now, now)
 
 
 def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str, Word]) -> list[Word]:
-    """What `Positions` says, and then what else the op has."""
+    """The words that `Positions` names, then the integers of the op itself. `now` and `then`: name of a vector -> its word."""
     op, width = plan.ops[index], plan.widths[index]
     assert op.panels is not None
     recipe, positions = op.panels.recipe, Positions(op.panels.recipe)
@@ -270,7 +286,7 @@ def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str
 
 
 def _pool_sums_of(plan: PoolPlan, index: int) -> int:
-    """Values of room for sums: of a tile's inputs, or, where there is a state, of what a kernel makes at once."""
+    """Size, in values, of an op's sums in a pool: of a tile's inputs; if the op has a state, of the streams taken at once."""
     op = plan.ops[index]
     if not op.state:
         return plan.input_sums_of(index)

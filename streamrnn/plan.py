@@ -19,19 +19,20 @@ from streamrnn.target.op import Op
 from streamrnn.target.packing import Array, DType, Width
 from streamrnn.target.record import POOL_TILE
 
-#: Steps of a chunk that pass through one layer before the next: few enough that what lies between them stays in the cache.
+#: Steps of a chunk that pass through a layer before the next layer: few enough that the values between them stay in the cache.
 TILE_STEPS = 24
 
-#: Inputs from which the sums of a chunk's inputs are made ahead, several steps at once (benchmarks/tune.py).
+#: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once (benchmarks/tune.py).
 INPUT_SUMS_FROM = 8
 
 
 class Group(NamedTuple):
-    """Ops that a driver takes through the rows of a tile one after the other.
+    """Consecutive ops, through which a driver takes the rows of a tile.
 
-    n_ops     how many
-    together  all ops take a row before any takes the next, so that an op may read what a later one gave for the row before
-    rows      that they take for each step of the call
+    n_ops     how many ops
+    together  True: all ops take a row before any op takes the next, so that an op can read what a later op returned for the
+              previous row. False: each op takes all rows before the next op begins
+    rows      rows for each step of the call
     """
 
     n_ops: int
@@ -40,15 +41,15 @@ class Group(NamedTuple):
 
 
 class Plan:
-    """One op per layer, packed, and the machine code to run them. Compiles what is not compiled yet.
+    """A model as a driver runs it: one packed op per layer, and the addresses of the kernels. Compiles missing kernels.
 
-    sources  of each op: the numbers of the ops that it reads, -1 for the input of the call
-    output   the op that gives the output of the call
-    kept     ops of whose output the last row is a state: who comes before them reads that of the step before
+    sources  for each op, the indices of the ops that it reads; -1 is the input of the call
+    output   index of the op whose output is the output of the call
+    kept     indices of ops whose last output is a state; an earlier op that reads one gets the output of the previous step
     groups   of ops, in order
-    bases    where its weights, constants and kernels are, by region (streamrnn/memory_layout.py)
+    bases    region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels
 
-    Raises ModelError for a model that is not streamable, naming the layer.
+    Raises ModelError, naming the layer, for a model that is not streamable.
     """
 
     def __init__(self, model: Model) -> None:
@@ -65,7 +66,7 @@ class Plan:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
-        self._kept: list[Array] = []  # what the bases point to
+        self._arrays: list[Array] = []  # keeps alive what the bases point to
         self.bases: dict[str, int] = {}
         for index, (op, width) in enumerate(zip(self.ops, self.widths, strict=True)):
             self.bases[f"kernel {index}"] = address_of(self._kernel_of(op), width)
@@ -89,12 +90,12 @@ class Plan:
 
     @property
     def step_bytes(self) -> int:
-        """Bytes that one step moves, weights and values."""
+        """Bytes that one step reads or writes: weights, inputs and outputs of the ops."""
         return self.weight_bytes + np.dtype(self.dtype).itemsize * sum(op.input_size + op.output_size for op in self.ops)
 
     @cached_property
     def strides(self) -> list[int]:
-        """Values from one state or scratch vector of an op to the next: whole panels, and whole cache lines."""
+        """For each op, values from one state or scratch vector to the next: whole panels, and whole cache lines."""
         strides, line = [], driver_width(self.dtype).lanes
         for op, width in zip(self.ops, self.widths, strict=True):
             units = [op.hidden_size, op.output_size, *(initial.size for initial in op.state.values())]
@@ -103,12 +104,12 @@ class Plan:
         return strides
 
     def rows_of(self, index: int) -> int:
-        """Rows that an op takes for each step of the call."""
+        """Rows that the op at an index takes for each step of the call."""
         ends = list(accumulate(group.n_ops for group in self.groups))
         return self.groups[bisect_right(ends, index)].rows
 
     def input_sums_of(self, index: int) -> int:
-        """Values of room that an op needs for the input sums of a tile of steps; 0 where they are not made ahead."""
+        """Size, in values, of an op's input sums for a tile of steps; 0 where they are not computed ahead."""
         op, width = self.ops[index], self.widths[index]
         return (
             self.tile * self.rows_of(index) * op.input_sums * width.padded(op.hidden_size)
@@ -117,14 +118,14 @@ class Plan:
         )
 
     def _copy(self, values: Array) -> int:
-        kept = aligned(values.size, values.dtype.type)
-        kept[:] = values
-        self._kept.append(kept)
-        return int(kept.ctypes.data)
+        copy = aligned(values.size, values.dtype.type)
+        copy[:] = values
+        self._arrays.append(copy)
+        return int(copy.ctypes.data)
 
 
 class PoolPlan(Plan):
-    """The same for a pool, whose kernels take many streams at once; kinds without a state have one kernel for both."""
+    """The plan of a model for pools, whose kernels take many streams. A layer without a state has one kernel for both."""
 
     tile = POOL_TILE
     _driver = "kernels.pool.driver.run"
@@ -137,12 +138,12 @@ class PoolPlan(Plan):
 
 
 def stream_kernel_of(op: Op) -> str:
-    """The path of an op's kernel (streamrnn/kernels/compile.py)."""
+    """The path of an op's kernel for one stream (streamrnn/kernels/compile.py)."""
     return f"{op.recipe}/stream" if op.recipe else f"kernels.{op.kernel}"
 
 
 def pool_kernel_of(op: Op) -> str:
-    """The path of its kernel in pools."""
+    """The path of an op's kernel for pools."""
     if not op.state:
         return stream_kernel_of(op)
     return f"{op.recipe}/pool" if op.recipe else f"kernels.pool.{op.kernel}"
@@ -152,7 +153,7 @@ Made = TypeVar("Made")
 
 
 def cached_per_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
-    """What `make` makes of a model, made once and kept as long as the model."""
+    """A function that calls `make` once per model, and keeps the result as long as the model lives."""
     kept: WeakKeyDictionary[Model, Made] = WeakKeyDictionary()
 
     def of(model: Model) -> Made:
@@ -166,5 +167,5 @@ def cached_per_model(make: Callable[[Model], Made]) -> Callable[[Model], Made]:
 
 #: The plan of a model.
 plan_of = cached_per_model(Plan)
-#: The plan of a model's pools.
+#: The plan of a model for pools.
 pool_plan_of = cached_per_model(PoolPlan)

@@ -1,7 +1,10 @@
-"""`Recipe`: a kind of layer as its equations, from which every kernel of it is made.
+"""`Recipe`: the equations of a kind of layer, from which all its kernels are built: for streams, pools and GPUs.
 
-A step takes a layer through passes over its weights. In each, every unit gets sums: a bias, and then, in a fixed order, the
-rows of the vectors that feed it. Its cell, a plain function of these sums and of vectors, gives what the pass writes.
+A step takes a layer through one or more passes over its weights. In a pass, every unit gets some sums. A sum is a bias plus
+weights times the values of the vectors that feed it, added in a fixed order. The cell of the pass, a plain Python function,
+takes the sums and the states of a unit, and returns what the pass writes: new states, or vectors for a later pass.
+
+A standard LSTM has one pass, whose sums are the gates: `Pass(cell, ("h", "c"), {"x": "i f g o", "h": "i f g o"})`.
 """
 
 import inspect
@@ -10,22 +13,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-#: The vector of a layer's inputs.
+#: The name of the vector of a layer's inputs.
 X = "x"
-#: The parameter of a cell that is given the numbers of its options.
+#: The name of a cell's parameter that gets the options of the layer: plain numbers.
 OPTIONS = "options"
 
 
-#: The recipes of cells that users have defined, by where the compiler looks for them.
+#: The recipes of cells that users have defined, by the path under which the compiler finds them.
 OWN: dict[str, "Recipe"] = {}
 
 
 class Section(NamedTuple):
     """The weights that one vector multiplies in a pass.
 
-    vector   its name
-    begins   sums that are fed here for the first time: a row of biases begins them
-    sums     sums that each row of weights feeds, in the order of the row
+    vector   name of the vector
+    begins   names of the sums that no earlier section feeds; their biases are the first row
+    sums     names of the sums that the vector feeds, in the order in which a row of weights has them
     """
 
     vector: str
@@ -37,12 +40,12 @@ class Section(NamedTuple):
 class Pass:
     """One pass over weights.
 
-    cell    a plain function; each parameter is named for a sum, a vector of the recipe, or `options`; written with
-            streamrnn.functions. It gives what `writes` names, in that order
-    writes  the vectors that it gives: states, or vectors that later passes read
-    feeds   in the order of summing: a vector -> the sums that it feeds, by name: {"x": "r z n", "h": "r z p"}
-    units   "hidden", or "outputs" for a pass over the outputs of a projection
-    flushed whether what the cell gives is flushed to zero where it is next to nothing, for a cell that does not do so itself
+    cell     a plain function, written with streamrnn.functions. Each parameter has the name of a sum, of a vector of the
+             recipe, or `options`. It returns the vectors of `writes`, in that order
+    writes   names of the vectors that the cell returns: states, or vectors that later passes read
+    feeds    vector -> names of the sums that it feeds, {"x": "r z n", "h": "r z p"}; the vectors in the order of adding
+    units    "hidden"; "outputs" for a pass over the outputs of a projection
+    flushed  whether to flush what the cell returns to zero; False for a cell that does so itself
     """
 
     cell: Callable[..., Any]
@@ -53,56 +56,57 @@ class Pass:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """The weights by the vector that they multiply."""
+        """The weights of the pass, by the vector that they multiply."""
         begun: list[str] = []
-        found = []
+        sections = []
         for vector, fed in self.feeds.items():
             names = tuple(fed.split())
             begins = tuple(name for name in names if name not in begun)
             begun += begins
-            found.append(Section(vector, begins, names))
-        return tuple(found)
+            sections.append(Section(vector, begins, names))
+        return tuple(sections)
 
     @cached_property
     def sums(self) -> tuple[str, ...]:
-        """All sums, in the order in which they begin."""
+        """Names of all sums of a unit, in the order in which they begin."""
         return tuple(name for section in self.sections for name in section.begins)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """What the cell takes, by name."""
+        """Names of the parameters of the cell."""
         return tuple(inspect.signature(self.cell).parameters)
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
-        """The vectors that the cell takes beside its sums."""
+        """Names of the vectors that the cell takes besides its sums."""
         return tuple(name for name in self.parameters if name not in self.sums and name != OPTIONS)
 
     @property
     def most_fed(self) -> int:
-        """Sums that a row feeds, at most: what the choice of a vector width rests on."""
+        """The most sums that a row of weights feeds. The choice of a vector width depends on it."""
         return max(len(section.sums) for section in self.sections)
 
     @property
     def input_sums(self) -> int:
-        """Sums that the inputs feed."""
+        """How many sums of a unit the inputs feed."""
         return sum(len(section.sums) for section in self.sections if section.vector == X)
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """A kind of layer.
+    """The equations of a kind of layer.
 
-    states            its state vectors; every pass reads them as they were before the step
-    passes            one after the other
-    output            the vector that is the layer's output
-    check_every_step  whether a state that overflowed can become finite again, so that all states must be looked at after every
-                      step; else the last step of a call tells, by the output alone
-    projected         the states that are as long as the output, where a projection gives that a size of its own
-    gathered          vectors that the kernel fills before each step, of a size that has their name
-    per_unit          vectors of parameters with a number for each unit, such as peepholes; they follow the options
-    n_options         plain numbers of the options
-    distribution      whether a softmax is made of the output
+    states            names of the state vectors. Every pass reads them as they were before the step
+    passes            in the order of computing
+    output            name of the vector that is the layer's output
+    check_every_step  True where a state that overflowed can become finite again: then all states are checked after every step.
+                      False: the output of the last step tells
+    projected         names of the states that are as long as the output, where a projection changes its size
+    gathered          names of the vectors that the kernel fills before each step; each has a size of that name
+    per_unit          names of vectors of parameters with a number for each unit, such as peepholes; in memory they come after
+                      the options
+    n_options         how many numbers the options are
+    distribution      whether softmax is applied to the output
     """
 
     states: tuple[str, ...]
@@ -132,38 +136,38 @@ class Recipe:
 
     @cached_property
     def between(self) -> tuple[str, ...]:
-        """Vectors that passes leave to each other, or to the output."""
+        """Names of the vectors that a pass writes and that are no states: for a later pass, or for the output."""
         written = dict.fromkeys(name for one in self.passes for name in one.writes)
         return tuple(name for name in written if name not in self.states)
 
     @cached_property
     def aside(self) -> dict[str, bool]:
-        """States that must not be written in place -> whether not even where one panel holds all units.
+        """States that are written to other memory than they are read from, and copied back after the step.
 
-        A state that a later pass still reads is written aside. One that only its own pass multiplies is too, unless a single
-        panel has read all of it before it writes.
+        Name -> True: always, because a later pass still reads the state. False: only with several panels, because the pass that
+        writes it multiplies it too; a single panel has read all of it before it writes.
         """
-        found = {}
+        aside = {}
         for index, one in enumerate(self.passes):
             for state in (name for name in one.writes if name in self.states):
                 if any(state in later.feeds or state in later.reads for later in self.passes[index + 1 :]):
-                    found[state] = True
+                    aside[state] = True
                 elif state in one.feeds:
-                    found[state] = False
-        return found
+                    aside[state] = False
+        return aside
 
     @property
     def gates(self) -> tuple[int, ...]:
-        """For each pass over the hidden units, how many sums a row feeds at most."""
+        """For each pass over the hidden units, the most sums that a row of weights feeds."""
         return tuple(one.most_fed for one in self.passes if one.units == "hidden")
 
     @property
     def input_sums(self) -> int:
-        """Sums of a unit that the inputs feed, over all passes."""
+        """How many sums of a unit the inputs feed, over all passes."""
         return sum(one.input_sums for one in self.passes)
 
     def size_of(self, vector: str) -> str:
-        """What tells how many values a vector has: "inputs", "hidden", "outputs", or the name of a gathered one."""
+        """Name of the size of a vector: "inputs", "hidden", "outputs", or the vector's own name for a gathered one."""
         if vector in self.gathered:
             return vector
         return "inputs" if vector == X else "outputs" if vector in self.projected else "hidden"

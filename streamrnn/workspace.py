@@ -1,4 +1,4 @@
-"""`Workspace`: the memory of one stream, and the table that leads a driver through it."""
+"""`Workspace`: the memory of one stream, and the table that a driver reads."""
 
 import numpy as np
 
@@ -9,10 +9,12 @@ from streamrnn.target.packing import Array
 
 
 class Workspace:
-    """The memory of one stream, and the table (streamrnn/target/record.py) that leads a driver through it.
+    """The memory of one stream, and the table (streamrnn/target/record.py) that a driver reads.
 
-    `plan` is kept, since the table points into its arrays; `address` is the table's.
-    `vectors[i][name]` is a view of the state vector `name` of layer i, (size,).
+    plan     the plan; kept, since the table points into its arrays
+    address  address of the table
+    state    the block of all state vectors, (any,), of the model's dtype
+    vectors  vectors[i][name] is a view of the state vector `name` of layer i, (size,)
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""`PoolMemory`: the states of many streams of one model, a row each, and the table that leads a pool's driver through them."""
+"""`PoolMemory`: the states of many streams of one model, a row for each, and the tables that a pool's driver reads."""
 
 from typing import NamedTuple
 
@@ -13,13 +13,13 @@ from streamrnn.target.record import CAPACITY, MARKS, PAGE_BYTES, PAGES, SLOTS, S
 
 
 class Room(NamedTuple):
-    """What grows with a pool, and the table that points to it: replaced as one, so that Ctrl-C never leaves a part of it.
+    """What grows with a pool, and the tables that point to it. Replaced as a whole, so that Ctrl-C never leaves half of it.
 
-    states   (2, capacity, any), two pages with a row for each stream
-    pages    (capacity,), on which of them its present is
-    marks    (capacity,), whether it is open
-    slots    (capacity,), for the slots of a call's streams
-    tables   (n_threads, any), one for each thread (streamrnn/target/record.py)
+    states     (2, capacity, any), two pages with a row for each slot
+    pages      (capacity,), the page that has a slot's current states, 0 or 1
+    marks      (capacity,), OPEN or CLOSED
+    slots      (capacity,), room for the slots of a call
+    tables     (n_threads, any), one for each thread (streamrnn/target/record.py)
     addresses  of the tables
     """
 
@@ -34,19 +34,21 @@ class Room(NamedTuple):
 class PoolMemory:
     """The memory of a pool.
 
-    `plan` is kept, since tables point into its arrays. `room` is the one to use now; at the address `table_place` is that of
-    its first table, for machine code, or 0 where the room has just changed. `workers` is for the address of a workers's record.
+    plan             the plan; kept, since the tables point into its arrays
+    room             the current room
+    table_place      an address at which machine code finds the address of the first table; 0 there: the room has just changed
+    workers          (1,), the address of the record of the workers; `workers_address` is its own address
     """
 
     def __init__(self, plan: PoolPlan, capacity: int, n_threads: int = 1) -> None:
         self.plan = plan
         self._layout = pool_layout(plan)
         vectors = [vector for of_op in state_vectors(plan) for vector in of_op.values()]
-        positions = [position for at, initial in vectors for position in range(at, at + initial.size)]
-        self._positions = np.array(positions, np.int64)  # of the state vectors in a row, in the order of a snapshot
+        positions = [position for begin, initial in vectors for position in range(begin, begin + initial.size)]
+        self._positions = np.array(positions, np.int64)  # indices in a row of the state values, in the order of a snapshot
         self._initial = np.zeros(row_bytes(plan) // np.dtype(plan.dtype).itemsize, plan.dtype)  # the row of a new stream
-        for at, initial in vectors:
-            self._initial[at : at + initial.size] = initial
+        for begin, initial in vectors:
+            self._initial[begin : begin + initial.size] = initial
         self._working = [aligned(self._layout.sizes["working"], np.uint8) for _ in range(n_threads)]
         self._first_table, self.workers = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.table_place, self.workers_address = self._first_table.ctypes.data, self.workers.ctypes.data
@@ -54,7 +56,7 @@ class PoolMemory:
         self.ready_room()
 
     def grow(self, capacity: int) -> None:
-        """Have room for so many streams. Those that are there keep their slots and their states."""
+        """Make room for `capacity` streams. Open streams keep their slots and their states."""
         room, n_now = self._room_for(capacity), len(self.room.marks)
         room.states[:, :n_now], room.pages[:n_now], room.marks[:n_now] = self.room.states, self.room.pages, self.room.marks
         self._first_table[0] = 0  # Ctrl-C may come between any two lines
@@ -62,17 +64,17 @@ class PoolMemory:
         self.ready_room()
 
     def ready_room(self) -> Room:
-        """The room, which machine code finds too. For the holder of the pool."""
+        """The room, made known to machine code. For the thread that holds the pool."""
         self._first_table[0] = self.room.addresses[0]
         return self.room
 
     @property
     def n_values(self) -> int:
-        """Values of a stream's state."""
+        """Values of the states of a stream."""
         return self._positions.size
 
     def begin(self, slots: NDArray[np.int64]) -> None:
-        """Give streams the initial state."""
+        """Set the states of streams to the initial ones."""
         self._set_rows(slots, self._initial)
 
     def read(self, slots: NDArray[np.int64]) -> Array:
@@ -80,7 +82,7 @@ class PoolMemory:
         return self._rows(slots)[:, self._positions]
 
     def write(self, slots: NDArray[np.int64], states: Array) -> None:
-        """Put states, (n, n_values), in position of streams'."""
+        """Replace the states of streams by `states`, (n, n_values), in the order of a snapshot."""
         rows = np.tile(self._initial, (len(slots), 1))
         rows[:, self._positions] = states
         self._set_rows(slots, rows)

@@ -1,1 +1,4 @@
-"""What models are made into: op records and packed weights, and what this CPU offers for them. NumPy only, no compiler."""
+"""The form of a model that kernels read: packed weights, op records, memory layouts; and the CPU that they are made for.
+
+NumPy only, no compiler.
+"""

@@ -1,4 +1,4 @@
-"""What this CPU offers, and the vector width that suits a layer on it."""
+"""What this CPU has (vector width, registers, caches), and the choice of a vector width for a layer."""
 
 import os
 from functools import cache
@@ -9,7 +9,7 @@ from llvmlite import binding
 from streamrnn.errors import StreamRNNError
 from streamrnn.target.packing import DType, Width
 
-#: Bytes of weights that stay in the second cache, or nearly so; from there on it pays to fetch them ahead (benchmarks/tune.py).
+#: Bytes of weights that the second cache can hold, about. Prefetching pays for more than these (benchmarks/tune.py).
 SECOND_CACHE = 3 << 19
 
 _FORCED = "STREAMRNN_LANES"
@@ -27,7 +27,7 @@ def widest_vector() -> int:
 
 @cache
 def _full_rate_vector() -> int:
-    """Bytes of the widest vector of which two can be multiplied in a cycle: Zen 4 takes two cycles for one of AVX-512."""
+    """Bytes of the widest vector that runs at full rate, two FMAs per cycle: Zen 4 needs two cycles for one of AVX-512."""
     return 32 if binding.get_host_cpu_name() == "znver4" else widest_vector()
 
 
@@ -38,20 +38,20 @@ def n_registers(width: Width) -> int:
 
 
 def driver_width(dtype: DType) -> Width:
-    """The vectors in which a driver copies and checks: whole cache lines."""
+    """The width with which a driver copies and checks: a cache line per vector."""
     return Width(64 // np.dtype(dtype).itemsize, 1, dtype)
 
 
 def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
-    """The width for a layer on this CPU: the one that should take the fewest cycles, and of those about equal the narrowest.
+    """The width for a layer on this CPU: the one with the fewest estimated cycles; among about equal ones, the narrowest.
 
-    units   of the layer
-    rows    of its weights: inputs and hidden units
-    passes  gates that are summed at once, for each pass over the weights; none, where there are no weights
-    dtype   of the layer
+    units   units of the layer
+    rows    rows of weights: inputs and hidden units
+    passes  for each pass over the weights, the gates that are summed at once; empty for a layer without weights
+    dtype   the type in which the layer computes
 
-    The environment variable STREAMRNN_LANES (4, 8 or 16; half of it for float64) takes the lanes out of this choice. The bits
-    of a result never depend on it. Raises StreamRNNError for another value.
+    The environment variable STREAMRNN_LANES (4, 8 or 16; half as many lanes for float64) fixes the lanes. The bits of a result
+    never depend on it. Raises StreamRNNError for another value.
     """
     if not passes:
         return widths(passes, dtype)[0]
@@ -60,16 +60,17 @@ def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
-    """Every width that `width_for` can choose for layers with these passes. Raises as it does."""
+    """Every width that `width_for` can choose for layers with these passes. Raises what `width_for` raises."""
     if not passes:
         return [(_forced(dtype) or driver_width(dtype))._replace(blocks=1)]
     return [*_candidates(max(passes), dtype), _far(passes, dtype)]
 
 
 def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
-    """The width for a layer of a pool, whose weights are multiplied with the inputs of several streams at once.
+    """The width for a layer of a pool, whose kernel multiplies each weight with the inputs of several streams at once.
 
-    Four vectors of sums, times four streams, keep the registers busy; as few vectors as hold the units, rather narrow ones.
+    Four vectors of sums for each of four streams keep the FMA units busy. Among these widths, the one with the fewest vectors
+    for the units is best, and of equal ones the narrowest.
     """
     return min(pool_widths(passes, dtype), key=lambda width: (_pool_cost(width, units), width.units))
 
@@ -86,20 +87,20 @@ def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Widt
 
 
 def _pool_cost(width: Width, units: int) -> float:
-    """Of a row of weights for one stream, in vectors: an input is spread once for all blocks."""
+    """The cost of a row of weights for one stream, in vectors: an input is copied to all lanes once for all blocks."""
     vectors = -(-width.vector_bytes // _full_rate_vector())
     return width.panels(units) * max(width.blocks * vectors, 1 + width.blocks / 8)
 
 
-# What the choice of a width rests on; benchmarks/tune.py prints the times to compare it with.
-_LATENCY = 4.0  # cycles from one fma of a sum to the next
-_PER_VECTOR = 0.5  # cycles per fma where weights come from the first cache
-_PER_VECTOR_AFAR = 1.0  # and where they come from the second
+# The figures behind the choice of a width; benchmarks/tune.py prints measured times to compare them with.
+_LATENCY = 4.0  # cycles from one FMA of a sum to the next
+_PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
+_PER_VECTOR_AFAR = 1.0  # and with weights from the second cache
 _FIRST_CACHE = 24 << 10  # bytes of weights that stay in the first cache
-_AHEAD = 2048  # bytes
+_AHEAD = 2048  # bytes by which weights beyond the second cache are fetched before their use
 _PER_PANEL = 30.0  # cycles to begin a panel
 _PER_CELL = 12.0  # cycles of the activations of one vector of units
-_ABOUT = 1.001  # what differs by less is equal
+_ABOUT = 1.001  # estimates whose ratio is smaller count as equal
 
 
 def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType) -> Width:
@@ -110,7 +111,7 @@ def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType) -> Width
 
 
 def _far(passes: tuple[int, ...], dtype: DType) -> Width:
-    """For weights beyond the second cache: what is best for a large layer, whose last panel hardly matters."""
+    """The width for weights beyond the second cache: the best for a large layer, where the last panel hardly matters."""
     return _best(1024, 2048, passes, dtype)._replace(ahead=_AHEAD)
 
 
@@ -130,17 +131,17 @@ def _candidates(gates: int, dtype: DType) -> list[Width]:
     base = min(widest_vector(), 32)
     lanes = base // np.dtype(dtype).itemsize
     room = n_registers(Width(lanes, 1, dtype)) - 4
-    found = []
+    candidates = []
     for vectors in range(1, 9):
-        paired = base == 32 and vectors % 2 == 0  # into vectors of AVX-512; LLVM splits them where there are none
-        halves = _full_rate_vector() == 64 and not paired and vectors > 1  # no faster than the next even number
+        paired = base == 32 and vectors % 2 == 0  # as vectors of AVX-512; LLVM splits them on a CPU without
+        halves = _full_rate_vector() == 64 and not paired and vectors > 1  # an odd number is no faster than the next even one
         if gates * vectors <= room and not halves:
-            found.append(Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype))
-    return found
+            candidates.append(Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype))
+    return candidates
 
 
 def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> float:
-    """An estimate of what a step takes."""
+    """An estimate of the cycles of a step."""
     vectors = width.blocks * -(-width.vector_bytes // _full_rate_vector())
     near = _weight_bytes(width, units, rows, passes) <= _FIRST_CACHE
     per_vector = _PER_VECTOR if near else _PER_VECTOR_AFAR

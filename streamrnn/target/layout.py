@@ -1,7 +1,8 @@
-"""`Layout`: what a plan needs in memory, relative to where that memory will be: sizes of regions, and a table of words.
+"""`Layout`: the memory that a plan needs, without addresses: the size of each region, and a table of words.
 
-A layout knows no address, so that it can be written to a file. `Layout.bind` makes the table for regions that lie somewhere:
-what a driver reads (streamrnn/target/record.py).
+A region is a block of memory with a name. A word of the table is an integer, or an address relative to a region. A layout holds
+no real address, so it can be written to a file. `Layout.bind` writes the table for regions at given addresses; a driver reads
+that table (streamrnn/target/record.py).
 """
 
 import json
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 CACHE_LINE = 64  # bytes
 
-#: The region of the table itself.
+#: The name of the region that is the table itself.
 TABLE_REGION = "table"
 
 
 class At(NamedTuple):
-    """A relative address: so many bytes from the beginning of a region."""
+    """A relative address: `offset` bytes after the beginning of a region."""
 
     region: str
     offset: int = 0
@@ -31,10 +32,10 @@ Word = int | At
 
 
 class Layout:
-    """Regions, and a table of words: integers, and relative addresses.
+    """The sizes of regions, and a table of words.
 
-    sizes  bytes of each region that `reserve` has made
-    words  of the table
+    sizes  name of a region -> bytes that `reserve` has given out
+    words  of the table: integers and relative addresses, int64 each once they are bound
     """
 
     def __init__(self) -> None:
@@ -42,24 +43,24 @@ class Layout:
         self.words: list[Word] = []
 
     def reserve(self, region: str, n_bytes: int) -> At:
-        """Room in a region, on a cache line of its own."""
+        """Reserve bytes in a region, in cache lines of their own. Returns their relative address."""
         begin = self.sizes.get(region, 0)
         self.sizes[region] = begin + -(-n_bytes // CACHE_LINE) * CACHE_LINE
         return At(region, begin)
 
     def write(self, words: Iterable[Word]) -> At:
-        """Words at the end of the table."""
+        """Append words to the table. Returns the relative address of the first."""
         begin = At(TABLE_REGION, 8 * len(self.words))
         self.words += words
         return begin
 
     def fill(self, begin: At, fields: Mapping[int, Word]) -> None:
-        """Put words at positions that count from a part of the table that has been written."""
+        """Replace words that `write` has written: `fields` maps positions, counted in words from `begin`, to the new words."""
         for position, word in fields.items():
             self.words[begin.offset // 8 + position] = word
 
     def bind(self, table: NDArray[np.int64], bases: Mapping[str, int]) -> None:
-        """Write the table, (at least as many as `words`,), for regions at these addresses."""
+        """Write the words as int64 to `table`, (at least len(words),), for regions at the addresses `bases`."""
         known = {**bases, TABLE_REGION: int(table.ctypes.data)}
         words = [known[word.region] + word.offset if isinstance(word, At) else word for word in self.words]
         table[: len(words)] = words
@@ -71,15 +72,15 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The layout that `to_json` has written."""
-        found, layout = json.loads(text), cls()
-        layout.sizes = found["sizes"]
-        layout.words = [At(*word) if isinstance(word, list) else word for word in found["words"]]
+        """The layout from what `to_json` returned."""
+        parsed, layout = json.loads(text), cls()
+        layout.sizes = parsed["sizes"]
+        layout.words = [At(*word) if isinstance(word, list) else word for word in parsed["words"]]
         return layout
 
 
 def aligned(values: int, dtype: type[np.generic]) -> Any:
-    """Zeros, shape (values,), that begin on a cache line."""
+    """An array of zeros, (values,), that begins on a cache line."""
     n_bytes = values * np.dtype(dtype).itemsize
     raw = np.zeros(n_bytes + CACHE_LINE, np.uint8)
     begin = -raw.ctypes.data % CACHE_LINE

@@ -1,4 +1,4 @@
-"""`Op`: one layer, packed for one width: what a plan and its kernels need to know of it."""
+"""`Op`: one layer, packed for one width. It has all that a plan and its kernels need to know of the layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,19 +17,20 @@ def _nothing() -> Array:
 class Op:
     """One layer, packed for one width.
 
-    recipe       where the recipe is from which its kernels are made: "cells.<room>.<name>"; empty: it has none, but
-    kernel       a function that builds its kernel: "<room>.<name>", in streamrnn/kernels/<room>.py; with a state another one of
-                 that name for pools, in streamrnn/kernels/pool/<room>.py
-    input_size   values that a step takes, output_size values that it gives
-    hidden_size  units of the panels
-    weights      packed, (any,)
-    state        name -> initial value, (size,) each
-    constants    what else it reads, (any,)
-    table        and of integers, which follow those that `panels` makes
-    panels       where the weights of a recipe lie
-    scratch      vectors of working memory, each as long as a padded state vector
-    pool_scratch the same for each stream of a pool
-    input_sums   sums of a unit that the inputs feed, which a chunk may make ahead; 0 where a kernel does not
+    input_size    values that a step takes
+    output_size   values that a step returns
+    hidden_size   units, which the panels hold
+    recipe        path of the recipe from which the kernels are built, "cells.<file>.<name>"; empty: `kernel` names a function
+    kernel        function that builds the kernel, "<file>.<name>" in streamrnn/kernels/<file>.py; empty: there is a recipe.
+                  If the layer has a state, the same in streamrnn/kernels/pool/<file>.py builds the kernel for pools
+    weights       packed weights, (any,)
+    state         name -> initial value, (size,), of each state vector
+    constants     other numbers that the kernel reads, (any,)
+    table         integers that the kernel reads; in the op's table they come after the words that `panels` needs
+    panels        the layout of the weights, for a kernel that is built from a recipe
+    scratch       vectors of working memory, each as long as a padded state vector
+    pool_scratch  the same, for each stream of a pool
+    input_sums    sums per unit that the inputs feed and that a chunk can compute ahead; 0 where the kernel does not
     """
 
     input_size: int
@@ -57,8 +58,8 @@ def recipe_op(
 ) -> Op:
     """The op of a layer that has a recipe.
 
-    recipe  where it is, see `Op`
-    sizes   values of its vectors by what tells them: "inputs", "hidden" and "outputs"
+    recipe  path of the recipe, see `Op`
+    sizes   the sizes "inputs", "hidden" and "outputs" of its vectors
     """
     between, aside = panels.recipe.between, panels.recipe.aside
     return Op(

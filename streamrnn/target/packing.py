@@ -1,7 +1,7 @@
-"""Weights in the order in which a kernel reads them.
+"""Packed weights: in the order in which a kernel reads them.
 
-A panel holds `blocks` blocks of `lanes` units. Its rows follow each other in memory as the kernel adds them up. A row is
-[gate][block][lane]. So all gates of a unit meet in registers, and the cell is computed there.
+A panel is a group of units: `blocks` blocks of `lanes` units. Its rows are in memory in the order in which the kernel adds them
+up. A row is [gate][block][lane]. So all gates of a unit are in registers at once, where the cell is computed.
 """
 
 from typing import Any, NamedTuple
@@ -9,21 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: A type of numbers that a model computes in: np.float32 or np.float64.
+#: Compute precision of a model: np.float32 or np.float64.
 DType = type[np.floating[Any]]
 Array = NDArray[np.floating[Any]]
 
-#: Factors that are multiplied into the rows of a gate, so that its exponential works in base 2.
+#: Factors for the rows of a sigmoid or tanh gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
 TANH_SCALE = 2 * np.log2(np.e)
 
 
 class Width(NamedTuple):
-    """How much of a layer a kernel holds in registers: vectors of `lanes` units, `blocks` vectors per gate.
+    """How many units a kernel holds in registers at once.
 
-    dtype   in which it computes
+    lanes   units of a vector
+    blocks  vectors per gate
+    dtype   compute precision
     ahead   bytes by which weights are fetched before they are used; 0: not
-    stored  in which weights are stored; None: in that of `dtype`
+    stored  the type in which weights are stored; None: `dtype`
     """
 
     lanes: int
@@ -34,7 +36,7 @@ class Width(NamedTuple):
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a number that is computed with."""
+        """Bytes of a number of type `dtype`."""
         return np.dtype(self.dtype).itemsize
 
     @property
@@ -63,7 +65,7 @@ class Width(NamedTuple):
         return self.units * self.itemsize
 
     def panels(self, units: int) -> int:
-        """Panels that hold so many units."""
+        """How many panels hold `units` units."""
         return -(-units // self.units)
 
     def padded(self, units: int) -> int:
@@ -72,18 +74,18 @@ class Width(NamedTuple):
 
 
 def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:
-    """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), scaled by gate."""
+    """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), each gate scaled."""
     if gates.ndim == 2:
         gates = gates[:, :, None]
     scaled = gates.astype(np.float64) * np.broadcast_to(scales, len(gates))[:, None, None]
-    largest = np.finfo(gates.dtype).max  # a weight near it stays finite: infinity times an input of zero would be NaN
+    largest = np.finfo(gates.dtype).max  # keeps scaled weights finite: infinity times an input of 0 would be NaN
     return np.ascontiguousarray(np.clip(scaled, -largest, largest).transpose(2, 0, 1), gates.dtype)
 
 
 def pack(width: Width, *sections: Array) -> Array:
     """Sections of rows, (n_rows, n_gates, units) each, as one flat array [panel][section][row][gate][block][lane].
 
-    Units beyond the last are zero: they compute, but nothing reads them.
+    The last panel is filled up with zeros. The kernel computes these units too, but nothing reads them.
     """
     units = sections[0].shape[2]
     panels = width.panels(units)

@@ -1,8 +1,9 @@
-"""`PanelLayout`: where each weight of a recipe's layer lies, for packing and for all kernels.
+"""The memory layout of a layer that has a recipe: `PanelLayout` of its weights, `Positions` of its table.
 
-A panel holds `blocks` blocks of `lanes` units. The weights of a section (those that one vector multiplies in a pass) are
-[panel][row][sum][block][lane]: a row of biases for the sums that begin there, then a row for each value of the vector. Sections
-follow each other in the order in which a step adds them up, pass by pass. They are apart because a chunk reads them apart.
+A panel is a group of units: `blocks` blocks of `lanes` units. A section is the weights that one vector multiplies in a pass:
+[panel][row][sum][block][lane]. Its first row has the biases of the sums that begin in this section; then comes a row for each
+value of the vector. The sections are in the order in which a step adds them up, pass by pass. They are separate because a chunk
+reads the section of the inputs apart from the others (streamrnn/kernels/input_sums.py).
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,12 @@ from streamrnn.target.packing import Array, Width, pack, rows
 
 
 class SectionLayout(NamedTuple):
-    """Where the weights of a section lie among those of the layer.
+    """The position of a section among the weights of its layer.
 
-    section      what they are
-    offset       bytes to its first panel
-    panel_bytes  from one panel of it to the next
-    n_rows       values of the vector, each with a row of weights
+    section      of the recipe
+    offset       bytes from the beginning of the layer's weights to the first panel of the section
+    panel_bytes  bytes from one panel of the section to the next
+    n_rows       rows of weights, one for each value of the vector
     """
 
     section: Section
@@ -32,11 +33,11 @@ class SectionLayout(NamedTuple):
 class PanelLayout:
     """The layout of a layer's weights, for one width.
 
-    recipe     of the layer
-    sizes      values of its vectors by what tells them (`Recipe.size_of`)
-    n_panels   of each pass
-    sections   of each pass
-    n_bytes    of all
+    recipe    of the layer
+    sizes     name of a size (`Recipe.size_of`) -> values of the vectors of that size
+    n_panels  panels of each pass
+    sections  sections of each pass
+    n_bytes   bytes of all weights
     """
 
     def __init__(self, recipe: Recipe, width: Width, sizes: Mapping[str, int]) -> None:
@@ -59,85 +60,94 @@ class PanelLayout:
         biases: Mapping[str, Array],
         scales: Mapping[str, float] | None = None,
     ) -> Array:
-        """Weights in the order of the layout, flat, of the type that is stored.
+        """The packed weights: a flat array in the order of the layout, of the type `Width.stored_dtype`.
 
-        weights  (vector, sum) -> (units, values of the vector)
-        biases   sum -> (units,); zeros where there is none
-        scales   sum -> a factor for its rows, 1 where there is none
+        weights  (vector, sum) -> array (units, values of the vector)
+        biases   sum -> array (units,); zeros where there is none
+        scales   sum -> a factor for its weights and bias; 1 where there is none
         """
         factors = scales or {}
         parts = []
         for one in self.recipe.passes:
             for vector, begins, sums in one.sections:
                 whole = np.stack([weights[vector, name] for name in sums])
-                found = [rows(whole, np.array([factors.get(name, 1.0) for name in sums]))]
+                of_section = [rows(whole, np.array([factors.get(name, 1.0) for name in sums]))]
                 if begins:
                     zeros = np.zeros(whole.shape[1], whole.dtype)
                     stacked = np.stack([biases.get(name, zeros) for name in begins])
-                    found.insert(0, rows(stacked, np.array([factors.get(name, 1.0) for name in begins])))
-                parts.append(pack(self._width, *found))
+                    of_section.insert(0, rows(stacked, np.array([factors.get(name, 1.0) for name in begins])))
+                parts.append(pack(self._width, *of_section))
         flat = np.concatenate(parts)
         assert flat.nbytes == self.n_bytes
         return flat
 
 
 def bias_bytes(width: Width, section: Section) -> int:
-    """Bytes of the biases of one panel."""
+    """Bytes of the row of biases of one panel."""
     return len(section.begins) * width.units * width.stored_itemsize
 
 
 def row_bytes(width: Width, section: Section) -> int:
-    """Bytes of the weights of one panel for one value."""
+    """Bytes of a row of weights of one panel: those for one value of the vector."""
     return len(section.sums) * width.units * width.stored_itemsize
 
 
 class Positions:
-    """What stands where in the table of an op that has a recipe (record field TABLE).
+    """The positions of words in the table of an op that has a recipe (record field TABLE). A word is an int64.
 
-    In this order: the address of the options; the panels of each pass; of each section the addresses of its first panel and of
-    its last, the bytes from one to the next, and the number of its rows; of each vector where it is; of each state where it
-    will be.
+    The words are, in this order:
+
+    the address of the options
+    for each pass, the number of its panels
+    for each section, the address of its first panel, that of its last panel, the bytes from one to the next, its number of rows
+    for each vector, its address; for a state, the address before the step
+    for each state, the address after the step: another one, where a state must not be written in place (`Recipe.aside`)
+
+    In a pool, a word of a vector is the bytes to add to an address that is listed for each stream (record field ROWS).
+
+    vectors  the names of the vectors, in the order of their words
+    count    how many words there are
     """
 
     OPTIONS = 0
 
     def __init__(self, recipe: Recipe) -> None:
         self._sections = {}
-        at = 1 + len(recipe.passes)
+        position = 1 + len(recipe.passes)
         for index, one in enumerate(recipe.passes):
             for section in one.sections:
-                self._sections[index, section.vector] = at
-                at += 4
+                self._sections[index, section.vector] = position
+                position += 4
         self.vectors = (*recipe.states, *recipe.between, *recipe.gathered, *recipe.per_unit)
-        self._now = {name: at + index for index, name in enumerate(self.vectors)}
-        at += len(self.vectors)
-        self._then = {name: at + index for index, name in enumerate(recipe.states)}
-        self.count = at + len(recipe.states)
+        self._now = {name: position + index for index, name in enumerate(self.vectors)}
+        position += len(self.vectors)
+        self._then = {name: position + index for index, name in enumerate(recipe.states)}
+        self.count = position + len(recipe.states)
 
     def n_panels(self, index: int) -> int:
-        """Of the panels of a pass."""
+        """Position of the number of panels of a pass."""
         return 1 + index
 
     def address(self, index: int, vector: str) -> int:
-        """Of the address of the section that a vector multiplies in a pass: its first panel."""
+        """Position of the address of the first panel of a section: the weights that `vector` multiplies in a pass."""
         return self._sections[index, vector]
 
     def last_address(self, index: int, vector: str) -> int:
-        """Of the address of its last panel."""
+        """Position of the address of the last panel of a section."""
         return self._sections[index, vector] + 1
 
     def panel_bytes(self, index: int, vector: str) -> int:
-        """Of the bytes from one of its panels to the next."""
+        """Position of the bytes from one panel of a section to the next."""
         return self._sections[index, vector] + 2
 
     def n_rows(self, index: int, vector: str) -> int:
-        """Of the number of its rows."""
+        """Position of the number of rows of a section, without the row of biases."""
         return self._sections[index, vector] + 3
 
     def now(self, vector: str) -> int:
-        """Of a vector, a state as it was before the step."""
+        """Position of the address of a vector; of a state, before the step."""
         return self._now[vector]
 
     def then(self, vector: str) -> int:
-        """Of a vector, a state as it will be after the step."""
+        """Position of the address of a vector; of a state, after the step."""
         return self._then.get(vector, self._now[vector])
