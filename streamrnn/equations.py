@@ -1,4 +1,4 @@
-"""A layer's equations on NumPy arrays, in float64: its recipe, taken step by step. Slow, and independent of any kernel."""
+"""A layer's equations on NumPy arrays, in float64: its recipe, computed step by step. Slow, and independent of any kernel."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,17 +17,17 @@ Array = NDArray[np.float64]
 def run_equations(
     layer: Layer, signal: ArrayLike, states: Mapping[str, ArrayLike] | None = None
 ) -> tuple[Array, dict[str, Array]]:
-    """What a layer computes, by its equations alone.
+    """Run a layer by its equations, in float64.
 
     layer    of a kind that has a recipe: LSTM, GRU, RNN, Dense, or a cell of your own
     signal   (n_steps, input_size)
-    states   name -> (size,), those to begin with; None: the layer's initial ones
-    returns  outputs, (n_steps, output_size), and the states after the last step by name
+    states   name -> (size,), the states to begin with; None: the layer's initial states
+    returns  the outputs, (n_steps, output_size), and name -> (size,), the states after the last step
 
     Raises ModelError for another kind of layer.
     """
     if not isinstance(layer, RecipeLayer):
-        raise ModelError(f"run_equations: {layer.kind} layers have no equations of their own; LSTM, GRU, RNN and Dense have")
+        raise ModelError(f"run_equations: {layer.kind} layers have no recipe; use LSTM, GRU, RNN, Dense, or a cell of your own")
     recipe, given = layer.recipe, layer.parameters()
     scaled = {key: array * given.scales.get(key[1], 1.0) for key, array in _double(given.weights).items()}
     biases = {name: array * given.scales.get(name, 1.0) for name, array in _double(given.biases).items()}
@@ -61,7 +61,7 @@ def _double(arrays: Mapping[Any, Any]) -> dict[Any, Array]:
 
 
 def _distribution(logits: Array) -> Array:
-    """Softmax in base 2: the rows are scaled for it."""
+    """Softmax in base 2, for which the rows are scaled."""
     powers: Array = np.exp2(logits - logits.max())
     shares: Array = powers / powers.sum()
     return shares

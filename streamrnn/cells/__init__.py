@@ -1,1 +1,4 @@
-"""The cells: each kind's equations, as plain functions, and the recipe that makes layers and kernels of them. NumPy only."""
+"""The equations of each kind of layer: cells, which are plain functions, and recipes, from which kernels are built. NumPy only.
+
+A cell takes the sums and states of a unit, and returns its new states (streamrnn/recipe.py).
+"""

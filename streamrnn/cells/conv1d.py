@@ -1,13 +1,14 @@
-"""The sums of a causal convolution over time (ONNX Conv-11; torch.nn.Conv1d). Form: streamrnn/layers/conv1d.py.
+"""A causal convolution over time (ONNX Conv-11; torch.nn.Conv1d). Form: streamrnn/layers/conv1d.py.
 
-Its kernels put the inputs of the taps before the present one side by side, and keep what later steps need.
+Its kernels (streamrnn/kernels/conv1d.py) gather the inputs of the past taps in the vector `before`, and keep the inputs that
+later steps need.
 """
 
 from streamrnn.recipe import Pass, Recipe
 
 
 def conv1d_cell(s):
-    """y = bias + the taps from the oldest to the present, each a matrix times the input of its time."""
+    """y = bias + sum over the taps, from the oldest to the present, of their matrix times the input of their step."""
     return s
 
 

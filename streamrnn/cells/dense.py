@@ -1,4 +1,7 @@
-"""The fully connected layer (ONNX Gemm-13; torch.nn.Linear): an element-wise function. Form: streamrnn/layers/dense.py."""
+"""The fully connected layer (ONNX Gemm-13; torch.nn.Linear). Form: streamrnn/layers/dense.py.
+
+The sum s is W x + b. Where the rows are scaled for base 2, s is already multiplied by -log2 e (sigmoid) or 2 log2 e (tanh).
+"""
 
 from streamrnn.functions import relu as positive
 from streamrnn.functions import sigmoid2, tanh2, transform

@@ -1,6 +1,8 @@
 """The GRU's cells, both forms (Cho et al. 2014; ONNX GRU-22; torch.nn.GRU). Form: streamrnn/layers/gru.py.
 
-The sums are r, z and n, and, where the reset comes after the recurrent product, p = R_n h + c_n apart from n = W_n x + b_n.
+The sums r and z are W x + R h + b of their gate. In the reset-after form, n is W_n x + b_n and p is R_n h + c_n: the reset
+gate multiplies p. The reset-before form takes two passes: the first multiplies h by the reset gate, the second multiplies R_n
+by the result. Where the rows are scaled for base 2, the sums are already multiplied by -log2 e (gates) or 2 log2 e (candidate).
 """
 
 from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh2
@@ -8,7 +10,7 @@ from streamrnn.recipe import Pass, Recipe
 
 
 def mixed(z, n, h):
-    """h' = (1 - z) n + z h: z -> 0 forgets the past, z -> 1 ignores the present."""
+    """h' = (1 - z) n + z h: z = 0 forgets the past, z = 1 ignores the present."""
     return flush_to_zero(fma(z, h, (1 - z) * n))
 
 
@@ -19,30 +21,30 @@ def reset_after_cell(r, z, p, n, h):
 
 
 def general_reset_after_cell(r, z, p, n, h, options):
-    """The same with any activations and clip. Plain rows."""
+    """`reset_after_cell` with any activations and clip. Plain rows."""
     clip = option(options, 0, h)
     r, z = activate(options, 1, clipped(clip, r)), activate(options, 1, clipped(clip, z))
     return mixed(z, activate(options, 4, clipped(clip, fma(r, p, n))), h)
 
 
 def reset_and_update(r, z, h):
-    """r h, of which the candidate is made, and z. Rows scaled for base 2."""
+    """The first pass of the reset-before form: r h and z. Rows scaled for base 2."""
     return sigmoid2(r) * h, sigmoid2(z)
 
 
 def candidate(n, update, h):
-    """n = tanh(W_n x + b_n + R_n (r h)): Cho et al. 2014 v3, ONNX default. Rows scaled for base 2."""
+    """The second pass: n = tanh(W_n x + b_n + R_n (r h)) (Cho et al. 2014 v3, ONNX default). Rows scaled for base 2."""
     return mixed(update, tanh2(n), h)
 
 
 def general_reset_and_update(r, z, h, options):
-    """The same with any activations and clip. Plain rows."""
+    """`reset_and_update` with any activations and clip. Plain rows."""
     clip = option(options, 0, h)
     return activate(options, 1, clipped(clip, r)) * h, activate(options, 1, clipped(clip, z))
 
 
 def general_candidate(n, update, h, options):
-    """The same with any activations and clip. Plain rows."""
+    """`candidate` with any activations and clip. Plain rows."""
     return mixed(update, activate(options, 4, clipped(option(options, 0, h), n)), h)
 
 

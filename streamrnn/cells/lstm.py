@@ -1,6 +1,7 @@
 """The LSTM's cell (Hochreiter & Schmidhuber 1997; Gers et al. 2000; ONNX LSTM-22; torch.nn.LSTM). Form: layers/lstm.py.
 
-The standard cell takes rows that are scaled for base 2; the general one takes plain ones.
+The sums i, f, g and o are W x + R h + b of their gate. For the standard cell the rows are scaled for base 2: the sums are
+already multiplied by -log2 e (gates) or 2 log2 e (candidate). The general cell takes plain rows.
 """
 
 from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh, tanh2
@@ -10,7 +11,7 @@ _GATES = {"x": "i f g o", "h": "i f g o"}
 
 
 def standard_cell(i, f, g, o, c):
-    """Gates to new states: c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
+    """c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
     c = flush_to_zero(fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g)))
     return flush_to_zero(sigmoid2(o) * tanh(c)), c
 
@@ -18,7 +19,7 @@ def standard_cell(i, f, g, o, c):
 def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):
     """The cell with everything that ONNX LSTM-22 allows: activations, clip, peepholes, coupled gates.
 
-    `options` are clip, three activations, coupled, and whether there are peepholes (streamrnn/layers/lstm.py).
+    `options` are clip, three activations of three numbers each, coupled (0 or 1), and whether there are peepholes (0 or 1).
     """
     clip = option(options, 0, c)
     coupled = option(options, 10, c) != 0
@@ -37,7 +38,7 @@ def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):
 
 
 def projection(p):
-    """One output of h' = projection m', where m' is what the cell gives (Sak et al. 2014; torch's proj_size)."""
+    """An output of h' = projection m', where m' is the output of the cell (Sak et al. 2014; torch's proj_size)."""
     return flush_to_zero(p)
 
 

@@ -16,7 +16,7 @@ def relu_cell(s):
 
 
 def general_cell(s, options):
-    """Any activation, behind the clip."""
+    """h' = activation(clip(W x + R h + b)), with any activation. Plain rows."""
     return flush_to_zero(activate(options, 1, clipped(option(options, 0, s), s)))
 
 

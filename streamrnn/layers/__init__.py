@@ -1,4 +1,8 @@
-"""The layer kinds: canonical form, checks and packing, in NumPy alone. One file a kind, its kernel of the same name."""
+"""The layer kinds: canonical form, checks and packing, in NumPy only. One file for each kind.
+
+The equations of a kind with a recipe are in the file of the same name in streamrnn/cells; the kernel of another kind is in that
+in streamrnn/kernels.
+"""
 
 from streamrnn.layers.affine import Affine
 from streamrnn.layers.arithmetic import Arithmetic
@@ -18,7 +22,7 @@ from streamrnn.layers.rnn import RNN
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
 
-# A new kind is added here.
+# Add a new kind here.
 KINDS |= {
     cls.kind: cls
     for cls in (

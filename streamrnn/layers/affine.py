@@ -1,4 +1,4 @@
-"""A scale and a shift of each value: canonical form. The kernel is streamrnn/kernels/affine.py."""
+"""Scale and shift of each value: canonical form. The kernel is streamrnn/kernels/affine.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ class Affine(Layer):
 
     scale  (n,)
     shift  (n,)
-    dtype  "float32" or "float64": what it computes in
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

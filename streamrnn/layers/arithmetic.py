@@ -1,4 +1,4 @@
-"""Two values into one: canonical form. The kernels are in streamrnn/kernels/arithmetic.py."""
+"""Add, subtract, multiply or divide two vectors: canonical form. The kernels are in streamrnn/kernels/arithmetic.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,11 +13,11 @@ _OPERATIONS = ("add", "subtract", "multiply", "divide")
 
 @dataclass(frozen=True, eq=False)
 class Arithmetic(Layer):
-    """y = a + b, a - b, a ⊙ b or a / b, of two places of one size. ONNX Add-14, Sub-14, Mul-14, Div-14.
+    """y = a + b, a - b, a ⊙ b or a / b, of two sources of one size. ONNX Add-14, Sub-14, Mul-14, Div-14.
 
-    size       n, values of each
+    size       n, values of each source
     operation  "add", "subtract", "multiply" or "divide"
-    dtype      "float32" or "float64": what it computes in
+    dtype      "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """

@@ -1,4 +1,4 @@
-"""Several places joined: canonical form. The kernel is streamrnn/kernels/concat.py."""
+"""Join several sources: canonical form. The kernel is streamrnn/kernels/concat.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,10 +10,10 @@ from streamrnn.target.packing import Width
 
 @dataclass(frozen=True, eq=False)
 class Concat(Layer):
-    """y = all values of the places that it reads, one place behind the other. ONNX Concat-13.
+    """y = the values of all sources, in their order. ONNX Concat-13.
 
-    sizes  values of each place
-    dtype  "float32" or "float64": what it computes in
+    sizes  values of each source
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """

@@ -17,15 +17,15 @@ from streamrnn.target.panels import PanelLayout
 
 @dataclass(frozen=True, eq=False)
 class Conv1d(Layer):
-    """A convolution that looks back only. ONNX Conv-11 with its padding in front; torch.nn.Conv1d.
+    """A convolution over the present and the past. ONNX Conv-11 with all its padding at the beginning; torch.nn.Conv1d.
 
-    With C inputs, O outputs and K taps, y_t = sum over k of W_k x_(t - (K - 1 - k) dilation) + b. Its state "x" is what came
-    before, (K - 1) · dilation steps of C values, zeros at first, as that padding is.
+    With C inputs, O outputs and K taps, y_t = sum over k of W_k x_(t - (K - 1 - k) dilation) + b. Its state "x" is the
+    past, (K - 1) · dilation steps of C values; zeros at first, like that padding.
 
-    weights   (O, C, K), the last tap the present; K at least 2
+    weights   (O, C, K), the last tap is that of the present; K is at least 2
     bias      (O,); None: zeros
     dilation  steps from one tap to the next
-    dtype     "float32" or "float64": what it computes in
+    dtype     "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -40,7 +40,7 @@ class Conv1d(Layer):
     def __post_init__(self) -> None:
         outputs, _, taps = self._freeze("weights", (None, None, None)).shape
         if taps < 2:
-            raise ModelError("conv1d layer, weights: one tap looks at the present only; that is a Dense layer")
+            raise ModelError("conv1d layer, weights: a convolution with one tap has no past; use a Dense layer")
         self._freeze("bias", (outputs,), or_zeros=True)
         self._check_sizes("dilation", (self.dilation,))
 

@@ -20,7 +20,7 @@ class Dense(RecipeLayer):
     weights     (O, I)
     bias        (O,); None: zeros
     activation  any of `Activation`, softmax included
-    dtype       "float32" or "float64": what it computes in
+    dtype       "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

@@ -1,4 +1,4 @@
-"""A table of vectors, looked up by number: canonical form. The kernel is streamrnn/kernels/embedding.py."""
+"""A table of vectors, looked up by index: canonical form. The kernel is streamrnn/kernels/embedding.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,10 +12,10 @@ from streamrnn.target.packing import Width
 class Embedding(Layer):
     """y = table[x], for one x, a whole number from 0 to n_entries - 1. ONNX Gather-13 of a constant; torch.nn.Embedding.
 
-    Another x is refused when it comes: the step raises InputError, and the state is as it was.
+    For another x the step raises InputError, and no state changes.
 
     table  (n_entries, n)
-    dtype  "float32" or "float64": what it computes in
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

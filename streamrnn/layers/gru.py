@@ -29,13 +29,13 @@ class GRU(Recurrent):
 
     input_weights      (3, H, I)
     recurrent_weights  (3, H, H)
-    bias               (3, H), both biases of a framework that has two, added (reset-after: n without c_n); None: zeros
-    recurrent_bias     (H,), c_n, of reset-after only; None: zeros
+    bias               (3, H), the sum of both biases of a framework that has two (reset-after: n without c_n); None: zeros
+    recurrent_bias     (H,), c_n, for reset-after only; None: zeros
     form               "reset-after" or "reset-before"
     initial_hidden     (H,); None: zeros
-    activations        of the gates, of the candidate (ONNX f, g)
-    clip               pre-activations are limited to [-clip, clip]; None: not
-    dtype              "float32" or "float64": what it computes in
+    activations        those of the gates and of the candidate (ONNX f, g)
+    clip               pre-activations are limited to [-clip, clip]; None: no limit
+    dtype              "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

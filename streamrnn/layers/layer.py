@@ -1,4 +1,4 @@
-"""What every kind of layer has: canonical arrays that nobody can change, sizes, states, and a packed form."""
+"""What every kind of layer has: canonical arrays, read-only; sizes; states; a packed form."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,25 +14,25 @@ from streamrnn.recipe import Recipe
 from streamrnn.target.op import Op
 from streamrnn.target.packing import Array, DType, Width
 
-#: An array as a layer keeps it: of the layer's dtype, C order, read-only. A layer is given anything that converts to it.
+#: An array as a layer keeps it: of the layer's dtype, in C order, read-only. A layer takes anything that converts to it.
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
 #: The types in which a layer can compute, by name.
 DTYPES: dict[str, DType] = {"float32": np.float32, "float64": np.float64}
 
-#: kind -> class, of all kinds that there are: ours, and those that users have defined.
+#: kind -> class, of all kinds: ours, and those that users have defined.
 KINDS: dict[str, type["Layer"]] = {}
 
 _ABSENT: Tensor = np.zeros(0, np.float32)
 
 
 def absent() -> Tensor:
-    """Stands for zeros of the right shape, in a field that has them by default; so does None."""
+    """The default of a field whose default is zeros of the right shape. None means the same there."""
     return _ABSENT
 
 
 def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...], dtype: DType = np.float32) -> Tensor:
-    """`value` as a read-only copy of a type. Raises ModelError where it is not finite or not of `shape` (None: any size)."""
+    """A read-only copy of `value` of a type. Raises ModelError if it is not finite, or not of `shape` (None: any size)."""
     try:
         array = np.array(value)
         if array.dtype.kind not in "fiu":
@@ -48,8 +48,8 @@ def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...], dtype: D
     if 0 in array.shape:
         raise ModelError(f"{where}: shape {array.shape} is empty; every size is at least 1")
     if not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ModelError(f"{where}: {array[place]} at {place}; every weight must be finite in {array.dtype}")
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ModelError(f"{where}: {array[index]} at {index}; every weight must be finite in {array.dtype}")
     array.flags.writeable = False
     return array
 
@@ -59,7 +59,7 @@ class Layer(ABC):
 
     kind: ClassVar[str]
     dtype: str
-    streamable: ClassVar[bool] = True  # whether its answer to a step needs no step behind it
+    streamable: ClassVar[bool] = True  # False where the output of a step needs later steps
 
     @property
     @abstractmethod
@@ -69,36 +69,36 @@ class Layer(ABC):
     @property
     @abstractmethod
     def output_size(self) -> int:
-        """Values that one step gives."""
+        """Values that one step returns."""
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
-        """Values that it takes from each place that it reads: most layers read one."""
+        """Values that a step takes from each source; most layers have one source."""
         return (self.input_size,)
 
     @property
     def n_units(self) -> int:
-        """Units that share the layer's gates: the rows of its weights."""
+        """Units: rows of each gate's weights."""
         return self.output_size
 
     @property
     def recipe(self) -> Recipe | None:
-        """The equations from which its kernels are made; None for a kind whose kernel is built by a function."""
+        """The equations from which its kernels are built; None for a kind with a kernel of its own in streamrnn/kernels."""
         return None
 
     @property
     def passes(self) -> tuple[int, ...]:
-        """For each pass of the kernel over the weights: how many gates of a unit it sums at once."""
+        """For each pass over the weights, how many gates of a unit are summed at once."""
         return self.recipe.gates if self.recipe else ()
 
     @property
     def states(self) -> Mapping[str, Tensor]:
-        """Name -> initial value, (size,) float32, of each state vector that the layer carries from step to step."""
+        """Name -> initial value, (size,), of each state vector that the layer carries from step to step."""
         return {}
 
     @abstractmethod
     def pack(self, width: Width) -> Op:
-        """The layer as a kernel of this width reads it. Raises ModelError for one that is not streamable."""
+        """The layer, packed for kernels of a width. Raises ModelError for a layer that is not streamable."""
 
     @classmethod
     def tensor_names(cls) -> list[str]:
@@ -106,7 +106,7 @@ class Layer(ABC):
         return [field.name for field in fields(cls) if field.type in (Tensor, Tensor | None)]  # type: ignore[arg-type]
 
     def tensors(self) -> dict[str, Tensor]:
-        """The canonical arrays by field name, those that are None left out."""
+        """The canonical arrays by field name, without those that are None."""
         return {name: value for name, value in self._fields().items() if isinstance(value, np.ndarray)}
 
     def options(self) -> dict[str, Any]:
@@ -117,17 +117,17 @@ class Layer(ABC):
         }
 
     def test_vector(self) -> list[float] | None:
-        """Numbers that tell whether the kind computes what it did when an archive was written; None where only we define it."""
+        """Values of the kind's equation, to see in an archive whether it has changed; None for the kinds that we define."""
         return None
 
     @classmethod
     def check_test_vector(cls, values: object) -> None:
         """Raise ModelError where an archive's test vector is not what the kind computes."""
-        raise ModelError(f"{cls.kind} layer: it has no test vector, but the archive holds one")
+        raise ModelError(f"{cls.kind} layer: the archive has a test vector, but layers of this kind have none")
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers the layer has learned, initial states that are all zero not counted."""
+        """How many parameters the layer has; initial states that are all zero do not count."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
     def astype(self, dtype: str) -> Self:
@@ -135,7 +135,7 @@ class Layer(ABC):
         return type(self)(**(self._fields() | {"dtype": dtype}))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are made anew, since a copied array would be writable."""
+        """Copies and pickles call the constructor, since a copied array would be writable."""
         return type(self), tuple(self._fields().values())
 
     def _fields(self) -> dict[str, Any]:
@@ -153,11 +153,11 @@ class Layer(ABC):
         return array
 
     def _check_sizes(self, name: str, sizes: Sequence[int]) -> tuple[int, ...]:
-        """The sizes as a tuple, of a layer whose arrays do not tell them. Raises ModelError unless each is at least 1."""
+        """The sizes as a tuple, for a layer without arrays. Raises ModelError unless each is a whole number, at least 1."""
         self._check_dtype()
         whole = isinstance(sizes, Sequence) and all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
         if not whole or not sizes or min(sizes) < 1:
-            raise ModelError(f"{self.kind} layer, {name}: {sizes!r} is not whole numbers from 1 on")
+            raise ModelError(f"{self.kind} layer, {name}: {sizes!r}: every size must be a whole number, at least 1")
         return tuple(sizes)
 
     def _check_dtype(self) -> None:
@@ -174,7 +174,7 @@ class Layer(ABC):
             raise ModelError(f"{self.kind} layer, activations: {len(chosen)} given, expected {count}")
         for value in chosen:
             if not value.fits_cells:
-                raise ModelError(f"{self.kind} layer, activations: {value.name} is not for cells; it fits a dense layer only")
+                raise ModelError(f"{self.kind} layer, activations: {value.name} is not for cells; use it in a dense layer")
         object.__setattr__(self, "activations", chosen)
 
     def _set_clip(self, clip: float | None) -> None:
@@ -187,7 +187,7 @@ class Layer(ABC):
 
 
 class SizedLayer(Layer):
-    """A layer that gives as many values as it takes, which its field `size` tells."""
+    """A layer whose output is as long as its input: `size` values."""
 
     size: int
 
@@ -204,7 +204,7 @@ class SizedLayer(Layer):
 
 
 def activation_options(clip: float | None, activations: tuple[Activation, ...]) -> Array:
-    """What a general cell reads: the clip threshold (0: none), then code, alpha and beta of each activation."""
+    """The options of a general cell: the clip threshold (0: none), then code, alpha and beta of each activation."""
     numbers = [clip or 0.0]
     for chosen in activations:
         numbers += [chosen.code, chosen.alpha or 0.0, chosen.beta or 0.0]
@@ -219,7 +219,7 @@ def _to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The inverse of what `Layer.options` does to a value."""
+    """The value of a field from its form in `Layer.options`."""
     if isinstance(value, dict):
         return Activation(**value)
     return tuple(from_json(item) for item in value) if isinstance(value, list) else value

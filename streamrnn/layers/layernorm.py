@@ -15,12 +15,12 @@ from streamrnn.target.packing import Width
 class LayerNorm(Layer):
     """y = scale ⊙ (x - mean) / sqrt(variance + epsilon) + bias, over the n values of a step (Ba et al. 2016).
 
-    ONNX LayerNormalization-17; torch.nn.LayerNorm. The variance is that of the n values, not an estimate.
+    ONNX LayerNormalization-17; torch.nn.LayerNorm. The variance is divided by n, not by n - 1.
 
     scale    (n,)
     bias     (n,)
     epsilon  positive
-    dtype    "float32" or "float64": what it computes in
+    dtype    "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

@@ -32,14 +32,14 @@ class LSTM(Recurrent):
 
     input_weights      (4, H, I)
     recurrent_weights  (4, H, H), or (4, H, P) with a projection
-    bias               (4, H), both biases of a framework that has two, added; None: zeros
+    bias               (4, H), the sum of both biases of a framework that has two; None: zeros
     peepholes          (3, H), order i f o: adds p_i c and p_f c before σ, and p_o c' (Gers & Schmidhuber 2000)
     projection         (P, H): h' = projection (o tanh(c')) (Sak et al. 2014; torch's proj_size)
     initial_hidden     (H,) or (P,), initial_cell (H,); None: zeros
-    activations        of the gates, of the candidate, of c' (ONNX f, g, h)
-    clip               pre-activations are limited to [-clip, clip]; None: not
+    activations        those of the gates, of the candidate and of c' (ONNX f, g, h)
+    clip               pre-activations are limited to [-clip, clip]; None: no limit
     coupled            f = 1 - i (ONNX input_forget; Greff et al. 2015)
-    dtype              "float32" or "float64": what it computes in
+    dtype              "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

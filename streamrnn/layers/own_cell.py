@@ -1,4 +1,4 @@
-"""`cell`: a recurrent layer of your own, written as its equation. docs/own-cells.md tells how."""
+"""`cell`: a recurrent layer of your own, written as its equation. See docs/own-cells.md."""
 
 import dis
 import hashlib
@@ -16,24 +16,24 @@ from streamrnn.layers.layer import KINDS, Tensor, absent
 from streamrnn.layers.recipe_layer import Parameters, RecipeLayer, by_sum
 from streamrnn.recipe import OWN, Pass, Recipe, X
 
-#: A pass before the last one: its cell, what it gives by name, and which sums each vector feeds.
+#: A pass before the last one: its cell, the names of what it returns, and which sums each vector feeds.
 PassDeclaration = tuple[Callable[..., Any], Sequence[str], Mapping[str, str]]
 
 _N_CHECKED = 8  # points at which the cell's values are compared
-_CLOSE = 1e-9  # relative; another libm may round otherwise
+_CLOSE = 1e-9  # relative tolerance: another libm may round differently
 
 
 class OwnCell(RecipeLayer):
-    """A layer of a kind that `cell` has made.
+    """A layer of a kind that `cell` has defined.
 
-    With I inputs and H units, and the sums in the order in which `sums` (and `passes` before them) name them:
+    With I inputs and H units, and the sums in the order in which `passes` and then `sums` name them:
 
     input_weights      (sums that "x" feeds, H, I)
-    recurrent_weights  (sums that the other vector feeds, H, H); with several such vectors <vector>_weights of each
+    recurrent_weights  (sums that the other vector feeds, H, H); with several such vectors, <vector>_weights for each
     bias               (sums, H), in the order in which they are first fed; None: zeros
-    the vectors of `per_unit`, (H,) each
-    initial_<state>    (H,) of each state; None: zeros
-    dtype              "float32" or "float64"
+    <name>             (H,), for each name of `per_unit`
+    initial_<state>    (H,), for each state; None: zeros
+    dtype              "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -53,8 +53,8 @@ class OwnCell(RecipeLayer):
         fed = _fed(self.own_recipe)
         if (self.version, self.declaration) != (self.own_version, self.own_declaration):
             raise ModelError(
-                f"{self.kind} layer: it is version {self.version} of its cell, and here version {self.own_version} is defined; "
-                "define the cell as it was when the model was made"
+                f"{self.kind} layer: it is version {self.version} of its cell, but here version {self.own_version} is defined, "
+                "or another declaration of it; define the cell as it was when the model was made"
             )
         _, hidden, _ = self._freeze("input_weights", (len(fed[X]), None, None)).shape
         for vector, sums in fed.items():
@@ -107,8 +107,8 @@ class OwnCell(RecipeLayer):
         fits = isinstance(values, list) and len(values) == len(expected)
         if not fits or not np.allclose(np.array(values, float), expected, rtol=_CLOSE, atol=_CLOSE):
             raise ModelError(
-                f"the cell {cls.kind!r}, version {cls.own_version}, computes something else here than where the archive was "
-                "written; define the cell as it was then, and give a changed equation a version of its own"
+                f"the cell {cls.kind!r}, version {cls.own_version}, computes other values here than where the archive was "
+                "written; define the cell as it was then, and give a changed equation a new version"
             )
 
 
@@ -121,12 +121,12 @@ def cell(
     passes: Sequence[PassDeclaration] = (),
     per_unit: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], type[OwnCell]]:
-    """A decorator that makes a kind of layer of an equation.
+    """A decorator that turns an equation into a kind of layer.
 
-    The function takes sums and vectors by the names of its parameters, and returns the new states in the order of `states`, the
-    first of which is the layer's output. A sum is its bias plus its weights times each vector that feeds it, in the order of
-    `sums`. The function is written in arithmetic and in the functions of `streamrnn.functions`. It may call plain functions
-    that are written alike, and use numbers that are defined around it.
+    The parameters of the function have the names of sums and vectors. It returns the new states in the order of `states`; the
+    first is the layer's output. A sum is a bias plus weights times each vector that feeds it, added in the order of `sums`.
+    The function is written with arithmetic and the functions of `streamrnn.functions`. It can call plain functions that are
+    written in the same way, and use numbers that are defined around it.
 
         @streamrnn.cell("li_gru", version=1, states=["h"], sums={"x": "z n", "h": "z n"})
         def li_gru(z, n, h):
@@ -135,24 +135,25 @@ def cell(
 
         layer = li_gru(input_weights=W, recurrent_weights=R, bias=b)  # (2, H, I), (2, H, H), (2, H)
 
-    kind      its name, in archives too
-    version   of the equation: raise it with every change, since a model is bound to it
-    states    names of the state vectors, H units each
-    sums      which sums each vector feeds, in the order of adding: "x" (the inputs), a state as it was before the step, or what
-              an earlier pass gave
-    passes    before the function's own, each (function, names of what it gives, its sums)
-    per_unit  names of vectors of parameters that it takes, with a number for each unit
+    kind      name of the kind, also in archives
+    version   version of the equation; raise it with every change, since models are bound to it
+    states    names of the state vectors, (H,) each
+    sums      vector -> names of the sums that it feeds, in the order of adding. A vector is "x" (the inputs), a state as it was
+              before the step, or what an earlier pass returned
+    passes    passes before that of the function: each (function, names of what it returns, its `sums`)
+    per_unit  names of vectors of parameters with a number for each unit, (H,) each
+    returns   the class of the layers, see `OwnCell`
 
-    Raises ModelError where names do not meet, or the equation cannot be compiled as it stands.
+    Raises ModelError where a name is unknown or unused, or where the equation cannot be compiled.
     """
 
     def decorate(function: Callable[..., Any]) -> type[OwnCell]:
         if not isinstance(kind, str) or not kind.isidentifier():
-            raise ModelError(f"cell: {kind!r} is not a name; give one of letters, digits and underscores")
+            raise ModelError(f"cell: {kind!r} is not a name; use letters, digits and underscores")
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise ModelError(f"cell {kind!r}: version {version!r} is not a whole number from 1 on")
         if (known := KINDS.get(kind)) is not None and not issubclass(known, OwnCell):
-            raise ModelError(f"cell {kind!r}: there is a layer of that name already; take another")
+            raise ModelError(f"cell {kind!r}: there is a layer of that name already; choose another name")
         declared = [*passes, (function, tuple(states), sums)]
         try:
             made = tuple(Pass(one, tuple(gives), dict(feeds), flushed=True) for one, gives, feeds in declared)
@@ -170,7 +171,7 @@ def cell(
 
 
 def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[..., Any]) -> type[OwnCell]:
-    """The class of the layers, a dataclass of their arrays, and the recipe where the compiler finds it."""
+    """The class of the layers, a dataclass of their arrays. Registers the recipe by its path, and the class by its kind."""
     digest = hashlib.sha256(b"".join(_digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
     path = f"own.{kind}.{version}.{digest}"
     declaration = _declaration(recipe)
@@ -179,7 +180,7 @@ def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[...
     zeros = ["bias", *(f"initial_{state}" for state in recipe.states)]
     fields: list[Any] = [*tensors, *((name, Tensor, field(default_factory=absent)) for name in zeros)]
     fields += [("dtype", str, "float32"), ("version", int, version), ("declaration", str, declaration)]
-    known = {
+    namespace = {
         "kind": kind,
         "equation": staticmethod(function),
         "own_recipe": recipe,
@@ -190,7 +191,7 @@ def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[...
         "__module__": function.__module__,
     }
     made: type[OwnCell] = make_dataclass(
-        function.__name__, fields, bases=(OwnCell,), namespace=known, frozen=True, eq=False, kw_only=False
+        function.__name__, fields, bases=(OwnCell,), namespace=namespace, frozen=True, eq=False, kw_only=False
     )
     OWN[path], KINDS[kind] = recipe, made
     return made
@@ -198,11 +199,11 @@ def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[...
 
 def _fed(recipe: Recipe) -> dict[str, list[str]]:
     """The sums that each vector feeds, over all passes."""
-    found: dict[str, list[str]] = {X: []}
+    fed: dict[str, list[str]] = {X: []}
     for one in recipe.passes:
         for section in one.sections:
-            found.setdefault(section.vector, []).extend(section.sums)
-    return found
+            fed.setdefault(section.vector, []).extend(section.sums)
+    return fed
 
 
 def _n_sums(recipe: Recipe) -> int:
@@ -210,26 +211,26 @@ def _n_sums(recipe: Recipe) -> int:
 
 
 def _weights_of(recipe: Recipe, vector: str) -> str:
-    """The name of the weights that a vector meets."""
+    """The name of the field with the weights of a vector."""
     if vector == X:
         return "input_weights"
     return "recurrent_weights" if len(_fed(recipe)) == 2 else f"{vector}_weights"
 
 
 def _declaration(recipe: Recipe) -> str:
-    """What a recipe says, as text: part of the fingerprint of a model."""
+    """A recipe without its functions, as text: part of the fingerprint of a model."""
     passes = [[list(one.writes), list(map(list, one.feeds.items())), list(one.parameters)] for one in recipe.passes]
     return json.dumps({"states": recipe.states, "passes": passes, "per_unit": recipe.per_unit})
 
 
 def _check_function(kind: str, function: Any) -> None:
-    """Raise ModelError for a function that is more than an equation."""
+    """Raise ModelError for a function that is more than an equation, or uses what cannot be compiled."""
     if not isinstance(function, FunctionType):
         raise ModelError(f"cell {kind!r}: {function!r} is not a function")
     where = f"cell {kind!r}: {function.__name__}"
     for name, value in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         if not _is_number(value.cell_contents):
-            raise ModelError(f"{where} takes {name} from the function around it, which is no number; define it in the module")
+            raise ModelError(f"{where} takes {name} from the function around it, but it is no number; define it in the module")
     for instruction in dis.get_instructions(function.__code__):
         refused = _REFUSED.get(instruction.opname)
         if instruction.opname == "BINARY_OP" and instruction.argrepr not in ("+", "-", "*", "/"):
@@ -243,7 +244,7 @@ def _check_function(kind: str, function: Any) -> None:
 def _check_global(kind: str, function: FunctionType, name: str) -> None:
     where = f"cell {kind!r}: {function.__name__}"
     if name not in function.__globals__:
-        raise ModelError(f"{where} calls {name}, which is no function of streamrnn.functions")
+        raise ModelError(f"{where} uses {name}, which is not among streamrnn.functions; use these, and arithmetic")
     value = function.__globals__[name]
     if isinstance(value, FunctionType):
         if value.__module__ != functions.__name__ and value is not function:
@@ -252,7 +253,7 @@ def _check_global(kind: str, function: FunctionType, name: str) -> None:
         raise ModelError(f"{where} uses {name}, which is neither a number nor a plain function; use streamrnn.functions")
 
 
-#: Instructions of what is more than an equation.
+#: Instructions of Python that an equation does not need, and what they are in the source.
 _REFUSED = {
     "LOAD_ATTR": "an attribute",
     "LOAD_METHOD": "a method",
@@ -277,7 +278,7 @@ def _is_number(value: object) -> bool:
 
 
 def _digest(function: Any) -> bytes:
-    """A hash of a function: of its code, of the numbers that it takes from around it, and of the functions that it calls."""
+    """A hash of a function: of its code, of the numbers from around it, and of the functions that it calls."""
     code: CodeType = function.__code__
     parts = [code.co_code, repr(code.co_consts).encode(), repr((code.co_names, code.co_varnames)).encode()]
     parts += [repr(value.cell_contents).encode() for value in function.__closure__ or ()]
@@ -291,20 +292,20 @@ def _digest(function: Any) -> bytes:
 
 
 def _values(recipe: Recipe) -> list[float]:
-    """What the cells of a recipe give for fixed sums and vectors: short, and independent of any weights."""
+    """What the cells of a recipe return for fixed sums and vectors: a short test vector that needs no weights."""
     state = np.random.RandomState(0)
-    found: list[float] = []
+    numbers: list[float] = []
     for one in recipe.passes:
-        given = [4 * state.random_sample(_N_CHECKED) - 2 for _ in one.parameters]
-        result = one.cell(*given)
+        arguments = [4 * state.random_sample(_N_CHECKED) - 2 for _ in one.parameters]
+        result = one.cell(*arguments)
         results = result if isinstance(result, tuple) else (result,)
         if len(results) != len(one.writes):
-            raise TypeError(f"{one.cell.__name__} gives {len(results)} values, but {', '.join(one.writes)} are expected")
+            raise TypeError(f"{one.cell.__name__} returns {len(results)} values, but {', '.join(one.writes)} are expected")
         for name, values in zip(one.writes, results, strict=True):
             if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-                raise TypeError(f"{one.cell.__name__} gives {values!r:.40} for {name}, which is no value for each unit")
-            found += [float(number) for number in np.broadcast_to(values, _N_CHECKED)]
-    return found
+                raise TypeError(f"{one.cell.__name__} returns {values!r:.40} for {name}, which is no value for each unit")
+            numbers += [float(number) for number in np.broadcast_to(values, _N_CHECKED)]
+    return numbers
 
 
 def _check_values(kind: str, recipe: Recipe) -> None:
@@ -314,4 +315,4 @@ def _check_values(kind: str, recipe: Recipe) -> None:
     except Exception as error:  # whatever the user's equation raises
         raise ModelError(f"cell {kind!r}: the equation cannot be computed ({type(error).__name__}: {error})") from error
     if not np.isfinite(values).all():
-        raise ModelError(f"cell {kind!r}: the equation gives {values} for sums between -2 and 2; every value must be finite")
+        raise ModelError(f"cell {kind!r}: the equation returns {values} for sums between -2 and 2; every value must be finite")

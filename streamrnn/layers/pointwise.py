@@ -1,4 +1,4 @@
-"""One function of each value: canonical form. The kernels are in streamrnn/kernels/pointwise.py."""
+"""A function of each value: canonical form. The kernels are in streamrnn/kernels/pointwise.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,7 @@ class Pointwise(SizedLayer):
 
     size        n, values per step
     activation  any of `Activation` but softmax
-    dtype       "float32" or "float64": what it computes in
+    dtype       "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """
@@ -31,7 +31,7 @@ class Pointwise(SizedLayer):
         super().__post_init__()
         object.__setattr__(self, "activation", activation(self.activation))
         if self.activation.name == "softmax":
-            raise ModelError("pointwise layer, activation: softmax looks at all values at once; a Softmax layer does")
+            raise ModelError("pointwise layer, activation: softmax is no function of a single value; use a Softmax layer")
 
     def pack(self, width: Width) -> Op:
         name = self.activation.name

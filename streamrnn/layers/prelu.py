@@ -1,4 +1,4 @@
-"""A relu that leaks by a learned slope: canonical form. The kernel is streamrnn/kernels/prelu.py."""
+"""A leaky relu with learned slopes: canonical form. The kernel is streamrnn/kernels/prelu.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ class PRelu(Layer):
     """y = x if x >= 0 else slope ⊙ x. ONNX PRelu-16; torch.nn.PReLU.
 
     slope  (n,)
-    dtype  "float32" or "float64": what it computes in
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

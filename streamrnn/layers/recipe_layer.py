@@ -1,4 +1,4 @@
-"""What layers that have a recipe share: they are packed alike, and those that are recurrent have the same sizes."""
+"""`RecipeLayer`: what layers with a recipe share, such as packing; `Recurrent`: what GRU, RNN and LSTM share."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from streamrnn.target.panels import PanelLayout
 
 @dataclass(frozen=True)
 class Parameters:
-    """The numbers of a layer by the names that its recipe has for them.
+    """The parameters of a layer, by the names in its recipe.
 
     weights   (vector, sum) -> (units, values of the vector)
     biases    sum -> (units,); zeros where there is none
-    scales    sum -> what its weights and bias are multiplied by, so that exponentials work in base 2
+    scales    sum -> factor for its weights and bias, so that exponentials work in base 2; 1 where there is none
     options   plain numbers, (any,)
     per_unit  name -> (units,)
     """
@@ -34,7 +34,7 @@ class Parameters:
 
 
 class RecipeLayer(Layer):
-    """A layer whose kernels are made from a recipe: that of a name in the module of its cells."""
+    """A layer whose kernels are built from a recipe: `cell` is the name of the recipe in the module `cells`."""
 
     cells: ClassVar[ModuleType]
 
@@ -45,21 +45,21 @@ class RecipeLayer(Layer):
 
     @property
     def recipe(self) -> Recipe:
-        found: Recipe = getattr(self.cells, self.cell)
-        return found
+        recipe: Recipe = getattr(self.cells, self.cell)
+        return recipe
 
     @property
     def recipe_path(self) -> str:
-        """Where the compiler finds the recipe: "cells.<room>.<name>"."""
+        """The path under which the compiler finds the recipe: "cells.<file>.<name>"."""
         return f"{self.cells.__name__.removeprefix('streamrnn.')}.{self.cell}"
 
     @abstractmethod
     def parameters(self) -> Parameters:
-        """The numbers that the recipe computes with."""
+        """The weights, biases and options that the recipe computes with."""
 
     @property
     def hidden_size(self) -> int:
-        """H, units of the layer."""
+        """H, the number of units."""
         return self.output_size
 
     @property
@@ -79,7 +79,7 @@ class RecipeLayer(Layer):
 
 
 class Recurrent(RecipeLayer):
-    """A recurrent layer whose only state is h, of H units, with input weights (any, H, I)."""
+    """A recurrent layer with input weights (any, H, I) whose only state is h, (H,)."""
 
     input_weights: Tensor
     initial_hidden: Tensor
@@ -98,5 +98,5 @@ class Recurrent(RecipeLayer):
 
 
 def by_sum(vector: str, sums: str, arrays: Array) -> dict[tuple[str, str], Any]:
-    """Weights of a vector, (n, units, values), by the sums that they feed."""
+    """The weights that a vector is multiplied with, (n, units, values), by vector and the sum that each feeds."""
     return {(vector, name): array for name, array in zip(sums.split(), arrays, strict=True)}

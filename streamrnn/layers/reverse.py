@@ -1,4 +1,4 @@
-"""A signal backwards in time: canonical form. It has no kernel, since no stream can answer before the signal ends."""
+"""Reverse a signal in time: canonical form. It has no kernel: a stream cannot answer before the signal ends."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,13 +11,13 @@ from streamrnn.target.packing import Width
 
 @dataclass(frozen=True, eq=False)
 class Reverse(SizedLayer):
-    """y_t = x_(n - 1 - t), of a recording of n steps. ONNX ReverseSequence-10, over the whole of a sequence.
+    """y_t = x_(T - 1 - t), of a recording of T steps. ONNX ReverseSequence-10, over a whole sequence.
 
-    A recurrent layer runs backwards between two of them, as ONNX's direction "reverse" and torch's bidirectional modules have
-    it; its state after the last step is that which it has at the first step of the recording.
+    A recurrent layer between two of them runs backwards, as ONNX's direction "reverse" and torch's bidirectional modules do. It
+    takes the last step of the recording first, so its final state is the one after the first step of the recording.
 
     size   n, values of x
-    dtype  "float32" or "float64": what it computes in
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """
@@ -30,6 +30,6 @@ class Reverse(SizedLayer):
 
     def pack(self, width: Width) -> Op:
         raise ModelError(
-            "a reverse layer cannot be streamed, it needs the end of the signal; streamrnn.run_offline(model, signal) answers "
+            "a reverse layer cannot be streamed, it needs the end of the signal; use streamrnn.run_offline(model, signal) for "
             "a whole recording"
         )

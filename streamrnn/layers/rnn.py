@@ -19,11 +19,11 @@ class RNN(Recurrent):
 
     input_weights      (1, H, I)
     recurrent_weights  (1, H, H)
-    bias               (1, H), both biases of a framework that has two, added; None: zeros
+    bias               (1, H), the sum of both biases of a framework that has two; None: zeros
     initial_hidden     (H,); None: zeros
-    activations        one, in place of tanh: "relu" for torch's nonlinearity="relu"
-    clip               pre-activations are limited to [-clip, clip]; None: not
-    dtype              "float32" or "float64": what it computes in
+    activations        one, instead of tanh: "relu" for torch's nonlinearity="relu"
+    clip               pre-activations are limited to [-clip, clip]; None: no limit
+    dtype              "float32" or "float64": compute precision
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """

@@ -1,4 +1,4 @@
-"""Some values of a step, in some order: canonical form. The kernels are in streamrnn/kernels/select.py."""
+"""Select values of a step: canonical form. The kernels are in streamrnn/kernels/select.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,8 @@ class Select(Layer):
     """y[k] = x[indices[k]]. ONNX Slice-13, Split-18, Gather-13, and Reshape-21 and Transpose-21 within a step.
 
     size     n, values of x
-    indices  m numbers from 0 to n - 1, any of them more than once
-    dtype    "float32" or "float64": what it computes in
+    indices  m whole numbers from 0 to n - 1, in any order, with duplicates
+    dtype    "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """

@@ -10,10 +10,10 @@ from streamrnn.target.packing import Width
 
 @dataclass(frozen=True, eq=False)
 class Softmax(SizedLayer):
-    """y = exp(x) / sum(exp(x)), over the n values of a step. ONNX Softmax-13. Behind a dense layer, `Dense` has it too.
+    """y = exp(x) / sum(exp(x)), over the n values of a step. ONNX Softmax-13. `Dense` has it too, as its activation.
 
     size   n
-    dtype  "float32" or "float64": what it computes in
+    dtype  "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.
     """

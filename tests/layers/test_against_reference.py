@@ -49,7 +49,7 @@ def test_500_steps_are_those_of_the_reference(variant: str, hidden: int) -> None
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_quiet_and_saturating_signals_are_those_of_the_reference(variant: str, loudness: float) -> None:
     x = np.float32(loudness) * np.sign(signal(100, seed=2))
-    # a pre-activation as loud as the signal is rounded to that many units in its last place, before any activation
+    # a pre-activation as large as the signal is rounded to units in its last place, before any activation
     assert_is_the_reference(model(variant, hidden=20, seed=2), x, TOLERANCE + 4 * loudness * 2**-24)
 
 
@@ -60,9 +60,9 @@ def test_loud_weights_are_those_of_the_reference(variant: str) -> None:
 
 
 @pytest.mark.parametrize("chosen", ACTIVATIONS, ids=str)
-@pytest.mark.parametrize("place", ["lstm 0", "lstm 1", "lstm 2", "gru 0", "gru 1", "rnn 0", "dense 0"])
-def test_every_activation_in_every_place_is_that_of_the_reference(place: str, chosen: Activation) -> None:
-    kind, _, slot = place.partition(" ")
+@pytest.mark.parametrize("position", ["lstm 0", "lstm 1", "lstm 2", "gru 0", "gru 1", "rnn 0", "dense 0"])
+def test_every_activation_in_every_position_is_that_of_the_reference(position: str, chosen: Activation) -> None:
+    kind, _, index = position.partition(" ")
     rng = np.random.default_rng(4)
     build = {"lstm": lstm, "gru": gru, "rnn": rnn, "dense": dense}[kind]
     layer = build(rng, 3, 10, 0.4)  # quiet weights keep the functions without a bound from running away
@@ -70,7 +70,7 @@ def test_every_activation_in_every_place_is_that_of_the_reference(place: str, ch
         changed = rebuilt(layer, activation=chosen)
     else:
         functions = list(layer.activations)  # type: ignore[attr-defined]
-        functions[int(slot)] = chosen
+        functions[int(index)] = chosen
         changed = rebuilt(layer, activations=tuple(functions))
     assert_is_the_reference(Model([changed]), signal(30, seed=4))
 

@@ -114,8 +114,8 @@ def test_an_empty_array_is_refused_by_name(kind: str, name: str) -> None:
 def test_a_weight_that_is_not_finite_in_float32_is_refused_with_its_place(kind: str, name: str, value: float) -> None:
     array = np.zeros(SHAPES[kind][1][name])
     array.flat[array.size - 1] = value
-    place = ", ".join(str(size - 1) for size in array.shape)
-    with pytest.raises(ModelError, match=rf"{kind} layer, {name}: .*\({place},?\).*finite"):
+    index = ", ".join(str(size - 1) for size in array.shape)
+    with pytest.raises(ModelError, match=rf"{kind} layer, {name}: .*\({index},?\).*finite"):
         build(kind, **{name: array})
 
 

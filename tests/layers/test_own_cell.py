@@ -1,4 +1,4 @@
-"""Cells of one's own: under the laws like ours, the same on NumPy arrays, bound to their equation, and refused by name."""
+"""Own cells: they keep the laws, give the same on NumPy arrays, are bound to their equation, and refusals name the reason."""
 
 import json
 import math
@@ -84,7 +84,7 @@ def test_our_own_layers_have_their_equations_too() -> None:
         layer = VARIANTS[variant](np.random.default_rng(1), 3, 9, 1.0)
         expected, _ = streamrnn.run_equations(layer, x)
         np.testing.assert_allclose(Stream(Model([layer])).process(x), expected, atol=2e-6, err_msg=variant)
-    with pytest.raises(ModelError, match="affine layers have no equations of their own"):
+    with pytest.raises(ModelError, match="affine layers have no recipe"):
         streamrnn.run_equations(VARIANTS["affine"](np.random.default_rng(1), 3, 3, 1.0), x)
 
 
@@ -115,7 +115,7 @@ def test_declaration_and_version_are_part_of_the_fingerprint(kinds: None) -> Non
 
 @pytest.fixture
 def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test defines is gone after it."""
+    """Cells that a test defines are removed after it."""
     kept, recipes = dict(KINDS), dict(OWN)
     monkeypatch.setattr("streamrnn.layers.own_cell.KINDS", kept)
     monkeypatch.setattr("streamrnn.model.loading.KINDS", kept)
@@ -130,14 +130,14 @@ def other_leaky(s, h):  # type: ignore[no-untyped-def]
 def test_another_equation_under_the_same_name_is_found(kinds: None, tmp_path: Path) -> None:
     Model([leaky_layer()]).save(tmp_path / "own")
     streamrnn.cell("leaky", version=3, states=["h"], sums={"x": "s", "h": "s"})(other_leaky)
-    with pytest.raises(ArchiveError, match="'leaky', version 3, computes something else here than where the archive"):
+    with pytest.raises(ArchiveError, match="'leaky', version 3, computes other values here than where the archive"):
         load(tmp_path / "own")
 
 
 def test_another_version_is_found(kinds: None, tmp_path: Path) -> None:
     Model([leaky_layer()]).save(tmp_path / "own")
     streamrnn.cell("leaky", version=4, states=["h"], sums={"x": "s", "h": "s"})(leaky.equation)
-    with pytest.raises(ArchiveError, match="is version 3 of its cell, and here version 4 is defined"):
+    with pytest.raises(ArchiveError, match="is version 3 of its cell, but here version 4 is defined"):
         load(tmp_path / "own")
 
 
@@ -150,9 +150,9 @@ def test_a_kind_that_is_not_defined_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_test_vector_that_is_none_is_refused(tmp_path: Path) -> None:
     for wrong in [], [1.0] * 8, "text", [float("nan")] * 8, {"a": 1}:
-        with pytest.raises(ModelError, match="computes something else"):
+        with pytest.raises(ModelError, match="computes other values"):
             leaky.check_test_vector(wrong)
-    with pytest.raises(ModelError, match="it has no test vector"):
+    with pytest.raises(ModelError, match="layers of this kind have none"):
         KINDS["lstm"].check_test_vector([1.0])
 
 
@@ -247,23 +247,23 @@ def closed_over() -> Any:
 
 
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "a loop": (loops, {}, "loops calls range, which is no function of|uses a loop"),
+    "a loop": (loops, {}, "loops uses range, which is not among|uses a loop"),
     "numpy": (
         calls_numpy,
         {},
         "calls_numpy uses np, which is neither a number|an attribute|a method",
     ),
-    "a builtin": (calls_a_builtin, {}, "calls max, which is no function of streamrnn.functions"),
+    "a builtin": (calls_a_builtin, {}, "uses max, which is not among streamrnn.functions"),
     "an index": (indexes, {}, "uses an index"),
     "a list": (uses_a_list, {}, "uses _LIST, which is neither a number nor a plain function"),
-    "a closure": (closed_over(), {}, "takes values from the function around it, which is no number"),
+    "a closure": (closed_over(), {}, "takes values from the function around it, but it is no number"),
     "a power": (powers, {}, r"powers uses the operator \*\*"),
     "in place": (adds_in_place, {}, r"adds_in_place uses the operator \+="),
-    "a number": (a_number, {}, "gives 0.5 for h, which is no value for each unit"),
+    "a number": (a_number, {}, "returns 0.5 for h, which is no value for each unit"),
     "a comparison": (a_comparison, {}, "for h, which is no value for each unit"),
     "a decision": (decides, {}, "cannot be computed"),
     "a parameter that shadows": (shadows, {"sums": {"x": "tanh", "h": "tanh"}}, "cannot be computed"),
-    "too many values": (two_values, {}, "gives 2 values, but h are expected"),
+    "too many values": (two_values, {}, "returns 2 values, but h are expected"),
     "infinity": (infinite, {}, "every value must be finite|cannot be computed"),
     "no function": (3, {}, "3 is not a"),
     "a sum that it does not take": (leaky.equation, {"sums": {"x": "s t", "h": "s"}}, "the cell takes no t"),
@@ -312,7 +312,7 @@ def test_numbers_from_around_an_equation_are_taken_and_counted(kinds: None) -> N
         ({"bias": np.zeros((2, 9))}, "leaky layer, bias"),
         ({"initial_h": np.full(9, np.nan)}, "leaky layer, initial_h: nan"),
         ({"dtype": "float16"}, "leaky layer, dtype"),
-        ({"version": 7}, "is version 7 of its cell, and here version 3"),
+        ({"version": 7}, "is version 7 of its cell, but here version 3"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -327,7 +327,7 @@ def test_input_is_checked_as_for_any_model() -> None:
 
 
 def test_the_functions_of_cells_mean_the_same_compiled(kinds: None) -> None:
-    """Each public function, in a cell of its own, against itself on arrays."""
+    """Each public function, compiled in an own cell, against the same function on NumPy arrays."""
     public = [name for name in functions.__all__ if name != "option"]
     assert len(public) > 10
     arguments = {"fma": "s, s, s", "where": "s < 0, s, 2 * s", "minimum": "s, 0.5", "maximum": "s, 0.5"}
