@@ -1,4 +1,4 @@
-"""`streamrnn.cuda.StreamPool`: many streams on a GPU (docs/cuda.md). Takes the extra `cuda`."""
+"""`streamrnn.cuda.StreamPool`: many streams on a GPU (docs/cuda.md). Needs the extra `cuda`."""
 
 import importlib.util
 

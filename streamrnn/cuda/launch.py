@@ -1,4 +1,4 @@
-"""`Kernel`: a function that runs on the device, compiled for one signature, and the kernels of the passes of layers."""
+"""`Kernel`: a function that runs on the device, compiled for one signature; and the kernels for the passes of layers."""
 
 import warnings
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from streamrnn.target.packing import DType
 
 Dimensions = tuple[int, int]
 
-#: Configurations that a kernel remembers.
+#: Launch configurations that a kernel keeps, at most.
 _MOST_LAUNCHES = 256
 
 
 class Kernel:
     """A function of numbers and of arrays on the device.
 
-    function   what Numba compiles
-    arguments  its arguments' types
+    function   the Python function that Numba compiles
+    arguments  the types of its arguments
     """
 
     def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
@@ -38,20 +38,20 @@ class Kernel:
         return cuda.jit(self.function) if SIMULATED else cuda.jit(self.signature)(self.function)
 
     def compile(self, shared_bytes: int = 0) -> None:
-        """Compile it now, for blocks of threads with so much shared memory of a size that is not known before."""
+        """Compile it now, for blocks of threads with up to so many bytes of dynamic shared memory."""
         compiled = self._compiled
         if shared_bytes and not SIMULATED:
             _allow_shared(compiled, shared_bytes)
 
     def __call__(self, grid: Dimensions, block: Dimensions, *arguments: Any, shared_bytes: int = 0) -> None:
-        """Launch it. Raises what the driver raises."""
+        """Launch it, for a grid of blocks of threads. Raises what the driver raises."""
         configuration = grid, block, shared_bytes
         launch = self._launches.get(configuration)
         if launch is None:
-            with warnings.catch_warnings():  # few streams are no mistake
+            with warnings.catch_warnings():  # Numba warns of small grids, but few streams are no mistake
                 warnings.simplefilter("ignore")
                 launch = self._compiled[grid, block, 0, shared_bytes]
-            if not SIMULATED:  # its kernels keep one configuration, the last
+            if not SIMULATED:  # a kernel of the simulator keeps the last configuration only
                 if len(self._launches) >= _MOST_LAUNCHES:
                     self._launches.clear()
                 self._launches[configuration] = launch
@@ -59,7 +59,7 @@ class Kernel:
 
 
 def _allow_shared(compiled: Any, n_bytes: int) -> None:
-    """Have the driver let blocks of a kernel use more shared memory than every device has."""
+    """Allow the blocks of a kernel more shared memory than the driver gives them by default."""
     from numba.cuda.cudadrv.driver import binding, driver
 
     attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES

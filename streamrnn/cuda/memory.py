@@ -1,4 +1,4 @@
-"""`DeviceMemory`: the states of many streams, in the memory of the device, and how a call takes them through a plan."""
+"""`DeviceMemory`: the states of many streams in the memory of the device, and how a call takes them through a plan."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from streamrnn.errors import DeviceError, InputError
 from streamrnn.target.packing import Array
 from streamrnn.target.record import DONE
 
-#: Blocks of threads that copy; the simulator takes them one after the other.
+#: Blocks of threads that copy, at most; the simulator runs them one after the other.
 _MOST_BLOCKS = 2 if SIMULATED else 1024
 
 
 class Room(NamedTuple):
-    """What grows with a pool: replaced as one, so that Ctrl-C never leaves a part of it.
+    """What grows with a pool. Replaced as a whole, so that Ctrl-C never leaves half of it.
 
-    states  (capacity, any), on the device, a row for each stream
-    marks   (capacity,), on the host, whether it is open
+    states  (capacity, any), on the device, a row for each slot
+    marks   (capacity,), on the host, OPEN or CLOSED
     """
 
     states: Any
@@ -33,7 +33,7 @@ class Room(NamedTuple):
 
 
 class DeviceMemory:
-    """The memory of a pool, beside its plan. Raises MemoryError where there is none, DeviceError where the device fails."""
+    """The memory of a pool. Raises MemoryError where the device has too little, DeviceError where the device fails."""
 
     def __init__(self, plan: DevicePlan, capacity: int) -> None:
         self.plan = plan
@@ -44,10 +44,10 @@ class DeviceMemory:
 
     @contextmanager
     def in_use(self, call: str) -> Iterator[None]:
-        """As `explained`. Raises DeviceError too where the current device is not the pool's."""
+        """As `explained`. Also raises DeviceError where the current device is not that of the pool."""
         if (now := current_device()) != self._device:
             raise DeviceError(
-                f"{call}: the pool is on CUDA device {self._device}, and the current one of this thread is {now}; use the pool "
+                f"{call}: the pool is on CUDA device {self._device}, but the current one of this thread is {now}; use the pool "
                 f"within `with numba.cuda.gpus[{self._device}]`"
             )
         with explained(call):
@@ -59,10 +59,10 @@ class DeviceMemory:
             with self.in_use(call):
                 yield
         except MemoryError:
-            raise InputError(f"{call}: {n} streams' states do not fit into the device's memory twice; give fewer") from None
+            raise InputError(f"{call}: copies of {n} streams' states do not fit into the device's memory; pass fewer") from None
 
     def grow(self, capacity: int) -> None:
-        """Have room for so many streams. Those that are there keep their slots and their states."""
+        """Make room for `capacity` streams. Open streams keep their slots and their states."""
         n_now = len(self.room.marks)
         with self.in_use("open"):
             room = self._room_for(capacity)
@@ -71,7 +71,7 @@ class DeviceMemory:
         self.room = room
 
     def begin(self, slots: NDArray[np.int64]) -> None:
-        """Give streams the initial state."""
+        """Set the states of streams to the initial ones."""
         self.write(slots, np.tile(self.plan.initial, (len(slots), 1)))
 
     def read(self, slots: NDArray[np.int64]) -> Array:
@@ -85,22 +85,25 @@ class DeviceMemory:
             return np.asarray(rows.copy_to_host())[:, : self.n_values]
 
     def write(self, slots: NDArray[np.int64], states: Array) -> None:
-        """Put states, (n, n_values), in position of streams'."""
+        """Replace the states of streams by `states`, (n, n_values), in the order of a snapshot."""
         n = len(slots)
         if n and self.n_values:
             with self._copying("restore", n):
                 self._scatter(uploaded(states), self._status_block(slots), n)
 
     def _status_block(self, slots: NDArray[np.int64]) -> Any:
-        """What kernels know of the streams of a call, and can say of them (streamrnn/cuda/kernels/record.py)."""
+        """A new status block: the slots of a call, and room for what kernels find (streamrnn/cuda/kernels/record.py)."""
         return uploaded(np.concatenate([np.zeros(record.STREAMS + len(slots), np.int64), slots]))
 
     def advance(self, slots: NDArray[np.int64], x: Any, y: Any, n_steps: int, deliver: Callable[[], None]) -> NDArray[np.int64]:
-        """Take streams through the plan, wholly or, where something is wrong, not at all; returns what the kernels say of it.
+        """Take streams through the plan. The call takes effect wholly or, if there is an error, not at all.
 
-        x and y are (n * n_steps, any), on the device, all steps of one stream after those of the other. `deliver` is called
-        where nothing is wrong. The states are put back last, when all is known: until then an error, or Ctrl-C, leaves them as
-        they were.
+        x        (n * n_steps, input_size), on the device: all steps of the first stream, then all of the next
+        y        (n * n_steps, output_size), on the device, for the outputs
+        deliver  called if there is no error, before the states are written
+        returns  the status block
+
+        The states are written last: until then an error, or Ctrl-C, leaves them as they were.
         """
         status, n_streams = self._status_block(slots), len(slots)
         shape = n_streams, self.plan.row_size
@@ -111,16 +114,16 @@ class DeviceMemory:
             target = y if is_last else room_for((n_streams * n_steps, op.op.output_size), self.plan.dtype)
             self._run(op, status, x, target, (before, after, spare), n_streams, n_steps)
             x = target
-        said: NDArray[np.int64] = status.copy_to_host()
-        if said[record.INPUT_STATUS] == said[record.STATUS] == DONE:
+        found: NDArray[np.int64] = status.copy_to_host()
+        if found[record.INPUT_STATUS] == found[record.STATUS] == DONE:
             deliver()
             self._scatter(after, status, n_streams)
-        return said
+        return found
 
     def _run(
         self, op: DeviceOp, status: Any, x: Any, y: Any, vectors: tuple[Any, Any, Any], n_streams: int, n_steps: int
     ) -> None:
-        """All steps of a layer: its states are in the first of `vectors`, and then in the second."""
+        """Take all steps of a layer. `vectors` are three arrays of rows: states before the call, after it, and spare rows."""
         before, after, spare = vectors
         n_here = op.streams_of_chunk(n_streams) if op.n_state and n_steps > 1 else 0
         if not op.n_state:
@@ -138,12 +141,12 @@ class DeviceMemory:
                 before = then
         if op.recipe.distribution:
             rows = n_streams * n_steps
-            softmax_kernel(op.tile)(*self._spread(rows), y, 0, 1, op.op.output_size, rows)
+            softmax_kernel(op.tile)(*self._grid_for(rows), y, 0, 1, op.op.output_size, rows)
 
     def _tick(
         self, op: DeviceOp, status: Any, x: Any, y: Any, before: Any, after: Any, n_rows: int, at: int, stride: int
     ) -> None:
-        """A step of a layer: all its passes, over rows at, at + stride and so on of x and y."""
+        """Take a step of a layer: all its passes, for the rows at, at + stride and so on of x and y."""
         tile = op.tile
         rows = min(tile.rows, -(-n_rows // tile.at_once))
         for index, one in enumerate(op.recipe.passes):
@@ -155,17 +158,17 @@ class DeviceMemory:
         return -(-n_rows // (rows * op.tile.at_once)), op.panels(one)
 
     def _gather(self, rows: Any, status: Any, n: int, x: Any, n_inputs: int) -> None:
-        """Copy states to the first columns of `rows`, and look at the inputs."""
-        spread = self._spread(max(n * self.n_values, x.shape[0] * n_inputs))
-        gather_kernel(self.plan.tile)(*spread, self.room.states, rows, status, n, self.n_values, x, n_inputs)
+        """Copy the states of a call's streams to the first columns of `rows`, and check the inputs."""
+        dimensions = self._grid_for(max(n * self.n_values, x.shape[0] * n_inputs))
+        gather_kernel(self.plan.tile)(*dimensions, self.room.states, rows, status, n, self.n_values, x, n_inputs)
 
     def _scatter(self, rows: Any, status: Any, n: int) -> None:
-        """Copy states back."""
+        """Copy the states of a call's streams back."""
         arguments = self.room.states, rows, status, n, self.n_values
-        scatter_kernel(self.plan.tile)(*self._spread(n * self.n_values), *arguments)
+        scatter_kernel(self.plan.tile)(*self._grid_for(n * self.n_values), *arguments)
 
-    def _spread(self, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """A grid and blocks for so many independent values."""
+    def _grid_for(self, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Grid and block dimensions for `count` independent values."""
         tile = self.plan.tile
         threads = tile.lanes * tile.rows
         return (max(1, min(_MOST_BLOCKS, -(-count // threads))), 1), (threads, 1)

@@ -1,4 +1,4 @@
-"""`DevicePlan`: a model packed for the GPU, its weights there, its kernels compiled. Shared by all CUDA pools of the model."""
+"""`DevicePlan`: a model packed for the GPU, its weights there, its kernels compiled. All CUDA pools of a model share it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,20 +18,20 @@ from streamrnn.plan import cached_per_model
 from streamrnn.target.op import Op
 from streamrnn.target.packing import Array, DType, Width
 
-#: Kinds of layers that have kernels here.
+#: Our kinds of layers that have kernels here; a cell of your own has one too, if `why_not` finds no reason.
 KINDS = "lstm", "gru", "rnn", "dense"
 
 TILE = Tile(lanes=32, at_once=4, rows=8, depth=32)
 
-#: The simulator makes a thread of Python for each of the GPU's.
+#: The simulator runs each thread of the GPU in Python.
 SIMULATED_TILE = Tile(lanes=4, at_once=4, rows=2, depth=3)
 
 
 class DeviceOp:
-    """A layer on the device: its weights, its passes, and where its vectors are.
+    """A layer on the device: its weights, its passes, and the positions of its vectors.
 
-    A stream's row has the states of all layers, from column `state_column` on those of this one; from `scratch_column` on there
-    is room for what passes leave to each other.
+    A stream's row has the states of all layers, those of this layer from `state_column` on. From `scratch_column` on there is
+    room for the vectors that one pass leaves for another.
     """
 
     def __init__(self, op: Op, tile: Tile, state_column: int, scratch_column: int) -> None:
@@ -47,7 +47,7 @@ class DeviceOp:
 
     @property
     def n_scratch(self) -> int:
-        """Values that the passes leave to each other."""
+        """Values of the vectors that one pass leaves for another."""
         return sum(self._sizes()[len(self.op.state) :])
 
     def units(self, one: Pass) -> int:
@@ -59,7 +59,7 @@ class DeviceOp:
         return -(-self.units(one) // self.tile.lanes)
 
     def chunk_record(self, n_here: int) -> Any:
-        """The record for chunks of so many streams to a block."""
+        """The record for chunks with `n_here` streams in a block."""
         if n_here not in self._chunk_records:
             stride = chunk_stride(n_here)
             inputs = self.op.weights.size
@@ -67,23 +67,23 @@ class DeviceOp:
             scratch = states + 2 * stride * self.n_state
             head = {
                 record.N_WEIGHTS: self.op.weights.size,
-                record.INPUT_PLACE: inputs,
+                record.INPUT_AT: inputs,
                 record.N_STATE: self.n_state,
                 record.STATE_COLUMN: self.state_column,
-                record.STATE_PLACE: states,
+                record.STATE_AT: states,
                 record.STRIDE: stride,
             }
-            # a state vector's place counts from where the states begin, which changes from step to step
-            self._chunk_records[n_here] = uploaded(self._record(self._places(0, scratch, stride), head))
+            # positions of state vectors are relative to the beginning of the states, which changes from step to step
+            self._chunk_records[n_here] = uploaded(self._record(self._positions(0, scratch, stride), head))
         return self._chunk_records[n_here]
 
     def chunk_bytes(self, n_here: int) -> int:
-        """Shared memory of a block with so many streams."""
+        """Bytes of shared memory of a block with `n_here` streams."""
         per_stream = self.op.input_size + 2 * self.n_state + self.n_scratch
         return int((self.op.weights.size + chunk_stride(n_here) * per_stream) * np.dtype(self.tile.dtype).itemsize)
 
     def streams_of_chunk(self, n_streams: int) -> int:
-        """Streams of a block that takes a chunk: as many as keep all multiprocessors busy; 0 where they do not fit."""
+        """Streams of a block that takes a chunk: so few that all multiprocessors are busy; 0: not even the fewest fit."""
         at_once, most = self.tile.at_once, self.tile.at_once * self.tile.rows
         wanted = min(most, -(-n_streams // n_multiprocessors()))
         for n_here in range(-(-wanted // at_once) * at_once, 0, -at_once):
@@ -92,44 +92,44 @@ class DeviceOp:
         return 0
 
     def _sizes(self) -> list[int]:
-        """Of all vectors."""
+        """Values of each vector of the layer, in the order of their numbers (`Pass`)."""
         last = max(vector for one in self.recipe.passes for vector in (*one.reads, *one.writes, one.multiplied))
         states = [initial.size for initial in self.op.state.values()]
         return states + [self.op.hidden_size] * (last + 1 - len(states))
 
     def _columns(self) -> list[int]:
-        return self._places(self.state_column, self._scratch_column, 1)
+        return self._positions(self.state_column, self._scratch_column, 1)
 
-    def _places(self, states: int, scratch: int, stride: int) -> list[int]:
-        """Where the vectors begin: states one behind the other from one place on, the others from another."""
-        places, n_states = [], len(self.op.state)
+    def _positions(self, states: int, scratch: int, stride: int) -> list[int]:
+        """The positions of the vectors: consecutive states from `states` on, the other vectors from `scratch` on."""
+        positions, n_states = [], len(self.op.state)
         for vector, size in enumerate(self._sizes()):
             if vector < n_states:
-                places.append(states)
+                positions.append(states)
                 states += stride * size
             else:
-                places.append(scratch)
+                positions.append(scratch)
                 scratch += stride * size
-        return places
+        return positions
 
-    def _record(self, places: list[int], head: Mapping[int, int]) -> Any:
+    def _record(self, positions: list[int], head: Mapping[int, int]) -> Any:
         whole = np.zeros(record.PASSES + record.PASS_FIELDS * len(self.recipe.passes), np.int64)
         for position, value in (dict(head) | {record.N_INPUTS: self.op.input_size}).items():
             whole[position] = value
         weights, options = 0, address_of(self.constants)
         sizes, panels_lanes = [*self._sizes(), 0], self.tile.lanes
-        places = [*places, 0]  # of no vector
+        positions = [*positions, 0]  # of NONE, which is -1
         for one, fields in zip(self.recipe.passes, whole[record.PASSES :].reshape(-1, record.PASS_FIELDS), strict=True):
             padded = self.panels(one) * panels_lanes
             values = {
                 record.UNITS: self.units(one),
                 record.PADDED: padded,
                 record.N_MULTIPLIED: sizes[one.multiplied],
-                record.MULTIPLIED: places[one.multiplied],
-                record.FIRST_READ: places[one.reads[0]],
-                record.SECOND_READ: places[one.reads[1]],
-                record.FIRST_WRITTEN: places[one.writes[0]],
-                record.SECOND_WRITTEN: places[one.writes[1]],
+                record.MULTIPLIED: positions[one.multiplied],
+                record.FIRST_READ: positions[one.reads[0]],
+                record.SECOND_READ: positions[one.reads[1]],
+                record.FIRST_WRITTEN: positions[one.writes[0]],
+                record.SECOND_WRITTEN: positions[one.writes[1]],
                 record.WEIGHTS: weights,
                 record.OPTIONS: options,
             }
@@ -146,9 +146,9 @@ def chunk_stride(n_here: int) -> int:
 
 
 class DevicePlan:
-    """One `DeviceOp` per layer. Compiles all kernels.
+    """A model on the device: one `DeviceOp` per layer. Compiles all kernels.
 
-    Raises ModelError for a layer without a kernel, DeviceError where the device fails.
+    Raises ModelError, naming the layer, for one that has no kernel for the GPU; DeviceError where the device fails.
     """
 
     def __init__(self, model: Model) -> None:
@@ -173,16 +173,16 @@ class DevicePlan:
 
     def _op(self, index: int, layer: Layer) -> Op:
         where = f"cuda.StreamPool: layer {index} ({layer.kind})"
-        elsewhere = "streamrnn.StreamPool runs this model on the CPU, with the same interface"
+        remedy = "streamrnn.StreamPool runs this model on the CPU, with the same interface"
         op = layer.pack(Width(self.tile.lanes, 1, self.dtype)) if layer.streamable else None
         if op is None or op.panels is None or op.kernel:
-            raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)}; {elsewhere}")
+            raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)} and own cells; {remedy}")
         if reason := why_not(op.panels.recipe):
-            raise ModelError(f"{where} has {reason}, for which kernels of the GPU have no room; {elsewhere}")
+            raise ModelError(f"{where} has {reason}, for which the kernels of the GPU have no room; {remedy}")
         return op
 
     def _kernels(self) -> Iterator[tuple[Kernel, int]]:
-        """All that a call may launch, with the shared memory that it may need."""
+        """All kernels that a call may launch, with the bytes of dynamic shared memory that they may need."""
         yield gather_kernel(self.tile), 0
         yield scatter_kernel(self.tile), 0
         for op in self.ops:

@@ -1,9 +1,9 @@
-"""Tests of the GPU's pool. A device, or Numba's simulator in its place, is there for a whole process, or not."""
+"""Tests of the pool on a GPU. A process has a device, Numba's simulator instead (NUMBA_ENABLE_CUDASIM=1), or neither."""
 
 from tests.cuda.devices import SIMULATED
 from tests.models import one_width  # noqa: F401
 
 if SIMULATED:
-    from tests.cuda.simulator import take_turns
+    from tests.cuda.simulator import use_coroutines
 
-    take_turns()
+    use_coroutines()

@@ -1,11 +1,11 @@
-"""What the tests of this folder need, and why it may not be there."""
+"""Skips for the tests of this folder: what they need, and why it is missing."""
 
 import importlib.util
 import os
 
 import pytest
 
-#: Whether this process has Numba's simulator for a device.
+#: Whether this process uses Numba's simulator as its device.
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 
 MISSING = "numba-cuda is not installed: pip install 'streamrnn[cuda]'"

@@ -1,7 +1,7 @@
-"""Numba's simulator with coroutines for the threads of a block, in place of threads of Python that wait for each other.
+"""Numba's simulator with coroutines for the threads of a block, instead of Python threads that wait for each other.
 
-Some ten times as fast, and stricter: every thread runs as far as it can before the next one begins, in an order that is drawn
-anew after every barrier, so that one that is missing is found by what was not written yet, or has been written over.
+It is about ten times as fast, and stricter: each thread runs until the next barrier before another thread begins, in an order
+that is random after every barrier. So a missing barrier shows: a value is not written yet, or already overwritten.
 """
 
 import threading
@@ -14,12 +14,12 @@ from numba.cuda.simulator import kernel, kernelapi
 
 
 class _Thread(greenlet):
-    """A thread of a block: what the simulator asks of threading.current_thread()."""
+    """A thread of a block, with the attributes that the simulator reads from threading.current_thread()."""
 
-    def __init__(self, run: Any, manager: greenlet, block: Any, place: tuple[int, ...], block_at: tuple[int, ...]) -> None:
+    def __init__(self, run: Any, manager: greenlet, block: Any, index: tuple[int, ...], block_index: tuple[int, ...]) -> None:
         super().__init__(run, manager)
-        self.threadIdx, self.blockIdx = kernelapi.Dim3(*place), kernelapi.Dim3(*block_at)
-        self.thread_id = place[0] + block[0] * (place[1] + block[1] * place[2])
+        self.threadIdx, self.blockIdx = kernelapi.Dim3(*index), kernelapi.Dim3(*block_index)
+        self.thread_id = index[0] + block[0] * (index[1] + block[1] * index[2])
 
     def syncthreads(self) -> None:
         """Wait for the other threads of the block."""
@@ -27,7 +27,7 @@ class _Thread(greenlet):
 
 
 class _Block(kernel.BlockManager):  # type: ignore[misc]
-    """A block of threads, which take turns."""
+    """A block of threads, which run one after the other, from barrier to barrier."""
 
     _order = np.random.default_rng(0)
 
@@ -37,17 +37,17 @@ class _Block(kernel.BlockManager):  # type: ignore[misc]
         def whole() -> None:
             self._f(*args)
 
-        places = np.ndindex(*self._block_dim)
-        threads = [_Thread(whole, getcurrent(), self._block_dim, place, grid_point) for place in places]
+        indices = np.ndindex(*self._block_dim)
+        threads = [_Thread(whole, getcurrent(), self._block_dim, index, grid_point) for index in indices]
         while threads:
-            for index in self._order.permutation(len(threads)):
-                threads[index].switch()
+            for chosen in self._order.permutation(len(threads)):
+                threads[chosen].switch()
             left = [thread for thread in threads if not thread.dead]
             assert len(left) in (0, len(threads)), "some threads wait at a barrier that others never reach"
             threads = left
 
 
-def take_turns() -> None:
-    """Have the simulator of this process run threads in turn."""
+def use_coroutines() -> None:
+    """Make the simulator of this process run the threads of a block as coroutines."""
     kernel.BlockManager = _Block
     kernelapi.threading = SimpleNamespace(current_thread=getcurrent, Lock=threading.Lock)

@@ -1,4 +1,4 @@
-"""The simulator whose threads take turns: it finds a barrier that is missing, or that some threads never reach."""
+"""The simulator with coroutines: it finds a barrier that is missing, or that some threads never reach."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from tests.cuda.devices import MISSING, SIMULATED, needs_device
 
 cuda = pytest.importorskip("numba.cuda", reason=MISSING)
 
-pytestmark = [needs_device, pytest.mark.skipif(not SIMULATED, reason="the simulator alone takes turns")]
+pytestmark = [needs_device, pytest.mark.skipif(not SIMULATED, reason="this is about the simulator")]
 
 N = 6
 
@@ -18,7 +18,7 @@ def launched(kernel: object) -> np.ndarray:
     return result
 
 
-def test_a_value_behind_a_barrier_is_there_and_one_without_is_not() -> None:
+def test_a_value_is_there_after_a_barrier_and_missing_without_one() -> None:
     @cuda.jit
     def neighbours(result):
         shared = cuda.shared.array(N, np.int64)

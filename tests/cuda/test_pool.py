@@ -54,7 +54,7 @@ def chunks(n: int, n_steps: int, inputs: int = 3) -> Any:
 
 
 def check_same_bits(whole: Model) -> None:
-    """Ticks of all and of some, and chunks, from quiet to saturating."""
+    """Ticks of all streams, and chunks of some; inputs from quiet to saturating."""
     ours, cpu, slots = both(whole)
     some = slots[::-3]
     for loudness in 0.1, 30:
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "too few rows, there": (lambda pool: pool.step([0, 1], on_device(signal(1))), r"shape \(1, 3\) does not fit"),
     "a flat block": (lambda pool: pool.process([0, 1], signal(2)), r"expected \(2, n_steps, 3\)"),
     "a flat block, there": (lambda pool: pool.process([0, 1], on_device(signal(2))), r"expected \(2, n_steps, 3\)"),
-    "another type, there": (lambda pool: pool.step([0], on_device(np.zeros((1, 3)))), "float64, but the model float32"),
+    "another type, there": (lambda pool: pool.step([0], on_device(np.zeros((1, 3)))), "float64, the model float32"),
     "strides, there": (lambda pool: pool.step([0, 1], on_device(signal(4))[::2]), "not in C order"),
     "a wrong out": (lambda pool: pool.step([0], signal(1), np.zeros((1, 3), np.float32)), r"shape \(1, 4\)"),
     "a wrong out, there": (
@@ -182,15 +182,15 @@ def test_a_refused_call_says_why_and_leaves_all_streams_as_they_were(name: str, 
     assert three.snapshot() == before
 
 
-@pytest.mark.parametrize("place", [np.array, on_device], ids=["host", "device"])
+@pytest.mark.parametrize("put", [np.array, on_device], ids=["host", "device"])
 @pytest.mark.parametrize("poison", [np.nan, -np.inf])
-def test_poison_in_one_row_is_named_and_touches_nobody(place: Callable[..., Any], poison: float, three: Any) -> None:
+def test_poison_in_one_row_is_named_and_touches_nobody(put: Callable[..., Any], poison: float, three: Any) -> None:
     before, x, block = three.snapshot(), signal(2), chunks(2, 3)
     x[1, 2] = block[0, 2, 1] = poison
     with pytest.raises(NonFiniteInputError, match=r"input\[1, 2\] is .*, for slot 2"):
-        three.step([0, 2], place(x))
+        three.step([0, 2], put(x))
     with pytest.raises(NonFiniteInputError, match=r"input\[0, 2, 1\] is .*, for slot 1"):
-        three.process([1, 0], place(block))
+        three.process([1, 0], put(block))
     assert three.snapshot() == before
 
 
@@ -258,7 +258,7 @@ def test_arrays_whose_axes_of_one_have_odd_strides_are_taken() -> None:
     assert ours.process(slots, x[:2, None]).tobytes() == cpu.process(slots, x[:2, None]).tobytes()
 
 
-def test_an_output_over_the_inputs_is_written_behind_the_last_reading() -> None:
+def test_an_output_over_the_inputs_is_written_after_the_last_reading() -> None:
     ours, cpu, slots = both(model("rnn-tanh", inputs=9, hidden=9), N)
     x = signal(N, 9)
     there = on_device(x)
@@ -272,7 +272,7 @@ def test_an_output_over_the_inputs_is_written_behind_the_last_reading() -> None:
     assert ours.snapshot() == cpu.snapshot()
 
 
-def test_a_device_without_memory_is_an_input_error_and_loses_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_memory_is_an_input_error_and_loses_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = cuda_pool(mixed(), 3)
     first = pool.open()
 

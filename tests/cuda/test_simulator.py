@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 pytestmark = [needs_numba_cuda, pytest.mark.skipif(SIMULATED, reason="this is the simulator")]
 
 
-@pytest.mark.parametrize("name", ["test_pool", "test_company", "test_turns", "test_golden"])
+@pytest.mark.parametrize("name", ["test_pool", "test_company", "test_barriers", "test_golden"])
 def test_the_simulated_device_passes(name: str) -> None:
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-rfEs", str(HERE / f"{name}.py")]

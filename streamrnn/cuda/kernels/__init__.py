@@ -1,6 +1,6 @@
-"""The kernels of the GPU: `@cuda.jit` over the cells and activations of streamrnn/kernels, which are not written again.
+"""The kernels of the GPU. They use the cells (streamrnn/cells) and the activations (streamrnn/kernels) of the CPU.
 
-A layer is one or two passes over its weights (streamrnn/cuda/kernels/parts.py). A thread holds the sums of one unit for a few
-streams, and adds them up in the order of the CPU: bias, inputs, hidden state, each by a fused multiply-add. `tick` takes many
-streams through one pass, `chunk` a few streams through all passes of a layer and many steps.
+A layer is one or two passes over its weights (parts.py), made from its recipe (recipes.py). A thread computes the sums of one
+unit for a few streams, in the order of the CPU: bias, inputs, hidden state, each by a fused multiply-add. `tick` takes many
+streams through one pass and one step; `chunk` takes a few streams through all passes of a layer and many steps.
 """

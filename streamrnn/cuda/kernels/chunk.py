@@ -1,4 +1,4 @@
-"""A chunk: a few streams through all passes of a layer and many steps, the weights in shared memory all the while."""
+"""A chunk: a few streams go through all passes of a layer and many steps, while the weights stay in shared memory."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from streamrnn.cuda.kernels.parts import NONE, DeviceRecipe, Pass, Tile, begin, 
 from streamrnn.cuda.kernels.record import (
     FIRST_READ,
     FIRST_WRITTEN,
-    INPUT_PLACE,
+    INPUT_AT,
     MULTIPLIED,
     N_INPUTS,
     N_MULTIPLIED,
@@ -21,8 +21,8 @@ from streamrnn.cuda.kernels.record import (
     PASSES,
     SECOND_READ,
     SECOND_WRITTEN,
+    STATE_AT,
     STATE_COLUMN,
-    STATE_PLACE,
     STATUS,
     STREAMS,
     STRIDE,
@@ -34,9 +34,10 @@ from streamrnn.target.record import STATE_NOT_FINITE
 
 
 def _through(one: Pass, at: int, tile: Tile) -> Any:
-    """A part that takes the streams of a block through a pass, whose fields are at a place of the record.
+    """A part that takes the streams of a block through a pass, whose fields begin at index `at` of the record.
 
-    `now` and `then` are what is to be added to a state vector's place for the state before and after the step.
+    Its arguments `now` and `then` are the indices in shared memory where the states before and after the step begin. The record
+    has the indices of state vectors relative to these.
     """
     lanes, at_once, dtype = tile.lanes, tile.at_once, tile.dtype
     n_sums, n_in_registers = one.n_sums, at_once * one.n_sums
@@ -54,19 +55,19 @@ def _through(one: Pass, at: int, tile: Tile) -> Any:
         first_r = first_w + record[at + PADDED] * w_size
         for item in range(cuda.threadIdx.y, record[at + PADDED] // lanes * groups, cuda.blockDim.y):
             panel, stream = item // groups, item % groups * at_once
-            place, unit = first_w + panel * lanes * w_size, panel * lanes + cuda.threadIdx.x
-            begin(sums, memory, place, n_biases, biases_kept, bias_shift, n_sums, lanes, at_once)
-            place += n_biases * lanes
-            values = record[INPUT_PLACE] + stream
+            row, unit = first_w + panel * lanes * w_size, panel * lanes + cuda.threadIdx.x
+            begin(sums, memory, row, n_biases, biases_kept, bias_shift, n_sums, lanes, at_once)
+            row += n_biases * lanes
+            values = record[INPUT_AT] + stream
             multiply(
-                sums, memory, place, memory, values, stride, n_inputs, input_gates, kept, shift, n_sums, lanes, at_once
+                sums, memory, row, memory, values, stride, n_inputs, input_gates, kept, shift, n_sums, lanes, at_once
             )  # fmt: skip
-            place = first_r + panel * lanes * r_size
-            begin(sums, memory, place, n_inner, inner_kept, inner_shift, n_sums, lanes, at_once)
-            place += n_inner * lanes
+            row = first_r + panel * lanes * r_size
+            begin(sums, memory, row, n_inner, inner_kept, inner_shift, n_sums, lanes, at_once)
+            row += n_inner * lanes
             values = record[at + MULTIPLIED] + stream + (now if multiplies_state else 0)
             multiply(
-                sums, memory, place, memory, values, stride, n_multiplied,
+                sums, memory, row, memory, values, stride, n_multiplied,
                 recurrent_gates, recurrent_kept, recurrent_shift, n_sums, lanes, at_once,
             )  # fmt: skip
             if unit < n_units:
@@ -76,7 +77,7 @@ def _through(one: Pass, at: int, tile: Tile) -> Any:
 
 
 def _finish(one: Pass, at: int, tile: Tile) -> Any:
-    """A part that makes of the sums of one of a thread's streams what the pass is there for."""
+    """A part that applies the cell to the sums of one stream of a thread, and stores its results."""
     n_sums, zero, cell, gives = one.n_sums, tile.dtype(0), cell_of_sums(one), one.gives
     (reads_a, reads_b), (writes_p, writes_q) = ((vector != NONE for vector in vectors) for vectors in (one.reads, one.writes))
     (a_is_state, b_is_state), (p_is_state, q_is_state) = (map(one.is_state, vectors) for vectors in (one.reads, one.writes))
@@ -106,11 +107,11 @@ def _finish(one: Pass, at: int, tile: Tile) -> Any:
 
 
 def chunk(recipe: DeviceRecipe, tile: Tile) -> Kernel:
-    """A kernel that takes `n_streams` streams, `n_here` to a block of threads, through `n_steps` steps of a layer.
+    """A kernel that takes `n_streams` streams through `n_steps` steps of a layer, `n_here` streams in each block of threads.
 
-    All that a step reads lies in the shared memory of the block: the weights, which are read once for the whole chunk, the
-    inputs of the step and the states, before and after it. Stream i's inputs of step s are row i n_steps + s of x, its outputs
-    that of y; its states are read in row i of `before` and left in row i of `after`.
+    All that a step reads is in the shared memory of the block: the weights, which are loaded once for the whole chunk, the
+    inputs of the step, and the states before and after it. The inputs of stream i at step s are row i n_steps + s of x, its
+    outputs the same row of y. Its states are read from row i of `before` and written to row i of `after`.
     """
     passes = [_through(one, PASSES + PASS_FIELDS * index, tile) for index, one in enumerate(recipe.passes)]
     first_pass, last_pass, has_two = passes[0], passes[-1], len(passes) == 2
@@ -121,7 +122,7 @@ def chunk(recipe: DeviceRecipe, tile: Tile) -> Kernel:
         thread, n_threads = cuda.threadIdx.y * lanes + cuda.threadIdx.x, cuda.blockDim.y * lanes
         first, stride = cuda.blockIdx.x * n_here, record[STRIDE]
         left, n_inputs, n_state = n_streams - first, record[N_INPUTS], record[N_STATE]
-        inputs, now, column = record[INPUT_PLACE], record[STATE_PLACE], record[STATE_COLUMN]
+        inputs, now, column = record[INPUT_AT], record[STATE_AT], record[STATE_COLUMN]
         then = now + n_state * stride
         for index in range(thread, record[N_WEIGHTS], n_threads):
             memory[index] = weights[index]

@@ -1,4 +1,4 @@
-"""The states of a call's streams, gathered into rows and scattered back."""
+"""Gather the states of a call's streams into rows, and scatter them back."""
 
 from numba import cuda
 
@@ -8,9 +8,9 @@ from streamrnn.target.record import INPUT_NOT_FINITE
 
 
 def gather(states, rows, status, n_streams, n_state, x, n_inputs):
-    """Copy the states of a call's streams to the first rows of `rows`, and note whether an input is not finite.
+    """Copy the states of a call's streams to the first rows of `rows`, and check that x, (any, n_inputs), is finite.
 
-    The status block names the streams, and keeps the note. x is (any, n_inputs).
+    The status block has the slots of the streams; an input that is not finite is noted there.
     """
     n_threads = cuda.gridsize(1)
     for index in range(cuda.grid(1), n_streams * n_state, n_threads):

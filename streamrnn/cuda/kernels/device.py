@@ -1,4 +1,4 @@
-"""Functions for the GPU, and what becomes of them under Numba's simulator (NUMBA_ENABLE_CUDASIM=1)."""
+"""How functions are compiled for the GPU, and what they are in Numba's simulator (NUMBA_ENABLE_CUDASIM=1)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from streamrnn.kernels.inline import OPTIONS
 Function = Callable[..., Any]
 Kernel = Callable[..., None]
 
-#: Kernels run in Python, a thread for each of the GPU's: slow, but with its indices checked.
+#: Whether kernels run in the simulator: in Python, which is slow, but checks all indices.
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 if not SIMULATED:
@@ -22,15 +22,15 @@ if not SIMULATED:
 
 
 def part(function: Function) -> Any:
-    """A part of kernels that works on their arrays and knows their threads."""
+    """A kernel part that moves values between arrays, and may use the indices of threads."""
     return cuda.jit(device=True)(function) if SIMULATED else cuda.jit(device=True, forceinline=True)(function)
 
 
 def arithmetic(function: Function) -> Any:
-    """A part of kernels that computes: with numbers, and with shared and local arrays.
+    """A kernel part that computes, with numbers, and with shared and local arrays.
 
-    The simulator cannot run it in Python, whose numbers know no fused multiply-add; it takes what Numba makes of the same
-    source for the CPU.
+    The simulator cannot run it in Python, which has no fused multiply-add. It uses what Numba compiles from the same source for
+    the CPU.
     """
     if SIMULATED:
         return njit(error_model=OPTIONS["error_model"], boundscheck=True)(function)
@@ -38,8 +38,8 @@ def arithmetic(function: Function) -> Any:
 
 
 @intrinsic
-def place(typingctx: Any, index: types.Type) -> Any:
-    """An index that is not negative, and so is not looked at for being counted from the end."""
+def unsigned(typingctx: Any, index: types.Type) -> Any:
+    """An index as uint64: Numba then adds no code for negative indices, which count from the end."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return args[0]

@@ -1,4 +1,4 @@
-"""What a layer's passes are made of: how the weights of a pass are laid out, and the sums of a thread."""
+"""The passes of a layer on the GPU: the layout of their weights, and the parts that add up the sums of a thread."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamrnn.cuda.kernels.device import arithmetic, part, place
+from streamrnn.cuda.kernels.device import arithmetic, part, unsigned
 from streamrnn.kernels.activations import ZERO
 from streamrnn.simd.arithmetic import any_lane, fma
 from streamrnn.simd.vector import as_vector
 from streamrnn.target.packing import DType
 
-#: No vector.
+#: Stands for no vector.
 NONE = -1
 
 
 class Row(NamedTuple):
-    """A row of weights, [gate][lane]: gates below `kept` belong to the sums of their number, the others to `shift` further."""
+    """A row of weights, [gate][lane]. A gate below `kept` feeds the sum of its own index, another the sum `shift` further."""
 
     gates: int
     kept: int
@@ -25,35 +25,35 @@ class Row(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Weights of one input of a panel: a row of biases, and a row for each value."""
+    """The weights of a panel that one vector multiplies: a row of biases, and a row for each value of the vector."""
 
     biases: Row
     weights: Row
 
     def size(self, count: int) -> int:
-        """Numbers of it per unit, with `count` values."""
+        """How many of these numbers a unit has, for a vector of `count` values."""
         return self.biases.gates + count * self.weights.gates
 
 
-#: A section that is not there.
+#: Stands for no section.
 NOTHING = Section(Row(0, 0), Row(0, 0))
 
 
 class Pass(NamedTuple):
-    """One pass over weights: the sums of each unit, from which a cell makes two numbers.
+    """One pass over weights: the sums of each unit, from which a cell computes two numbers.
 
-    A layer's vectors have numbers: its states come first, then what passes leave to each other. State vectors are read as they
-    were before the step.
+    The vectors of a layer are numbered: first its states, then the vectors that one pass leaves for another. States are read as
+    they were before the step.
 
     n_states    state vectors of the layer
     n_sums      sums of a unit
-    inputs      the section that the layer's inputs multiply
-    recurrent   the section that the vector `multiplied` multiplies
-    multiplied  its number
-    reads       the two vectors that the cell takes beside the sums, or NONE
-    writes      the two vectors that it gives, or NONE
-    gives       whether the first of them is the layer's output
-    cell        (options, unit, padded, four sums, two arguments) -> two results
+    inputs      the section of the layer's inputs
+    recurrent   the section of the vector `multiplied`
+    multiplied  number of the other vector that weights are multiplied with, or NONE
+    reads       numbers of the two vectors that the cell takes besides the sums, or NONE
+    writes      numbers of the two vectors that the cell returns, or NONE
+    gives       whether the first of these is the layer's output
+    cell        (options, unit, padded, four sums, two vectors) -> two numbers
     """
 
     n_states: int
@@ -73,35 +73,35 @@ class Pass(NamedTuple):
 
 @cache
 def cell_of_sums(one: Pass) -> Any:
-    """The cell of a pass, with the sums from a place of an array on."""
+    """The cell of a pass, with its sums in an array from index `at` on."""
     cell, n_sums = one.cell, one.n_sums
 
     @arithmetic
     def of_sums(options, unit, padded, sums, at, a, b):
-        first = sums[place(at)]
-        second = sums[place(at + 1)] if n_sums > 1 else first
-        third = sums[place(at + 2)] if n_sums > 2 else first
-        fourth = sums[place(at + 3)] if n_sums > 3 else first
+        first = sums[unsigned(at)]
+        second = sums[unsigned(at + 1)] if n_sums > 1 else first
+        third = sums[unsigned(at + 2)] if n_sums > 2 else first
+        fourth = sums[unsigned(at + 3)] if n_sums > 3 else first
         return cell(options, unit, padded, first, second, third, fourth, a, b)
 
     return of_sums
 
 
 class DeviceRecipe(NamedTuple):
-    """A layer: its passes one behind the other, and whether a softmax is made of what they give."""
+    """A layer: its passes, in the order of computing, and whether softmax is applied to its output."""
 
     passes: tuple[Pass, ...]
     distribution: bool = False
 
 
 class Tile(NamedTuple):
-    """What a block of threads does.
+    """The work of a block of threads.
 
-    lanes    units of a panel, one for each thread of a row
+    lanes    units of a panel: threads of a row, one for each unit
     at_once  streams of a thread, four at most
-    rows     rows of threads, at most: each has other streams
-    depth    rows of weights that lie in shared memory at once
-    dtype    of the numbers
+    rows     rows of threads, at most: each row has streams of its own
+    depth    rows of weights that are in shared memory at once
+    dtype    compute precision
     """
 
     lanes: int
@@ -114,7 +114,7 @@ class Tile(NamedTuple):
 def each_stream(at_once: int, body: Any) -> Any:
     """A part that calls `body(index, known)` for each stream of a thread; `known` is passed on.
 
-    Written out, for four at most, because an index that is no constant would put the sums into slow memory.
+    It is no loop, but written out for up to four streams: with an index that is not constant, the sums would be in slow memory.
     """
 
     @part
@@ -132,7 +132,7 @@ def each_stream(at_once: int, body: Any) -> Any:
 
 @part
 def begin(sums, weights, at, gates, kept, shift, n_sums, lanes, at_once):
-    """Biases: those of the unit whose first is at a place of `weights`, to the sums [stream][sum]."""
+    """Set the sums, [stream][sum], to the biases of a unit, of which the first is at index `at` of `weights`."""
     for gate in range(gates):
         bias = weights[at + gate * lanes]
         for stream in range(at_once):
@@ -141,16 +141,17 @@ def begin(sums, weights, at, gates, kept, shift, n_sums, lanes, at_once):
 
 @arithmetic
 def multiply(sums, weights, at, inputs, first, stride, count, gates, kept, shift, n_sums, lanes, at_once):
-    """Products: for each value in turn a row of weights, the unit's first at a place of `weights`, times that of each stream.
+    """Add products to the sums, [stream][sum]: value by value, its row of weights times the value of each stream.
 
-    Values lie in `inputs`, [value][stream], from place `first` on, with `stride` from one to the next.
+    The first weight of the unit is at index `at` of `weights`. The values are `inputs`, [value][stream], from index `first` on,
+    with `stride` from one value to the next.
     """
     for _ in range(count):
         for gate in range(gates):
-            weight = weights[place(at + gate * lanes)]
+            weight = weights[unsigned(at + gate * lanes)]
             for stream in range(at_once):
-                at_sum = place(stream * n_sums + (gate if gate < kept else gate + shift))
-                sums[at_sum] = fma(inputs[place(first + stream)], weight, sums[at_sum])
+                at_sum = unsigned(stream * n_sums + (gate if gate < kept else gate + shift))
+                sums[at_sum] = fma(inputs[unsigned(first + stream)], weight, sums[at_sum])
         at += gates * lanes
         first += stride
 

@@ -1,4 +1,4 @@
-"""A recipe (streamrnn/recipe.py) as the passes that the GPU's kernels take."""
+"""From a recipe (streamrnn/recipe.py) to the passes that the kernels of the GPU take."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,14 +20,14 @@ from streamrnn.recipe import Section as RecipeSection
 from streamrnn.simd.memory import INT, emit_load
 from streamrnn.simd.vector import Vec, as_number, llvm_type
 
-#: What a kernel of the GPU has room for.
+#: The most that a kernel of the GPU has room for: passes, sums of a pass, vectors that a cell reads or writes.
 MOST_PASSES, MOST_SUMS, MOST_VECTORS = 2, 4, 2
 
 
 def why_not(recipe: Recipe) -> str | None:
-    """What of a recipe exceeds the kernels of the GPU; None where nothing does."""
+    """Why the kernels of the GPU cannot run a recipe: what they have no room for. None: they can."""
     if recipe.gathered:
-        return "vectors that a kernel gathers"
+        return "vectors that a kernel gathers from the past"
     if len(recipe.passes) > MOST_PASSES:
         return f"more than {MOST_PASSES} passes"
     for one in recipe.passes:
@@ -37,17 +37,17 @@ def why_not(recipe: Recipe) -> str | None:
         if len(reads) > MOST_VECTORS or len(one.writes) > MOST_VECTORS:
             return f"a cell that reads or writes more than {MOST_VECTORS} vectors"
         if sum(vector != X for vector in one.feeds) > 1:
-            return "a pass with more than one vector beside the inputs"
+            return "a pass with weights for more than one vector besides the inputs"
         if one.writes[0] != recipe.output and recipe.output in one.writes:
-            return "an output that a cell does not give first"
-        if any(_shift(one, names) is None for section in one.sections for names in (section.begins, section.sums)):
-            return "sums that a vector feeds in another order than that in which they begin"
+            return "a cell that returns the output, but not first"
+        if any(_row(one, names) is None for section in one.sections for names in (section.begins, section.sums)):
+            return "sums that a vector feeds in another order than the one in which they begin"
     return None
 
 
 @cache
 def on_device(recipe: Recipe) -> DeviceRecipe:
-    """The passes of a recipe for which `why_not` finds nothing."""
+    """The passes of a recipe for which `why_not` returns None."""
     read = {name for one in recipe.passes for name in (*one.feeds, *one.reads)}
     vectors = [*recipe.states, *(name for name in recipe.between if name in read)]
     number = {name: index for index, name in enumerate(vectors)}
@@ -78,16 +78,16 @@ def _two(vectors: Sequence[int]) -> tuple[int, int]:
     return first, second
 
 
-def _shift(one: RecipePass, names: Sequence[str]) -> Row | None:
-    """A row whose gates belong to these sums; None where a row of the GPU cannot say so."""
-    places = [one.sums.index(name) for name in names]
-    kept = next((at for at, place in enumerate(places) if place != at), len(places))
-    shifts = {place - at for at, place in enumerate(places) if at >= kept}
-    return Row(len(places), kept, shifts.pop() if shifts else 0) if len(shifts) < 2 else None
+def _row(one: RecipePass, names: Sequence[str]) -> Row | None:
+    """The row whose gates feed these sums; None where `Row` cannot describe it."""
+    indices = [one.sums.index(name) for name in names]
+    kept = next((gate for gate, index in enumerate(indices) if index != gate), len(indices))
+    shifts = {index - gate for gate, index in enumerate(indices) if gate >= kept}
+    return Row(len(indices), kept, shifts.pop() if shifts else 0) if len(shifts) < 2 else None
 
 
 def _section(one: RecipePass, section: RecipeSection) -> Section:
-    biases, weights = _shift(one, section.begins), _shift(one, section.sums)
+    biases, weights = _row(one, section.begins), _row(one, section.sums)
     assert biases is not None
     assert weights is not None
     return Section(biases, weights)
@@ -96,7 +96,7 @@ def _section(one: RecipePass, section: RecipeSection) -> Section:
 def _cell(recipe: Recipe, one: RecipePass) -> Any:
     """The cell of a pass as kernels call it: (options, unit, padded, four sums, two vectors) -> two numbers."""
     cell, arguments = compiled_cell(one.cell), _arguments(recipe, one)
-    finish = flush_to_zero if one.flushed else _as_it_is
+    finish = flush_to_zero if one.flushed else _unchanged
     if OPTIONS in one.parameters:
         order = [name for name in one.parameters if name != OPTIONS]
         assert one.parameters == (*order, OPTIONS), "options come last"
@@ -117,7 +117,7 @@ def _cell(recipe: Recipe, one: RecipePass) -> Any:
 
 
 def _arguments(recipe: Recipe, one: RecipePass) -> Any:
-    """A part (numbers, options, unit, padded) -> what a cell takes but the options: vectors of one lane."""
+    """A part (numbers, options, unit, padded) -> the arguments of a cell without the options, as vectors of one lane."""
     order = [name for name in one.parameters if name != OPTIONS]
     reads = [name for name in one.reads if name not in recipe.per_unit]
 
@@ -146,18 +146,18 @@ def _arguments(recipe: Recipe, one: RecipePass) -> Any:
 
 
 @inline
-def _as_it_is(value):
+def _unchanged(value):
     return value
 
 
 @intrinsic
 def _both(typingctx: Any, results: types.Type) -> Any:
-    """What a cell gives, as two vectors; one alone stands for both."""
-    single = isinstance(results, Vec)
-    vec = results if single else results.dtype
+    """The results of a cell as two vectors; a single result is taken twice."""
+    is_single = isinstance(results, Vec)
+    vec = results if is_single else results.dtype
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-        given = [args[0]] * 2 if single else [builder.extract_value(args[0], index) for index in range(2)]
+        given = [args[0]] * 2 if is_single else [builder.extract_value(args[0], index) for index in range(2)]
         return cgutils.pack_array(builder, given)
 
     return signature(types.UniTuple(vec, 2), results), codegen

@@ -1,8 +1,8 @@
-"""What the GPU computes with: a vector of one lane, whose every operation is rounded once, to nearest.
+"""The vector type on the GPU: a vector of one lane, each of whose operations is rounded once, to nearest.
 
-The cells and activations are those of the CPU (streamrnn/kernels), written for vectors of any number of lanes; a thread is a
-lane. NVVM would fuse a product and the sum behind it, so a float's operators are intrinsics that name their rounding, which
-PTX holds to (`mul.rn.f32`): the same bits as on a CPU (the machine law).
+The cells and activations are those of the CPU, written for vectors of any number of lanes; a thread is a lane. NVVM would fuse
+a product with the sum that follows it. So the operators of floats are intrinsics that name their rounding, such as
+`mul.rn.f32`, and are never fused: the bits are those of a CPU (bit reproducibility, the machine law).
 """
 
 import operator
@@ -17,7 +17,7 @@ from streamrnn.simd.vector import Emit, Target, introduce_vectors
 
 
 def _rounded(name: str) -> Emit:
-    """NVVM's operation of this name, rounded to nearest."""
+    """What emits NVVM's operation of this name, rounded to nearest."""
 
     def emit(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
         called = f"llvm.nvvm.{name}.rn.{'f' if isinstance(a.type, ir.FloatType) else 'd'}"
@@ -28,7 +28,7 @@ def _rounded(name: str) -> Emit:
 
 
 def _negate(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
-    """-a, by turning the sign bit: NVVM has no other way that keeps a zero's sign."""
+    """-a, by flipping the sign bit: in NVVM, only this is right for the sign of zero."""
     bits = ir.IntType(32 if isinstance(a.type, ir.FloatType) else 64)
     return builder.bitcast(builder.xor(builder.bitcast(a, bits), ir.Constant(bits, 1 << (bits.width - 1))), a.type)
 

@@ -1,4 +1,4 @@
-"""Softmax on the GPU, behind a dense layer (streamrnn/kernels/softmax.py). ONNX Softmax-13."""
+"""Softmax on the GPU, after a dense layer (streamrnn/kernels/softmax.py). ONNX Softmax-13."""
 
 from numba import cuda
 
@@ -24,23 +24,23 @@ def _ratio(a, b):
 
 
 def softmax(dtype: DType) -> Kernel:
-    """A kernel that makes distributions of rows of logits in base 2: 2**(t - max) / sum, summed one after the other.
+    """A kernel that replaces rows of n logits t, in base 2, by 2**(t - max) / sum. The values are added one by one.
 
-    A thread has a row: y[y_at + r y_stride], n values.
+    A thread takes a row: row r is y[y_at + r y_stride].
     """
     zero = dtype(0)
 
     def kernel(y, y_at, y_stride, n, n_rows):
         for row in range(cuda.grid(1), n_rows, cuda.gridsize(1)):
-            place, total = y_at + row * y_stride, zero
-            largest = y[place, 0]
+            at, total = y_at + row * y_stride, zero
+            largest = y[at, 0]
             for index in range(1, n):
-                if y[place, index] > largest:
-                    largest = y[place, index]
+                if y[at, index] > largest:
+                    largest = y[at, index]
             for index in range(n):
-                y[place, index] = _power(y[place, index], largest)
-                total = dtype(_sum(total, y[place, index]))
+                y[at, index] = _power(y[at, index], largest)
+                total = dtype(_sum(total, y[at, index]))
             for index in range(n):
-                y[place, index] = _ratio(y[place, index], total)
+                y[at, index] = _ratio(y[at, index], total)
 
     return kernel

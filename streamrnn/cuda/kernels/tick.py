@@ -1,4 +1,4 @@
-"""A tick: many streams through one pass of a layer, a step each."""
+"""A tick: many streams go through one pass of a layer, for one step each."""
 
 from typing import Any
 
@@ -36,10 +36,10 @@ from streamrnn.target.record import STATE_NOT_FINITE
 
 
 def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
-    """A part that adds a section to the sums of a thread, its weights and values through shared memory, some rows at a time.
+    """A part that adds a section to the sums of a thread. Weights and values go through shared memory, a few rows at a time.
 
-    It begins at a place of the weights. The values of the block's n-th stream lie in row source_at + n source_stride of
-    `source`, from a column on; there are `n_left` streams from the first on.
+    The section begins at index `at` of the weights. The values of the block's n-th stream are in `source`, in row source_at +
+    n source_stride from `column` on. `n_left` is the number of streams from the block's first one on.
     """
     (n_biases, biases_kept, bias_shift), (gates, kept, shift) = section
     lanes, at_once, _, depth, dtype = tile
@@ -78,12 +78,12 @@ def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
 
 
 def tick(one: Pass, tile: Tile) -> Kernel:
-    """A kernel that takes `n_rows` rows through a pass of a layer.
+    """A kernel that takes `n_rows` rows, one of each stream, through a pass of a layer.
 
-    A block of threads has a panel of units and a tile of rows; each weight is read once for all of these. Row r of the inputs
-    is x[x_at + r x_stride], of the outputs y[y_at + r y_stride]; rows r of `before` and `after` are a stream's vectors, which
-    the fields of the pass, from place `at` of the record on, find. States are read in `before` and written to `after`, which
-    must not be the same.
+    A block of threads has a panel of units and a tile of rows, and reads each weight once for all of these rows. Row r of the
+    inputs is x[x_at + r x_stride], of the outputs y[y_at + r y_stride]. Row r of `before` and of `after` has the vectors of a
+    stream, in the columns that the fields of the pass tell; these begin at index `at` of the record. States are read from
+    `before` and written to `after`, which must not be the same array.
     """
     lanes, at_once, most_rows, depth, dtype = tile
     n_sums, n_in_registers = one.n_sums, at_once * one.n_sums
@@ -113,7 +113,7 @@ def tick(one: Pass, tile: Tile) -> Kernel:
 
 
 def _finish(one: Pass, tile: Tile) -> Any:
-    """A part that makes of the sums of one of a thread's streams what the pass is there for."""
+    """A part that applies the cell to the sums of one stream of a thread, and stores its results."""
     n_sums, at_once, zero = one.n_sums, tile.at_once, tile.dtype(0)
     cell, gives = cell_of_sums(one), one.gives
     (reads_a, reads_b), (writes_p, writes_q) = ((vector != NONE for vector in vectors) for vectors in (one.reads, one.writes))
