@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import streamrnn
 from streamrnn import (
     RNN,
     Activation,
@@ -19,6 +20,7 @@ from streamrnn import (
     Stream,
     StreamPool,
 )
+from streamrnn.functions import relu, sigmoid
 from tests.cuda.devices import needs_device
 from tests.models import ACTIVATIONS, VARIANTS, dense, mixed, model, signal
 
@@ -237,10 +239,31 @@ def test_streams_come_and_go_and_the_pool_grows() -> None:
         pool.restore([0, 1], [fresh, fresh[:-1] + b"?"])
 
 
-OTHERS = {name.split("-")[0]: name for name in VARIANTS if name not in OURS and name != "own-cell"}
+@streamrnn.cell("gated", version=1, states=["h"], sums={"x": "z n", "h": "z n"})
+def gated(z, n, h):  # type: ignore[no-untyped-def]
+    """A cell of a user: two sums, one state (Li-GRU; Ravanelli et al. 2018)."""
+    z = sigmoid(z)
+    return (1 - z) * relu(n) + z * h
 
 
-@pytest.mark.parametrize("variant", sorted(OTHERS.values()))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cell_of_a_users_own_has_the_bits_of_the_cpu(dtype: str) -> None:
+    rng: Any = np.random.RandomState(0)
+    layer: Any = gated
+    weights = rng.uniform(-1, 1, (2, 9, 3)), rng.uniform(-0.5, 0.5, (2, 9, 9)), rng.uniform(-1, 1, (2, 9))
+    check_same_bits(Model([layer(*weights, initial_h=rng.uniform(-1, 1, 9))]).astype(dtype))
+
+
+def test_a_cell_of_a_users_own_that_exceeds_the_kernels_is_refused_by_name_and_reason() -> None:
+    message = r"layer 1 \(own_cell\) has a cell that reads or writes more than 2 vectors, .*on the CPU"
+    with pytest.raises(ModelError, match=message):
+        cuda_pool(model("rnn-tanh", "own-cell", hidden=3))
+
+
+UNSUPPORTED = {name.split("-")[0]: name for name in VARIANTS if name not in OURS and name != "own-cell"}
+
+
+@pytest.mark.parametrize("variant", sorted(UNSUPPORTED.values()))
 def test_a_layer_without_a_kernel_is_named(variant: str) -> None:
     whole = model("rnn-tanh", variant, hidden=3)
     assert whole.layers[1].kind not in KINDS
