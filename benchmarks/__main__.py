@@ -19,7 +19,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 
 def main(folder: Path = HERE / "results") -> None:
-    """Run the benchmarks, and show what they found."""
+    """Run the benchmarks, and print the results."""
     folder = Path(os.environ.get("RESULTS", folder))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "bench.json"

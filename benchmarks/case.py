@@ -1,4 +1,4 @@
-"""What is measured: one layer of a kind and size, with random weights, and the inputs that go through it."""
+"""What is measured: one layer, by kind and size, with random weights, and its inputs."""
 
 from typing import NamedTuple
 
@@ -27,17 +27,17 @@ class Case(NamedTuple):
 
     @property
     def weight_bytes(self) -> int:
-        """What a step must read: weights and bias."""
+        """Bytes that a step must read: weights and bias."""
         return 4 * self.n_gates * self.hidden * (self.inputs + self.hidden + 1)
 
     @property
     def n_calls(self) -> int:
-        """Calls of a sample: many where they are short, a multiple of N_ROWS."""
+        """Calls of a sample: a multiple of N_ROWS, and more where a call is short."""
         return N_ROWS * max(1, min(16, 1_000_000 // self.weight_bytes))
 
     @property
     def n_looped(self) -> int:
-        """Steps of a sample in compiled code: more where they are short, since there are no calls to fill it."""
+        """Steps of a sample in compiled code: more than `n_calls` where a step is short, since there is no call around it."""
         return self.n_calls * (16 if self.weight_bytes < 50_000 else 1)
 
     def model(self) -> streamrnn.Model:
@@ -61,6 +61,6 @@ KINDS = "lstm,gru"
 
 
 def cases(kinds: str, sizes: str) -> list[Case]:
-    """From lists with commas, of kinds and of sizes IxH."""
+    """All cases of some kinds and sizes IxH, both given as lists with commas."""
     pairs = [tuple(map(int, size.split("x"))) for size in sizes.split(",")]
     return [Case(kind, inputs, hidden) for kind in kinds.split(",") for inputs, hidden in pairs]

@@ -1,4 +1,4 @@
-"""How long is measured, on what, and where that is written down."""
+"""The options of the benchmarks, their cases, and the environment that the JSON file names."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who takes part in a measurement."""
+"""What takes part in a measurement."""
 
 import importlib.util
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 
 class Contender(NamedTuple):
-    """A run of some steps, which goes on where the last one stopped.
+    """Something that takes steps. Each run continues where the previous run stopped.
 
-    run      returns the last hidden state, or None where there is none
-    n_steps  that one run takes; a reader of memory may take a part of one more
+    run      takes some steps; returns the last hidden state, or None where there is none
+    n_steps  steps of a run; not a whole number where only memory is read
     """
 
     run: Callable[[], Any]
@@ -17,7 +17,7 @@ class Contender(NamedTuple):
 
 
 def missing(name: str) -> str | None:
-    """Why a contender cannot take part; None: it can."""
+    """Why a contender cannot take part, with the remedy; None: it can."""
     for package, extra in {"onnxruntime": "convert", "torch": "torch"}.items():
         if name.startswith(package) and importlib.util.find_spec(package) is None:
             return f"{package} is not installed: pip install 'streamrnn[{extra}]'"

@@ -1,4 +1,4 @@
-"""Many streams of a case, which take a step at a time together."""
+"""Many streams of a case, which take each step together."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from benchmarks.case import SIZES, Array, Case, cases
 
-#: Sizes that pools are measured on, unless others are asked for.
+#: Sizes for pools, unless --sizes names others.
 _POOL_SIZES = "1x32,64x64,128x128"
 
 
 class Crowd(NamedTuple):
-    """A layer, and how many streams of it there are."""
+    """A layer, and the number of its streams."""
 
     case: Case
     n_streams: int
@@ -27,15 +27,15 @@ class Crowd(NamedTuple):
 
     @property
     def n_ticks(self) -> int:
-        """Ticks of a sample: about a millisecond, or one."""
+        """Ticks of a sample: one, or as many as take about a millisecond."""
         return max(1, min(200, 50_000_000 // self.n_operations))
 
     def inputs(self) -> Array:
-        """(n_streams, I): the same at every tick."""
+        """The inputs of every tick, (n_streams, I)."""
         return np.random.default_rng(1).uniform(-1, 1, (self.n_streams, self.case.inputs)).astype(np.float32)
 
 
 def crowds(kinds: str, sizes: str, streams: str) -> list[Crowd]:
-    """From lists with commas."""
+    """All crowds of some kinds, sizes and numbers of streams, given as lists with commas."""
     chosen = cases(kinds, _POOL_SIZES if sizes == SIZES else sizes)
     return [Crowd(case, int(n_streams)) for case in chosen for n_streams in streams.split(",")]

@@ -9,7 +9,7 @@ from streamrnn.gates import reorder
 
 
 def onnx_bytes(model: Model, batch: int = 1) -> bytes:
-    """X is (n_steps, batch, I), each state (1, batch, H)."""
+    """The ONNX file of a model of one layer. X is (n_steps, batch, I), each state (1, batch, H)."""
     from onnx import TensorProto, helper, numpy_helper
 
     layer: Any = model.layers[0]

@@ -2,9 +2,9 @@
 
     python -m benchmarks.many_keys [--keys 10000000] [--capacity 100000] [--folder FOLDER]
 
-Each tick begins as many new streams as fit, with keys in no order, and brings back some of a sample of a thousand, by then long
-evicted, each of which is compared with a `Stream` of its own. The store takes about 250 bytes a key in the folder, which is a
-temporary one unless named.
+Each tick begins as many new streams as fit, with keys in random order. It also steps some streams of a sample of a thousand,
+which were evicted long before, and compares each with a `Stream` of its own. The store takes about 250 bytes per key in the
+folder, which is a temporary one by default.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from streamrnn import StateStore, Stream, StreamPool
 
 CASE = Case("lstm", 1, 16)
 N_SAMPLES, N_BACK = 1000, 8
-TICK = 4096  # keys, where the pool has room for them
-WARM = 10  # times its capacity goes through the pool before memory is looked at
+TICK = 4096  # keys of a tick, if the pool has room for them
+WARM = 10  # memory is measured after so many times the capacity of the pool
 
 
 class Found(NamedTuple):
-    """What a run has found, in bytes and seconds."""
+    """The results of a run, in bytes and seconds."""
 
     seconds: float
-    resident: int  # after the warm-up
-    least: int  # and from then on
-    most: int
-    file: int
+    resident: int  # memory of the process after the warm-up
+    least: int  # the least of it from then on
+    most: int  # and the most
+    file: int  # of the store
     n_compared: int  # steps of sampled streams
     n_evicted: int  # sampled streams that had to be brought back
     n_different: int
@@ -48,17 +48,17 @@ class Found(NamedTuple):
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory. Linux."""
+    """Bytes of this process that are in memory. Linux only."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def key_of(number: int, n_keys: int) -> str:
-    """The key of a stream: for numbers in order, keys in none."""
-    return f"sensor {number * 7_368_787 % n_keys:08d}"  # a prime, so that no two are the same
+    """The key of a stream. Consecutive numbers have keys that are not in order."""
+    return f"sensor {number * 7_368_787 % n_keys:08d}"  # times a prime, so that no two keys are the same
 
 
 def run(n_keys: int, capacity: int, folder: Path, n_samples: int = N_SAMPLES) -> Found:
-    """Take so many keys through a pool of this capacity."""
+    """Take `n_keys` keys through a pool of a capacity, with a store in a folder."""
     model, rng = CASE.model(), np.random.default_rng(0)
     alone = {key_of(number, n_keys): Stream(model) for number in np.linspace(0, n_keys - 1, n_samples).astype(int).tolist()}
     begun: list[str] = []
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        print(f"{CASE}, {args.keys} keys through {args.capacity} places: {run(args.keys, args.capacity, Path(folder))}")
+        print(f"{CASE}, {args.keys} keys through {args.capacity} slots: {run(args.keys, args.capacity, Path(folder))}")
 
 
 if __name__ == "__main__":

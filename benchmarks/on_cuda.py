@@ -1,9 +1,9 @@
-"""A GPU's pool beside torch's cuDNN layer, at the same batch, in times of the GPU.
+"""A pool on a GPU beside torch's cuDNN layer, at the same batch size, by the clock of the GPU.
 
     python -m benchmarks.on_cuda [--kinds lstm,gru] [--sizes 64x64,128x128,256x256] [--streams 256,4096,65536] [--rounds 20]
 
-A tick is a step of all streams, a chunk 100 steps of all; inputs and results stay on the device. Both take turns; the time is
-the least of the rounds, between two events of the GPU's own clock around many calls, host included where it cannot keep up.
+A tick is a step of all streams, a chunk 100 steps of all; inputs and results stay on the device. Both take turns. A time is
+that between two events of the GPU around ten calls, the least of all rounds. It includes the host where the GPU waits for it.
 """
 
 import argparse
@@ -22,7 +22,7 @@ Run = Callable[[], Any]
 
 
 def why_not() -> str | None:
-    """What is missing to measure; None: nothing."""
+    """What is missing for the measurement; None: nothing."""
     for package, extra in {"numba_cuda": "cuda", "torch": "torch"}.items():
         if importlib.util.find_spec(package) is None:
             return f"{package.replace('_', '-')} is not installed: pip install 'streamrnn[{extra}]'"
@@ -35,7 +35,7 @@ def why_not() -> str | None:
 
 
 def ours(crowd: Crowd, n_steps: int) -> tuple[Run, Any]:
-    """A call of the pool, and its result as a NumPy array."""
+    """A call of the pool, and its result as a NumPy array, (n_streams, H)."""
     from numba import cuda
 
     from streamrnn.cuda import StreamPool
@@ -48,7 +48,7 @@ def ours(crowd: Crowd, n_steps: int) -> tuple[Run, Any]:
 
 
 def theirs(crowd: Crowd, n_steps: int) -> tuple[Run, Any]:
-    """The same by cuDNN, float32 throughout."""
+    """The same with cuDNN, in float32 without TF32."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = False
@@ -65,7 +65,7 @@ def theirs(crowd: Crowd, n_steps: int) -> tuple[Run, Any]:
 
 
 def milliseconds(run: Run, n_calls: int) -> float:
-    """Of a call, by events on the stream that both use."""
+    """Time of a call, by events on the CUDA stream that both use."""
     from numba import cuda
 
     begin, end = cuda.event(timing=True), cuda.event(timing=True)
@@ -78,7 +78,7 @@ def milliseconds(run: Run, n_calls: int) -> float:
 
 
 def main() -> None:
-    """Measure, and print a row for each."""
+    """Measure, and print a row for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", default="lstm,gru")
     parser.add_argument("--sizes", default="64x64,128x128,256x256")

@@ -1,4 +1,4 @@
-"""The peak of this core: how many multiplications with an addition it can do, at the moment of the measurement."""
+"""The peak of this core: how many FMAs per second it can do at the moment of the measurement."""
 
 import numpy as np
 from numba import njit
@@ -10,17 +10,17 @@ from streamrnn.simd.memory import load, store
 from streamrnn.target.cpu import widest_vector
 
 _LANES = widest_vector() // 4
-_AT_ONCE = 12  # more than are ever on their way: two units, four or five cycles each
+_AT_ONCE = 12  # independent FMAs: more than a core has in flight, with two units of four or five cycles
 
 
 def peak(crowd: Crowd) -> Contender:
-    """As many operations as the matrices of a tick take, on registers."""
+    """As many operations as the matrices of a tick take, but on registers only."""
     n_ticks = crowd.n_ticks
     n_times = max(1, n_ticks * crowd.n_operations // (2 * _LANES * _AT_ONCE))
-    place = np.full(256, 1e-3, np.float32)
+    memory = np.full(256, 1e-3, np.float32)
 
     def run() -> None:
-        _multiply(place.ctypes.data, n_times)
+        _multiply(memory.ctypes.data, n_times)
 
     return Contender(run, n_times * 2 * _LANES * _AT_ONCE * crowd.n_streams / crowd.n_operations)
 

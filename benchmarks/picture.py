@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks.results import Results
 
-#: Contenders, slowest first: the legend then has the order of the lines.
+#: Contenders, slowest first, so that the legend has the order of the lines.
 _LINES = {
     "torch cell": ("torch, cell", "#c2554d", "s"),
     "onnxruntime run": ("onnxruntime, run", "#d18f2c", "^"),
@@ -24,21 +24,19 @@ _SHADE = "#d9dde2"
 
 
 def draw(results: Results, *paths: Path) -> None:
-    """Write it to each of the paths, in the format that the extension names."""
+    """Write the picture to each of the paths, in the format of its extension."""
     kinds = list(dict.fromkeys(case.kind for case in results.cases("step")))
     figure, axes = pyplot.subplots(1, len(kinds), figsize=(1.6 + 5.2 * len(kinds), 5.4), sharey=True, squeeze=False)
-    for place, kind in zip(axes[0], kinds, strict=True):
-        _panel(place, results, kind)
+    for panel, kind in zip(axes[0], kinds, strict=True):
+        _panel(panel, results, kind)
     axes[0][0].set_ylabel("one step, batch 1")
     axes[0][0].set_ylim(_floor(results), None)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=3, frameon=False, bbox_to_anchor=(0.5, 0.945), fontsize=9)
     figure.suptitle("Latency of one step by hidden size", fontsize=13, y=0.985)
-    found = results.environment
-    versions = ", ".join(
-        f"{name} {found['versions'][name]}" for name in ("streamrnn", "onnxruntime", "torch") if name in found["versions"]
-    )
-    note = f"minima of interleaved rounds, one thread; {found['cpu']}; {versions}; {found['date'][:10]}"
+    environment, known = results.environment, results.environment["versions"]
+    versions = ", ".join(f"{name} {known[name]}" for name in ("streamrnn", "onnxruntime", "torch") if name in known)
+    note = f"minima of interleaved rounds, one thread; {environment['cpu']}; {versions}; {environment['date'][:10]}"
     figure.text(0.5, 0.012, note, ha="center", fontsize=8, color="#666666")
     figure.tight_layout(rect=(0, 0.03, 1, 0.88))
     for path in paths:
@@ -47,24 +45,24 @@ def draw(results: Results, *paths: Path) -> None:
 
 
 def _panel(axes: Axes, results: Results, kind: str) -> None:
-    """One kind; sizes with one input on the left, those with as many inputs as units on the right."""
+    """Draw one kind: sizes with one input on the left, sizes with as many inputs as units on the right."""
     all_cases = [case for case in results.cases("step") if case.kind == kind]
     groups = [[case for case in all_cases if case.inputs == 1], [case for case in all_cases if case.inputs != 1]]
-    places = {case: index for index, case in enumerate(case for group in groups for case in group)}
+    positions = {case: index for index, case in enumerate(case for group in groups for case in group)}
     floor = _floor(results)
     for number, group in enumerate(group for group in groups if group):
-        at = [places[case] for case in group]
+        x = [positions[case] for case in group]
         roof = [found.least if (found := results.roofline(case)) else floor for case in group]
-        axes.fill_between(at, roof, floor, color=_SHADE, lw=0, label=None if number else "below the load roofline")
+        axes.fill_between(x, roof, floor, color=_SHADE, lw=0, label=None if number else "below the load roofline")
         for name, (label, colour, marker) in _LINES.items():
-            points = [(places[case], found.least) for case in group if (found := results.get("step", name, case))]
+            points = [(positions[case], found.least) for case in group if (found := results.get("step", name, case))]
             if points:
                 style = {"color": colour, "marker": marker, "ms": 5, "lw": 1.8}
                 axes.plot(*zip(*points, strict=True), label=None if number else label, **style)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(_with_unit))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(list(places.values()), [str(case.hidden) for case in places])
+    axes.set_xticks(list(positions.values()), [str(case.hidden) for case in positions])
     axes.set_xlabel("hidden units H")
     axes.set_title(kind.upper(), loc="left", fontsize=11)
     axes.grid(axis="y", color="#eeeeee", lw=0.8)
@@ -79,7 +77,7 @@ def _panel(axes: Axes, results: Results, kind: str) -> None:
 
 
 def _floor(results: Results) -> float:
-    """Below every roofline."""
+    """The lower limit of the axis, below every roofline."""
     return 0.8 * min(found.least for case in results.cases("step") if (found := results.roofline(case)))
 
 

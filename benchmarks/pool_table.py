@@ -1,13 +1,16 @@
-"""What was found about pools, as a table."""
+"""The results for pools as a table."""
+
+from collections.abc import Iterator
 
 from rich.table import Table
 
 from benchmarks.results import Found, Results
 from benchmarks.table import both
+from streamrnn.command.table import plain_table
 
 _POOL, _PEAK = "streamrnn pool", "peak"
 
-#: Columns beside the pool's: a header, and the contender that stands there.
+#: Columns of other contenders: the header, and the name of the contender.
 _OTHERS = {
     "two threads": "streamrnn pool on two threads",
     "a third of it": "streamrnn third of the pool",
@@ -19,14 +22,17 @@ _OTHERS = {
 
 
 def pool_table(results: Results) -> Table:
-    """Minima and medians per stream of a tick; each × is how many times as long as the whole pool, by minima."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=_CAPTION, caption_justify="left")
-    shown.add_column("layer")
-    for header in ("streams", "pool", "GFLOP/s", "peak", "of it"):
-        shown.add_column(header, justify="right")
-    for header in _OTHERS:
-        shown.add_column(header, justify="right")
-        shown.add_column("×", justify="right")
+    """Times per stream of a tick, minimum and median. Each × is the ratio to the whole pool, by minima."""
+    right = ["streams", "pool", "GFLOP/s", "peak", "of it", *(column for header in _OTHERS for column in (header, "×"))]
+    shown = plain_table(["layer", *right], _rows(results), right=right)
+    shown.caption, shown.caption_justify = _CAPTION, "left"
+    return shown
+
+
+_CAPTION = "Per stream and tick: minimum (median); ratios by minima; operations are those of the matrices alone."
+
+
+def _rows(results: Results) -> Iterator[list[str]]:
     for what in results.pools():
         for case in results.cases(what):
             ours, peak = results.get(what, _POOL, case), results.get(what, _PEAK, case)
@@ -36,11 +42,7 @@ def pool_table(results: Results) -> Table:
                 for contender in _OTHERS.values():
                     other = results.get(what, contender, case)
                     row += [both(other), f"{other.least / ours.least:.2f}" if other else ""]
-            shown.add_row(*row)
-    return shown
-
-
-_CAPTION = "Per stream and tick: minimum (median); ratios by minima; operations are those of the matrices alone."
+            yield row
 
 
 def _rate(found: Found) -> str:

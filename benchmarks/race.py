@@ -1,4 +1,4 @@
-"""python -m benchmarks.race OTHER_TREE: this source tree against another one, in turns on one core, kernel by kernel.
+"""python -m benchmarks.race OTHER_TREE: this source tree against another one, taking turns on one core, kernel by kernel.
 
 What a change to a kernel costs is seen only where both versions run side by side: two runs on two days compare two days. Each
 tree has a process of its own; they take turns, and of each the least CPU time counts, which other work on the machine hardly
@@ -20,7 +20,7 @@ KINDS = ("lstm", "gru-after", "gru-before", "rnn")
 SIZES = ("1x8", "1x20", "1x40", "64x64", "256x256", "512x512")
 WAYS = ("step", "process", "pool")
 
-#: Run in each tree; it knows only what every version has had: layers, Model, Stream, StreamPool.
+#: The program of each process. It uses only what every version has: layers, Model, Stream, StreamPool.
 _WORKER = '''
 import sys, time
 import numpy as np
@@ -70,7 +70,7 @@ for line in sys.stdin:
 
 
 class Tree:
-    """A process that measures what a source tree computes."""
+    """A process that measures the steps of a source tree."""
 
     def __init__(self, path: Path, core: int) -> None:
         environment = os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{path / 'converters'}"}

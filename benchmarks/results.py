@@ -1,4 +1,4 @@
-"""What a run of the benchmarks has found, as its JSON file holds it."""
+"""The results of a run of the benchmarks, from its JSON file."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from benchmarks.case import Case
 
-#: The ways of reading that the roofline is the best of.
+#: How the names of the ways of reading begin; the roofline is the fastest of these.
 _READERS = "read: "
 
 
 class Found(NamedTuple):
-    """Seconds, the least and the median, and what else is known."""
+    """Seconds per step, the least and the median, and the extra values of the benchmark."""
 
     least: float
     median: float
@@ -19,7 +19,7 @@ class Found(NamedTuple):
 
 
 class Results:
-    """The benchmarks of a file, by what they measure and who took part."""
+    """The benchmarks of a file, by what they measure and by contender."""
 
     def __init__(self, path: Path) -> None:
         whole = json.loads(path.read_text(encoding="utf-8"))
@@ -40,9 +40,9 @@ class Results:
         return min(readers, default=None)
 
     def pools(self) -> list[str]:
-        """What has been measured about pools, by their number of streams."""
+        """The measurements of pools: "pool of <n>" for each number of streams."""
         return list(dict.fromkeys(key[0] for key in self._found if key[0].startswith("pool of ")))
 
     def cases(self, what: str) -> list[Case]:
-        """What has been measured, in the order in which it was."""
+        """The cases of a measurement, in the order in which they were measured."""
         return list(dict.fromkeys(Case(*key[2:]) for key in self._found if key[0] == what))

@@ -1,4 +1,4 @@
-"""The results as one table."""
+"""The results for single streams as a table."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,9 @@ from rich.table import Table
 
 from benchmarks.case import Case
 from benchmarks.results import Found, Results
+from streamrnn.command.table import plain_table
 
-#: Columns: a header, and the contender of each kind of measurement that stands there.
+#: Columns: the header, and the name of the contender in each kind of measurement.
 _OURS = {
     "streamrnn": {
         "step": "streamrnn step",
@@ -30,17 +31,12 @@ _TAIL = {"p50": "p50_ns", "p99": "p99_ns", "p99.9": "p99_9_ns", "max": "max_ns"}
 
 
 def table(results: Results) -> Table:
-    """Minima and medians per step; each × is how many times as long as streamrnn, by minima."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), caption=_caption(results), caption_justify="left")
-    shown.add_column("layer")
-    shown.add_column("measured")
-    for header in ("streamrnn", "in a loop", "call adds", "roofline", "loop at"):
-        shown.add_column(header, justify="right")
-    for header in _THEIRS:
-        shown.add_column(header, justify="right")
-        shown.add_column("×", justify="right")
-    for row in (*_steps(results), *_chunks(results), *_tails(results), *_start_up(results), *_memory(results)):
-        shown.add_row(*row)
+    """Times per step, minimum and median. Each × is the ratio to streamrnn, by minima."""
+    numbers = ["streamrnn", "in a loop", "call adds", "roofline", "loop at"]
+    right = [*numbers, *(column for header in _THEIRS for column in (header, "×"))]
+    rows = (*_steps(results), *_chunks(results), *_tails(results), *_start_up(results), *_memory(results))
+    shown = plain_table(["layer", "measured", *right], rows, right=right)
+    shown.caption, shown.caption_justify = _caption(results), "left"
     return shown
 
 
@@ -100,12 +96,12 @@ def _others(results: Results, what: str, case: Case) -> Iterator[str]:
 
 
 def both(found: Found | None) -> str:
-    """The least and the median."""
+    """Minimum and median, as text."""
     return "" if found is None else f"{_time(found.least)} ({_time(found.median, unit=False, like=found.least)})"
 
 
 def _time(seconds: float, unit: bool = True, like: float | None = None) -> str:
-    """In the unit that suits it, or `like`."""
+    """A time with three digits, in the unit that suits it; or in the unit that suits `like`."""
     name, factor = next(
         (pair for pair in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if (like or seconds) * pair[1] >= 1), ("ns", 1e9)
     )
@@ -115,9 +111,10 @@ def _time(seconds: float, unit: bool = True, like: float | None = None) -> str:
 
 
 def _caption(results: Results) -> str:
-    found = results.environment
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    environment = results.environment
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
-        f"Per step: minimum (median); ratios by minima; batch 1, float32, one thread.\n{found['cpu']}, {found['cores']} cores, "
-        f"{found['system']}; Python {found['python']}, {versions}; {found['date']}\n{found['command']}"
+        f"Per step: minimum (median); ratios by minima; batch 1, float32, one thread.\n"
+        f"{environment['cpu']}, {environment['cores']} cores, {environment['system']}; Python {environment['python']}, "
+        f"{versions}; {environment['date']}\n{environment['command']}"
     )

@@ -1,4 +1,4 @@
-"""What steps take from memory: nothing."""
+"""How much memory steps allocate: none."""
 
 import sys
 from collections.abc import Iterator

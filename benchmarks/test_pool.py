@@ -1,4 +1,4 @@
-"""A tick of many streams, float32: a pool, a random third of it, a loop of streams, others' batches; beside the FMA peak."""
+"""A tick of many streams, float32: a pool, a random third of it, a loop of streams, batches of others; beside the FMA peak."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""1000 steps at once, batch 1, float32: `process`, onnxruntime's one call, torch's layer."""
+"""1000 steps in one call, batch 1, float32: `process`, onnxruntime's `run`, torch's layer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From a fresh process to the first step, its kernels in the store: streamrnn beside onnxruntime and a bare interpreter."""
+"""From a fresh process to the first step, with kernels in the code cache: streamrnn, onnxruntime, and Python alone."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ import numpy, streamrnn
 stream = streamrnn.Stream(streamrnn.load("model.safetensors"))
 stream.step(numpy.ones(1, numpy.float32))
 import sys
-assert "numba" not in sys.modules, "numba was imported: the store was not warm"
+assert "numba" not in sys.modules, "numba was imported: the code cache was not warm"
 """,
     "onnxruntime": """
 import numpy, onnxruntime
@@ -39,7 +39,7 @@ END = '\nimport os; os.write(1, b"."); os._exit(0)\n'
 
 
 def _time(program: str, folder: Path) -> float:
-    """Seconds until the program has done what it is for; how it ends does not count."""
+    """Seconds until the program has taken its step; the end of the process does not count."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     begin = perf_counter()
     with subprocess.Popen(
@@ -57,7 +57,7 @@ def times(n_rounds: int, tmp_path_factory: pytest.TempPathFactory) -> Times:
     folder = tmp_path_factory.mktemp("models")
     model = CASE.model()
     model.save(folder / "model.safetensors")
-    Stream(model)  # fills the store
+    Stream(model)  # fills the code cache
     programs = {name: program for name, program in PROGRAMS.items() if not missing(name)}
     if "onnxruntime" in programs:
         (folder / "model.onnx").write_bytes(onnx_bytes(CASE.model()))

@@ -1,4 +1,4 @@
-"""One step at a time, batch 1, float32: from Python, in a compiled loop, and as others do it; beside the load roofline."""
+"""Single steps, batch 1, float32: from Python, in a compiled loop, and with other engines; beside the load roofline."""
 
 from typing import Any
 

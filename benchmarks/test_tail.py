@@ -1,6 +1,6 @@
-"""The tail: raw times of single calls, LSTM of 40 units, what a look at the clock takes subtracted.
+"""The tail: raw times of single calls, LSTM of 40 units, minus the time of reading the clock.
 
-A call that is interrupted once in a thousand does not show in a mean or a median, but a deadline that it misses is missed.
+One slow call in a thousand does not change a mean or a median, but it can miss a deadline.
 """
 
 import sys
@@ -21,7 +21,7 @@ from streamrnn.command.measuring.loop import N_ROWS
 
 CASE = Case("lstm", 1, 40)
 TURN = 1000  # calls
-WARM = 16  # calls before those of a turn, which find the caches full of another's data
+WARM = 16  # calls before those of a turn, because the caches are full of the other contender's data
 
 
 def _streamrnn() -> Callable[[Any], object]:
@@ -68,7 +68,7 @@ def times(clock: float, n_calls: int) -> dict[str, list[Times]]:
 @pytest.mark.benchmark(timer=PLAYBACK)
 @pytest.mark.parametrize("contender", CONTENDERS)
 def test_tail(benchmark: BenchmarkFixture, contender: str, times: dict[str, list[Times]], clock: float) -> None:
-    """pytest-benchmark has the median of every turn, extra_info the percentiles of all calls."""
+    """pytest-benchmark gets the median of every turn; extra_info has the percentiles of all calls."""
     if reason := missing(contender):
         pytest.skip(reason)
     turns = times[contender]

@@ -1,9 +1,9 @@
-"""Which vector width suits which layer on this CPU: the figures behind the rule in streamrnn/target/cpu.py.
+"""Which vector width suits which layer on this CPU: measured times for the rule in streamrnn/target/cpu.py.
 
     python benchmarks/tune.py [--kinds lstm,gru-after,gru-before,rnn,dense] [--sizes 8,16,…] [--rounds 15]
 
-For each kind and size it times every width, taking turns, and prints the ns per step (minimum over the rounds) with the width
-that the rule chooses marked, and how far that is from the best.
+For each kind and size it times every width; the widths take turns. It prints the ns per step (minimum of the rounds), marks the
+width that the rule chooses, and prints how far that one is from the best.
 """
 
 import argparse
@@ -35,13 +35,13 @@ KINDS: dict[str, Callable[[int], Layer]] = {
 
 
 def stream_of(layer: Layer, width: Width) -> Stream:
-    """A stream whose kernel has this width."""
+    """A stream whose kernel has a given width."""
     streamrnn.plan.width_for = lambda units, rows, passes, dtype=np.float32: width  # type: ignore[assignment]
     return Stream(Model([layer]))
 
 
 def times(layer: Layer, rounds: int) -> dict[Width, float]:
-    """Nanoseconds per step of each width."""
+    """Nanoseconds per step for each width."""
     streams = {width: stream_of(layer, width) for width in WIDTHS}
     n_steps = max(20, int(2e5 / (layer.n_units * (layer.input_size + layer.output_size) / 30 + 30)))
     x = RNG.normal(size=(n_steps, layer.input_size)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Contenders in turns: in one process, one after the other, again and again, so that all meet the machine in the same moods.
+"""Contenders take turns: in one process, one after the other, again and again, so that all have the same conditions.
 
-pytest-benchmark times one function per test, and so one contender at a time. Here all of a group are timed first, and each
-test then has its contender's times played back by the clock that pytest-benchmark reads.
+pytest-benchmark times one function per test, so one contender at a time. Here all contenders of a group are timed first. Each
+test then plays back the times of its contender, with a clock that pytest-benchmark reads.
 """
 
 import sys
@@ -13,13 +13,13 @@ import numpy as np
 
 from benchmarks.contender import Contender
 
-_SAMPLES = 3  # of a turn; a run before them fills the caches again
+_SAMPLES = 3  # samples of a turn, after a run that fills the caches again
 
 Times = Mapping[str, Sequence[float]]
 
 
 def take_turns(contenders: Mapping[str, Contender], n_rounds: int, say: str) -> dict[str, list[float]]:
-    """Seconds per step of each contender, one time for each of its runs."""
+    """Time the contenders in turns. Returns the seconds per step of each, for every sample. Prints `say` at the beginning."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     print(say, file=sys.stderr, flush=True)
     for _ in range(n_rounds):
@@ -33,13 +33,13 @@ def take_turns(contenders: Mapping[str, Contender], n_rounds: int, say: str) -> 
 
 
 def checked(contender: Contender, expected: Callable[[int], Any]) -> Contender:
-    """A contender whose first run has given what is expected after so many steps."""
+    """A contender, after a check of its first run. `expected(n_steps)` is what it must return."""
     np.testing.assert_allclose(contender.run(), expected(int(contender.n_steps)), atol=1e-5)
     return contender
 
 
 class Playback:
-    """A clock that plays back durations: between every second pair of looks, one of them passes."""
+    """A clock that plays back durations: one for every two readings."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -50,11 +50,11 @@ class Playback:
         return self._now
 
     def report(self, benchmark: Any, durations: Sequence[float]) -> None:
-        """Give them to pytest-benchmark, as the rounds of a benchmark whose timer this is."""
+        """Report durations to pytest-benchmark, as the rounds of a benchmark whose timer is this clock."""
         self._now = 0.0
         self._passing = iter([part for duration in durations for part in (0.0, duration)])
         benchmark.pedantic(lambda: None, rounds=len(durations))
 
 
-#: What the tests name as their timer.
+#: The timer of all benchmarks.
 PLAYBACK = Playback()

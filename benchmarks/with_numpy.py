@@ -1,4 +1,4 @@
-"""NumPy, one thread: a tick of many streams as one BLAS product of all weights, and the gates in place."""
+"""NumPy, one thread: a tick of many streams, with one BLAS product for the weights of each vector, and the gates in place."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from streamrnn import Model
 
 
 def batch(crowd: Crowd, model: Model) -> Contender:
-    """A tick of all streams, their states one array."""
+    """A tick of all streams, whose states are one array."""
     layer: Any = model.layers[0]
     case, x = crowd.case, crowd.inputs()
     w, r = (weights.reshape(-1, weights.shape[2]).T.copy() for weights in (layer.input_weights, layer.recurrent_weights))
@@ -39,8 +39,8 @@ def batch(crowd: Crowd, model: Model) -> Contender:
 
     def gru() -> None:
         multiply()
-        (reset, z, n), (of_reset, of_z, inner) = np.split(sums, 3, axis=1), np.split(recurrent, 3, axis=1)
-        for gate, product in ((reset, of_reset), (z, of_z)):
+        (reset, z, n), (reset_product, z_product, inner) = np.split(sums, 3, axis=1), np.split(recurrent, 3, axis=1)
+        for gate, product in ((reset, reset_product), (z, z_product)):
             np.add(gate, product, out=gate)
             _sigmoid(gate)
         np.add(inner, layer.recurrent_bias, out=inner)

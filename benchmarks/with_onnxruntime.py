@@ -1,4 +1,4 @@
-"""onnxruntime, one thread that does not spin: `run` with the state through its feeds, IO binding, one call for all steps."""
+"""onnxruntime, one thread that does not spin: `run` with the state among the inputs, IO binding, one call for all steps."""
 
 from itertools import cycle
 
@@ -47,7 +47,7 @@ def _runs(case: Case, model: Model, pieces: list[np.ndarray]) -> Contender:
 
 
 def io_binding(case: Case, model: Model) -> Contender:
-    """One `run_with_iobinding` for each step, on arrays that stay: two bindings take turns, one's states go into the other."""
+    """One `run_with_iobinding` for each step, on fixed arrays. Two bindings alternate: the outputs of one feed the other."""
     from streamrnn_converters.reference_runs.session import session_of
 
     session = session_of(onnx_bytes(model))
@@ -64,20 +64,20 @@ def io_binding(case: Case, model: Model) -> Contender:
 
     bindings = bind(states[0], states[1]), bind(states[1], states[0])
     rows = list(case.signal(N_ROWS)) * (case.n_calls // N_ROWS)  # an even number: the next run begins where this one ends
-    ask, place = session.run_with_iobinding, x[0, 0]
+    ask, row_of_x = session.run_with_iobinding, x[0, 0]
 
     def run() -> object:
         for row, binding in zip(rows, cycle(bindings), strict=False):
-            place[:] = row
+            row_of_x[:] = row
             ask(binding)
         return y[0, 0, 0]
 
-    vars(run)["held"] = states  # the bindings have their addresses only
+    vars(run)["held"] = states  # the bindings hold only their addresses
     return Contender(run, case.n_calls)
 
 
 def batch(crowd: Crowd, model: Model) -> Contender:
-    """One `run` for each tick, the streams its batch."""
+    """One `run` for each tick, with the streams as its batch."""
     from streamrnn_converters.reference_runs.session import session_of
 
     ask = session_of(onnx_bytes(model, crowd.n_streams)).run

@@ -1,4 +1,4 @@
-"""streamrnn: step from Python, the same step in a compiled loop, a chunk; and for many streams, a pool and a loop of them."""
+"""streamrnn: a step from Python, the same step in a compiled loop, a chunk; for many streams, a pool and a loop of streams."""
 
 from functools import cache
 
@@ -13,12 +13,12 @@ from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 
 @cache
 def _stream(model: Model) -> Stream:
-    """One stream for both, so that they work on the same memory."""
+    """One stream for `step` and `loop`, so that both work on the same memory."""
     return Stream(model)
 
 
 def step(case: Case, model: Model) -> Contender:
-    """`step`, from a loop of Python's."""
+    """`step` in a loop of Python."""
     stream = _stream(model)
     rows = list(case.signal(N_ROWS)) * (case.n_calls // N_ROWS)
     advance = stream.step
@@ -59,12 +59,12 @@ def pool(crowd: Crowd, model: Model, threads: int = 1) -> Contender:
 
 
 def pool_on_two_threads(crowd: Crowd, model: Model) -> Contender:
-    """The same, shared by two threads where the pool finds that worth it."""
+    """The same with two threads, where the pool uses both."""
     return pool(crowd, model, threads=2)
 
 
 def third_of_pool(crowd: Crowd, model: Model) -> Contender:
-    """A tick of a third of them, another one each time."""
+    """A tick of a random third of the streams, another third each time."""
     n, rng, streams = max(1, crowd.n_streams // 3), np.random.default_rng(2), StreamPool(model, crowd.n_streams)
     slots = np.array([streams.open() for _ in range(crowd.n_streams)])
     x, y = crowd.inputs()[:n], np.zeros((n, crowd.case.hidden), np.float32)
@@ -78,7 +78,7 @@ def third_of_pool(crowd: Crowd, model: Model) -> Contender:
 
 
 def loop_of_streams(crowd: Crowd, model: Model) -> Contender:
-    """A tick of as many streams, one after the other."""
+    """A tick of as many single streams, one after the other."""
     rows, calls = list(crowd.inputs()), [Stream(model).step for _ in range(crowd.n_streams)]
 
     def run() -> object:

@@ -1,4 +1,4 @@
-"""torch, one thread: its cell step by step, and its layer over all steps."""
+"""torch, one thread: its cell step by step, and its layer for all steps."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def whole_layer(case: Case, model: Model) -> Any:
 
 
 def batch(crowd: Crowd, model: Model) -> Contender:
-    """`LSTMCell` or `GRUCell` for each tick, the streams its batch."""
+    """`LSTMCell` or `GRUCell` for each tick, with the streams as its batch."""
     import torch
 
     torch.set_num_threads(1)
@@ -82,7 +82,7 @@ def batch(crowd: Crowd, model: Model) -> Contender:
 
 
 def _fill(module: Any, layer: Any, suffix: str) -> None:
-    """The layer's weights for a module's."""
+    """Copy the weights of a layer to a module."""
     import torch
 
     inner = np.zeros_like(layer.bias)
