@@ -1,4 +1,4 @@
-"""Models in float64: the same laws, and sixteen digits."""
+"""Models in float64: the same laws, with sixteen digits."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_500_steps_are_those_of_the_reference_to_1e_12(variant: str, hidden: int
     y = stream.process(x)
     expected, states = reference.run(whole, x)
     assert y.dtype == np.float64
-    # a relu grows without bound, and its rounding with it
+    # a relu is unbounded, and so is its rounding error
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
     for name, state in stream.states[0].items():
         np.testing.assert_allclose(state, states[0][name], rtol=0, atol=1e-12 * max(1, np.abs(states[0][name]).max()))
@@ -60,7 +60,7 @@ def test_an_activation_is_exact_to_its_last_places(chosen: object) -> None:
     if chosen.name in ("tanh", "scaled_tanh", "sigmoid", "softplus", "elu"):  # type: ignore[attr-defined]
         bound *= np.maximum(1, np.abs(x))  # the argument of an exponential is rounded
     if chosen.name in ("affine", "hard_sigmoid"):  # type: ignore[attr-defined]
-        bound = 2**-50 * (1 + np.abs(x))  # near its root, two numbers cancel
+        bound = 2**-50 * (1 + np.abs(x))  # near its root, two nearly equal numbers are subtracted
     assert (np.abs(y - truth) <= np.maximum(bound, 1e-200)).all(), x[(np.abs(y - truth) - bound).argmax()]
 
 

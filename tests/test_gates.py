@@ -1,4 +1,4 @@
-"""The table of gate orders, and the permutation between two of its entries."""
+"""The table of gate orders, and the conversion from one order to another."""
 
 import numpy as np
 import pytest

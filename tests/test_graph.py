@@ -1,4 +1,4 @@
-"""Models whose layers read more than the one before: skips, products, several inputs, and what does not form a graph."""
+"""Models whose layers have other sources than the layer before: skips, products, several inputs; and refused graphs."""
 
 import pickle
 from pathlib import Path
@@ -37,7 +37,7 @@ def residual(rng: np.random.Generator, inputs: int = 5) -> Model:
 
 
 def gated(rng: np.random.Generator) -> Model:
-    """Two signals in one input, a gate for each other, joined with what came in, and convolved."""
+    """An input of two signals, one of which gates the other; the product is joined with both and the input, and convolved."""
     return Model(
         [
             Select(6, (0, 1)),
@@ -57,7 +57,7 @@ def gated(rng: np.random.Generator) -> Model:
 def graphs(draw: st.DrawFn, *further: str) -> Model:
     """A graph of a few layers. Each reads sources before it; the last one reads all outputs that no other layer has read.
 
-    further  kinds that it may have beside those that can be streamed: "reverse"
+    further  kinds that it may have besides the streamable ones: "reverse"
     """
     kinds = ["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat", *further]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

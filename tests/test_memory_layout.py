@@ -1,4 +1,4 @@
-"""A plan's memory as a layout: written to a file and bound to other memory, and ops that feed back or run at a stride."""
+"""A plan's layout: written to a file and bound to other memory; with an op that feeds back, and with ops at a stride."""
 
 import ctypes
 import json
@@ -17,7 +17,7 @@ DRIVER = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
 
 
 class Bound:
-    """A layout, bound to memory of its own, and run by hand."""
+    """A layout that is bound to memory of its own, whose driver is called directly."""
 
     def __init__(self, plan: Plan, layout: Layout) -> None:
         self.plan = plan
@@ -54,7 +54,7 @@ def test_regions_begin_on_cache_lines_and_do_not_overlap() -> None:
 
 
 class FedBack(Plan):
-    """h' = W (x + h) + b: the sum reads what the last op of the step before has kept."""
+    """h' = W (x + h) + b: the sum reads the output of the last op in the previous step."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
@@ -80,7 +80,7 @@ def test_a_value_fed_back_from_a_later_op_is_that_of_the_step_before(cuts: list[
 
 
 class Strided(Plan):
-    """A function of every row, and then every second row of it: a step takes two rows and gives one."""
+    """A function of every row, then every second row of that: a step takes two rows and returns one."""
 
     def __init__(self) -> None:
         super().__init__(Model([Pointwise(3, "tanh"), Select(3, (0, 1, 2))]))

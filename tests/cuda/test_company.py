@@ -1,6 +1,6 @@
 """The company law on a device: histories of streams that come, go and move, each with the bits of a `Stream` alone.
 
-STREAMRNN_HISTORIES=1000 STREAMRNN_STREAMS=200 asks for more of them, and of more streams.
+STREAMRNN_HISTORIES=1000 STREAMRNN_STREAMS=200 runs more histories, with more streams.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What only hardware shows: sizes that fill it, shared memory beyond 48 KiB, and other packages' arrays."""
+"""Tests that need a real GPU: sizes that fill it, shared memory beyond 48 KiB, and arrays of other packages."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The golden bits on a device: the first steps of every kind that it runs, in ticks and in a chunk."""
+"""The golden bits on a device: the first steps of every kind of layer that it runs, in ticks and in a chunk."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is said where numba-cuda is not installed, or there is no device."""
+"""The errors where numba-cuda is not installed, or there is no device."""
 
 import importlib.util
 import sys

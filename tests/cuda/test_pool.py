@@ -28,7 +28,7 @@ pytestmark = needs_device
 
 KINDS = "lstm", "gru", "rnn", "dense"
 OURS = [name for name in VARIANTS if name.startswith(KINDS)]
-N = 11  # more than a block of the simulator takes
+N = 11  # streams: more than one block of the simulator takes
 
 
 def cuda_pool(whole: Model, capacity: int = 16) -> Any:
@@ -44,7 +44,7 @@ def on_device(array: Any) -> Any:
 
 
 def both(whole: Model, n: int = N) -> tuple[Any, StreamPool, list[int]]:
-    """A pool of the device and one of the CPU, with as many streams."""
+    """A pool on the device and one on the CPU, with n streams each, and their slots."""
     pools = cuda_pool(whole), StreamPool(whole)
     slots = [[pool.open() for _ in range(n)] for pool in pools]
     assert slots[0] == slots[1]

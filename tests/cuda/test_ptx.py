@@ -1,7 +1,7 @@
-"""What the kernels become: PTX, and its registers, for devices that need not be there.
+"""The PTX of the kernels and its registers. No device is needed.
 
-The machine law is to be read in the instructions: all arithmetic names its rounding, to nearest, and the sums of a thread are
-in registers.
+The instructions show the machine law (bit reproducibility): all arithmetic names its rounding, to nearest. They also show that
+the sums of a thread are in registers.
 """
 
 import re
@@ -35,7 +35,7 @@ DOUBLE = [("lstm.standard", "float64")]
 
 @pytest.fixture(autouse=True, scope="module")
 def stand_in() -> Iterator[None]:
-    """Numba asks the current device what it can, wherever a function calls another one."""
+    """Numba reads the compute capability of the current device wherever a function calls another one."""
     with pytest.MonkeyPatch.context() as patch:
         device = SimpleNamespace(compute_capability=DEVICES[0])
         patch.setattr("numba.cuda.dispatcher.get_current_device", lambda: device)
@@ -49,12 +49,12 @@ def ptx_of(kernel: Any, device: tuple[int, int]) -> str:
 
 
 def instructions(ptx: str) -> set[str]:
-    """All that compute: `fma.rn.f32`."""
+    """The instructions that compute, such as `fma.rn.f32`."""
     return set(re.findall(r"^\s*(?:@!?%p\d+\s+)?([a-z]\w*(?:\.\w+)*)\s", ptx, re.MULTILINE))
 
 
 def complaints(ptx: str, number: str) -> list[str]:
-    """What in a kernel of some type of number is not as it should be."""
+    """The instructions in a kernel, of some type of number, that break bit reproducibility."""
     found = []
     for instruction in instructions(ptx):
         name, _, kind = instruction.rpartition(".")
@@ -68,7 +68,7 @@ def complaints(ptx: str, number: str) -> list[str]:
 
 
 def usage(ptx: str, device: tuple[int, int]) -> str:
-    """What NVIDIA's assembler says of the registers."""
+    """The register usage that NVIDIA's assembler reports."""
     from cuda.bindings import nvjitlink
 
     handle = nvjitlink.create(2, [f"-arch=sm_{device[0]}{device[1]}", "-verbose"])
@@ -126,7 +126,7 @@ def test_every_recipe_is_among_them() -> None:
 
 
 def test_plain_arithmetic_is_fused_and_seen() -> None:
-    """What the check is for: NVVM fuses a product and a sum that name no rounding."""
+    """The reason for the check: NVVM fuses a product and a sum that name no rounding."""
     from numba.cuda import types
 
     def kernel(x, y):  # type: ignore[no-untyped-def]

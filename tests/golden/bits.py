@@ -1,4 +1,4 @@
-"""The bits of a model: hashes of what it answers to its signal, and of the state that it has then."""
+"""The bits of a model: hashes of its outputs for its signal, and of its final snapshot."""
 
 import hashlib
 import json
@@ -14,18 +14,18 @@ from tests.golden.models import N_STEPS, signal
 #: Made once by `python -m tests.golden.make`, from the engine at cd140ad.
 FILE = Path(__file__).parent / "bits.json"
 
-#: Steps of the short hash, for drivers that take long.
+#: Steps of the short hash, for drivers that are slow.
 SHORT = 20
 
 #: Lengths of the chunks in which a stream takes the signal: single steps, whole tiles and parts of tiles.
 _CUTS = [1] * 7 + [2, 3, 5, 23, 24, 25, 47, 49, 96, 1, 100, 118]
 
-_OTHERS = 4  # streams beside the one that is looked at
+_OTHERS = 4  # other streams in the pool, besides the one that is hashed
 _CHECKED = 2  # index of the one that is hashed
 
 
 def recorded() -> dict[str, Any]:
-    """name -> dtype -> hashes, as they were made."""
+    """The recorded hashes: name of a model -> dtype -> hashes."""
     found: dict[str, Any] = json.loads(FILE.read_text("ascii"))
     return found
 

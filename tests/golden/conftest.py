@@ -1,4 +1,4 @@
-"""The vector widths of the golden bits: STREAMRNN_GOLDEN=4,8,16, names those to try; an empty one is what this CPU chooses."""
+"""The vector widths of the golden bits: STREAMRNN_GOLDEN=4,8,16, lists their lanes; an empty one is this CPU's choice."""
 
 import os
 

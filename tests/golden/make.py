@@ -1,7 +1,7 @@
 """python -m tests.golden.make: add the golden bits of models that have none yet.
 
-What has bits keeps them: another number is another result for every user, and needs a page in docs/decisions/. The files that
-every later version must read were written once, by the engine at cd140ad.
+Recorded bits are never changed: other bits are another result for every user, and need a page in docs/decisions/. The files
+that every later version must read were written once, by the engine at cd140ad.
 """
 
 import json
@@ -12,7 +12,7 @@ from streamrnn import StateStore, Stream
 from tests.golden.bits import FILE, recorded, stream_bits
 from tests.golden.models import MODELS, golden_model, signal
 
-#: The models of which an archive, a snapshot and a state store are kept.
+#: The models with a recorded archive, snapshot and state store.
 KEPT = ["gated", "front-end", "embedding", "cascade", "lstm-with-everything-small", "gru-reset-before-with-everything-small"]
 KEPT_DTYPES = {"float32": KEPT, "float64": ["cascade"]}
 FOLDER = Path(__file__).parent / "files"
@@ -20,7 +20,7 @@ STEPS_BEFORE = 100  # steps of the signal before the snapshots were taken
 
 
 def main() -> None:
-    """Add what has no bits yet; what has keeps it."""
+    """Add the bits of models that have none yet. Recorded bits are never changed."""
     bits = recorded() if FILE.exists() else {}
     for name in MODELS:
         if name not in bits:
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def write_files() -> None:
-    """An archive, a snapshot and a state store of each model."""
+    """Write an archive, a snapshot and a state store of each model."""
     FOLDER.mkdir()
     for dtype, names in KEPT_DTYPES.items():
         for name in names:

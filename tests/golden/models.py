@@ -1,6 +1,6 @@
 """The models of the golden bits, with weights and signals from `RandomState`, whose numbers NumPy has promised never to change.
 
-What is drawn here, and in what order, must stay as it is: another number is another golden bit.
+Do not change what is drawn here, nor the order: other numbers are other golden bits.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from streamrnn import GRU, LSTM, Arithmetic, Concat, Embedding, LayerNorm, Model
 from tests.models import VARIANTS, conv1d, dense, gru, lstm, rebuilt, rnn, uniform
 
 N_STEPS = 500
-_ENTRIES = 7  # of the embedding
+_ENTRIES = 7  # rows of the embedding
 
 
 class Frozen:
-    """What `tests.models` asks of a generator, from numbers that are the same with every NumPy on every machine.
+    """The generator that `tests.models` needs, with the same numbers on every machine and with every NumPy.
 
-    Only uniform doubles are drawn; all else is made of them by single roundings.
+    It draws only uniform doubles, and computes all other numbers from these by single roundings.
     """
 
     def __init__(self, seed: int) -> None:
@@ -35,7 +35,7 @@ class Frozen:
 
 
 def signal(model: str, inputs: int, n_steps: int = N_STEPS) -> Any:
-    """The signal of a model, (n_steps, inputs) float64: a quiet part, a usual one, a loud one."""
+    """The signal of a model, (n_steps, inputs) float64: a quiet part, a usual part, a loud part."""
     rng = Frozen(2)
     if model.startswith("embedding"):
         return rng.integers(0, _ENTRIES, n_steps * inputs).reshape(n_steps, inputs).astype(np.float64)
@@ -94,7 +94,7 @@ def _silence(r: Any) -> Model:
     )
 
 
-#: name -> what builds it, from a generator: small and large, chained and branched, quiet and saturating.
+#: name -> a function that builds the model from a generator: small and large, chained and branched, quiet and saturating.
 WHOLE: dict[str, Callable[[Any], Model]] = {
     "lstm-1x8": lambda r: _stack(lstm(r, 1, 8)),
     "lstm-1x20": lambda r: _stack(lstm(r, 1, 20)),
@@ -122,7 +122,7 @@ WHOLE: dict[str, Callable[[Any], Model]] = {
     "embedding": lambda r: _stack(Embedding(uniform(r, 1, _ENTRIES, 12)), gru(r, 12, 9), dense(r, 9, 7, activation="softmax")),
 }
 
-#: (inputs, hidden units) of each variant of `tests.models`: with and without sums that are made ahead.
+#: (inputs, hidden units) of each variant of `tests.models`: with and without input sums that are computed ahead.
 _SIZES = {"small": (3, 9), "middle": (11, 37)}
 
 
@@ -130,7 +130,7 @@ def _variant(name: str, sizes: tuple[int, int]) -> Callable[[Any], Model]:
     return lambda r: Model([VARIANTS[name](r, *sizes, 2.0)])
 
 
-#: All of them.
+#: All models.
 MODELS = WHOLE | {f"{name}-{size}": _variant(name, sizes) for name in VARIANTS for size, sizes in _SIZES.items()}
 
 

@@ -1,4 +1,4 @@
-"""Archives, snapshots and state stores that the first engine wrote are read, and mean the same, for ever."""
+"""Archives, snapshots and state stores that the first engine wrote can be read for ever, with the same meaning."""
 
 import shutil
 from pathlib import Path

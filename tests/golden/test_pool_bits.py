@@ -1,4 +1,4 @@
-"""The golden bits: what a pool answers, of every kind and type, is what it answered when they were made, for ever."""
+"""The golden bits: pools of all kinds and types give the recorded bits, for ever."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The golden bits: what a stream answers, of every kind and type, is what it answered when they were made, for ever."""
+"""The golden bits: streams of all kinds and types give the recorded bits, for ever."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """The activation functions as the kernels compute them, over the whole range of float32, against float64.
 
-Each is reached through a dense layer of one unit with weight 1, at every vector lane the same. A relative error is measured in
-units of 2**-24, half of the distance between two neighbouring float32 numbers.
+Each is computed by a dense layer of one unit with weight 1, which gives the same in every lane. Relative errors are in units of
+2**-24, half of the distance between two neighbouring float32 numbers.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests import reference
 from tests.models import ACTIVATIONS
 
 LARGEST = float(np.finfo(np.float32).max)
-#: Those that Dense computes with rows scaled for base 2, next to the plain ones.
+#: The functions for which Dense scales its rows for base 2; their plain kernels are tested too.
 CHOICES = [
     *ACTIVATIONS,
     *(Activation(name) for name in ("leaky_relu", "thresholded_relu", "scaled_tanh", "hard_sigmoid", "elu")),
@@ -24,20 +24,20 @@ every_choice = pytest.mark.parametrize("chosen", CHOICES, ids=str)
 
 
 def function_of(chosen: Activation) -> Callable[[Any], Any]:
-    """The activation as a dense layer computes it, for an array of float32."""
+    """An activation as a dense layer computes it, for an array of float32."""
     stream = Stream(Model([Dense([[1.0]], activation=chosen)]))
     return lambda x: stream.process(x[:, None])[:, 0]
 
 
 def general_function_of(chosen: Activation) -> Callable[[Any], Any]:
-    """The activation as the general kernels compute it, rows unscaled; also in those that have a kernel of their own."""
+    """An activation as the general kernel computes it, with unscaled rows; also one that has a kernel of its own."""
     layer = RNN([[[1.0]]], [[[0.0]]], activations=(chosen,), clip=3e37)
     stream = Stream(Model([layer]))
     return lambda x: stream.process(x[:, None])[:, 0]
 
 
 def float32_samples(low: float = 1e-30, high: float = LARGEST) -> Any:
-    """Numbers of both signs, equally many per octave, and many more where the functions bend; sorted."""
+    """Sorted numbers of both signs: as many in each octave, and many more where the functions bend."""
     rng = np.random.default_rng(0)
     magnitudes = np.geomspace(low, high, 20_000)
     bend = rng.uniform(0, 20, 100_000)
@@ -65,7 +65,7 @@ def test_sigmoid_and_tanh_are_exact_to_3e_7(name: str, reach: Callable[[Activati
 
 
 def test_tanh_of_a_small_number_keeps_its_digits() -> None:
-    """Not only the absolute error: a quiet state must keep its shape."""
+    """The relative error is small too: a small state must keep its shape."""
     x = float32_samples(low=1e-29, high=0.5)  # a recurrent state below 1e-30 is flushed to zero
     for reach in function_of, general_function_of:
         relative = np.abs(reach(Activation("tanh"))(x) / expected(Activation("tanh"), x.astype(np.float64) + (x == 0)) - 1)
@@ -171,10 +171,10 @@ def test_softmax_of_equal_logits_is_uniform() -> None:
 @pytest.mark.parametrize(("dtype", "edge"), [("float32", np.log(2.0**-126)), ("float64", np.log(2.0**-1022))])
 @pytest.mark.parametrize("name", ["exp", "elu", "softplus"])
 def test_what_would_be_subnormal_is_zero(name: str, dtype: str, edge: float) -> None:
-    """A subnormal number costs a hundred times as much to compute with, wherever it goes (the silence law)."""
+    """Arithmetic with subnormal numbers takes a hundred times as long, so no function may return one (the silence law)."""
     x = np.linspace(edge - 20, edge + 20, 4001).astype(dtype)[:, None]
     layers = [Pointwise(1, name, dtype=dtype)]
-    if name == "elu":  # exp(x) - 1: the exponential alone is what is left of it
+    if name == "elu":  # add 1 to exp(x) - 1, which leaves the exponential
         layers += [Affine([1.0], [1.0], dtype=dtype)]
     y = Stream(Model(layers)).process(x)[:, 0]
     smallest = np.finfo(dtype).smallest_normal

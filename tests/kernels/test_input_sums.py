@@ -1,4 +1,4 @@
-"""Sums that are made ahead of a tile of steps, and weights that are stored in another type than that of the sums."""
+"""Input sums that are computed ahead for a tile of steps, and weights that are stored in another type than the sums."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def table_of(layout: PanelLayout, weights: Array, **vectors: Array) -> Array:
 
 
 def drawn(recipe: Recipe, width: Width, inputs: int, hidden: int) -> tuple[PanelLayout, Array, Array, Array]:
-    """A layout, packed weights, the weights that the inputs meet (sums, units, inputs), and their biases (sums, units)."""
+    """A layout, its packed weights, the input weights, (sums, units, inputs), and their biases, (sums, units)."""
     rng = np.random.default_rng(3)
     layout = PanelLayout(recipe, width, {"inputs": inputs, "hidden": hidden, "outputs": hidden})
     weights, biases = {}, {}
@@ -83,7 +83,7 @@ def test_sums_made_ahead_are_bias_plus_products_and_the_same_for_any_number_of_s
 
 
 def sums_ahead(recipe: Recipe, width: Width) -> Any:
-    """(table, inputs, steps, sums) as a function."""
+    """The compiled part of `input_sums`, as a function (table, inputs, n_steps, sums)."""
     make = input_sums(recipe, width)
 
     def kernel(table, x, n_steps, target):  # type: ignore[no-untyped-def]
@@ -94,7 +94,7 @@ def sums_ahead(recipe: Recipe, width: Width) -> Any:
 
 
 def one_step(recipe: Recipe, width: Width) -> Any:
-    """(table, input, 0, 0) as a function."""
+    """The compiled part of `step_of_stream`, as a function (table, input, 0, 0)."""
     take = step_of_stream(recipe, width)
 
     def kernel(table, x, _, __):  # type: ignore[no-untyped-def]
@@ -106,7 +106,7 @@ def one_step(recipe: Recipe, width: Width) -> Any:
 
 @pytest.mark.parametrize("inputs", [3, 70])
 def test_weights_stored_in_single_precision_and_computed_with_in_double_give_the_bits_of_double(inputs: int) -> None:
-    """Every float32 is a float64, so that where weights are stored cannot show."""
+    """Every float32 is a float64, so the type in which weights are stored must not change the sums."""
     recipe, hidden, found = dense.linear, 13, set()
     x = np.random.default_rng(1).normal(size=(6, inputs))
     for stored in np.float32, np.float64:

@@ -1,4 +1,4 @@
-"""What a stream gives, against the float64 reference: every kind, variant, activation and size, from its initial states."""
+"""Outputs of streams against the float64 reference: every kind, variant, activation and size, from its initial states."""
 
 from itertools import product
 from typing import Any
@@ -10,13 +10,13 @@ from streamrnn import GRU, LSTM, Activation, Dense, Model, Stream
 from tests import reference
 from tests.models import ACTIVATIONS, RECURRENT, SIZES, VARIANTS, dense, gru, lstm, mixed, model, rebuilt, rnn, signal
 
-#: Largest absolute error over 500 steps; for outputs without a bound, relative to the loudest.
+#: Largest absolute error over 500 steps; for unbounded outputs, relative to the largest.
 TOLERANCE = 5e-6
 INPUT_SIZES = [1, 2, 3, 5, 8, 17, 64]
 
 
 def assert_is_the_reference(whole: Model, x: Any, tolerance: float = TOLERANCE) -> None:
-    """Outputs and final states of a stream are those of the reference."""
+    """Check the outputs and final states of a stream against the reference."""
     stream = Stream(whole)
     outputs = stream.process(x)
     expected, ends = reference.run(whole, x)
@@ -55,7 +55,7 @@ def test_quiet_and_saturating_signals_are_those_of_the_reference(variant: str, l
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_loud_weights_are_those_of_the_reference(variant: str) -> None:
-    # few steps: a loud recurrence is chaotic, so that float32 and float64 part after some dozen steps, however exact
+    # few steps: with large weights the recurrence is chaotic, and float32 and float64 differ after some dozen steps
     assert_is_the_reference(model(variant, hidden=20, gain=6, seed=3), signal(6, seed=3), 2e-5)
 
 
@@ -65,7 +65,7 @@ def test_every_activation_in_every_position_is_that_of_the_reference(position: s
     kind, _, index = position.partition(" ")
     rng = np.random.default_rng(4)
     build = {"lstm": lstm, "gru": gru, "rnn": rnn, "dense": dense}[kind]
-    layer = build(rng, 3, 10, 0.4)  # quiet weights keep the functions without a bound from running away
+    layer = build(rng, 3, 10, 0.4)  # small weights, so that unbounded functions do not diverge
     if isinstance(layer, Dense):
         changed = rebuilt(layer, activation=chosen)
     else:
@@ -100,7 +100,7 @@ def test_every_combination_of_lstm_options_is_the_reference(
 @pytest.mark.parametrize("outputs", [1, 2, 8, 9, 17, 40, 70])
 @pytest.mark.parametrize("hidden", [1, 9, 40])
 def test_a_projection_of_any_size_is_the_reference(hidden: int, outputs: int) -> None:
-    """More outputs than units are no use, but possible."""
+    """More outputs than units make no sense, but are possible."""
     layer = lstm(np.random.default_rng(6), 3, hidden, outputs=outputs)
     assert_is_the_reference(Model([layer]), signal(40, seed=6))
 
@@ -143,7 +143,7 @@ def test_softmax_is_a_distribution_whatever_the_logits(outputs: int, loudness: f
     y = Stream(whole).process(x)
     assert (y >= 0).all()
     np.testing.assert_allclose(y.sum(axis=1, dtype=np.float64), 1, rtol=0, atol=1e-6)
-    # a logit of 100 is known to 100 * 2**-24, and so relatively is its exponential
+    # a logit of 100 has an error of 100 * 2**-24, which is the relative error of its exponential
     assert_close(y, reference.run(whole, x)[0], TOLERANCE * max(1, loudness / 10))
 
 

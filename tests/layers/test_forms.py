@@ -1,4 +1,4 @@
-"""The canonical forms: what each kind accepts, freezes, reports and refuses, the tensor named."""
+"""The canonical forms: what each kind accepts, freezes and reports, and that refusals name the tensor."""
 
 import copy
 import pickle
@@ -72,7 +72,7 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
     "affine": (Affine, {"scale": (I,), "shift": (I,)}),
     "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
-#: Kinds that have sizes and options alone (tests/test_graph.py).
+#: Kinds without arrays, with sizes and options only (tests/test_graph.py).
 WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reverse]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
 every_array = pytest.mark.parametrize(("kind", "name"), FIELDS, ids=["-".join(entry) for entry in FIELDS])
@@ -92,7 +92,7 @@ def test_every_kind_is_listed_under_its_name() -> None:
 def test_an_array_of_a_wrong_shape_is_refused_by_name(kind: str, name: str) -> None:
     shape = SHAPES[kind][1][name]
     wrong = [shape[1:], (*shape, 1), (1, *shape)]
-    # the sizes that the layer reads off its first array (H, I) or the projection (P) are free there
+    # a size that the layer takes from an array, H and I from the first, P from the projection, can be any there
     is_first = name == next(iter(SHAPES[kind][1])) and kind not in ("lstm", "gru", "rnn")
     wrong += [(shape[0] + 1, *shape[1:])] * (not is_first and name != "projection")
     for shape in wrong:

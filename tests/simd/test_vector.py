@@ -80,7 +80,7 @@ def fma_of(a: Any, b: Any, c: Any) -> Any:
 
 
 def operands(seed: int) -> tuple[Any, Any, Any]:
-    """Three arrays of 16 with every kind of number at every lane in turn."""
+    """Three arrays of 16 numbers, so that each lane gets every kind of number."""
     rng = np.random.default_rng(seed)
     special = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38, 0.5], np.float32)
     a, b, c = (rng.normal(size=16).astype(np.float32) for _ in range(3))
@@ -91,7 +91,7 @@ def operands(seed: int) -> tuple[Any, Any, Any]:
 
 
 def apply(name: str, lanes: int | None, a: Any, b: Any, c: Any) -> Any:
-    """The 16 results, in vectors of `lanes` or, None, one by one; what lies around them must stay as it was."""
+    """The 16 results, in vectors of `lanes`, or one by one (None). The memory around them must not change."""
     kernel, step = (scalar_kernel(name), 1) if lanes is None else (vector_kernel(name, lanes), lanes)
     memory = np.full(18, 7, np.float32)
     for at in range(0, 16, step):
@@ -101,7 +101,7 @@ def apply(name: str, lanes: int | None, a: Any, b: Any, c: Any) -> Any:
     return memory[1:17]
 
 
-#: Scalar integers are Numba's own, which widens them to 64 bits where a vector keeps its 32.
+#: Scalar integers are those of Numba, which widens them to 64 bits; a vector keeps its 32.
 WITH_SCALARS = [name for name in OPERATIONS if name not in ("bits shifted", "bits added")]
 
 
@@ -118,7 +118,7 @@ def test_every_lane_is_what_numpy_computes(name: str, lanes: int | None) -> None
 
 
 def rounded(exact: Fraction) -> np.float32:
-    """The float32 nearest to a fraction, found among the neighbours of its float64."""
+    """The float32 nearest to a fraction, one of the neighbours of its float64."""
     near = np.float32(float(exact))
     candidates = [np.nextafter(near, np.float32(-np.inf)), near, np.nextafter(near, np.float32(np.inf))]
     return min(candidates, key=lambda value: (abs(Fraction(float(value)) - exact), value.view(np.int32) % 2))  # ties: to even
@@ -130,7 +130,7 @@ def test_fma_rounds_once(lanes: int | None) -> None:
     differs = False
     for _ in range(20):
         a, b = (rng.normal(size=16).astype(np.float32) for _ in range(2))
-        c = (-a * b * np.float32(1 + 1e-7)).astype(np.float32)  # so that what is left is what a rounded product loses
+        c = (-a * b * np.float32(1 + 1e-7)).astype(np.float32)  # so that the result is mostly the rounding error of the product
         exact = [Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)) for x, y, z in zip(a, b, c, strict=True)]
         np.testing.assert_array_equal(apply("fma", lanes, a, b, c), np.array([rounded(value) for value in exact]))
         differs |= bool((a * b + c != np.array([rounded(value) for value in exact])).any())

@@ -1,4 +1,4 @@
-"""Packed weights, unpacked again by plain index arithmetic."""
+"""Packed weights, unpacked by plain index arithmetic."""
 
 import numpy as np
 import pytest

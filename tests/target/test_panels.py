@@ -1,4 +1,4 @@
-"""Where the weights of a recipe lie: unpacked again by plain index arithmetic, and the table that leads a kernel to them."""
+"""The layout of a recipe's weights, unpacked by plain index arithmetic, and the positions of its table."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SIZES = {"inputs": 5, "hidden": 19, "outputs": 19}
 
 
 def drawn(layout: PanelLayout) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, np.ndarray]]:
-    """Weights and biases of a layout, all different."""
+    """Weights and biases for a layout, all different."""
     rng = np.random.default_rng(0)
     weights, biases = {}, {}
     for of_pass in layout.sections:
