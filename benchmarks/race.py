@@ -1,9 +1,8 @@
 """python -m benchmarks.race OTHER_TREE: this source tree against another one, taking turns on one core, kernel by kernel.
 
-What a change to a kernel costs is seen only where both versions run side by side: two runs on two days compare two days. Each
-tree has a process of its own; they take turns, and of each the least CPU time counts, which other work on the machine hardly
-changes. A third process runs the other tree again, so that
-the last column shows how far the same code is from itself.
+The cost of a change is seen only if both versions run at the same time: two runs on two days compare two days. Each tree has a
+process of its own. The processes take turns, and the least CPU time of each counts, which other work on the machine hardly
+changes. A third process runs the other tree again, so that the last column shows how much two runs of the same code differ.
 
     git worktree add /tmp/before HEAD~1 && python -m benchmarks.race /tmp/before --rounds 200
 """
