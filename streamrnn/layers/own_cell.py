@@ -1,17 +1,15 @@
 """`cell`: a recurrent layer of your own, written as its equation. See docs/own-cells.md."""
 
-import dis
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, make_dataclass
-from types import CodeType, FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from streamrnn import functions
 from streamrnn.errors import ModelError
+from streamrnn.layers.equation import check_equation, check_values, digest, test_vector
 from streamrnn.layers.layer import KINDS, Tensor, absent
 from streamrnn.layers.recipe_layer import Parameters, RecipeLayer, by_sum
 from streamrnn.recipe import OWN, Pass, Recipe, X
@@ -19,7 +17,6 @@ from streamrnn.recipe import OWN, Pass, Recipe, X
 #: A pass before the last one: its cell, the names of what it returns, and which sums each vector feeds.
 PassDeclaration = tuple[Callable[..., Any], Sequence[str], Mapping[str, str]]
 
-_N_CHECKED = 8  # points at which the cell's values are compared
 _CLOSE = 1e-9  # relative tolerance: another libm may round differently
 
 
@@ -99,11 +96,11 @@ class OwnCell(RecipeLayer):
         return Parameters(weights, biases, per_unit={name: getattr(self, name) for name in recipe.per_unit})
 
     def test_vector(self) -> list[float] | None:
-        return _values(self.own_recipe)
+        return test_vector(self.own_recipe)
 
     @classmethod
     def check_test_vector(cls, values: object) -> None:
-        expected = _values(cls.own_recipe)
+        expected = test_vector(cls.own_recipe)
         fits = isinstance(values, list) and len(values) == len(expected)
         if not fits or not np.allclose(np.array(values, float), expected, rtol=_CLOSE, atol=_CLOSE):
             raise ModelError(
@@ -163,8 +160,8 @@ def cell(
         if not _fed(recipe)[X]:
             raise ModelError(f"cell {kind!r}: {X!r}, the inputs, feeds no sum; name the sums that it feeds")
         for one in made:
-            _check_function(kind, one.cell)
-        _check_values(kind, recipe)
+            check_equation(kind, one.cell)
+        check_values(kind, recipe)
         return _layer_class(kind, version, recipe, function)
 
     return decorate
@@ -172,7 +169,7 @@ def cell(
 
 def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[..., Any]) -> type[OwnCell]:
     """The class of the layers, a dataclass of their arrays. Registers the recipe by its path, and the class by its kind."""
-    digest = hashlib.sha256(b"".join(_digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
     path = f"own.{kind}.{version}.{digest}"
     declaration = _declaration(recipe)
     tensors: list[tuple[str, Any]] = [(_weights_of(recipe, vector), Tensor) for vector in _fed(recipe)]
@@ -221,98 +218,3 @@ def _declaration(recipe: Recipe) -> str:
     """A recipe without its functions, as text: part of the fingerprint of a model."""
     passes = [[list(one.writes), list(map(list, one.feeds.items())), list(one.parameters)] for one in recipe.passes]
     return json.dumps({"states": recipe.states, "passes": passes, "per_unit": recipe.per_unit})
-
-
-def _check_function(kind: str, function: Any) -> None:
-    """Raise ModelError for a function that is more than an equation, or uses what cannot be compiled."""
-    if not isinstance(function, FunctionType):
-        raise ModelError(f"cell {kind!r}: {function!r} is not a function")
-    where = f"cell {kind!r}: {function.__name__}"
-    for name, value in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if not _is_number(value.cell_contents):
-            raise ModelError(f"{where} takes {name} from the function around it, but it is no number; define it in the module")
-    for instruction in dis.get_instructions(function.__code__):
-        refused = _REFUSED.get(instruction.opname)
-        if instruction.opname == "BINARY_OP" and instruction.argrepr not in ("+", "-", "*", "/"):
-            refused = f"the operator {instruction.argrepr}"
-        if refused:
-            raise ModelError(f"{where} uses {refused}; write it with streamrnn.functions and with + - * /")
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            _check_global(kind, function, str(instruction.argval))
-
-
-def _check_global(kind: str, function: FunctionType, name: str) -> None:
-    where = f"cell {kind!r}: {function.__name__}"
-    if name not in function.__globals__:
-        raise ModelError(f"{where} uses {name}, which is not among streamrnn.functions; use these, and arithmetic")
-    value = function.__globals__[name]
-    if isinstance(value, FunctionType):
-        if value.__module__ != functions.__name__ and value is not function:
-            _check_function(kind, value)
-    elif not _is_number(value):
-        raise ModelError(f"{where} uses {name}, which is neither a number nor a plain function; use streamrnn.functions")
-
-
-#: Instructions of Python that an equation does not need, and what they are in the source.
-_REFUSED = {
-    "LOAD_ATTR": "an attribute",
-    "LOAD_METHOD": "a method",
-    "BINARY_SUBSCR": "an index",
-    "STORE_SUBSCR": "an index",
-    "STORE_GLOBAL": "a global variable",
-    "IMPORT_NAME": "an import",
-    "MAKE_FUNCTION": "a function within it",
-    "YIELD_VALUE": "yield",
-    "FOR_ITER": "a loop",
-    "RAISE_VARARGS": "raise",
-    "UNARY_INVERT": "the operator ~",
-    "UNARY_NOT": "not",
-    "UNARY_POSITIVE": "a sign +",
-    "BUILD_LIST": "a list",
-    "BUILD_MAP": "a dictionary",
-}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating)
-
-
-def _digest(function: Any) -> bytes:
-    """A hash of a function: of its code, of the numbers from around it, and of the functions that it calls."""
-    code: CodeType = function.__code__
-    parts = [code.co_code, repr(code.co_consts).encode(), repr((code.co_names, code.co_varnames)).encode()]
-    parts += [repr(value.cell_contents).encode() for value in function.__closure__ or ()]
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, FunctionType) and value.__module__ != functions.__name__ and value is not function:
-            parts.append(_digest(value))
-        elif _is_number(value):
-            parts.append(repr(value).encode())
-    return hashlib.sha256(b"\0".join(parts)).digest()
-
-
-def _values(recipe: Recipe) -> list[float]:
-    """What the cells of a recipe return for fixed sums and vectors: a short test vector that needs no weights."""
-    state = np.random.RandomState(0)
-    numbers: list[float] = []
-    for one in recipe.passes:
-        arguments = [4 * state.random_sample(_N_CHECKED) - 2 for _ in one.parameters]
-        result = one.cell(*arguments)
-        results = result if isinstance(result, tuple) else (result,)
-        if len(results) != len(one.writes):
-            raise TypeError(f"{one.cell.__name__} returns {len(results)} values, but {', '.join(one.writes)} are expected")
-        for name, values in zip(one.writes, results, strict=True):
-            if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-                raise TypeError(f"{one.cell.__name__} returns {values!r:.40} for {name}, which is no value for each unit")
-            numbers += [float(number) for number in np.broadcast_to(values, _N_CHECKED)]
-    return numbers
-
-
-def _check_values(kind: str, recipe: Recipe) -> None:
-    """Raise ModelError where the equation cannot be computed."""
-    try:
-        values = _values(recipe)
-    except Exception as error:  # whatever the user's equation raises
-        raise ModelError(f"cell {kind!r}: the equation cannot be computed ({type(error).__name__}: {error})") from error
-    if not np.isfinite(values).all():
-        raise ModelError(f"cell {kind!r}: the equation returns {values} for sums between -2 and 2; every value must be finite")

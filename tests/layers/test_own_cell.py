@@ -234,6 +234,14 @@ def decides(s, h):  # type: ignore[no-untyped-def]
     return s if s > h else h
 
 
+def recurses(s, h):  # type: ignore[no-untyped-def]
+    return also_recurses(s, h)
+
+
+def also_recurses(s, h):  # type: ignore[no-untyped-def]
+    return recurses(s, h)
+
+
 _LIST = [1.0]
 
 
@@ -257,6 +265,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "an index": (indexes, {}, "uses an index"),
     "a list": (uses_a_list, {}, "uses _LIST, which is neither a number nor a plain function"),
     "a closure": (closed_over(), {}, "takes values from the function around it, but it is no number"),
+    "recursion": (recurses, {}, "recurses calls itself; an equation has no recursion"),
     "a power": (powers, {}, r"powers uses the operator \*\*"),
     "in place": (adds_in_place, {}, r"adds_in_place uses the operator \+="),
     "a number": (a_number, {}, "returns 0.5 for h, which is no value for each unit"),
