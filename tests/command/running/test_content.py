@@ -89,6 +89,7 @@ def xlsx() -> bytes:
         (gzip.compress(npy()), "a NumPy array"),
         (xlsx() + b"\n", "a zip file"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # compressed data has the time in it
 )
 @pytest.mark.parametrize("at_once", [1, 1000])
 def test_another_kind_of_file_is_refused_by_name(data: bytes, name: str, at_once: int) -> None:
