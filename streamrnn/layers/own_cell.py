@@ -169,8 +169,8 @@ def cell(
 
 def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[..., Any]) -> type[OwnCell]:
     """The class of the layers, a dataclass of their arrays. Registers the recipe by its path, and the class by its kind."""
-    digest = hashlib.sha256(b"".join(digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
-    path = f"own.{kind}.{version}.{digest}"
+    whole = hashlib.sha256(b"".join(digest(one.cell) for one in recipe.passes)).hexdigest()[:16]
+    path = f"own.{kind}.{version}.{whole}"
     declaration = _declaration(recipe)
     tensors: list[tuple[str, Any]] = [(_weights_of(recipe, vector), Tensor) for vector in _fed(recipe)]
     tensors += [(name, Tensor) for name in recipe.per_unit]
