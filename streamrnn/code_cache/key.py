@@ -22,6 +22,7 @@ SOURCES = (
     "recipe.py",
     "target",
     "activation.py",
+    "errors.py",
     "code_cache",
 )
 #: Settings of Numba that change the code made from the same source.
