@@ -7,6 +7,7 @@ import pytest
 
 from streamrnn import Model
 from streamrnn.command.file_kinds import seems_to_be
+from streamrnn.command.source_file import MODEL_FILES
 from tests.command.process import Command
 
 FILES = [
@@ -30,11 +31,13 @@ def test_import_and_run_name_what_a_file_seems_to_be(
     assert kind in seems_to_be(path)
     ended = command("import", path)
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert ended.err.startswith(f"error: {path}: is {kind}")
-    assert "not an ONNX model" in ended.err
-    with_layers = command("import", path, "--layers", "lstm:rnn")
-    assert with_layers.code == 1
-    assert kind in with_layers.err
+    assert ended.err.startswith(f"error: {path}: ")
+    if path.suffix not in MODEL_FILES:  # those are read, and refused for what is wrong with them
+        assert ended.err.startswith(f"error: {path}: is {kind}")
+        assert "not an ONNX model" in ended.err
+        with_layers = command("import", path, "--layers", "lstm:rnn")
+        assert with_layers.code == 1
+        assert kind in with_layers.err
     for subcommand in ("run", "inspect", "warmup"):
         ended = command(subcommand, path)
         assert ended.code == 1
