@@ -212,7 +212,7 @@ def test_what_is_no_entry_is_refused_and_the_state_left_as_it_was(index: float) 
         lambda: stream.step(np.float32([index])),
         lambda: stream.process([[1], [index]]),
     ):
-        with pytest.raises(InputError, match="entries"):
+        with pytest.raises(InputError, match="entry of the embedding"):
             refused()
         assert stream.snapshot() == before
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from streamrnn import ConversionError, MissingExtraError, Stream
-from streamrnn.command.source_file import EXTENSIONS as EXTENSIONS_OF_THE_COMMAND
+from streamrnn.command.source_file import CHECKPOINTS
 from streamrnn_converters import from_checkpoint, from_torch
 from streamrnn_converters.checkpoints import EXTENSIONS, read_checkpoint
 from tests.converters.checkpoints.state_dicts import LAYERS, NETWORK, written
@@ -28,7 +28,7 @@ def test_a_checkpoint_gives_the_model_that_its_state_dict_gives(extension: str, 
 
 
 def test_the_command_knows_the_same_extensions() -> None:
-    assert EXTENSIONS_OF_THE_COMMAND == EXTENSIONS
+    assert CHECKPOINTS == EXTENSIONS
 
 
 def test_a_stream_of_a_checkpoint_gives_what_torch_gives(tmp_path: Path) -> None:
