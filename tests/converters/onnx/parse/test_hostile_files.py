@@ -1,6 +1,7 @@
 """A file that wants to do harm is refused by one error, in little time and within four times its size and 64 MiB.
 
 Little time is what a plain loop of 40 million turns takes in the same process: two seconds where a turn takes 50 ns.
+The least of three attempts counts, as other work on the machine only adds.
 """
 
 import json
@@ -39,16 +40,19 @@ def turn(turns=1_000_000):
     sum(i * i for i in range(turns))
     return (time.process_time() - clock) / turns
 
+def attempt():
+    clock, error, message = time.process_time(), "", ""
+    try:
+        from_onnx(sys.argv[2])
+    except Exception as caught:
+        error, message = type(caught).__name__, str(caught)
+    seconds = time.process_time() - clock
+    return seconds / turn(), error, message
+
 from_onnx(sys.argv[1])
-memory, clock = peak(), time.process_time()
-try:
-    from_onnx(sys.argv[2])
-    error, message = "", ""
-except Exception as caught:
-    error, message = type(caught).__name__, str(caught)
-seconds, memory = time.process_time() - clock, peak() - memory
-turns = seconds / min(turn() for _ in range(3))
-print(json.dumps({"error": error, "message": message, "turns": turns, "bytes": memory}))
+memory = peak()
+turns, error, message = min(attempt() for _ in range(3))
+print(json.dumps({"error": error, "message": message, "turns": turns, "bytes": peak() - memory}))
 """
 
 
