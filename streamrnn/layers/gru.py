@@ -8,7 +8,7 @@ from streamrnn.activation import SIGMOID, TANH, Activation
 from streamrnn.cells import gru as cells
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Tensor, absent, activation_options
-from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
+from streamrnn.layers.recipe_layer import Parameters, SingleState, by_sum
 from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE
 
 _STANDARD = (SIGMOID, TANH)
@@ -17,7 +17,7 @@ _SCALES = {"r": SIGMOID_SCALE, "z": SIGMOID_SCALE, "n": TANH_SCALE, "p": TANH_SC
 
 
 @dataclass(frozen=True, eq=False)
-class GRU(Recurrent):
+class GRU(SingleState):
     """Gated recurrent unit (Cho et al. 2014), as ONNX GRU-22 and torch.nn.GRU define it.
 
     With I inputs, H hidden units and the gates in the order r, z, n:

@@ -76,10 +76,6 @@ class LSTM(Recurrent):
             raise ModelError(f"lstm layer, coupled: {self.coupled!r} is not True or False")
 
     @property
-    def input_size(self) -> int:
-        return self.input_weights.shape[2]
-
-    @property
     def hidden_size(self) -> int:
         """H, the size of the cell state."""
         return self.input_weights.shape[1]

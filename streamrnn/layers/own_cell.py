@@ -11,7 +11,7 @@ import numpy as np
 from streamrnn.errors import ModelError
 from streamrnn.layers.equation import check_equation, check_values, digest, test_vector
 from streamrnn.layers.layer import KINDS, Tensor, absent
-from streamrnn.layers.recipe_layer import Parameters, RecipeLayer, by_sum
+from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
 from streamrnn.recipe import OWN, Pass, Recipe, X
 
 #: A pass before the last one: its cell, the names of what it returns, and which sums each vector feeds.
@@ -20,7 +20,7 @@ PassDeclaration = tuple[Callable[..., Any], Sequence[str], Mapping[str, str]]
 _CLOSE = 1e-9  # relative tolerance: another libm may round differently
 
 
-class OwnCell(RecipeLayer):
+class OwnCell(Recurrent):
     """A layer of a kind that `cell` has defined.
 
     With I inputs and H units, and the sums in the order in which `passes` and then `sums` name them:
@@ -76,19 +76,11 @@ class OwnCell(RecipeLayer):
         return self.own_path
 
     @property
-    def input_size(self) -> int:
-        return self.input_weights.shape[2]
-
-    @property
-    def output_size(self) -> int:
-        return self.input_weights.shape[1]
-
-    @property
     def states(self) -> Mapping[str, Tensor]:
         return {state: getattr(self, f"initial_{state}") for state in self.own_recipe.states}
 
     def parameters(self) -> Parameters:
-        recipe, weights, biases = self.own_recipe, dict[tuple[str, str], Any](), dict[str, Any]()
+        recipe, weights = self.own_recipe, dict[tuple[str, str], Any]()
         for vector, sums in _fed(recipe).items():
             weights |= by_sum(vector, " ".join(sums), getattr(self, _weights_of(recipe, vector)))
         names = [name for one in recipe.passes for name in one.sums]

@@ -1,4 +1,4 @@
-"""`RecipeLayer`: what layers with a recipe share, such as packing; `Recurrent`: what GRU, RNN and LSTM share."""
+"""`RecipeLayer`: what layers with a recipe share, such as packing; `Recurrent`: what recurrent layers share."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -79,10 +79,9 @@ class RecipeLayer(Layer):
 
 
 class Recurrent(RecipeLayer):
-    """A recurrent layer with input weights (any, H, I) whose only state is h, (H,)."""
+    """A recurrent layer with input weights (any, H, I)."""
 
     input_weights: Tensor
-    initial_hidden: Tensor
 
     @property
     def input_size(self) -> int:
@@ -91,6 +90,12 @@ class Recurrent(RecipeLayer):
     @property
     def output_size(self) -> int:
         return self.input_weights.shape[1]
+
+
+class SingleState(Recurrent):
+    """A recurrent layer whose only state is h, (H,)."""
+
+    initial_hidden: Tensor
 
     @property
     def states(self) -> Mapping[str, Tensor]:

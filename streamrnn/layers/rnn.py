@@ -7,12 +7,12 @@ from typing import ClassVar
 from streamrnn.activation import RELU, TANH, Activation
 from streamrnn.cells import rnn as cells
 from streamrnn.layers.layer import Tensor, absent, activation_options
-from streamrnn.layers.recipe_layer import Parameters, Recurrent, by_sum
+from streamrnn.layers.recipe_layer import Parameters, SingleState, by_sum
 from streamrnn.target.packing import TANH_SCALE
 
 
 @dataclass(frozen=True, eq=False)
-class RNN(Recurrent):
+class RNN(SingleState):
     """Simple recurrent layer (Elman 1990), as ONNX RNN-22 and torch.nn.RNN define it: h' = tanh(W x + R h + b).
 
     With I inputs and H hidden units:
