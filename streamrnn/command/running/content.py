@@ -59,7 +59,7 @@ def plain_content(chunks: Iterable[bytes], name: str, *, text: bool) -> Iterator
     first, chunks = _first_bytes(chunks, may_become_known)
     kind = kind_of(first)
     if kind is not None and (text or len(kind.signature) >= _LONG_SIGNATURE):
-        raise InputError(f"{name}: is {kind.name}, not {'text' if text else 'raw float32 numbers'}; {kind.remedy}")
+        raise InputError(f"{name}: is {kind.name}, not {'UTF-8 text' if text else 'raw float32 numbers'}; {kind.remedy}")
     yield from chunks
 
 

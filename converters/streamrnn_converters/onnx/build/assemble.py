@@ -26,7 +26,11 @@ class Assembly:
             start += size
         self._layers: dict[Vector, Layer] = {}
         self._reads: dict[Vector, list[Vector]] = {}
-        out = outputs[0] if len(outputs) == 1 else LayerOutput(Concat(tuple(each.size for each in outputs), dtype), tuple(outputs))
+        out = (
+            outputs[0]
+            if len(outputs) == 1
+            else LayerOutput(Concat(tuple(each.size for each in outputs), dtype), tuple(outputs))
+        )
         self._take(out)
         self._merge()
         self._indices = {vector: index for index, vector in enumerate(self._layers)}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import LayerOutput, FinalState, Source
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source
 
 #: A unit of a state: layer, name of the state, index of the unit.
 Unit = tuple[LayerOutput, str, int]
@@ -22,7 +22,9 @@ def is_final(flow: Flow) -> bool:
 
 def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
     """By input, for the index of each value that is read, the unit of a state that begins with it."""
-    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.roles.states}  # in the graph's order
+    read: dict[str, dict[int, Unit]] = {
+        name: {} for name in importer.values if name in importer.roles.states
+    }  # in the graph's order
     for (layer, state), flow in importer.initial.items():
         for unit, (part, index) in enumerate(flow.elements()):
             assert isinstance(part, Source)

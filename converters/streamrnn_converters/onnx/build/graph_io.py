@@ -11,7 +11,7 @@ from streamrnn_converters.onnx.imported import Axis, GraphInput, GraphOutput
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Axis as NamedAxis
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import LayerOutput, FinalState, Source, Vector
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source, Vector
 
 
 def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str, str]) -> tuple[GraphInput, ...]:
@@ -49,8 +49,8 @@ def lengths_of(
         return importer.lengths
     if importer.lengths in {vector.name for vector in upstream(vectors) if isinstance(vector, Source)}:
         raise ConversionError(
-            f"graph input {importer.lengths!r}: brings the lengths of recordings, and is used for something else too; export the "
-            "model with an input for each"
+            f"graph input {importer.lengths!r}: brings the lengths of recordings, and is used for something else too; export "
+            "the model with an input for each"
         )
     (found,) = inputs_of(importer, [entry for entry in entries if entry.name == importer.lengths], {})
     return found

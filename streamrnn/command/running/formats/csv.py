@@ -52,6 +52,7 @@ class CsvReader(LineReader):
         try:
             fields = self._fields(line)
         except InputError:
+            _check_text(line)
             if self._columns.by_name or self._columns.header:
                 raise
             return False
@@ -65,8 +66,7 @@ class CsvReader(LineReader):
         values = [field for index, field in enumerate(fields) if index in inputs]
         if any(_is_number(field) or self._is_number(field) for field in values):
             return False
-        if found := _NOT_TEXT.search(line):
-            raise InputError(f"has the byte 0x{found[0].hex()}, so it is not UTF-8 text; convert the input to text")
+        _check_text(line)
         self._could_be_header = True
         if not _are_names([field.decode("utf-8", "replace") for field in values]):
             return False
@@ -199,6 +199,12 @@ def _index_in(names: list[str], column: str) -> int:
         found = ", ".join(map(repr, names))
         raise InputError(f"the header must have one column {column!r}, but has {found:.200}; name another, or give its number")
     return names.index(column)
+
+
+def _check_text(line: bytes) -> None:
+    """Raise InputError for bytes that no text has."""
+    if found := _NOT_TEXT.search(line):
+        raise InputError(f"has the byte 0x{found[0].hex()}, so it is not UTF-8 text; convert the input to text")
 
 
 def _text(field: bytes) -> str:

@@ -142,6 +142,7 @@ def test_a_header_can_be_forced_either_way() -> None:
         (b'{"x": 1, "y": 2}', "line 1: is JSON, not csv"),
         (b"1\x00,\x002\x00", "line 1: has the byte 0x00, so it is not UTF-8 text"),
         (b"x,\x05y", "line 1: has the byte 0x05"),
+        (b'\xc0\x01\0\0{"__metadata__":1}x"y"', "line 1: has the byte 0x01"),
         (b"x,y\r1,2\rx,y", "line 1: has the byte 0x0d"),
     ],
 )
