@@ -78,9 +78,11 @@ def stream_layout(plan: Plan) -> Layout:
     layout = Layout()
     header = layout.write([0] * HEADER_FIELDS)
     records, buffers = _begin_ops(layout, plan)
+    states: list[At] = []
     for index, op in enumerate(plan.ops):
         stride = _stride_bytes(plan, index)
-        state = layout.reserve("state", stride * len(op.state))
+        state = states[plan.halves[index]] if index in plan.halves else layout.reserve("state", stride * len(op.state))
+        states.append(state)
         scratch = layout.reserve("working", stride * op.scratch)
         sums_bytes = plan.input_sums_of(index) * _itemsize(plan)
         memory: dict[int, Word] = {
@@ -89,7 +91,7 @@ def stream_layout(plan: Plan) -> Layout:
             INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
             TABLE: layout.write(_table(plan, index, state, scratch, stride)),
         }
-        layout.fill(_record_at(records, index), _record(layout, plan, index, buffers) | memory)
+        layout.fill(records[index], _record(layout, plan, index, buffers) | memory)
     state_bytes = layout.reserve("state", 0).offset
     layout.reserve("backup", state_bytes)
     layout.fill(header, _header(layout, plan, records, buffers))
@@ -102,12 +104,16 @@ def pool_layout(plan: PoolPlan) -> Layout:
     layout = Layout()
     header = layout.write([0] * POOL_HEADER_FIELDS)
     records, buffers = _begin_ops(layout, plan)
-    tile_rows, state = layout.reserve("working", 4 * 8 * POOL_TILE), 0
+    tile_rows, states = layout.reserve("working", 4 * 8 * POOL_TILE), list[int]()
+    end = 0
     for index, op in enumerate(plan.ops):
         stride = _stride_bytes(plan, index)
-        n_scratch = op.pool_scratch if op.state else op.scratch
+        state = states[plan.halves[index]] if index in plan.halves else end
+        states.append(state)
+        end += stride * len(op.state)
+        n_scratch = op.pool_scratch if op.has_state else op.scratch
         scratch = layout.reserve("working", POOL_TILE * stride * n_scratch)
-        table = _pool_table(plan, index, state, stride) if op.state else _table(plan, index, At("working"), scratch, stride)
+        table = _pool_table(plan, index, state, stride) if op.has_state else _table(plan, index, At("working"), scratch, stride)
         sums_bytes = _pool_sums_of(plan, index) * _itemsize(plan)
         memory: dict[int, Word] = {
             STATE: state,
@@ -116,8 +122,7 @@ def pool_layout(plan: PoolPlan) -> Layout:
             TABLE: layout.write(table),
             ROWS: tile_rows,
         }
-        layout.fill(_record_at(records, index), _record(layout, plan, index, buffers) | memory)
-        state += stride * len(op.state)
+        layout.fill(records[index], _record(layout, plan, index, buffers) | memory)
     spare = layout.reserve("working", POOL_TILE * row_bytes(plan))
     layout.fill(header, _header(layout, plan, records, buffers))
     layout.fill(header, {TILE_ROWS: tile_rows, SPARE: spare, STATE_BYTES: row_bytes(plan)})
@@ -125,9 +130,9 @@ def pool_layout(plan: PoolPlan) -> Layout:
 
 
 def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
-    """For each op: name -> (index of a state vector's first value in the states of a stream, its initial values, (size,))."""
+    """For each layer: name -> (index of the first value of a state vector in a stream, its initial values, (size,))."""
     vectors, begin = [], 0
-    for op, stride in zip(plan.ops, plan.strides, strict=True):
+    for op, stride in zip(plan.ops[: plan.output + 1], plan.strides, strict=False):
         vectors.append({name: (begin + n * stride, initial) for n, (name, initial) in enumerate(op.state.items())})
         begin += stride * len(op.state)
     return vectors
@@ -148,26 +153,20 @@ def _stride_bytes(plan: Plan, index: int) -> int:
     return plan.strides[index] * _itemsize(plan)
 
 
-def _begin_ops(layout: Layout, plan: Plan) -> tuple[At, At]:
+def _begin_ops(layout: Layout, plan: Plan) -> tuple[list[At], At]:
     """Room for the op records in the table, then the addresses of the buffers: two of the call, and one for each op's output.
 
-    Returns the relative addresses of both.
+    Returns the relative addresses: of each op's record, which stand in the order in which the ops run, and of the buffers.
     """
-    records = layout.write([0] * (RECORD_FIELDS * len(plan.ops)))
+    first = layout.write([0] * (RECORD_FIELDS * len(plan.ops)))
+    running = [op for group in plan.groups for op in group.ops]
+    records = {op: first + 8 * RECORD_FIELDS * position for position, op in enumerate(running)}
     words: list[Word] = [0, 0]
     for index, op in enumerate(plan.ops):
-        n_bytes = op.output_size * _itemsize(plan)
-        if index == plan.output:
-            words.append(0)
-        elif index in plan.kept:
-            words.append(layout.reserve("state", n_bytes))
-        else:
-            words.append(layout.reserve("working", plan.tile * plan.rows_of(index) * n_bytes))
-    return records, layout.write(words)
-
-
-def _record_at(records: At, index: int) -> At:
-    return records + 8 * RECORD_FIELDS * index
+        n_rows = 1 if index in plan.single_rows else plan.tile * plan.group_of[index].rows
+        n_bytes = n_rows * op.output_size * _itemsize(plan)
+        words.append(0 if index == plan.output else layout.reserve("working", n_bytes))
+    return [records[index] for index in range(len(plan.ops))], layout.write(words)
 
 
 def _buffer(plan: Plan, op: int) -> int:
@@ -188,7 +187,7 @@ def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Wo
         read += [buffers + 8 * _buffer(plan, source), _size(plan, source)]
     return {
         KERNEL: At(f"kernel {index}"),
-        SOURCE: _buffer(plan, sources[0]),
+        SOURCE: _buffer(plan, sources[0] if sources else -1),
         TARGET: _buffer(plan, index),
         INPUTS: op.input_size,
         OUTPUTS: op.output_size,
@@ -202,29 +201,26 @@ def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Wo
     }
 
 
-def _header(layout: Layout, plan: Plan, records: At, buffers: At) -> dict[int, Word]:
+def _header(layout: Layout, plan: Plan, records: list[At], buffers: At) -> dict[int, Word]:
     """The fields of the header that a stream and a pool have in common. Writes the groups to the table."""
     groups = layout.write([0] * (GROUP_FIELDS * len(plan.groups)))
-    first = 0
     for number, group in enumerate(plan.groups):
-        ops = range(first, first + group.n_ops)
         advanced: dict[int, Word] = {}
-        for op in ops if group.together else ():
+        for op in group.ops if group.together else ():
             for used in (op, *plan.sources[op]):
-                if used not in plan.kept:
+                if used not in plan.single_rows:
                     advanced[_buffer(plan, used)] = _size(plan, used) * _itemsize(plan)
         pairs = [word for buffer, n_bytes in advanced.items() for word in (buffers + 8 * buffer, n_bytes)]
         fields: dict[int, Word] = {
-            GROUP_N_OPS: group.n_ops,
+            GROUP_N_OPS: len(group.ops),
             GROUP_TOGETHER: int(group.together),
             GROUP_ROWS: group.rows,
             GROUP_N_ADVANCED: len(advanced),
             GROUP_ADVANCED: layout.write(pairs),
         }
         layout.fill(groups + 8 * GROUP_FIELDS * number, fields)
-        first += group.n_ops
     return {
-        RECORDS: records,
+        RECORDS: min(records),
         N_GROUPS: len(plan.groups),
         GROUPS: groups,
         TILE: plan.tile,
@@ -288,7 +284,7 @@ def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str
 def _pool_sums_of(plan: PoolPlan, index: int) -> int:
     """Size, in values, of an op's sums in a pool: of a tile's inputs; if the op has a state, of the streams taken at once."""
     op = plan.ops[index]
-    if not op.state:
+    if not op.has_state:
         return plan.input_sums_of(index)
     most = max(len(one.sums) for one in op.panels.recipe.passes) if op.panels else 0
     return _MOST_AT_ONCE * most * plan.widths[index].units

@@ -1,9 +1,7 @@
 """`Plan`: a model packed for this CPU, with the addresses of its compiled kernels. Shared by all streams of the model."""
 
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import accumulate
 from typing import NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -13,6 +11,7 @@ from streamrnn.code_cache import address_of
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
+from streamrnn.model.loops import is_loop, parts
 from streamrnn.target.cpu import driver_width, pool_width_for, width_for
 from streamrnn.target.layout import aligned
 from streamrnn.target.op import Op
@@ -27,26 +26,27 @@ INPUT_SUMS_FROM = 8
 
 
 class Group(NamedTuple):
-    """Consecutive ops, through which a driver takes the rows of a tile.
+    """Ops through which a driver takes the rows of a tile, one after the other.
 
-    n_ops     how many ops
+    ops       indices of the ops, in the order in which they run
     together  True: all ops take a row before any op takes the next, so that an op can read what a later op returned for the
               previous row. False: each op takes all rows before the next op begins
     rows      rows for each step of the call
     """
 
-    n_ops: int
+    ops: tuple[int, ...]
     together: bool = False
     rows: int = 1
 
 
 class Plan:
-    """A model as a driver runs it: one packed op per layer, and the addresses of the kernels. Compiles missing kernels.
+    """A model as a driver runs it: packed ops, and the addresses of the kernels. Compiles missing kernels.
 
+    ops      one for each layer, by its index; then a second half for each layer that reads a later one (`Op.halves`)
+    halves   index of a second half -> index of the first, whose state it sets
     sources  for each op, the indices of the ops that it reads; -1 is the input of the call
     output   index of the op whose output is the output of the call
-    kept     indices of ops whose last output is a state; an earlier op that reads one gets the output of the previous step
-    groups   of ops, in order
+    groups   of ops, in the order in which they run
     bases    region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels
 
     Raises ModelError, naming the layer, for a model that is not streamable.
@@ -55,9 +55,8 @@ class Plan:
     def __init__(self, model: Model) -> None:
         self.ops: list[Op] = []
         self.widths: list[Width] = []
-        self.sources = model.sources
-        self.output, self.kept = len(model.layers) - 1, frozenset[int]()
-        self.groups = [Group(len(model.layers))]
+        self.sources = list(model.sources)
+        self.output, self.halves = len(model.layers) - 1, dict[int, int]()
         self.input_size, self.output_size = model.input_size, model.output_size
         self.dtype: DType = model.dtype.type
         for index, layer in enumerate(model.layers):
@@ -66,6 +65,7 @@ class Plan:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
+        self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
         self.bases: dict[str, int] = {}
         for index, (op, width) in enumerate(zip(self.ops, self.widths, strict=True)):
@@ -76,6 +76,22 @@ class Plan:
 
     tile = TILE_STEPS
     _driver = "kernels.driver.run"
+    _row_by_row = True  # whether a loop takes row by row; where the rows of a step are those of many streams, it need not
+
+    def _group(self, part: tuple[int, ...]) -> Group:
+        """The ops of layers that read each other, or of a single layer. One that reads a later layer is split in two."""
+        if not is_loop(part, self.sources):
+            return Group(part)
+        second_halves = []
+        for index in part:
+            if any(source >= index for source in self.sources[index]):
+                second_halves.append(len(self.ops))
+                self.halves[len(self.ops)] = index
+                self.ops.append(self.ops[index].take)
+                self.widths.append(self.widths[index])
+                self.sources.append(self.sources[index])
+                self.ops[index], self.sources[index] = self.ops[index].give, ()
+        return Group((*part, *second_halves), together=self._row_by_row)
 
     def _width_for(self, layer: Layer) -> Width:
         return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
@@ -103,17 +119,28 @@ class Plan:
             strides.append(-(-longest // line) * line)
         return strides
 
-    def rows_of(self, index: int) -> int:
-        """Rows that the op at an index takes for each step of the call."""
-        ends = list(accumulate(group.n_ops for group in self.groups))
-        return self.groups[bisect_right(ends, index)].rows
+    @cached_property
+    def group_of(self) -> dict[int, Group]:
+        """Index of an op -> its group."""
+        return {op: group for group in self.groups for op in group.ops}
+
+    @cached_property
+    def single_rows(self) -> frozenset[int]:
+        """Ops whose last row is all that anyone reads: those of their own group, whose ops go together."""
+        readers: dict[int, set[int]] = {}
+        for number, group in enumerate(self.groups):
+            for op in group.ops:
+                for read in (op, *self.sources[op]):
+                    readers.setdefault(read, set()).add(number)
+        alone = {op for op, numbers in readers.items() if len(numbers) == 1 and self.groups[min(numbers)].together}
+        return frozenset(alone - {self.output, -1})
 
     def input_sums_of(self, index: int) -> int:
         """Size, in values, of an op's input sums for a tile of steps; 0 where they are not computed ahead."""
-        op, width = self.ops[index], self.widths[index]
+        op, width, group = self.ops[index], self.widths[index], self.group_of[index]
         return (
-            self.tile * self.rows_of(index) * op.input_sums * width.padded(op.hidden_size)
-            if op.input_size >= INPUT_SUMS_FROM
+            self.tile * group.rows * op.input_sums * width.padded(op.hidden_size)
+            if op.input_size >= INPUT_SUMS_FROM and not group.together
             else 0
         )
 
@@ -129,12 +156,24 @@ class PoolPlan(Plan):
 
     tile = POOL_TILE
     _driver = "kernels.pool.driver.run"
+    _row_by_row = False
 
     def _width_for(self, layer: Layer) -> Width:
         return pool_width_for(layer.n_units, layer.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:
         return pool_kernel_of(op)
+
+
+def _joined(groups: Iterable[Group]) -> list[Group]:
+    """The groups, with consecutive ones joined whose ops do not go together."""
+    joined: list[Group] = []
+    for group in groups:
+        if joined and not group.together and joined[-1]._replace(ops=()) == group._replace(ops=()):
+            joined[-1] = group._replace(ops=joined[-1].ops + group.ops)
+        else:
+            joined.append(group)
+    return joined
 
 
 def stream_kernel_of(op: Op) -> str:
@@ -144,7 +183,7 @@ def stream_kernel_of(op: Op) -> str:
 
 def pool_kernel_of(op: Op) -> str:
     """The path of an op's kernel for pools."""
-    if not op.state:
+    if not op.has_state:
         return stream_kernel_of(op)
     return f"{op.recipe}/pool" if op.recipe else f"kernels.pool.{op.kernel}"
 

@@ -21,7 +21,10 @@ from streamrnn import (
     RNN,
     Activation,
     Affine,
+    Arithmetic,
+    Concat,
     Conv1d,
+    Delay,
     Dense,
     Layer,
     LayerNorm,
@@ -196,6 +199,7 @@ VARIANTS: dict[str, Build] = {
     "dense-elu": _with(dense, activation=Activation("elu", 1.4)),
     "conv1d": lambda rng, inputs, hidden, gain=1.0: conv1d(rng, inputs, hidden, gain),
     "conv1d-dilated": lambda rng, inputs, hidden, gain=1.0: conv1d(rng, inputs, hidden, gain, taps=2, dilation=3),
+    "delay": lambda rng, inputs, hidden, gain=1.0: Delay(inputs, uniform(rng, 0.9, inputs)),
     "pointwise-tanh": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "tanh"),
     "pointwise-sigmoid": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "sigmoid"),
     "pointwise-relu": lambda rng, inputs, hidden, gain=1.0: Pointwise(inputs, "relu"),
@@ -208,13 +212,104 @@ VARIANTS: dict[str, Build] = {
     "select-any-order": lambda rng, inputs, hidden, gain=1.0: Select(inputs, tuple(rng.integers(0, inputs, hidden).tolist())),
 }
 
+
+class Graph:
+    """The layers of a model so far, and the sources of each."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self.sources: list[tuple[int, ...]] = []
+
+    def add(self, layer: Layer, *sources: int) -> int:
+        """Add a layer. Returns its index."""
+        self.layers.append(layer)
+        self.sources.append(sources)
+        return len(self.layers) - 1
+
+    def feed_back(self, delay: int, source: int) -> None:
+        """Let a delay read a later layer."""
+        self.sources[delay] = (source,)
+
+    def model(self) -> Model:
+        return Model(self.layers, sources=self.sources)
+
+
+def cell_of_parts(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """h' = h + z (tanh(W x + R h + b) - h) with z = σ(V (x, h) + c): like a GRU, of separate layers; then a dense layer."""
+    graph = Graph()
+    h = graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), -1)
+    from_x = graph.add(dense(rng, inputs, hidden, gain), -1)
+    from_h = graph.add(dense(rng, hidden, hidden, gain), h)
+    candidate = graph.add(Pointwise(hidden, "tanh"), graph.add(Arithmetic(hidden, "add"), from_x, from_h))
+    both = graph.add(Concat((inputs, hidden)), -1, h)
+    update = graph.add(dense(rng, inputs + hidden, hidden, gain, activation="sigmoid"), both)
+    change = graph.add(Arithmetic(hidden, "subtract"), candidate, h)
+    step = graph.add(Arithmetic(hidden, "multiply"), update, change)
+    graph.feed_back(h, graph.add(Arithmetic(hidden, "add"), h, step))
+    graph.add(dense(rng, hidden, 3), len(graph.layers) - 1)
+    return graph.model()
+
+
+def nested_loops(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """h' = tanh(W (h + c') + x), c' = σ(c + V h): one loop in the other, beside layers that no loop holds."""
+    graph = Graph()
+    x = graph.add(dense(rng, inputs, hidden, gain, activation="tanh"), -1)
+    h, c = (graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), -1) for _ in range(2))
+    inner = graph.add(Arithmetic(hidden, "add"), c, graph.add(dense(rng, hidden, hidden, gain), h))
+    new_c = graph.add(Pointwise(hidden, "sigmoid"), inner)
+    outside = graph.add(rnn(rng, hidden, hidden, gain), x)
+    mixed_in = graph.add(dense(rng, hidden, hidden, gain), graph.add(Arithmetic(hidden, "add"), h, new_c))
+    new_h = graph.add(Pointwise(hidden, "tanh"), graph.add(Arithmetic(hidden, "add"), mixed_in, x))
+    graph.feed_back(c, new_c)
+    graph.feed_back(h, new_h)
+    graph.add(Concat((hidden,) * 4), outside, h, new_h, new_c)
+    return graph.model()
+
+
+def delays_in_a_row(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """The last three inputs, and the last but one output of a dense layer over them, which it reads as well."""
+    graph = Graph()
+    before_last = graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), -1)
+    last = graph.add(Delay(inputs, uniform(rng, 0.9, inputs)), -1)
+    previous = graph.add(Delay(inputs, uniform(rng, 0.9, inputs)), last)
+    all_values = graph.add(Concat((inputs, inputs, inputs, hidden)), -1, last, previous, before_last)
+    y = graph.add(dense(rng, 3 * inputs + hidden, hidden, gain, activation="tanh"), all_values)
+    graph.feed_back(before_last, graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), y))
+    graph.add(Select(hidden, tuple(range(hidden))), y)
+    return graph.model()
+
+
+def fed_back_lstm(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """An LSTM that reads the model's own last output beside the input. The output layer is in the loop."""
+    graph = Graph()
+    back = graph.add(Delay(2), -1)
+    both = graph.add(Concat((inputs, 2)), -1, back)
+    h = graph.add(lstm(rng, inputs + 2, hidden, gain), both)
+    graph.feed_back(back, graph.add(dense(rng, hidden, 2, gain, activation="tanh"), h))
+    return graph.model()
+
+
+#: name -> builder (rng, inputs, hidden, gain) of a model that feeds values back.
+LOOPS: dict[str, Callable[[Rng, int, int, float], Model]] = {
+    "loop-cell-of-parts": cell_of_parts,
+    "loop-nested": nested_loops,
+    "loop-delays-in-a-row": delays_in_a_row,
+    "loop-with-lstm": fed_back_lstm,
+}
+
+#: Everything that `model` knows.
+ALL = [*VARIANTS, *LOOPS]
+
 #: Variants with recurrent units, from which a state that decays, or an initial state, is to be had.
 RECURRENT = [name for name in VARIANTS if name.startswith(("lstm", "gru", "rnn"))]
 
 
 def model(*variants: str, inputs: int = 3, hidden: int = 9, gain: float = 1.0, seed: int = 0) -> Model:
-    """Layers of the named variants, one behind the other, each of the same hidden size."""
+    """Layers of the named variants, one behind the other, each of the same hidden size; or the one named of `LOOPS`."""
     rng = np.random.default_rng(seed)
+    if variants[0] in LOOPS:
+        (variant,) = variants
+        return LOOPS[variant](rng, inputs, hidden, gain)
     layers: list[Layer] = []
     for variant in variants:
         layers.append(VARIANTS[variant](rng, layers[-1].output_size if layers else inputs, hidden, gain))

@@ -7,7 +7,7 @@ gates); Cho et al. 2014 (GRU).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,6 +168,8 @@ def initial_states(layer: Any) -> States:
         return {"x": np.zeros((taps - 1) * layer.dilation * inputs)}
     if layer.kind == "own_cell":
         return {"h": wide(layer, "initial_h"), "c": wide(layer, "initial_c")}
+    if layer.kind == "delay":
+        return {"value": wide(layer, "initial")}
     recurrent = np.asarray(layer.recurrent_weights)
     states = {"h": wide(layer, "initial_hidden") + np.zeros(recurrent.shape[2])}
     if layer.kind == "lstm":
@@ -187,6 +189,9 @@ def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> 
         elif layer.kind == "conv1d":
             y, states = conv1d_step(layer, *places, states)
             outputs.append(y)
+        elif layer.kind == "delay":
+            outputs.append(states["value"])
+            states = {"value": places[0]}
         else:
             states = STEPS[layer.kind](layer, *places, states)
             outputs.append(states["h"])
@@ -198,9 +203,32 @@ def run(model: Any, signal: ArrayLike) -> tuple[NDArray[np.float64], tuple[State
 
     A model is anything with `layers`, which read each other as its `sources` say, or else form a chain.
     """
-    gives, ends = {-1: np.asarray(signal, np.float64)}, []
+    x = np.asarray(signal, np.float64)
     sources = getattr(model, "sources", None) or [(index - 1,) for index in range(len(model.layers))]
+    if any(source >= index for index, reads in enumerate(sources) for source in reads):
+        return _run_loops(model.layers, sources, x)
+    gives, ends = {-1: x}, []
     for index, (layer, reads) in enumerate(zip(model.layers, sources, strict=True)):
         gives[index], states = run_layer(layer, *(gives[place] for place in reads))
         ends.append(states)
     return gives[len(model.layers) - 1], tuple(ends)
+
+
+def _run_loops(
+    layers: Sequence[Any], sources: Sequence[Sequence[int]], x: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], tuple[States, ...]]:
+    """`run`, all layers step by step: what a delay gives is known before the step, what it takes after it."""
+    states, outputs = [initial_states(layer) for layer in layers], []
+    for row in x:
+        gives: dict[int, Vector] = {-1: row}
+        for index, layer in enumerate(layers):
+            if layer.kind == "delay":
+                gives[index] = states[index]["value"]
+            else:
+                y, states[index] = run_layer(layer, *(gives[place][None] for place in sources[index]), states=states[index])
+                gives[index] = y[0]
+        for index, layer in enumerate(layers):
+            if layer.kind == "delay":
+                states[index] = {"value": gives[sources[index][0]]}
+        outputs.append(gives[len(layers) - 1])
+    return np.array(outputs), tuple(states)

@@ -19,7 +19,7 @@ import pytest
 
 from streamrnn import ArchiveError, Dense, Model, load
 from streamrnn.archive import replace_file
-from tests.models import VARIANTS, mixed, model
+from tests.models import ALL, VARIANTS, mixed, model
 
 HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')
 DTYPES = {"float32": "F32", "float64": "F64", "float16": "F16", "int32": "I32", "int64": "I64", "uint8": "U8", "bool": "BOOL"}
@@ -83,7 +83,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 @pytest.mark.parametrize("hidden", [1, 9])
 def test_a_round_trip_keeps_the_model(variant: str, hidden: int, tmp_path: Path) -> None:
     whole = model(variant, hidden=hidden).with_notes({"proof": [1.5, "é", None]})

@@ -7,9 +7,9 @@ import pytest
 
 from streamrnn import GRU, Dense, InputError, Model, ModelError, NonFiniteInputError, SnapshotError, Stream, load
 from tests import reference
-from tests.models import ACTIVATIONS, VARIANTS, dense, lstm, mixed, model, one_width, signal  # noqa: F401  (a fixture)
+from tests.models import ACTIVATIONS, ALL, dense, lstm, mixed, model, one_width, signal  # noqa: F401  (a fixture)
 
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+every_variant = pytest.mark.parametrize("variant", ALL)
 
 
 def wide_signal(n_steps: int, inputs: int = 3, seed: int = 0) -> np.ndarray:

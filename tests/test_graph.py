@@ -13,6 +13,7 @@ from streamrnn import (
     Activation,
     Arithmetic,
     Concat,
+    Delay,
     Embedding,
     InputError,
     Layer,
@@ -25,6 +26,7 @@ from streamrnn import (
     Stream,
     load,
 )
+from streamrnn.model.loops import is_loop, parts
 from tests import reference
 from tests.models import conv1d, dense, gru, lstm, one_width, quick, signal  # noqa: F401  (a fixture)
 
@@ -57,9 +59,9 @@ def gated(rng: np.random.Generator) -> Model:
 def graphs(draw: st.DrawFn, *further: str) -> Model:
     """A graph of a few layers. Each reads sources before it; the last one reads all outputs that no other layer has read.
 
-    further  kinds that it may have besides the streamable ones: "reverse"
+    further  kinds that it may have besides the streamable ones: "reverse". Without them, values are fed back too
     """
-    kinds = ["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat", *further]
+    kinds = ["lstm", "gru", "dense", "conv1d", "pointwise", "select", "arithmetic", "concat", "delay", *further]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes, layers, sources = {-1: draw(st.integers(1, 20))}, [], []
     unread = {-1}
@@ -75,7 +77,9 @@ def graphs(draw: st.DrawFn, *further: str) -> Model:
     for _ in range(draw(st.integers(1, 6))):
         size, outputs = sizes[source], draw(st.integers(1, 20))
         kind = draw(st.sampled_from(kinds))
-        if kind == "pointwise":
+        if kind == "delay":
+            add(Delay(size, rng.uniform(-1, 1, size)), source)
+        elif kind == "pointwise":
             add(Pointwise(size, draw(st.sampled_from(["tanh", "softsign"]))), source)
         elif kind == "reverse":
             add(Reverse(size), source)
@@ -91,10 +95,15 @@ def graphs(draw: st.DrawFn, *further: str) -> Model:
             build: Any = {"lstm": lstm, "gru": gru, "dense": dense, "conv1d": conv1d}[kind]
             add(build(rng, size, outputs), source)
         source = draw(st.sampled_from(sorted(sizes))) if layers else -1
-    rest = sorted(unread)
+    for index, layer in enumerate(layers):
+        if layer.delays and not further:
+            same = [other for other in range(len(layers)) if sizes[other] == layer.output_size]
+            later = draw(st.sampled_from([sources[index][0], *same]))
+            sources[index] = (later,)
+    unread = {-1, *range(len(layers))}.difference(*sources)
+    inner = {index for part in parts(sources) if is_loop(part, sources) for index in part}
+    rest = sorted(unread | inner)
     add(Concat(tuple(sizes[read] for read in rest)), *rest)
-    if -1 not in sources[0]:
-        raise AssertionError("the first layer reads the input")
     return Model(layers, sources=sources)
 
 
@@ -259,7 +268,7 @@ TANH, ADD = Pointwise(3, "tanh"), Arithmetic(3, "add")
         ([TANH], [(-1,), (0,)], "2 given"),
         ([TANH], 3, "not a sequence"),
         ([TANH], [3], "not a sequence"),
-        ([TANH], [(0,)], "layer 0 (pointwise): source 0 is neither"),
+        ([TANH], [(0,)], "layer 0 (pointwise): source 0 is no earlier layer; only a Delay"),
         ([TANH], [(-2,)], "source -2 is"),
         ([TANH], [(None,)], "source None is"),
         ([TANH], [(True,)], "source True is"),
@@ -267,7 +276,13 @@ TANH, ADD = Pointwise(3, "tanh"), Arithmetic(3, "add")
         ([TANH], [()], "needs 1 sources, but 0 are given"),
         ([TANH, ADD], [(-1,), (0,)], "needs 2 sources, but 1"),
         ([TANH, ADD], None, "needs 2 sources, but 1"),
-        ([TANH, TANH], [(-1,), (1,)], "layer 1 (pointwise): source 1 is"),
+        ([TANH, TANH], [(-1,), (1,)], "layer 1 (pointwise): source 1 is no earlier layer"),
+        ([TANH, TANH], [(-1,), (2,)], "source 2 is neither the index of a layer"),
+        ([TANH, ADD, TANH], [(-1,), (0, 2), (1,)], "layer 1 (arithmetic): source 2 is no earlier layer; only a Delay may"),
+        ([Delay(4), Concat((3, 4))], [(1,), (-1, 0)], "layer 0 (delay): takes 4 values, but layer 1 (concat) gives 7"),
+        ([Delay(3), Delay(3), TANH], [(1,), (0,), (-1,)], "layer 0, layer 1: no layer outside reads them"),
+        ([Delay(3), Reverse(3), ADD], [(1,), (2,), (-1, 0)], "layer 1 (reverse): source 2"),
+        ([Delay(3), ADD, Reverse(3)], [(2,), (-1, 0), (1,)], "layer 2 (reverse): is in a loop, but needs the end of"),
         ([TANH, TANH, ADD], [(-1,), (0,), (0, 0)], "no layer reads layer 1; leave it out"),
         ([TANH, Pointwise(4, "tanh")], [(-1,), (0,)], "takes 4 values, but layer 0 (pointwise) gives 3"),
         ([TANH, Concat((3, 4))], [(-1,), (0, -1)], "takes 4 values, but the input gives 3"),
@@ -299,6 +314,9 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Select(3, None),  # type: ignore[arg-type]
         lambda: Reverse(0),
         lambda: Reverse(3, "float16"),
+        lambda: Delay(0),
+        lambda: Delay(3, [1.0, 2.0]),
+        lambda: Delay(2, [1.0, np.nan]),
     ],
 )
 def test_sizes_and_options_that_cannot_be_are_refused(build: Any) -> None:

@@ -1,4 +1,4 @@
-"""A plan's layout: written to a file and bound to other memory; with an op that feeds back, and with ops at a stride."""
+"""A plan's layout: written to a file and bound to other memory; groups of ops, with a loop, and at a stride."""
 
 import ctypes
 import json
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import Arithmetic, Dense, Model, Pointwise, Select, Stream
+from streamrnn import Arithmetic, Delay, Model, Pointwise, Select, Stream
 from streamrnn.memory_layout import stream_layout
-from streamrnn.plan import Group, Plan, plan_of
+from streamrnn.plan import Group, Plan, plan_of, pool_plan_of
 from streamrnn.target.layout import At, Layout, aligned
 from tests.models import dense, mixed, one_width, signal  # noqa: F401  (a fixture)
 
@@ -53,29 +53,40 @@ def test_regions_begin_on_cache_lines_and_do_not_overlap() -> None:
     assert table.tolist() == [7, 1064, 5003]
 
 
-class FedBack(Plan):
-    """h' = W (x + h) + b: the sum reads the output of the last op in the previous step."""
+def of_parts() -> Model:
+    """h' = W (x + h) + b with a loop over three layers, between a layer before it and one after."""
+    rng, n = np.random.default_rng(0), 5
+    layers = [dense(rng, n, n), Delay(n), Arithmetic(n, "add"), dense(rng, n, n), Select(n, tuple(range(n)))]
+    return Model(layers, sources=[(-1,), (3,), (0, 1), (2,), (3,)])
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
-        self.sources = ((-1, 2), (0,), (1,))
-        self.output, self.kept = 1, frozenset({2})
-        self.groups = [Group(3, together=True)]
+
+def test_only_layers_that_read_each_other_are_stepped_together() -> None:
+    plan = plan_of(of_parts())
+    assert plan.groups == [Group((0,)), Group((1, 2, 3, 5), together=True), Group((4,))]
+    assert plan.halves == {5: 1}
+    assert plan.single_rows == {1, 2, 5}
+    assert pool_plan_of(of_parts()).groups == [Group((0, 1, 2, 3, 5, 4))]
+
+
+def test_a_delay_of_a_layer_further_on_is_no_loop_by_itself() -> None:
+    model = Model([Delay(3), Pointwise(3, "tanh"), Arithmetic(3, "add")], sources=[(1,), (-1,), (0, 1)])
+    assert plan_of(model).groups == [Group((1, 0, 2))]
+    x = signal(30, 3)
+    last = np.tanh(np.concatenate([np.zeros((1, 3)), x[:-1]]))
+    np.testing.assert_allclose(Stream(model).process(x), last + np.tanh(x), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("cuts", [[40], [1] * 40, [3, 25, 12]], ids=["chunk", "steps", "cuts"])
-def test_a_value_fed_back_from_a_later_op_is_that_of_the_step_before(cuts: list[int]) -> None:
-    n, x = 5, signal(40, 5)
-    layer: Dense = dense(np.random.default_rng(0), n, n)
-    looped = FedBack(Model([Arithmetic(n, "add"), layer, Select(n, tuple(range(n)))], sources=[(-1, -1), (0,), (1,)]))
-    bound, alone = Bound(looped, stream_layout(looped)), Stream(Model([layer]))
-    h, expected, found, begin = np.zeros(n, np.float32), [], [], 0
-    for row in x:
+def test_a_value_fed_back_from_a_later_layer_is_that_of_the_step_before(cuts: list[int]) -> None:
+    """The last value, by hand: the same layer alone, given the sum."""
+    looped, x = of_parts(), signal(40, 5)
+    before, alone = Stream(Model([looped.layers[0]])), Stream(Model([looped.layers[3]]))
+    h, expected = np.zeros(5, np.float32), []
+    for row in before.process(x):
         h = alone.step(row + h)
         expected.append(h)
-    for count in cuts:
-        found.append(bound.process(np.ascontiguousarray(x[begin : begin + count])))
-        begin += count
+    stream, ends = Stream(looped), np.cumsum(cuts)
+    found = [stream.process(x[end - count : end]) for end, count in zip(ends, cuts, strict=True)]
     assert np.concatenate(found).tobytes() == np.array(expected).tobytes()
 
 
@@ -84,7 +95,7 @@ class Strided(Plan):
 
     def __init__(self) -> None:
         super().__init__(Model([Pointwise(3, "tanh"), Select(3, (0, 1, 2))]))
-        self.groups = [Group(1, rows=2), Group(1)]
+        self.groups = [Group((0,), rows=2), Group((1,))]
         self.input_size = 6
         self.ops[1] = Select(6, (3, 4, 5)).pack(self.widths[1])
 

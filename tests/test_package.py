@@ -23,6 +23,7 @@ PUBLIC = [
     "Concat",
     "Conv1d",
     "ConversionError",
+    "Delay",
     "Dense",
     "DeviceError",
     "Embedding",

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Dense, Model, SnapshotError, Stream, StreamRNNError, load
-from tests.models import RECURRENT, VARIANTS, mixed, model, models, name_of, one_width, quick, rebuilt, signal  # noqa: F401
+from tests.models import ALL, RECURRENT, mixed, model, models, name_of, one_width, quick, rebuilt, signal  # noqa: F401
 
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+every_variant = pytest.mark.parametrize("variant", ALL)
 
 
 @every_variant

@@ -104,13 +104,15 @@ def through_all_groups(plan, n_steps):
 @inline
 def _row_by_row(record, buffers, group, n_ops, n_rows):
     """Take rows through the ops of a group: all ops take a row before any takes the next row."""
-    for _ in range(n_rows):
-        status = through_ops(record, buffers, n_ops, 1)
-        if status != DONE:
-            return status
+    status = through_ops(record, buffers, n_ops, 1)
+    row = 1
+    while row < n_rows and status == DONE:
         _move_buffers(group, 1)
-    _move_buffers(group, -n_rows)
-    return DONE
+        status = through_ops(record, buffers, n_ops, 1)
+        row += 1
+    if row > 1:
+        _move_buffers(group, 1 - row)
+    return status
 
 
 @inline

@@ -8,6 +8,7 @@ from streamrnn.layers.affine import Affine
 from streamrnn.layers.arithmetic import Arithmetic
 from streamrnn.layers.concat import Concat
 from streamrnn.layers.conv1d import Conv1d
+from streamrnn.layers.delay import Delay
 from streamrnn.layers.dense import Dense
 from streamrnn.layers.embedding import Embedding
 from streamrnn.layers.gru import GRU
@@ -27,7 +28,7 @@ KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
-        Reverse,
+        Delay, Reverse,
     )
 }  # fmt: skip
 
@@ -40,6 +41,7 @@ __all__ = [
     "Arithmetic",
     "Concat",
     "Conv1d",
+    "Delay",
     "Dense",
     "Embedding",
     "Layer",

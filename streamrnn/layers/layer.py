@@ -60,6 +60,7 @@ class Layer(ABC):
     kind: ClassVar[str]
     dtype: str
     streamable: ClassVar[bool] = True  # False where the output of a step needs later steps
+    delays: ClassVar[bool] = False  # True where it needs earlier steps only: its source may be a later layer
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 model    `Model`
 sources  which layers read which
+loops    layers that read each other
 loading  `load`, the model in an archive
 """
 

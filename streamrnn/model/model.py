@@ -19,12 +19,13 @@ from streamrnn.model.sources import chain, checked_sources, in_words
 class Model:
     """A graph of layers. Immutable; any number of streams and threads may share it.
 
-    layers   one or more, in the order in which a step computes them; the output of the last one is the model's output
+    layers   one or more, in an order in which a step can compute them; the output of the last one is the model's output
     notes    any JSON about the model, kept in its archive: where it came from, how it was proven
-    sources  for each layer the indices of the layers whose outputs it reads, all before it; -1 is the model's input.
-             None: each layer reads the one before it, the first one the input
+    sources  for each layer the indices of the layers whose outputs it reads, all before it, but a Delay may read any; -1 is the
+             model's input. None: each layer reads the one before it, the first one the input
 
-    Raises ModelError if sizes or dtypes do not match, no layer reads an output or the input, or the notes are not JSON.
+    Raises ModelError if sizes or dtypes do not match, an output or the input does not reach the model's output, a loop has no
+    Delay, or the notes are not JSON.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Model:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers, in the order in which a step computes them."""
+        """The layers, in an order in which a step can compute them."""
         return self._layers
 
     @property
@@ -70,7 +71,8 @@ class Model:
     @property
     def input_size(self) -> int:
         """Values of the input of one step."""
-        return self._layers[0].input_sizes[self._sources[0].index(-1)]
+        pairs = zip(self._layers, self._sources, strict=True)
+        return next(layer.input_sizes[sources.index(-1)] for layer, sources in pairs if -1 in sources)
 
     @property
     def output_size(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamrnn.layers import Concat, Layer, Select
 from streamrnn.model import Model
+from streamrnn.model.loops import parts
 from streamrnn.plan import cached_per_model
 
 #: The index that stands for the recording among the indices of layers, as in `Model.sources`.
@@ -49,8 +50,10 @@ def signal_size(model: Model, source: int) -> int:
 def _depths(model: Model) -> dict[int, int]:
     """For the recording and each layer: the most reversals on a path from the recording, the layer included."""
     depths = {RECORDING: 0}
-    for index, (layer, sources) in enumerate(zip(model.layers, model.sources, strict=True)):
-        depths[index] = max(depths[source] for source in sources) + (not layer.streamable)
+    for part in parts(model.sources):
+        outside = {source for index in part for source in model.sources[index]}.difference(part)
+        depth = max((depths[source] for source in outside), default=0)
+        depths |= {index: depth + (not model.layers[index].streamable) for index in part}
     return depths
 
 
@@ -79,29 +82,30 @@ def _submodel(
     model: Model, inside: Sequence[int], sources: Sequence[int], outputs: Sequence[int]
 ) -> tuple[Model, tuple[int | None, ...]]:
     """The layers `inside` as a model from the joined `sources` to the joined `outputs`, and the index of each in `model`."""
-    parts = _Parts()
-    index_of = _split_input(parts, model, sources)
+    submodel = _Submodel()
+    index_of = _split_input(submodel, model, sources)
+    index_of |= {index: len(submodel.layers) + n for n, index in enumerate(inside)}
     for index in inside:
-        index_of[index] = parts.add(model.layers[index], [index_of[source] for source in model.sources[index]], index)
-    if len(outputs) > 1:
+        submodel.add(model.layers[index], [index_of[source] for source in model.sources[index]], index)
+    if len(outputs) > 1 or outputs[0] != inside[-1]:
         joined = Concat(tuple(signal_size(model, index) for index in outputs), model.dtype.name)
-        parts.add(joined, [index_of[index] for index in outputs])
-    return Model(parts.layers, sources=parts.sources), tuple(parts.originals)
+        submodel.add(joined, [index_of[index] for index in outputs])
+    return Model(submodel.layers, sources=submodel.sources), tuple(submodel.originals)
 
 
-def _split_input(parts: "_Parts", model: Model, sources: Sequence[int]) -> dict[int, int]:
+def _split_input(submodel: "_Submodel", model: Model, sources: Sequence[int]) -> dict[int, int]:
     """Add layers that take the joined input apart. Returns the submodel's index of each source."""
     if len(sources) == 1:
         return {sources[0]: -1}
     sizes = [signal_size(model, source) for source in sources]
     ends = np.cumsum(sizes).tolist()
     return {
-        source: parts.add(Select(ends[-1], tuple(range(end - size, end)), model.dtype.name), [-1])
+        source: submodel.add(Select(ends[-1], tuple(range(end - size, end)), model.dtype.name), [-1])
         for source, size, end in zip(sources, sizes, ends, strict=True)
     }
 
 
-class _Parts:
+class _Submodel:
     """The layers of a submodel so far, the sources of each, and its index in the whole model."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """`Op`: one layer, packed for one width. It has all that a plan and its kernels need to know of the layer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Op:
     recipe        path of the recipe from which the kernels are built, "cells.<file>.<name>"; empty: `kernel` names a function
     kernel        function that builds the kernel, "<file>.<name>" in streamrnn/kernels/<file>.py; empty: there is a recipe.
                   If the layer has a state, the same in streamrnn/kernels/pool/<file>.py builds the kernel for pools
+    halves        functions as `kernel`, of a layer that gives its state, then takes its source as the new one. They are
+                  the kernels of two ops, `give` and `take`, where the source is a later op; empty: it can have no such source
     weights       packed weights, (any,)
     state         name -> initial value, (size,), of each state vector
     constants     other numbers that the kernel reads, (any,)
@@ -38,6 +40,7 @@ class Op:
     hidden_size: int
     recipe: str = ""
     kernel: str = ""
+    halves: tuple[str, ...] = ()
     weights: Array = field(default_factory=_nothing)
     state: Mapping[str, Array] = field(default_factory=dict)
     constants: Array = field(default_factory=_nothing)
@@ -46,6 +49,21 @@ class Op:
     scratch: int = 0
     pool_scratch: int = 0
     input_sums: int = 0
+
+    @property
+    def has_state(self) -> bool:
+        """Whether its kernel works on a state, its own or that of the other half."""
+        return bool(self.state or self.halves)
+
+    @property
+    def give(self) -> "Op":
+        """The half that gives the state. It needs no source."""
+        return replace(self, kernel=self.halves[0])
+
+    @property
+    def take(self) -> "Op":
+        """The half that takes its source as the new state, which is that of `give`. It returns nothing."""
+        return replace(self, kernel=self.halves[1], output_size=0, state={})
 
 
 def recipe_op(

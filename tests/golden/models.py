@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamrnn import GRU, LSTM, Arithmetic, Concat, Embedding, LayerNorm, Model, Pointwise, PRelu, Select
-from tests.models import VARIANTS, conv1d, dense, gru, lstm, rebuilt, rnn, uniform
+from tests.models import LOOPS, VARIANTS, conv1d, dense, gru, lstm, rebuilt, rnn, uniform
 
 N_STEPS = 500
 _ENTRIES = 7  # rows of the embedding
@@ -130,8 +130,13 @@ def _variant(name: str, sizes: tuple[int, int]) -> Callable[[Any], Model]:
     return lambda r: Model([VARIANTS[name](r, *sizes, 2.0)])
 
 
+def _loop(name: str, sizes: tuple[int, int]) -> Callable[[Any], Model]:
+    return lambda r: LOOPS[name](r, *sizes, 2.0)
+
+
 #: All models.
 MODELS = WHOLE | {f"{name}-{size}": _variant(name, sizes) for name in VARIANTS for size, sizes in _SIZES.items()}
+MODELS |= {f"{name}-{size}": _loop(name, sizes) for name in LOOPS for size, sizes in _SIZES.items()}
 
 
 def golden_model(name: str, dtype: str) -> Model:

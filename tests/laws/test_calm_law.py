@@ -13,7 +13,7 @@ from numba import cfunc
 from numba.core import event
 
 from streamrnn import NonFiniteInputError, Stream
-from tests.models import VARIANTS, mixed, model, signal
+from tests.models import ALL, mixed, model, signal
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_compilation_would_be_seen(compilations: list[Any]) -> None:
     assert compilations
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_after_a_stream_is_made_nothing_is_compiled_or_imported(variant: str, compilations: list[Any]) -> None:
     stream = Stream(model(variant))
     compilations.clear()

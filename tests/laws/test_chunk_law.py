@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Model, Stream
-from tests.models import VARIANTS, cuts, mixed, model, models, quick, signal
+from tests.models import ALL, cuts, mixed, model, models, quick, signal
 
 N_STEPS = 150
 
@@ -32,7 +32,7 @@ def assert_same_bits(whole: Model, x: Any, lengths: list[int]) -> None:
     assert cut.snapshot() == at_once.snapshot()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_any_chunking_gives_the_same_bits(variant: str) -> None:
     @quick
     @given(hidden=st.integers(1, 70), inputs=st.integers(1, 20), seed=st.integers(0, 99), lengths=cuts(N_STEPS))
@@ -55,7 +55,7 @@ def test_chunks_around_a_tile_give_the_same_bits(length: int) -> None:
     assert_same_bits(mixed(), signal(300), [length] * n_whole + [rest] * (rest > 0))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_a_chunk_of_no_steps_changes_nothing(variant: str) -> None:
     stream = Stream(model(variant))
     stream.process(signal(5))

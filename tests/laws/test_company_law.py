@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Model, Stream, StreamPool
-from tests.models import VARIANTS, mixed, model, quick, signal
+from tests.models import ALL, mixed, model, quick, signal
 from tests.test_graph import gated, graphs, residual
 
 ACTIONS = ["open", "close", "step", "step", "step", "step out", "step keys", "process", "reset", "snapshot", "restore", "leave"]
@@ -89,7 +89,7 @@ def live(whole: Model, history: list[str], seed: int, pool: type[StreamPool] = S
     company.check()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_any_company_leaves_every_stream_the_same_bits(variant: str) -> None:
     @quick
     @given(hidden=st.integers(1, 40), inputs=st.integers(1, 12), seed=st.integers(0, 99), history=histories)

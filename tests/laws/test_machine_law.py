@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamrnn import Model, Stream, StreamRNNError
-from tests.models import VARIANTS, mixed, model, signal
+from tests.models import ALL, mixed, model, signal
 
 LANES = ["4", "8", "16"]
 SIZES = [5, 37]
@@ -27,7 +27,7 @@ def bits(whole: Model) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_every_width_gives_the_same_bits(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for hidden in SIZES:
         seen = {}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Model, Stream
-from tests.models import VARIANTS, mixed, model, models, quick, signal
+from tests.models import ALL, mixed, model, models, quick, signal
 
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+every_variant = pytest.mark.parametrize("variant", ALL)
 
 
 @every_variant

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import LSTM, RNN, Dense, InputError, Model, NonFiniteInputError, NonFiniteStateError, Stream, StreamPool
-from tests.models import VARIANTS, mixed, model, quick, signal
+from tests.models import ALL, mixed, model, quick, signal
 
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
+every_variant = pytest.mark.parametrize("variant", ALL)
 POISONS = [np.nan, np.inf, -np.inf]
 poisons = st.sampled_from([*POISONS, -np.nan, np.uint32(0x7F800001).view(np.float32)])  # the last one a signalling NaN
 
@@ -33,7 +33,7 @@ def test_a_poisoned_step_is_refused_and_forgotten(variant: str, poison: float) -
     assert neighbour.snapshot() == beside
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_poison_anywhere_in_a_chunk_is_refused_and_forgotten(variant: str) -> None:
     @quick
     @given(n_steps=st.integers(1, 100), inputs=st.integers(1, 40), index=st.integers(0, 10**6), poison=poisons)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import GRU, LSTM, RNN, Dense, Model, Stream
+from streamrnn import GRU, LSTM, RNN, Affine, Arithmetic, Delay, Dense, Model, Stream, StreamPool
 from tests.models import decaying, model, signal
 
 DECAYING = ["lstm", "lstm-peepholes", "lstm-coupled", "lstm-clipped", "lstm-projected"]
@@ -82,6 +82,33 @@ def test_a_subnormal_initial_state_is_gone_after_one_step(layer: Any) -> None:
     stream = Stream(Model([layer]))
     stream.step(0.0)
     assert_nothing_is_subnormal(state_values(stream))
+
+
+def fed_back(weight: float) -> Model:
+    """y = x + weight · (the last y), of parts."""
+    affine = Affine(np.full(2, weight), np.zeros(2))
+    return Model([Delay(2), affine, Arithmetic(2, "add")], sources=[(2,), (0,), (-1, 1)])
+
+
+@pytest.mark.parametrize("weight", [0.5, -0.5])
+def test_a_value_that_is_fed_back_decays_to_exact_silence(weight: float) -> None:
+    stream, pool = Stream(fed_back(weight)), StreamPool(fed_back(weight))
+    slot = pool.open()
+    for row in np.concatenate([signal(5, 2), np.zeros((300, 2), np.float32)]):
+        stream.step(row)
+        pool.step([slot], row[None])
+        assert_nothing_is_subnormal(state_values(stream))
+        assert pool.snapshot(slot) == stream.snapshot()
+    assert not state_values(stream).any()
+
+
+def test_a_delay_keeps_no_subnormal_number_whatever_the_chunks() -> None:
+    x = np.array([[1e-40], [1e-31], [-1e-45], [2e-30], [1.0], [-1e-38]], np.float32)
+    expected = np.array([[0.0], [0.0], [0.0], [0.0], [2e-30], [1.0]], np.float32)
+    whole, steps = Stream(Model([Delay(1)])), Stream(Model([Delay(1)]))
+    assert whole.process(x).tobytes() == expected.tobytes()
+    assert np.array([steps.step(row) for row in x]).tobytes() == expected.tobytes()
+    assert whole.snapshot() == steps.snapshot() == Stream(Model([Delay(1)])).snapshot()
 
 
 def test_a_decayed_stream_hears_again() -> None:

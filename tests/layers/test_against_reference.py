@@ -8,7 +8,7 @@ import pytest
 
 from streamrnn import GRU, LSTM, Activation, Dense, Model, Stream
 from tests import reference
-from tests.models import ACTIVATIONS, RECURRENT, SIZES, VARIANTS, dense, gru, lstm, mixed, model, rebuilt, rnn, signal
+from tests.models import ACTIVATIONS, ALL, RECURRENT, SIZES, dense, gru, lstm, mixed, model, rebuilt, rnn, signal
 
 #: Largest absolute error over 500 steps; for unbounded outputs, relative to the largest.
 TOLERANCE = 5e-6
@@ -33,27 +33,27 @@ def assert_close(actual: Any, expected: Any, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("hidden", SIZES)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_every_variant_of_every_size_is_the_reference(variant: str, hidden: int) -> None:
     inputs = INPUT_SIZES[hidden % len(INPUT_SIZES)]
     assert_is_the_reference(model(variant, inputs=inputs, hidden=hidden, seed=hidden), signal(40, inputs))
 
 
 @pytest.mark.parametrize("hidden", [1, 17, 64])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_500_steps_are_those_of_the_reference(variant: str, hidden: int) -> None:
     assert_is_the_reference(model(variant, hidden=hidden, seed=1), signal(500, seed=1))
 
 
 @pytest.mark.parametrize("loudness", [0, 1e-20, 1e-3, 10, 1e3])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_quiet_and_saturating_signals_are_those_of_the_reference(variant: str, loudness: float) -> None:
     x = np.float32(loudness) * np.sign(signal(100, seed=2))
     # a pre-activation as large as the signal is rounded to units in its last place, before any activation
     assert_is_the_reference(model(variant, hidden=20, seed=2), x, TOLERANCE + 4 * loudness * 2**-24)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_loud_weights_are_those_of_the_reference(variant: str) -> None:
     # few steps: with large weights the recurrence is chaotic, and float32 and float64 differ after some dozen steps
     assert_is_the_reference(model(variant, hidden=20, gain=6, seed=3), signal(6, seed=3), 2e-5)

@@ -25,7 +25,7 @@ from streamrnn import (
     StreamRNNError,
 )
 from tests.laws.test_calm_law import growth
-from tests.models import VARIANTS, gru, mixed, model, one_width, signal  # noqa: F401  (a fixture)
+from tests.models import ALL, gru, mixed, model, one_width, signal  # noqa: F401  (a fixture)
 
 N = 5
 
@@ -133,7 +133,7 @@ def test_streams_that_overflow_are_named_and_the_tick_is_undone_for_all() -> Non
     pool.step(rest, inputs[rest])
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 @pytest.mark.parametrize("gain", [1, 30])
 def test_huge_inputs_are_refused_for_those_for_whom_a_stream_refuses_them(variant: str, gain: float) -> None:
     whole = model(variant, hidden=20, gain=gain)

@@ -9,7 +9,7 @@ import pytest
 
 from streamrnn import Dense, Embedding, InputError, Model, StreamPool, StreamRNNError
 from tests.laws.test_calm_law import growth
-from tests.models import VARIANTS, mixed, model, one_width, signal  # noqa: F401  (a fixture)
+from tests.models import ALL, mixed, model, one_width, signal  # noqa: F401  (a fixture)
 from tests.pool.test_stream_pool import overflowing
 
 N = 50
@@ -32,7 +32,7 @@ def pools(whole: Model) -> tuple[StreamPool, StreamPool]:
     return both
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ALL)
 def test_any_number_of_threads_gives_the_same_bits(variant: str) -> None:
     whole, rng = model(variant, inputs=5, hidden=9), np.random.default_rng(0)
     one, three = pools(whole)
