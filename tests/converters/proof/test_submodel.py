@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from streamrnn import Concat, Model, Stream
+from streamrnn import Affine, Concat, Delay, Model, Stream
 from streamrnn_converters.proof.submodel import up_to
-from tests.models import dense, gru, one_width, rnn, signal  # noqa: F401  (one_width is a fixture)
+from tests.models import dense, gru, nested_loops, one_width, rnn, signal  # noqa: F401  (one_width is a fixture)
 
 HIDDEN = 8
 
@@ -26,3 +26,21 @@ def test_a_part_of_a_model_gives_what_its_last_layer_gives_in_the_whole() -> Non
     assert [layer.kind for layer in part.layers] == ["rnn"]
     assert np.array_equal(Stream(part).process(x), whole)
     assert np.array_equal(Stream(up_to(model, 3)).process(x), Stream(model).process(x))
+
+
+def test_a_part_of_a_loop_has_all_that_is_fed_back() -> None:
+    model = nested_loops(rng(), 3, HIDDEN)
+    x = signal(20, 3)
+    joined = Stream(model).process(x)
+    h, new_h, new_c = model.sources[-1][1:]
+    for n, layer in enumerate((h, new_h, new_c), 1):
+        assert np.array_equal(Stream(up_to(model, layer)).process(x), joined[:, n * HIDDEN : (n + 1) * HIDDEN])
+
+
+def test_a_part_that_reads_no_input_is_a_model_too() -> None:
+    """A counter: c' = c + 1."""
+    model = Model(
+        [Delay(1), Affine([1.0], [1.0]), Concat((1, 3))],
+        sources=[[1], [0], [1, -1]],
+    )
+    assert Stream(up_to(model, 1)).process(signal(4, 3)).ravel().tolist() == [1, 2, 3, 4]
