@@ -109,7 +109,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes, sync: bool = True) -
                 os.unlink(temporary)
             raise
         if sync:
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
     except OSError as error:
         raise ArchiveError(f"{given}: cannot be written ({error.strerror}); choose another path") from error
 
@@ -126,8 +126,11 @@ def _keep_owner(descriptor: int, old: os.stat_result) -> None:
             os.fchown(descriptor, old.st_uid, old.st_gid)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk. Some systems cannot open a folder, or have nothing to wait for."""
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk. Raises OSError if that fails.
+
+    Some systems, such as Windows, cannot open a folder, and some file systems have nothing to wait for: then it does nothing.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:

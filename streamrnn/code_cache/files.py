@@ -98,7 +98,7 @@ def _hash(key: str, body: bytes) -> bytes:
 
 def _is_private(status: os.stat_result) -> bool:
     """Whether only this user or root can have written a file: it will be executed."""
-    if os.name != "posix":
+    if not hasattr(os, "getuid"):  # Windows
         return True
     return status.st_uid in (os.getuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 

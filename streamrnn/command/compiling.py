@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from streamrnn import code_cache
 from streamrnn.code_cache import Function
 from streamrnn.command.progress_bar import progress_bar
+from streamrnn.command.signals import ignore_ctrl_c
 from streamrnn.errors import StreamRNNError
 
 _PER_PROCESS = 8  # functions; the compiler keeps about 30 MB for each
@@ -36,7 +37,7 @@ def _compiled(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
         advance(0, len(functions))
         for begin in range(0, len(functions), batch_size):  # new processes for each batch: the compiler never frees its memory
             batch = functions[begin : begin + batch_size]
-            pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"))
+            pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"), ignore_ctrl_c)
             try:
                 with _children_ignore_ctrl_c():
                     started = {pool.submit(code_cache.keep, function): function for function in batch}
@@ -50,7 +51,13 @@ def _compiled(functions: Sequence[Function]) -> Iterator[tuple[Function, int]]:
 
 @contextmanager
 def _children_ignore_ctrl_c() -> Iterator[None]:
-    """Processes that start in this context never receive Ctrl-C, and so finish the function that they compile."""
+    """Processes that start in this context never receive Ctrl-C, and so finish the function that they compile.
+
+    On a system without signal masks they ignore it only from when they have started.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

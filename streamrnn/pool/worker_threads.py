@@ -10,28 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.code_cache import address_of
+from streamrnn.door.builtin import python_function
 from streamrnn.errors import InputError
 from streamrnn.pool.memory import PoolMemory
 from streamrnn.target.cpu import driver_width
 from streamrnn.target.record import (
+    ACQUIRE,
     ANSWERS,
     DRIVER,
+    HELPER_BYTES,
+    HELPERS,
     LEFT,
     LEFT_BYTES,
+    LOCK,
     MOST_PARTS,
     N_HELPERS,
+    NEVER,
     NO_WORKERS,
     PART_STREAMS,
-    POST,
-    PROCESS,
-    SEMAPHORE_BYTES,
-    SEMAPHORES,
-    SLEEP,
+    RELEASE,
     STOP,
     TABLE_BYTES,
-    THIS_PROCESS,
-    TRY,
-    WAIT,
     WORKERS_FIELDS,
 )
 
@@ -51,7 +50,7 @@ class WorkerThreads:
     memory     with a table for each worker
     n_helpers  1 or more
 
-    Raises InputError if the system has no semaphores.
+    Raises InputError if Python has no locks for machine code, or the system gives no more.
     """
 
     def __init__(self, memory: PoolMemory, n_helpers: int) -> None:
@@ -61,16 +60,21 @@ class WorkerThreads:
         self._share = _FUNCTION(self.share_address)
         self._serve = _FUNCTION(address_of("kernels.pool.workers.serve", width))
         self._start_helpers()
+        _all.add(self)
 
     def share(self, pool: int, x: int, y: int, n_steps: int) -> int:
         """The status of a shared call of the pool's driver; x and y are the addresses of its rows."""
         status = int(self._share(pool, x, y, n_steps))
         if status != NO_WORKERS:
             return status
-        if self._record[PROCESS] != os.getpid():
+        if self._process != os.getpid():
             self._start_helpers()
         self._make_room(self._record)
         return int(self._share(pool, x, y, n_steps))
+
+    def forget_helpers(self) -> None:
+        """In a fork, which has no helpers: let the next shared call start some."""
+        self._record[MOST_PARTS] = 0
 
     def _make_room(self, record: NDArray[np.int64]) -> None:
         """Make room for the answers to all parts that a call may have. Ctrl-C may come between any two lines."""
@@ -81,60 +85,95 @@ class WorkerThreads:
 
     def _start_helpers(self) -> None:
         """Start the helpers of this process."""
-        library, n_helpers = _library(), self._n_helpers
-        record, semaphores = np.zeros(WORKERS_FIELDS, np.int64), np.zeros(n_helpers * SEMAPHORE_BYTES, np.uint8)
-        left = np.zeros((n_helpers + 1) * LEFT_BYTES, np.uint8)
-        self._fill(record, semaphores, left, library)
-        addresses = [ctypes.c_void_p(semaphores.ctypes.data + SEMAPHORE_BYTES * helper) for helper in range(n_helpers)]
-        if any(library.sem_init(address, 0, 0) for address in addresses):
-            raise InputError("StreamPool: this system has no semaphores for threads to wait for; use threads=1")
-
-        kept = record, semaphores, left  # for as long as a helper may use them
-
-        def stop() -> None:
-            kept[0][STOP] = 1
-            for address in addresses:
-                library.sem_post(address)
-
-        weakref.finalize(self, stop)
-        for worker in range(1, n_helpers + 1):
+        process, kept = os.getpid(), _Kept(self._memory, self._n_helpers)
+        weakref.finalize(self, kept.stop)
+        for worker in range(1, self._n_helpers + 1):
             threading.Thread(target=_help, args=(self._serve, worker, kept), name="streamrnn-pool", daemon=True).start()
-        self._make_room(record)
-        address = record.ctypes.data
-        self._record = record  # from here on nothing is called, so Ctrl-C cannot come in between
+        self._make_room(kept.record)
+        record, address = kept.record, kept.record.ctypes.data
+        self._record, self._kept, self._process = record, kept, process  # from here on nothing is called: no Ctrl-C in between
         self._memory.workers[0] = address
 
-    def _fill(self, record: NDArray[np.int64], semaphores: NDArray[np.uint8], left: NDArray[np.uint8], library: Any) -> None:
-        """Write what does not change into a record, and the addresses of the C functions that helpers call."""
+
+class _Kept:
+    """What the workers of a process share, kept for as long as a helper may use it.
+
+    record   of the workers, and `helpers`, (n_helpers, any), those of the helpers (streamrnn/target/record.py)
+    locks    on which helpers sleep
+    """
+
+    def __init__(self, memory: PoolMemory, n_helpers: int) -> None:
+        self.record, self.helpers = np.zeros(WORKERS_FIELDS, np.int64), np.zeros((n_helpers, HELPER_BYTES // 8), np.int64)
+        self.locks, self._never = [_TakenLock() for _ in range(n_helpers)], _TakenLock()
+        self._left = np.zeros((n_helpers + 1) * LEFT_BYTES, np.uint8)
+        self.helpers[:, LOCK] = [lock.address for lock in self.locks]
         values = {
-            DRIVER: self._memory.plan.driver,
-            TABLE_BYTES: self._memory.room.tables.strides[0],
+            DRIVER: memory.plan.driver,
+            TABLE_BYTES: memory.room.tables.strides[0],
             PART_STREAMS: PART,
-            LEFT: left.ctypes.data,
-            N_HELPERS: self._n_helpers,
-            SEMAPHORES: semaphores.ctypes.data,
-            PROCESS: os.getpid(),
+            LEFT: self._left.ctypes.data,
+            N_HELPERS: n_helpers,
+            HELPERS: self.helpers.ctypes.data,
+            ACQUIRE: python_function("PyThread_acquire_lock_timed"),
+            RELEASE: python_function("PyThread_release_lock"),
+            NEVER: self._never.address,
         }
-        for position, name in _FUNCTIONS.items():
-            values[position] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
         for position, value in values.items():
-            record[position] = value
+            self.record[position] = value
+
+    def stop(self) -> None:
+        """Let the helpers end."""
+        self.record[STOP] = 1
+        for lock in self.locks:
+            lock.release()
 
 
-_FUNCTIONS = {WAIT: "sem_wait", POST: "sem_post", TRY: "sem_trywait", SLEEP: "usleep", THIS_PROCESS: "getpid"}
+class _TakenLock:
+    """One of the locks on which CPython builds its own, which machine code can wait for on every system. It begins taken.
+
+    address  for `PyThread_acquire_lock_timed` and `PyThread_release_lock`, as long as this object lives
+
+    Raises InputError if Python has no such locks, or the system gives no more.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        try:
+            self.address = int(_python("PyThread_allocate_lock", ctypes.c_void_p)() or 0)
+        except AttributeError:
+            raise InputError("StreamPool: this Python has no locks for compiled threads to wait for; use threads=1") from None
+        if not self.address:
+            raise InputError("StreamPool: the system gives no more locks for threads to wait for; use threads=1")
+        _python("PyThread_acquire_lock", ctypes.c_int)(ctypes.c_void_p(self.address), 1)
+
+    def release(self) -> None:
+        """Release it, for the thread that waits for it, or will."""
+        _python("PyThread_release_lock", None)(ctypes.c_void_p(self.address))
+
+    def __del__(self) -> None:
+        if getattr(self, "address", 0) and self._process == os.getpid():  # in a fork, it looks as if a thread waited for it
+            _python("PyThread_free_lock", None)(ctypes.c_void_p(self.address))
 
 
-def _help(serve: Any, worker: int, kept: tuple[NDArray[Any], ...]) -> None:
+def _python(name: str, result: Any) -> Any:
+    """A function of Python's C interface, and its result type."""
+    function = getattr(ctypes.pythonapi, name)
+    function.restype = result
+    return function
+
+
+def _help(serve: Any, worker: int, kept: _Kept) -> None:
     """The work of a helper's thread, until its `WorkerThreads` is gone."""
-    serve(kept[0].ctypes.data, worker, 0, 0)
+    serve(kept.record.ctypes.data, worker, 0, 0)
 
 
-def _library() -> Any:
-    """The C library. Raises InputError if it lacks a function that helpers need."""
-    try:
-        library = ctypes.CDLL(None)
-        for name in ("sem_init", *_FUNCTIONS.values()):
-            getattr(library, name)
-    except (AttributeError, OSError, TypeError):
-        raise InputError("StreamPool: this system has no POSIX semaphores for threads to wait for; use threads=1") from None
-    return library
+_all: "weakref.WeakSet[WorkerThreads]" = weakref.WeakSet()
+
+
+def _forget_all_helpers() -> None:
+    for workers in _all:
+        workers.forget_helpers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all_helpers)

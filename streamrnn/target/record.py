@@ -77,17 +77,23 @@ N_PARTS: Final = 17
 LEFT: Final = 18  # address of a count for each worker: parts of its share that are not taken; negative after a vain look
 ANSWERS: Final = 19  # address of the status that the driver returned for each part
 N_HELPERS: Final = 20
-SEMAPHORES: Final = 21  # address of a semaphore for each helper
-WAIT: Final = 22  # address of the C library's sem_wait
-POST: Final = 23  # address of sem_post
-SLEEP: Final = 24  # address of usleep
-TRY: Final = 25  # address of sem_trywait, which returns 0 where it has taken the semaphore
-PROCESS: Final = 26  # id of the process that has the helpers
-THIS_PROCESS: Final = 27  # address of getpid
-MOST_PARTS: Final = 28  # parts whose status ANSWERS has room for
-WORKERS_FIELDS: Final = 29
+HELPERS: Final = 21  # address of the records of the helpers
+ACQUIRE: Final = 22  # address of CPython's PyThread_acquire_lock_timed(lock, microseconds, 0), of PyThread_release_lock,
+RELEASE: Final = 23
+NEVER: Final = 24  # and of a lock that nobody ever releases: to wait for it is to sleep
+MOST_PARTS: Final = 25  # parts whose status ANSWERS has room for; 0 in a fork, which has no helpers yet
+WORKERS_FIELDS: Final = 26
 LEFT_BYTES: Final = 64  # from one count to the next
-SEMAPHORE_BYTES: Final = 64  # from one semaphore to the next
+
+# The record of a helper.
+MODE: Final = 0  # AWAKE, WANTED or ASLEEP
+LOCK: Final = 1  # address of a lock that is released to wake the helper
+HELPER_BYTES: Final = 64  # from one record to the next, a cache line
+
+# Values of MODE.
+AWAKE: Final = 0
+WANTED: Final = 1  # there is a call that the helper has not seen
+ASLEEP: Final = 2
 
 #: Streams of a pool that pass through all ops before the next streams, at most.
 POOL_TILE: Final = 96
@@ -107,4 +113,4 @@ INPUT_NOT_FINITE: Final = 1
 STATE_NOT_FINITE: Final = 2
 NO_SUCH_ENTRY: Final = 3  # an input that is not an index of an embedding
 NO_SUCH_STREAM: Final = 4  # a slot that is not open, or appears twice
-NO_WORKERS: Final = 5  # the helpers belong to another process, or there is no room for so many parts
+NO_WORKERS: Final = 5  # there is no room for so many parts, or in a fork for any

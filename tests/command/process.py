@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,9 +42,12 @@ def finished(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subp
 
 
 @contextmanager
-def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The command with a pipe at each end. It handles Ctrl-C even if this process ignores it."""
-    command = [*COMMAND, *map(str, arguments)]
+def started(*arguments: str | Path, python: Sequence[str] = COMMAND[:-1]) -> Iterator[subprocess.Popen[bytes]]:
+    """The command with a pipe at each end. It handles Ctrl-C even if this process ignores it.
+
+    python  what runs a module
+    """
+    command = [*python, COMMAND[-1], *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=-1, stdout=-1, stderr=-1, bufsize=0, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     ) as process:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamrnn.command.signals import Interrupted, OutputClosed, signals_deferred, signals_end_waits
+from streamrnn.command.signals import Interrupted, signals_deferred
+from streamrnn.command.waits import OutputClosed, signals_end_waits
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 Pipe = tuple[int, int]

@@ -1,6 +1,7 @@
 """`WorkerThreads`: a pool has helpers of its own, in a fork too, which end with it. test_threads.py checks their results."""
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -9,10 +10,11 @@ import time
 from textwrap import dedent
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from streamrnn import InputError, StreamPool
-from streamrnn.target.record import PROCESS
+from streamrnn.target.record import ASLEEP, MODE
 from tests.models import mixed, signal
 
 
@@ -32,15 +34,38 @@ def test_helpers_end_with_their_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    "library",
-    [SimpleNamespace(), SimpleNamespace(sem_init=lambda *_: -1, sem_trywait=0, sem_wait=0, sem_post=0, usleep=0, getpid=0)],
+    ("python", "why"),
+    [(SimpleNamespace(), "Python has no locks"), (SimpleNamespace(PyThread_allocate_lock=lambda: None), "no more")],
 )
-def test_a_system_without_semaphores_is_told_to_do_without(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    StreamPool(mixed(), threads=2)  # its kernels are loaded, which takes the real ctypes
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-    monkeypatch.setattr(ctypes, "cast", lambda value, kind: SimpleNamespace(value=value))
-    with pytest.raises(InputError, match="use threads=1"):
-        StreamPool(mixed(), threads=2)
+def test_where_there_are_no_locks_one_is_told_to_do_without(python: object, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = StreamPool(mixed(), threads=2)
+    gc.collect()  # no lock of an earlier test is to be freed below
+    with monkeypatch.context() as patched:
+        patched.setattr(ctypes, "pythonapi", python)
+        with pytest.raises(InputError, match=f"{why}.*use threads=1"):
+            StreamPool(loaded.model, threads=2)
+
+
+def test_helpers_that_sleep_between_calls_miss_none_and_leave_their_locks_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls come at every point of a helper's fall asleep; all of its lock's releases are taken, so it is asleep in the end."""
+    monkeypatch.setattr("streamrnn.pool.plain_door.SHARED_BYTES", 0)
+    pool, alone = StreamPool(mixed(), 64, threads=4), StreamPool(mixed(), 64)
+    slots = np.array([pool.open() for _ in range(64)])
+    _ = [alone.open() for _ in range(64)]
+    x, rng = signal(64), np.random.default_rng(0)
+    for pause in rng.uniform(0, 150e-6, 1500):
+        end = time.perf_counter() + pause
+        while time.perf_counter() < end:
+            pass
+        assert pool.step(slots, x).tobytes() == alone.step(slots, x).tobytes()
+    kept = pool._door._workers._kept  # type: ignore[union-attr]
+    begin = time.monotonic()
+    while (kept.helpers[:, MODE] != ASLEEP).any() and time.monotonic() - begin < 30:
+        time.sleep(0.01)
+    time.sleep(0.01)
+    assert kept.helpers[:, MODE].tolist() == [ASLEEP] * 3
+    take = ctypes.pythonapi.PyThread_acquire_lock
+    assert [take(ctypes.c_void_p(lock.address), 0) for lock in kept.locks] == [0] * 3
 
 
 def _output(script: str) -> str:
@@ -98,7 +123,8 @@ def test_helpers_whose_start_was_interrupted_are_started_again(monkeypatch: pyte
     _ = [alone.open() for _ in range(64)]
     workers = pool._door._workers
     assert workers is not None
-    workers._record[PROCESS] = 0
+    monkeypatch.setattr(workers, "_process", 0)
+    workers.forget_helpers()
     make_room = workers._make_room
 
     def interrupted(record: object) -> None:

@@ -9,16 +9,19 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from typing import BinaryIO, Final, NamedTuple, TextIO
 
-from streamrnn.command.signals import InterruptibleWaits, OutputClosed
+from streamrnn.archive import sync_folder as sync_names
+from streamrnn.command.waits import InterruptibleWaits, OutputClosed
 from streamrnn.errors import StreamRNNError
 
-#: A pipe takes a write of up to so many bytes as a whole or not at all.
-ATOMIC_BYTES = select.PIPE_BUF
+#: A pipe takes a write of up to so many bytes as a whole or not at all: at least 512 by POSIX. Windows promises nothing.
+ATOMIC_BYTES: Final = getattr(select, "PIPE_BUF", 512)
 #: The path of standard input and output.
 STANDARD = Path("-")
 _READ_BYTES = 1 << 16
+_BINARY: Final = getattr(os, "O_BINARY", 0)  # or Windows changes line ends
+_sync_data = getattr(os, "fdatasync", os.fsync)
 _MEBIBYTE = 1 << 20
 
 
@@ -92,27 +95,17 @@ def sync(file: OpenFile) -> None:
     """Make what was written to a regular file survive a power failure. Raises StreamRNNError if that fails."""
     if is_regular(file):
         try:
-            os.fdatasync(file.descriptor)
+            _sync_data(file.descriptor)
         except OSError as error:
             raise StreamRNNError(f"{file.name}: cannot be written ({error.strerror})") from error
 
 
 def sync_folder(path: Path) -> None:
-    """Make the name of a file that was created or replaced survive a power failure. Raises StreamRNNError if that fails.
-
-    A folder that cannot be opened, as on Windows, is left alone.
-    """
+    """Make the name of a file that was created or replaced survive a power failure. Raises StreamRNNError if that fails."""
     try:
-        descriptor = os.open(path.parent, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
+        sync_names(path.parent)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system without such a call
-            raise StreamRNNError(f"{path.parent}: cannot be written ({error.strerror})") from error
-    finally:
-        os.close(descriptor)
+        raise StreamRNNError(f"{path.parent}: cannot be written ({error.strerror})") from error
 
 
 def read_chunks(source: OpenFile, waits: InterruptibleWaits) -> Iterator[bytes]:
@@ -121,9 +114,8 @@ def read_chunks(source: OpenFile, waits: InterruptibleWaits) -> Iterator[bytes]:
     Raises StreamRNNError if they cannot be read, and Interrupted and OutputClosed as `waits` does.
     """
     while True:
-        waits.wait_for_input()
         try:
-            data = os.read(source.descriptor, _READ_BYTES)
+            data = waits.read(_READ_BYTES)
         except OSError as error:
             raise StreamRNNError(f"{source.name}: cannot be read ({error.strerror})") from error
         if not data:
@@ -141,9 +133,9 @@ def write_all(target: OpenFile, data: bytes, waits: InterruptibleWaits) -> None:
     try:
         while rest:
             rest = rest[os.write(target.descriptor, rest) :]
-    except BrokenPipeError:
-        raise OutputClosed from None
     except OSError as error:
+        if error.errno == errno.EPIPE or (error.errno == errno.EINVAL and not is_regular(target)):  # as Windows has it
+            raise OutputClosed from None
         if len(rest) < len(data):  # a full disk takes a part; remove it again
             with suppress(OSError):
                 os.ftruncate(target.descriptor, os.lseek(target.descriptor, len(rest) - len(data), os.SEEK_CUR))
@@ -173,7 +165,7 @@ def _same_file(path: Path, other: Path | int) -> bool:
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[OpenFile]:
     try:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags | _BINARY, 0o666)
     except OSError as error:
         raise StreamRNNError(f"{path}: cannot be opened ({error.strerror})") from error
     try:

@@ -7,7 +7,8 @@ from streamrnn.command import exit_codes
 from streamrnn.command.running.file_descriptors import OpenFile, write_all
 from streamrnn.command.running.formats import Reader, Row, rows_as_they_arrive
 from streamrnn.command.running.row_errors import Stopped
-from streamrnn.command.signals import Interrupted, InterruptibleWaits, OutputClosed
+from streamrnn.command.signals import Interrupted
+from streamrnn.command.waits import InterruptibleWaits, OutputClosed
 
 
 def run_io_loop(

@@ -20,7 +20,8 @@ from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.keyed_session import MAX_ROWS, KeyedSession
 from streamrnn.command.running.resume_point import ResumePoint
 from streamrnn.command.running.row_errors import RowErrors
-from streamrnn.command.signals import signals_deferred, signals_end_waits
+from streamrnn.command.signals import signals_deferred
+from streamrnn.command.waits import signals_end_waits
 from streamrnn.model import Model
 from streamrnn.pool import StreamPool
 from streamrnn.states.store import StateStore

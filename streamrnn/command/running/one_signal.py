@@ -25,7 +25,8 @@ from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.command.running.stream_session import StreamSession
-from streamrnn.command.signals import InterruptibleWaits, signals_deferred, signals_end_waits
+from streamrnn.command.signals import signals_deferred
+from streamrnn.command.waits import InterruptibleWaits, signals_end_waits
 from streamrnn.errors import InputError
 from streamrnn.model import Model
 from streamrnn.stream import Stream

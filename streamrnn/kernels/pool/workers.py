@@ -11,38 +11,40 @@ from streamrnn.kernels.panel import Kernel, field
 from streamrnn.kernels.pool.driver import all_open_and_distinct, swap_pages
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
-from streamrnn.simd.shared import add_shared, load_shared, store_shared
+from streamrnn.simd.shared import add_shared, load_shared, store_shared, swap_shared
 from streamrnn.target.packing import Width
 from streamrnn.target.record import (
+    ACQUIRE,
     ANSWERS,
+    ASLEEP,
     AT_WORK,
+    AWAKE,
     BEGIN,
     DONE,
     DRIVER,
     END,
+    HELPER_BYTES,
+    HELPERS,
     INPUT_NOT_FINITE,
     LEFT,
     LEFT_BYTES,
+    LOCK,
+    MODE,
     MOST_PARTS,
     N_HELPERS,
     N_PARTS,
     N_SLOTS,
     N_STEPS,
     N_STREAMS,
+    NEVER,
     NO_SUCH_STREAM,
     NO_WORKERS,
     PART_STREAMS,
-    POST,
-    PROCESS,
-    SEMAPHORE_BYTES,
-    SEMAPHORES,
-    SLEEP,
+    RELEASE,
     STOP,
     TABLE_BYTES,
     TABLES,
-    THIS_PROCESS,
-    TRY,
-    WAIT,
+    WANTED,
     WORKERS,
     X_ROWS,
     Y_ROWS,
@@ -52,9 +54,9 @@ from streamrnn.target.record import (
 _LOOKS = 20_000
 _NAP = 20  # microseconds
 
-#: How often a helper tries its semaphore before it sleeps: some 60 µs, so that it is awake if the next tick comes at once.
-_TRIES = 20_000
-_ANSWER = (1 << 32) - 1  # the bits of a C int in what `call` returns
+#: How often a helper looks for a call before it sleeps: some 60 µs, so that it is awake if the next tick comes at once.
+_LOOKS_FOR_CALL = 60_000
+_FOR_EVER = -1  # microseconds
 
 
 @inline
@@ -111,34 +113,41 @@ def _verdict(workers):
 
 
 @inline
-def _wait_to_be_called(workers, semaphore):
-    """Wait for the semaphore. To wake a thread takes tens of microseconds, so it sleeps only if no call comes for a while."""
-    for _ in range(_TRIES):
-        if call(field(workers, TRY), semaphore) & _ANSWER == 0:
-            return
-    call(field(workers, WAIT), semaphore)
+def _call_helper(workers, helper):
+    """Tell a helper that there is a call, and wake it if it sleeps."""
+    if swap_shared(helper + 8 * MODE, WANTED) == ASLEEP:
+        call(field(workers, RELEASE), field(helper, LOCK))
+
+
+@inline
+def _wait_for_call(workers, helper):
+    """Wait to be called. To wake a thread takes tens of microseconds, so it sleeps only if no call comes for a while.
+
+    A caller that finds the helper asleep releases its lock, once; so the helper takes the lock once for each time it has said
+    that it sleeps, unless no caller has seen it say so.
+    """
+    mode, looks = helper + 8 * MODE, 0
+    while load_shared(mode) != WANTED and looks < _LOOKS_FOR_CALL:
+        looks += 1
+    if swap_shared(mode, ASLEEP) != WANTED or swap_shared(mode, AWAKE) == WANTED:
+        call(field(workers, ACQUIRE), field(helper, LOCK), _FOR_EVER, 0)
+        store_shared(mode, AWAKE)
 
 
 def serve(width: Width) -> Kernel:
     """The loop of a helper: int64 (workers, worker, _, _). It waits to be called and takes parts, until STOP is set."""
 
-    def helper(workers, worker, _, __):
-        semaphore = field(workers, SEMAPHORES) + (worker - 1) * SEMAPHORE_BYTES
+    def serve(workers, worker, _, __):
+        helper = field(workers, HELPERS) + (worker - 1) * HELPER_BYTES
         while True:
-            _wait_to_be_called(workers, semaphore)
+            _wait_for_call(workers, helper)
             if load_shared(workers + 8 * STOP):
                 return DONE
             add_shared(workers + 8 * AT_WORK, 1)
             _take_parts(workers, worker)
             add_shared(workers + 8 * AT_WORK, -1)
 
-    return helper
-
-
-@inline
-def _is_ready(workers, n_parts):
-    """Whether the helpers are threads of this process, and there is room for the status of each part."""
-    return n_parts <= field(workers, MOST_PARTS) and call(field(workers, THIS_PROCESS)) & _ANSWER == field(workers, PROCESS)
+    return serve
 
 
 def share(width: Width) -> Kernel:
@@ -150,7 +159,7 @@ def share(width: Width) -> Kernel:
     def caller(pool, x, y, n_steps):
         workers, n_streams = load_int(field(pool, WORKERS)), field(pool, N_SLOTS)
         n_parts = (n_streams + field(workers, PART_STREAMS) - 1) // field(workers, PART_STREAMS)
-        if not _is_ready(workers, n_parts):
+        if n_parts > field(workers, MOST_PARTS):
             return NO_WORKERS
         if not all_open_and_distinct(pool):
             return NO_SUCH_STREAM
@@ -164,13 +173,13 @@ def share(width: Width) -> Kernel:
             store_shared(field(workers, LEFT) + share * LEFT_BYTES, _first_of(workers, share + 1) - _first_of(workers, share))
         for helper in range(field(workers, N_HELPERS)):
             if helper < n_parts - 1:
-                call(field(workers, POST), field(workers, SEMAPHORES) + helper * SEMAPHORE_BYTES)
+                _call_helper(workers, field(workers, HELPERS) + helper * HELPER_BYTES)
         _take_parts(workers, 0)
         looks = 0
         while load_shared(workers + 8 * AT_WORK) != 0:
             looks += 1
             if looks > _LOOKS:  # a helper may have no core: let it have this one
-                call(field(workers, SLEEP), _NAP)
+                call(field(workers, ACQUIRE), field(workers, NEVER), _NAP, 0)
         verdict = _verdict(workers)
         if verdict != DONE:
             for part in range(n_parts):

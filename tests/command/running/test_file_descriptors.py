@@ -16,7 +16,7 @@ from streamrnn.command.running.file_descriptors import (
     reopen_target,
     write_all,
 )
-from streamrnn.command.signals import OutputClosed, signals_end_waits
+from streamrnn.command.waits import OutputClosed, signals_end_waits
 
 
 @pytest.fixture

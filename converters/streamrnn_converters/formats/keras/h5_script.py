@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import h5py
@@ -87,7 +88,8 @@ def _limit_memory(n_bytes: int) -> None:
     except ImportError:  # Windows
         return
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (n_bytes if hard < 0 else min(n_bytes, hard), hard))
+    with suppress(OSError, ValueError):  # macOS has the name, but may refuse any limit
+        resource.setrlimit(resource.RLIMIT_AS, (n_bytes if hard < 0 else min(n_bytes, hard), hard))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from streamrnn_converters.onnx.parse.tensors import bytes_of, is_external
 from streamrnn_converters.onnx.parse.wire import check_size
 
 _KEYS = {"location", "offset", "length", "checksum", "basepath"}
-_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+_READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
 
 def with_data_inside(model: onnx.ModelProto, path: Path) -> bytes:
@@ -95,17 +95,17 @@ def _open(folder: str, name: str, where: str) -> int:
     if "\0" in name or os.path.isabs(name) or ".." in Path(name).parts:
         raise outside
     real = os.path.realpath(os.path.join(folder, name))
-    if os.path.commonpath([real, folder]) != folder or real == folder:
+    if Path(folder) not in Path(real).parents:
         raise outside
     *parents, last = os.path.relpath(real, folder).split(os.sep)
     handles: list[int] = []
     try:
         if os.open not in os.supports_dir_fd:
-            return os.open(real, os.O_RDONLY | _NO_LINKS)
-        handles.append(os.open(folder, os.O_RDONLY | _NO_LINKS))
+            return os.open(real, _READ)
+        handles.append(os.open(folder, _READ))
         for parent in parents:
-            handles.append(os.open(parent, os.O_RDONLY | _NO_LINKS, dir_fd=handles[-1]))
-        return os.open(last, os.O_RDONLY | _NO_LINKS, dir_fd=handles[-1])
+            handles.append(os.open(parent, _READ, dir_fd=handles[-1]))
+        return os.open(last, _READ, dir_fd=handles[-1])
     except OSError as error:
         raise ConversionError(f"{where}: {name[:200]!r} cannot be opened ({error.strerror})") from error
     finally:
