@@ -8,6 +8,7 @@ import importlib
 import os
 import runpy
 import select
+import shutil
 import signal
 import stat
 import sys
@@ -21,7 +22,7 @@ _MISSING = {
         "O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_SYNC"
     ),
     select: "poll epoll PIPE_BUF",
-    signal: "SIGHUP SIGQUIT SIGALRM SIGUSR1 SIGUSR2 SIGCHLD SIGKILL SIGPIPE pthread_sigmask pthread_kill sigwait setitimer",
+    signal: "SIGHUP SIGQUIT SIGALRM SIGUSR1 SIGUSR2 SIGCHLD SIGPIPE pthread_sigmask pthread_kill sigwait setitimer",
 }
 _MODULES = "fcntl grp pwd resource termios tty pty"
 _O_BINARY = 1 << 30
@@ -39,15 +40,16 @@ def _open_as_on_windows(path: Any, flags: int, *more: Any, **others: Any) -> int
 
 def _take_away() -> None:
     os.O_BINARY = _O_BINARY  # type: ignore[attr-defined]
-    importlib.reload(tempfile)  # it asks for that flag once
+    os.supports_dir_fd.clear()
+    for module in tempfile, shutil:  # they ask once, when they are imported
+        importlib.reload(module)
     import subprocess  # noqa: F401  it has found its way to start processes, which is this system's
 
-    for module, names in _MISSING.items():
+    for owner, names in _MISSING.items():
         for name in names.split():
-            if hasattr(module, name):
-                delattr(module, name)
+            if hasattr(owner, name):
+                delattr(owner, name)
     sys.modules |= dict.fromkeys(_MODULES.split())  # type: ignore[arg-type]  None: importing it fails
-    os.supports_dir_fd.clear()
     os.open = _open_as_on_windows
 
 
