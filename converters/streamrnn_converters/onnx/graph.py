@@ -27,9 +27,12 @@ class Node:
         """The value of an attribute, which is removed from those that are left."""
         return self.attributes.pop(attribute, default)
 
+    def __str__(self) -> str:
+        return f"node {self.name!r} ({self.op})"
+
     def refused(self, reason: str) -> ConversionError:
         """The error for a node that cannot be imported: which node, why, and what to do."""
-        return ConversionError(f"node {self.name!r} ({self.op}): {reason}")
+        return ConversionError(f"{self}: {reason}")
 
     @contextmanager
     def refusing(self) -> Iterator[None]:

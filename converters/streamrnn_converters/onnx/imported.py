@@ -44,11 +44,19 @@ class GraphOutput:
     #: Empty for the signal. Else (index of the model's layer, "h" or "c"): the states, joined, that the output takes from,
     states: tuple[tuple[int, str], ...] = ()
     places: tuple[int, ...] = ()  # and for each of its values the index in them
+    merges: bool = False  # whether the graph gives it with time and batch merged into one axis; here they are apart
 
     @property
     def size(self) -> int:
         """Values per step."""
         return _values(self.axes, self.sizes)
+
+    def apart(self, array: NDArray[Any], n_signals: int) -> NDArray[Any]:
+        """What the graph gives for so many signals, with time and batch apart."""
+        if not self.merges:
+            return array
+        known = {"time": -1, "batch": n_signals}
+        return array.reshape([known.get(axis) or size or 1 for axis, size in zip(self.axes, self.sizes, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Imported:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # graph inputs that were fixed, floats in float32
     #: The lengths of the recordings of a batch: a graph input that brings them, or constants; None where all are the same.
     lengths: GraphInput | tuple[int, ...] | None = None
+    #: Open axes that the graph takes to be larger than 1: with one step, or one signal, it gives another shape.
+    several: frozenset[str] = frozenset()
 
     @property
     def offline(self) -> bool:

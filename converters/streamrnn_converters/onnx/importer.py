@@ -90,6 +90,10 @@ class Importer:
         """Whether an axis lies within a step."""
         return self.roles.is_within(axis)
 
+    def several(self) -> frozenset[str]:
+        """The roles of open axes that the graph takes to be larger than 1."""
+        return frozenset(self.roles.roles[name] for name in self.roles.several)
+
     def vector(self, node: Node, flow: Flow) -> Vector:
         """The one vector that holds the values of a step, in the order of their axes."""
         return self._joiner.vector(node, flow)

@@ -103,7 +103,7 @@ def read_onnx(
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants}
     said = (*precision.remarks, *remarks, *more, *importer.remarks)
-    return Imported(model, inputs, outputs, carried, said, fixed, lengths)
+    return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 
 def lowered(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
@@ -111,6 +111,11 @@ def lowered(graph: Graph, precision: Precision, *, offline: bool = False) -> Imp
     solution = solve(graph)
     importer = Importer(graph, solution, precision, offline=offline)
     solution.roles.check()
+    for name, node in solution.roles.fixed.items():
+        role, size = solution.roles.roles[name], solution.roles.sizes[name]
+        if role in ("time", "batch"):
+            what = "steps" if role == "time" else "signals"
+            importer.remark(f"{node} fixes the number of {what} to {size}, which the graph declares open; a stream goes on")
     return importer
 
 

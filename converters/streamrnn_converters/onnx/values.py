@@ -34,16 +34,21 @@ class Size:
         return "*".join([*([str(self.factor)] if self.factor != 1 else []), *(f"<size of {axis}>" for axis in self.axes)])
 
 
-#: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer.
-Kind = Literal["input", "one", "layer", "feature"]
+#: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;
+#: several axes that a Reshape has merged.
+Kind = Literal["input", "one", "layer", "feature", "merged"]
 
 
 class Axis(NamedTuple):
-    """An axis of a flow."""
+    """An axis of a flow.
+
+    parts  the axes of which it was merged, the outermost first
+    """
 
     name: str
     size: int | Size
     kind: Kind
+    parts: tuple["Axis", ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch
                 own = x[start : start + part]
                 trials.append(Trial(case, own, tuple(range(run, len(own) + 1, run)), start))
             continue
-        for length in [n_steps] * _RUNS if n_steps else [case.n_steps, *_SHORT]:
+        short = [length for length in _SHORT if length > ("time" in imported.several)]
+        for length in [n_steps] * _RUNS if n_steps else [case.n_steps, *short]:
             x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
             trials.append(Trial(case, x, (length,), lengths=_lengths(imported, rng, length, n_signals)))
     return trials

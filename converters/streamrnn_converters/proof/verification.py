@@ -135,7 +135,8 @@ def _reference_runs(
             feeds.append(feed)
     carried = {given.name: given.source for given in imported.states}
     results, version = run_reference(to_run, feeds, timeout, carried)
-    runs = iter(results)
+    n_signals = trials[0].x.shape[1]
+    runs = iter([{name: outputs[name].apart(array, n_signals) for name, array in run.items()} for run in results])
     return [[next(runs) for _ in trial.ends] for trial in trials], version
 
 

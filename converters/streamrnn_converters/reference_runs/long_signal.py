@@ -38,7 +38,8 @@ class LongSignalReference:
         #: The outputs that are compared: those that a stream gives too, or, where there are none, states.
         self.outputs = [o for o in imported.outputs if not o.states] or list(imported.outputs)
         self._data, remarks = runnable(data)
-        self._n_signals = imported.size_of("batch") or 1
+        #: Signals of one run, all of them the same.
+        self.n_signals = imported.size_of("batch") or 1
         self._fixed = imported.size_of("time")
         every_step = all("time" in output.axes for output in self.outputs)
         fits = _bytes_per_step(imported.model) * n_steps <= _MOST_BYTES
@@ -73,7 +74,7 @@ class LongSignalReference:
         Raises VerificationError where onnxruntime refuses, crashes or is late.
         """
         graph = self._graph()
-        states = {given.name: zero_states(given, self._n_signals) for given in self._imported.states}
+        states = {given.name: zero_states(given, self.n_signals) for given in self._imported.states}
         x = signal(min(self._part, self._n_steps))
         with self._reference(graph.first) as reference:
             outputs = reference.run(self._feed(x) | states)
@@ -104,7 +105,7 @@ class LongSignalReference:
         """Steps as the graph takes them: the same for each of its signals, zeros up to the number of steps that it fixes."""
         if self._fixed is not None and len(x) < self._fixed:
             x = np.concatenate([x, np.zeros((self._fixed - len(x), x.shape[1]), x.dtype)])
-        values = np.repeat(x[:, None, :], self._n_signals, axis=1)
+        values = np.repeat(x[:, None, :], self.n_signals, axis=1)
         return {given.name: input_array(values, given) for given in self._imported.inputs} | dict(self._imported.constants)
 
 

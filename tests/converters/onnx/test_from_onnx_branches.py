@@ -391,7 +391,7 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
         "several rows of the output of a gru layer",
     ),
     "merged-with-time": (
-        lambda g, y: g.add("Reshape", y, [-1, HIDDEN]),
+        lambda g, y: g.add("Reshape", y, [0, -1]),
         "node 'my_Reshape' (Reshape)",
         "does not keep the axes",
     ),

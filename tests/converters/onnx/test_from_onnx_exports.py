@@ -20,8 +20,6 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 
-import onnx
-
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.verification import Case
@@ -126,6 +124,7 @@ IMPORTED = {
     "lstm-double-step.script": "lstm dense(linear)",
     "lstm-embedding.dynamo": "embedding lstm",
     "lstm-embedding.script": "embedding lstm",
+    "lstm-gru-mixed-open.dynamo": "lstm gru dense(linear)",  # with a fixed number of steps
     "lstm-gru-mixed-open.script": "lstm gru dense(linear)",
     "lstm-layer-norm.dynamo": "lstm layernorm dense(linear)",
     "lstm-layer-norm.script": "lstm layernorm dense(linear)",
@@ -177,11 +176,6 @@ REFUSED = {
     "gru-softplus-double.dynamo": ("node 'n9' (Greater)", UNKNOWN),
     "lstm-bidirectional.dynamo": ("node 'node_lstm__2' (LSTM)", BOTH_WAYS),
     "lstm-bidirectional.script": ("node '/module/LSTM' (LSTM)", BOTH_WAYS),
-    # The exporter has fixed the number of steps that it was told to leave open.
-    "lstm-gru-mixed-open.dynamo": (
-        "node 'node_Reshape_143' (Reshape)",
-        "shape [4, -1, 5] does not keep the axes of the",
-    ),
     # The exporter writes what is no LSTM of ONNX: its states are of two sizes.
     "lstm-projected.dynamo": ("node 'node_lstm__2' (LSTM)", "its input initial_c has shape (1, 2, 5), expected (1, 2, 2)"),
     "lstm-softmax-over-time.dynamo": ("node 'node_softmax' (Softmax)", "axis=1 is not the feature axis alone"),
@@ -317,26 +311,10 @@ def torch_exports() -> Iterator[Any]:
         torch.set_num_threads(n_threads)
 
 
-def fixes_length(data: bytes, length: int) -> bool:
-    """Whether torch has put the length of its example into the graph, as its newer exporter does with some, at times.
-
-    It depends on what the process has exported before, and such a graph gives wrong answers to other lengths.
-    """
-    graph = onnx.load_model_from_string(data).graph
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    shapes = [constants[node.input[1]] for node in graph.node if node.op_type == "Reshape" and node.input[1] in constants]
-    return any(len(shape) == 3 and shape[0] == length and -1 in shape for shape in shapes)
-
-
 def assert_exports_stream(exports: Any, case: Any, seed: int) -> None:
     module, x = exports.built(case, seed), exports.signal(case)
     data = exports.exported(case, module)
-    try:
-        model = from_onnx(data)
-    except ConversionError as refused:
-        if "does not keep the axes" in str(refused) and case.open_axes and fixes_length(data, case.length):
-            return
-        raise
+    model = from_onnx(data)
     y, ends = exports.answers(case, module, x)
     assert largest_error(model, x, y, dict(zip("hc", ends, strict=False))) <= TOLERANCE["float32"]
 

@@ -1,5 +1,6 @@
 """Arguments of nodes that are attributes in older opsets and constant inputs in newer ones: axes, shapes, ranges."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,13 +52,7 @@ def reshape_argument(node: Node, inputs: Inputs, sizes: Sequence[int | Size]) ->
     """The shape that Reshape-14 or Flatten-13 gives a value of these sizes; -1 stands for whatever is left."""
     if node.op == "Flatten":
         axis = node.take("axis", 1)
-        before, after = list(sizes[:axis]), sizes[axis:]
-        if all(isinstance(size, int) for size in after):
-            product = 1
-            for size in after:
-                product *= int(size)  # type: ignore[arg-type]
-            return [-1, product]
-        return [before[0] if before else 1, *before[1:], -1]
+        return [math.prod(sizes[:axis]), math.prod(sizes[axis:])]
     target = integers(node, inputs[1], "shape")
     if not node.take("allowzero", 0):
         target = [sizes[index] if size == 0 else size for index, size in enumerate(target)]

@@ -1,35 +1,60 @@
 """What is known of the axes of a graph: roles and sizes.
 
-Declared shapes do not say which axis is time. Nodes do: a recurrent node or a convolution tells the roles of all its axes, a
-node that sums over an axis tells that this axis lies within a step. Axes that no node tells about are settled by convention.
+Declared shapes do not say which axis is time. Nodes do, in two ways. A recurrent node or a convolution *tells* the roles of its
+axes. A node that mixes the values of an axis, such as a sum over it, *needs* that axis within a step. What is told comes first:
+so where the two contradict each other, the node is refused that needs what cannot be.
 """
 
-from collections.abc import Sequence
+import copy
+import math
+from collections.abc import Mapping, Sequence
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.values import Axis, Size
 
+_ACROSS = ("time", "batch")
+
 
 class Roles:
     """What is known.
 
-    opset    of the graph
-    roles    by the name of an axis: "time", "batch" or "feature" (within a step)
-    sizes    by the name of an axis within a step whose size the graph leaves open: its size, as the weights tell it
-    states   names of graph inputs that bring initial states
-    assumed  names of axes whose role no node has told, so that `settle` chose it
-    excess   names of inputs that have more axes than there are roles
+    opset      of the graph
+    roles      by the name of an axis: "time", "batch" or "feature" (within a step)
+    sizes      by the name of an axis whose size the graph leaves open: its size, as weights and shapes tell it
+    fixed      by the name of an axis of time or batch: the node that fixes its size, which the graph declares open
+    several    names of open axes that a node takes to be larger than 1
+    states     names of graph inputs that bring initial states
+    assumed    names of axes whose role no node has told, so that it was chosen
+    excess     names of inputs that have more axes than there are roles
+    with_needs whether what nodes need counts too, besides what they tell
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, time_axis: Mapping[str, int]) -> None:
         self.opset = graph.opset
-        self._inputs = graph.inputs
+        self.inputs = graph.inputs
         self.roles: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
+        self.fixed: dict[str, Node] = {}
+        self.several: set[str] = set()
         self.states: set[str] = set()
         self.assumed: set[str] = set()
         self.excess: set[str] = set()
+        self.with_needs = False
+        self._sources: dict[str, str] = {}  # by the name of an axis, who has told its role
+        self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
+        for entry in graph.inputs:
+            if entry.name in time_axis:
+                name = names_of(entry)[time_axis[entry.name]]
+                self.roles[name], self._sources[name] = "time", "time_axis"
+
+    def copied(self) -> "Roles":
+        """What is known, to go on from in another direction."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | set):
+                setattr(other, name, value.copy())
+        return other
 
     @property
     def n_facts(self) -> int:
@@ -39,86 +64,128 @@ class Roles:
     def of_input(self, entry: Input) -> tuple[Axis, ...]:
         """The numbered axes of a graph input."""
         axes = []
-        for name, size in zip(_names(entry), entry.sizes, strict=True):
+        for name, size in zip(names_of(entry), entry.sizes, strict=True):
             known = self.sizes.get(name) if size is None else size
             axes.append(Axis(name, Size(1, (name,)) if known is None else known, "input"))
         return tuple(axes)
 
     def role(self, axis: Axis) -> str:
-        """What an axis runs over: "time", "batch", "feature", "layer", "one" (inserted by the graph), or "unknown"."""
+        """What an axis runs over: "time", "batch", "feature", "layer", "one" (inserted by the graph), "merged" (of time and
+        batch), or "unknown".
+        """
+        if axis.parts:
+            parts = {self.role(part) for part in axis.parts}
+            return "unknown" if "unknown" in parts else "merged" if parts & {*_ACROSS} else "feature"
         return self.roles.get(axis.name, "unknown" if axis.kind == "input" else axis.kind)
 
     def is_within(self, axis: Axis) -> bool:
         """Whether an axis lies within a step."""
-        return self.role(axis) not in ("time", "batch", "unknown")
+        return self.role(axis) not in (*_ACROSS, "merged", "unknown")
 
     def broad(self, axis: Axis) -> str:
         """The role of an axis, "within" for all that lie within a step."""
         return "within" if self.is_within(axis) else self.role(axis)
+
+    def over_time(self, axis: Axis) -> bool:
+        """Whether an axis has several steps, or may have."""
+        return any(self.role(part) == "time" and part.size != 1 for part in axis.parts or (axis,))
 
     def extents(self, axes: Sequence[Axis]) -> tuple[int, ...]:
         """The sizes within a step: 1 along time and batch."""
         return tuple(axis.size if self.is_within(axis) and isinstance(axis.size, int) else 1 for axis in axes)
 
     def bind(self, node: Node, axis: Axis, role: str, size: int | None = None) -> Axis:
-        """The axis, known from now on as "time", "batch" or "feature" (within a step), and of this size.
+        """The axis, which a node tells to be "time", "batch" or "feature" (within a step), and of this size.
 
         Raises ConversionError where it is already known as another.
         """
         known = self.role(axis)
-        if known != role and known not in ("unknown", "one") and (known in ("time", "batch") or role != "feature"):
-            raise node.refused(f"what is its {role} axis is the {known} axis of the signal; a stream goes over time only")
-        if known == "unknown" or (known == "one" and role != "feature"):
-            self.roles[axis.name] = role
-        if size is not None and isinstance(axis.size, Size) and axis.kind == "input":
-            self.sizes[axis.name] = size
-            return axis._replace(size=size)
-        return axis
+        if known != role and known not in ("unknown", "one") and (known in (*_ACROSS, "merged") or role != "feature"):
+            raise node.refused(
+                f"what is its {role} axis is the {known} axis of the signal{self.told_by(axis)}; a stream goes over time only"
+            )
+        if axis.parts and role in _ACROSS:
+            raise node.refused(f"what is its {role} axis was merged of several axes of the signal; export them apart")
+        sized = self._sized(axis, size)
+        for part in axis.parts or (axis,):
+            own = self.role(part)
+            vanishes = axis.parts and self.sizes.get(part.name) == 1
+            if (own == "unknown" and not vanishes) or (own == "one" and role != "feature"):
+                self.roles[part.name], self._sources[part.name] = role, str(node)
+        return sized
+
+    def need(self, node: Node, axis: Axis, size: int | None = None) -> Axis:
+        """The axis, which a node needs within a step, and of this size. Raises ConversionError where it is time or batch."""
+        if self.with_needs or self.role(axis) != "unknown":
+            return self.bind(node, axis, "feature", size)
+        return self._sized(axis, size)
+
+    def fix(self, node: Node, name: str, size: int) -> None:
+        """Give an axis of a graph input the size to which a node fixes it."""
+        self.sizes[name], self.fixed[name] = size, node
 
     def bind_alike(self, node: Node, one: Axis, other: Axis) -> None:
         """Give two axes along which values meet the same role, where only one of them has one."""
-        roles = self.role(one), self.role(other)
-        for axis, own, wanted in ((one, roles[0], roles[1]), (other, roles[1], roles[0])):
-            if own == "unknown" and wanted != "unknown" and axis.size != 1:
-                self.bind(node, axis, wanted if wanted in ("time", "batch") else "feature")
+        if len(one.parts) == len(other.parts) > 0:
+            for own, another in zip(one.parts, other.parts, strict=True):
+                self.bind_alike(node, own, another)
+            return
+        if one.parts or other.parts:
+            return
+        if (one.size == 1) != (other.size == 1):
+            self._repeat(node, *((one, other) if one.size == 1 else (other, one)))
+            return
+        for axis, example in ((one, other), (other, one)):
+            role = self.role(example)
+            if self.role(axis) == "unknown" != role and (axis.size != 1 or role in _ACROSS):
+                self.roles[axis.name] = role if role in _ACROSS else "feature"
+                self._sources[axis.name] = self._sources.get(example.name, str(node))
 
-    def settle(self) -> None:
-        """Give a role to each axis of an input that no node has told about.
+    def _repeat(self, node: Node, lone: Axis, wide: Axis) -> None:
+        """An axis of size 1 that meets a longer one of time or batch is neither: it holds what is the same for all."""
+        if self.with_needs and self.role(lone) == "unknown" and self.role(wide) in _ACROSS:
+            self.roles[lone.name], self._sources[lone.name] = "feature", str(node)
 
-        Where time and batch are known, and in a state, the others lie within a step. Else the last axis does, if no other is
-        known to. The rest are batch, or time and batch; if there are still more, `check` refuses the input.
-        """
-        for entry in self._inputs:
-            names = _names(entry)
-            free = [name for name in names if name not in self.roles]
-            self.assumed |= set(free)
-            known = [self.roles[name] for name in names if name in self.roles]
-            if entry.name in self.states or {"time", "batch"} <= set(known):
-                self.roles |= dict.fromkeys(free, "feature")
-                continue
-            if free and free[-1] == names[-1] and "feature" not in known and not entry.is_integer and len(names) > 1:
-                self.roles[free.pop()] = "feature"
-            wanted = [role for role in ("time", "batch") if role not in known][-len(free) :] if free else []
-            self.roles |= dict.fromkeys(free, "feature") | dict(zip(free, wanted, strict=False))
-            self.excess |= {entry.name} if len(wanted) < len(free) else set()
+    def told_by(self, axis: Axis) -> str:
+        """Who has told the role of an axis, as the end of a clause."""
+        for part in axis.parts or (axis,):
+            if part.name in self._sources:
+                return f", as {self._sources[part.name]} tells"
+            if maker := self._makers.get(part.name.rpartition(".")[0]):
+                return f", as {maker} makes it"
+        return ""
+
+    def assume(self, choice: Mapping[str, str]) -> None:
+        """Take roles, by the name of an axis, that no node has told."""
+        self.roles |= choice
+        self.assumed |= choice.keys()
 
     def check(self) -> None:
         """Raise ConversionError for an input that is no array of vectors over time. Call it after all nodes were visited."""
-        for entry in self._inputs:
-            where, own = f"graph input {entry.name!r}", [self.roles[name] for name in _names(entry)]
+        for entry in self.inputs:
+            where, own = f"graph input {entry.name!r}", [self.roles[name] for name in names_of(entry)]
             if entry.name in self.excess:
                 raise ConversionError(
                     f"{where}: has axes that are neither time, batch nor features; export the model without them"
                 )
-            for role in ("time", "batch"):
+            for role in _ACROSS:
                 if own.count(role) > 1:
                     raise ConversionError(f"{where}: would have two {role} axes; export the model with one of each")
-            for name, role, size in zip(_names(entry), own, entry.sizes, strict=True):
+            for name, role, size in zip(names_of(entry), own, entry.sizes, strict=True):
                 if role == "feature" and size is None and name not in self.sizes:
                     raise ConversionError(
                         f"{where}: leaves the size of axis {name.rpartition('.')[2]} open, which lies within a step; export "
                         "the model with a fixed one"
                     )
+
+    def _sized(self, axis: Axis, size: int | None) -> Axis:
+        if size is None or not isinstance(axis.size, Size):
+            return axis
+        open_parts = [part for part in axis.parts or (axis,) if isinstance(part.size, Size)]
+        own, rest = divmod(size, math.prod(part.size for part in axis.parts if isinstance(part.size, int)))
+        if len(open_parts) == 1 and open_parts[0].kind == "input" and not rest:
+            self.sizes[open_parts[0].name] = own
+        return axis._replace(size=size)
 
 
 def inserted(node: Node, index: int) -> Axis:
@@ -126,5 +193,6 @@ def inserted(node: Node, index: int) -> Axis:
     return Axis(f"{node.outputs[0]}.one.{index}", 1, "one")
 
 
-def _names(entry: Input) -> list[str]:
+def names_of(entry: Input) -> list[str]:
+    """The names of the axes of a graph input."""
     return [f"{entry.name}.{index}" for index in range(len(entry.sizes))]

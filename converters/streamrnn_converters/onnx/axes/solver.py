@@ -1,20 +1,28 @@
-"""The pass that finds out about axes: it goes over the whole graph again and again until nothing new is found.
+"""The pass that finds out about axes, before anything is lowered.
+
+It goes over the whole graph again and again until nothing new is found: first with what nodes tell, then also with what they
+need (`Roles`). Axes that are still open get roles by convention, and if a node refuses those, other roles (`conventions`).
+Solutions that no node refuses give the same model: a node for which it matters which axis is time, refuses the wrong one.
 
 A node that cannot be understood gives nothing, and neither do those that depend on it. Why it could not is kept, for lowering
 refuses the graph there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.constants import FOLDINGS
+from streamrnn_converters.onnx.axes.conventions import choices, unsettled
 from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import RULES
 from streamrnn_converters.onnx.budget import Budget
 from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.values import Broadcast, Constant, Known, Signal
 
+_MOST_BRANCHES = 3  # inputs for which other roles are tried than those of the convention
+_MOST_SOLUTIONS = 8
 _MOST_AXES = 64  # as many as NumPy's arrays can have
 
 
@@ -41,14 +49,48 @@ class Solution:
     budget: Budget
 
 
-def solve(graph: Graph) -> Solution:
-    """The roles and sizes of all axes of a graph, and its constants."""
-    roles, known = Roles(graph), -1
+def solve(graph: Graph, time_axis: Mapping[str, int] | None = None) -> Solution:
+    """The roles and sizes of all axes of a graph, and its constants; the best of several, where each has errors.
+
+    time_axis  which axis of an input is time, by the input's name
+    """
+    roles = Roles(graph, time_axis or {})
+    _propagate(graph, roles)
+    roles.with_needs = True
+    best, most = None, -1
+    for solution in islice(_solutions(graph, roles, _MOST_BRANCHES), _MOST_SOLUTIONS):
+        errors = [index for index, found in enumerate(solution.nodes.values()) if found.error is not None]
+        if not errors:
+            return solution
+        if errors[0] > most:
+            best, most = solution, errors[0]
+    assert best is not None
+    return best
+
+
+def _solutions(graph: Graph, roles: Roles, n_branches: int) -> Iterator[Solution]:
+    """Solutions, the one by convention first. Other roles are tried for so many inputs."""
+    solution = _propagate(graph, roles)
+    entries = unsettled(roles)
+    if not entries:
+        yield solution
+        return
+    for choice in choices(roles, entries[0]):
+        own = roles.copied()
+        own.assume(choice)
+        if n_branches == 1:
+            for entry in entries[1:]:
+                own.assume(choices(own, entry)[0])
+        yield from _solutions(graph, own, n_branches - 1)
+
+
+def _propagate(graph: Graph, roles: Roles) -> Solution:
+    """Go over the graph until nothing new is found."""
+    solution, known = _sweep(graph, roles), -1
     while roles.n_facts > known:
         known = roles.n_facts
-        _sweep(graph, roles)
-    roles.settle()
-    return _sweep(graph, roles)
+        solution = _sweep(graph, roles)
+    return solution
 
 
 def _sweep(graph: Graph, roles: Roles) -> Solution:

@@ -58,7 +58,7 @@ def lengths_of(
 
 def signal_of(importer: Importer, name: str, flow: Flow, start: int) -> GraphOutput:
     """A graph output that is a part of what a stream gives."""
-    return GraphOutput(name, *_axes(importer, flow.axes), start)
+    return GraphOutput(name, *_axes(importer, flow.axes), start, merges=len(_apart(flow.axes)) > len(flow.axes))
 
 
 def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow) -> GraphOutput:
@@ -133,7 +133,14 @@ def upstream(vectors: Iterable[Vector]) -> set[Vector]:
     return found
 
 
-def _axes(importer: Importer, axes: tuple[NamedAxis, ...]) -> tuple[tuple[Axis, ...], tuple[int | None, ...]]:
+def _axes(importer: Importer, axes: Iterable[NamedAxis]) -> tuple[tuple[Axis, ...], tuple[int | None, ...]]:
     """What each axis runs over, and its size where that is known."""
     known: dict[str, Axis] = {name: name for name in get_args(Axis)}
-    return tuple(known[importer.role(axis)] for axis in axes), tuple(s if isinstance(s, int) else None for _, s, _ in axes)
+    apart = _apart(axes)
+    sizes = tuple(axis.size if isinstance(axis.size, int) else None for axis in apart)
+    return tuple(known[importer.role(axis)] for axis in apart), sizes
+
+
+def _apart(axes: Iterable[NamedAxis]) -> list[NamedAxis]:
+    """The axes, those of which merged ones were made in their place."""
+    return [part for axis in axes for part in axis.parts or (axis,)]

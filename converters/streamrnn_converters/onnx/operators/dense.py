@@ -40,8 +40,6 @@ def _dense(importer: Importer, node: Node, value: Value | None, layer: Dense) ->
     """A dense layer after the signal; the final h of a layer counts as its signal after the last step."""
     flow = needs_flow(node, value, "A")
     axes, feature = importer.axes_of(node), flow.axes[-1]
-    if len(axes) == 1 and feature.kind == "input":
-        raise node.refused("the signal has no axis but its features; export the model with a batch or time axis")
     if feature.size != layer.input_size and isinstance(feature.size, int):
         raise node.refused(f"its weights have {layer.input_size} rows, but the signal has {feature.size} features")
     if flow.index_map.size != flow.index_map.shape[-1]:

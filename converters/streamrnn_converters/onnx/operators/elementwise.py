@@ -183,7 +183,7 @@ def _with_constant(
 def _combined(importer: Importer, node: Node, a: Flow, b: Flow, operation: str) -> Flow:
     """Two flows, value by value."""
     importer.axes_of(node)
-    over_time = [any(importer.role(axis) == "time" and axis.size != 1 for axis in flow.axes) for flow in (a, b)]
+    over_time = [any(importer.roles.over_time(axis) for axis in flow.axes) for flow in (a, b)]
     if (a.last, a.surplus, over_time[0]) != (b.last, b.surplus, over_time[1]):
         raise node.refused(
             f"combines {describe(a)} and {describe(b)}: every step of one with a single step of the other, or with steps that "

@@ -123,6 +123,8 @@ def _split(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     (axis,) = axis_indices(node, [node.take("axis", 0)], rank(flow))
     axes = [importer.axes_of(node, output) for output in range(len(node.outputs))]
     total = flow.axes[axis].size
+    if len(axes) == 1:
+        return [flow]
     assert isinstance(total, int)
     bounds = np.cumsum([0, *split_argument(node, inputs, total)])
     parts = [_cut(importer, node, flow, axis, int(a), int(b), 1) for a, b in pairwise(bounds)]

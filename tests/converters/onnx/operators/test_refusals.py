@@ -244,11 +244,11 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "comparison": lambda: behind_a_gru("only constants are understood here", "Equal", np.float32(2)),
     "choice": lambda: behind_a_gru("only constants are understood here", "Where", np.float32(2), np.float32(1)),
     "bias-of-too-many-numbers": lambda: behind_a_dense("has shape (4,), which does not fit", "Add", np.ones(4, np.float32)),
-    "bias-of-one-number-a-signal": lambda: behind_a_dense(
-        "has shape (3, 1), which does not fit", "Add", np.ones((3, 1), np.float32)
+    "bias-of-one-number-a-signal": lambda: behind_a_gru(
+        "it differs along the batch axis, as node 'my_GRU' (GRU) tells", "Add", np.ones((3, 1), np.float32)
     ),
-    "bias-of-one-number-a-step": lambda: behind_a_dense(
-        "has shape (7, 1, 3), which does not fit", "Add", np.ones((7, 1, 3), np.float32)
+    "bias-of-one-number-a-step": lambda: behind_a_gru(
+        "has shape (7, 1, 4), which does not fit", "Add", np.ones((7, 1, 4), np.float32)
     ),
     "bias-of-integers": lambda: behind_a_dense("not a constant of floats", "Add", [1, 2, 3]),
     "bias-that-is-not-finite": lambda: behind_a_dense("must be finite", "Add", np.array([1, np.inf, 2], np.float32)),
@@ -262,15 +262,15 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     ),
     "matmul-of-more-axes": lambda: behind_a_gru("is not a constant matrix", "MatMul", np.ones((1, HIDDEN, 2), np.float32)),
     "transpose-of-too-few-axes": lambda: behind_a_gru("perm [1, 0] does not fit", "Transpose", perm=[1, 0]),
-    "squeeze-of-the-batch": lambda: behind_a_gru(
-        "removes axis 2, whose size is not known to be 1", "Squeeze", [2], squeezed=False
+    "squeeze-of-the-features": lambda: behind_a_gru(
+        "removes axis 3, whose size is not 1 but 4", "Squeeze", [3], squeezed=False
     ),
     "squeeze-of-an-axis-that-is-not-there": lambda: behind_a_gru("axes [4] do not fit 4 axes", "Squeeze", [4], squeezed=False),
     "squeeze-of-one-axis-twice": lambda: behind_a_gru("axes [1, -3] do not fit 4 axes", "Squeeze", [1, -3], squeezed=False),
     "unsqueeze-of-no-axis": lambda: behind_a_gru("has 1 inputs, but the operator takes 2 at least", "Unsqueeze"),
-    "reshape-that-merges": lambda: behind_a_gru("shape [-1, 4] does not keep the axes", "Reshape", [-1, HIDDEN]),
+    "reshape-that-merges-with-features": lambda: behind_a_gru("shape [-1] does not keep the axes", "Reshape", [-1]),
+    "reshape-that-exchanges": lambda: behind_a_gru("does not keep the axes", "Reshape", [HIDDEN, -1, 3], squeezed=False),
     "reshape-with-two-free-sizes": lambda: behind_a_gru("does not keep the axes", "Reshape", [-1, -1, HIDDEN]),
-    "reshape-that-fixes-an-open-size": lambda: behind_a_gru("does not keep the axes", "Reshape", [N_STEPS, -1, HIDDEN]),
     "reshape-to-a-great-many-axes": lambda: behind_a_gru("does not keep the axes", "Reshape", [0, 0, *[1] * 5000, -1]),
     "gather-of-the-first-step": lambda: behind_a_gru("picks index 0 of the time axis", "Gather", np.int64(0)),
     "gather-of-several-steps": lambda: behind_a_gru("picks several entries", "Gather", [-1, -2]),

@@ -45,11 +45,17 @@ def _with_constant(roles: Roles, node: Node, signal: Signal, value: Known | None
     axes = list(_padded(node, signal, n_axes))
     for index, size in enumerate((1,) * (n_axes - len(sizes)) + sizes):
         axis = axes[index]
-        within = roles.is_within(axis)
-        if size != 1 and (not within or axis.size not in (1, size)):
+        if size == 1:
+            continue
+        within = roles.is_within(axis) or roles.role(axis) == "unknown"
+        if not within or (isinstance(axis.size, int) and axis.size not in (1, size)):
             expected = ", ".join(str(other.size) if roles.is_within(other) else "1" for other in axes)
-            raise node.refused(f"its input {name} has shape {sizes}, which does not fit the values of a step, ({expected})")
-        if within and axis.size == 1 and size != 1:
+            across = "" if within else f": it differs along the {roles.role(axis)} axis{roles.told_by(axis)}"
+            raise node.refused(
+                f"its input {name} has shape {sizes}, which does not fit the values of a step, ({expected}){across}"
+            )
+        axes[index] = roles.need(node, axis, size)
+        if axis.size == 1:
             axes[index] = Axis(f"{node.outputs[0]}.{index}", size, "feature")
     return axes
 
@@ -63,10 +69,13 @@ def _met(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
         if "within" not in broad or within.size != 1:
             raise node.refused(
                 f"combines the {roles.role(one)} axis of one signal with the {roles.role(other)} axis of the other"
+                f"{roles.told_by(one) or roles.told_by(other)}"
             )
         return across
-    if broad[0] == "within" and one.size == 1 and other.size != 1:
-        return other
-    if broad[0] == "within" and other.size not in (1, one.size):
+    if 1 in (one.size, other.size):
+        return other if one.size == 1 else one
+    if isinstance(one.size, int) and isinstance(other.size, int) and one.size != other.size:
         raise node.refused(f"combines {one.size} values with {other.size}")
+    if [roles.role(part) for part in one.parts] != [roles.role(part) for part in other.parts]:
+        raise node.refused("combines signals whose axes were merged in different orders")
     return one

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices, slice_argument, split_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
@@ -16,6 +13,10 @@ from streamrnn_converters.onnx.values import Axis, Constant, Kind, Signal, Size,
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
     "(torch: dynamo=False)"
+)
+
+_JOINS = (
+    "joins signals along time or batch, or signals that have these at different axes; only values within a step can be joined"
 )
 
 
@@ -39,30 +40,41 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
         raise node.refused("begins or ends at an index that depends on the input")
     if role in ("time", "unknown") and (start, step) == (-1, -1) and end <= -END:
         return axis
+    is_last = step == 1 and start == -1 and end >= END
     if isinstance(axis.size, int):
         start, end, step = slice(start, end, step).indices(axis.size)
+        n_left = len(range(start, end, step))
         if (start, end, step) == (0, axis.size, 1):
             return axis
-        if role not in ("time", "batch"):
-            n_left = len(range(start, end, step))
-            if not n_left:
-                raise node.refused(f"picks nothing of {describe(own)}")
-            return axis._replace(size=n_left)
-    if step == 1 and ((start == -1 and end >= END) or (isinstance(axis.size, int) and end == start + 1)):
+        if not n_left:
+            raise node.refused(f"picks nothing of {describe(own)}")
+        is_last = n_left == 1 and start == axis.size - 1
+        if roles.is_within(axis) or (role == "unknown" and not is_last):
+            return roles.need(node, axis)._replace(size=n_left)
+        if role == "time" and n_left == 1:
+            return inserted(node, index)
+    if is_last and role in ("time", "unknown"):
         return inserted(node, index)
-    raise node.refused(f"cuts {describe(own)}; {ONLY_THE_LAST}")
+    raise node.refused(f"cuts {describe(own)}{_across(roles, axis)}; {ONLY_THE_LAST}")
+
+
+def _across(roles: Roles, axis: Axis) -> str:
+    return f" along the {roles.role(axis)} axis{roles.told_by(axis)}"
 
 
 def split(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Split."""
+    """Split. A split into one part is the whole."""
     own = signal(node, inputs[0], "input")
     (index,) = axis_indices(node, [node.take("axis", 0)], len(own.axes))
     total = own.axes[index].size
-    if not isinstance(total, int) or roles.role(own.axes[index]) in ("time", "batch"):
+    if len(node.outputs) == 1:
+        node.take("split"), node.take("num_outputs")
+        return [own]
+    if not isinstance(total, int) or roles.role(own.axes[index]) in ("time", "batch", "merged"):
         raise node.refused(f"splits {describe(own)} along another axis than its values; {ONLY_THE_LAST}")
-    bounds = np.cumsum([0, *split_argument(node, inputs, total)])
-    parts = [_cut(roles, node, own, index, int(a), int(b), 1) for a, b in pairwise(bounds)]
-    return [replace(own, axes=(*own.axes[:index], part, *own.axes[index + 1 :])) for part in parts]
+    sizes = split_argument(node, inputs, total)
+    axis = roles.need(node, own.axes[index])
+    return [replace(own, axes=(*own.axes[:index], axis._replace(size=size), *own.axes[index + 1 :])) for size in sizes]
 
 
 def gather(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -75,12 +87,24 @@ def gather(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     if not isinstance(indices, Constant) or indices.array.dtype.kind not in INTEGERS:
         raise node.refused("its indices are not constant integers")
     (index,) = axis_indices(node, [index], len(own.axes))
+    _pick(roles, node, own.axes[index], indices)
     kind: Kind = "layer" if own.axes[index].kind == "layer" else "feature"
     added = [
         inserted(node, index + k) if size == 1 else Axis(f"{node.outputs[0]}.{k}", size, kind)
         for k, size in enumerate(indices.array.shape)
     ]
     return [replace(own, axes=(*own.axes[:index], *added, *own.axes[index + 1 :]))]
+
+
+def _pick(roles: Roles, node: Node, axis: Axis, indices: Constant) -> None:
+    """Of time only one step can be picked, of batch only the lone signal; other picks need an axis within a step."""
+    role, chosen = roles.role(axis), indices.array.ravel()
+    if role in ("batch", "merged") and axis.size != 1:
+        picked = ", ".join(map(str, chosen[:3]))
+        raise node.refused(f"picks index {picked} of the {role} axis of the signal{roles.told_by(axis)}; {ONLY_THE_LAST}")
+    last = (-1,) if not isinstance(axis.size, int) else (-1, axis.size - 1)
+    if role == "unknown" and (chosen.size != 1 or chosen[0] not in last):
+        roles.need(node, axis)
 
 
 def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -97,22 +121,24 @@ def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         if len(other.axes) != len(axes):
             raise node.refused("joins what has different numbers of axes")
         for k, axis in enumerate(other.axes):
-            axes[k] = _joined(roles, node, axes[k], axis, is_joined=k == index)
+            if k != index:
+                axes[k] = _beside(roles, node, axes[k], axis)
+    for own in signals:
+        if roles.role(own.axes[index]) in ("time", "batch", "merged"):
+            raise node.refused(_JOINS)
+        roles.need(node, own.axes[index])
     axes[index] = _total(node, index, [own.axes[index] for own in signals])
     moved = frozenset[str]().union(*(own.moved for own in signals)) if all(own.moved for own in signals) else frozenset()
     return [replace(signals[0], axes=tuple(axes), moved=moved)]
 
 
-def _joined(roles: Roles, node: Node, one: Axis, other: Axis, *, is_joined: bool) -> Axis:
-    """The axis of two signals that are joined along it, or along another axis."""
+def _beside(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
+    """An axis of two signals that are joined along another."""
     roles.bind_alike(node, one, other)
     broad = roles.broad(one), roles.broad(other)
-    lone = not is_joined and "within" in broad and one.size == other.size == 1
-    if (broad[0] != broad[1] and not lone) or (is_joined and broad[0] in ("time", "batch")):
-        raise node.refused(
-            "joins signals along time or batch, or signals that have these at different axes; only values within a step can be "
-            "joined"
-        )
+    lone = "within" in broad and one.size == other.size == 1
+    if broad[0] != broad[1] and not lone and "unknown" not in broad:
+        raise node.refused(_JOINS)
     return other if broad[0] == "within" else one
 
 

@@ -14,7 +14,7 @@ def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         raise node.refused("its input B is not a constant matrix of floats; export the model with its weights inside")
     n_inputs, n_outputs = weights.array.shape[::-1] if node.take("transB", 0) else weights.array.shape
     *others, feature = own.axes
-    roles.bind(node, feature, "feature", n_inputs)
+    roles.need(node, feature, n_inputs)
     given = computed(node, others, own.surplus)[0].axes
     return [Signal((*given, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature")), surplus=own.surplus)]
 
@@ -27,7 +27,7 @@ def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         return [own]
     summed = axis_indices(node, axes or list(range(len(own.axes))), len(own.axes))
     for index in summed:
-        roles.bind(node, own.axes[index], "feature")
+        roles.need(node, own.axes[index])
     given = computed(node, own.axes)[0].axes
     left = [inserted(node, index) if index in summed else axis for index, axis in enumerate(given)]
     if not keep:
@@ -52,7 +52,7 @@ def layer_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal
 def batch_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """Axis 1 is that of the features."""
     own, scale = signal(node, inputs[0], "X"), inputs[1]
-    roles.bind(node, own.axes[1], "feature", scale.array.size if isinstance(scale, Constant) else None)
+    roles.need(node, own.axes[1], scale.array.size if isinstance(scale, Constant) else None)
     return computed(node, own.axes, own.surplus)
 
 
@@ -61,11 +61,11 @@ def _bind_all(roles: Roles, node: Node, own: Signal, axis: int, *, to_the_end: b
     (first,) = axis_indices(node, [axis], len(own.axes))
     chosen = range(first, len(own.axes)) if to_the_end else [first]
     for index, each in enumerate(own.axes):
-        wrong = roles.role(each) in ("time", "batch") if index in chosen else roles.is_within(each)
+        wrong = roles.role(each) in ("time", "batch", "merged") if index in chosen else roles.is_within(each)
         if wrong and each.size != 1:
             raise node.refused(
                 f"axis={axis} is not the feature axis alone; only what goes over all features of a step can be streamed"
             )
     for index in chosen:
         if roles.role(own.axes[index]) == "unknown":
-            roles.bind(node, own.axes[index], "feature")
+            roles.need(node, own.axes[index])

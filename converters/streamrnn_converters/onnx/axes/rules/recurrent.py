@@ -14,15 +14,14 @@ def recurrent(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     own, layout = signal(node, inputs[0], "X"), node.take("layout", 0)
     if len(own.axes) != 3:
         raise node.refused(f"its input X has {len(own.axes)} axes, expected 3: time, batch and feature")
+    weights, recurrent_weights = inputs[1], inputs[2]
     time, batch = roles.bind(node, own.axes[layout], "time"), roles.bind(node, own.axes[1 - layout], "batch")
-    roles.bind(node, own.axes[2], "feature")
+    roles.bind(node, own.axes[2], "feature", weights.array.shape[2] if isinstance(weights, Constant) else None)
     if len(inputs) > _LENGTHS:
         _bind_lengths(roles, node, inputs[_LENGTHS])
-    weights, recurrent_weights = inputs[1], inputs[2]
     if not isinstance(weights, Constant) or not isinstance(recurrent_weights, Constant):
         raise node.refused("its weights are not constants; export the model with its weights inside")
     n, _, hidden = recurrent_weights.array.shape
-    roles.bind(node, own.axes[2], "feature", weights.array.shape[2])
     states = RECURRENT_KINDS[node.op].states
     for value in inputs[INITIAL_STATES : INITIAL_STATES + len(states)]:
         if isinstance(value, Signal) and value.moved:

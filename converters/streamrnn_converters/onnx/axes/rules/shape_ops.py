@@ -1,9 +1,9 @@
 """Operators that move axes: Transpose, Squeeze, Unsqueeze, Reshape, Flatten; and those that leave them as they are."""
 
-import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from streamrnn_converters.onnx.axes.alignment import blocks, resolved
 from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices, integers, order_argument, reshape_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
@@ -30,14 +30,18 @@ def transpose(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def squeeze(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Without axes of size 1."""
+    """Without axes of size 1. An axis that is named has that size; where none is named, open axes are taken to be larger."""
     own, axes = signal(node, inputs[0], "data"), axes_argument(node, inputs)
     if axes is None:
         axes = [index for index, axis in enumerate(own.axes) if axis.size == 1]
+        roles.several |= {axis.name for axis in own.axes if axis.kind == "input" and isinstance(axis.size, Size)}
     removed = axis_indices(node, axes, len(own.axes))
-    for axis in removed:
-        if own.axes[axis].size != 1:
-            raise node.refused(f"removes axis {axis}, whose size is not known to be 1; declare it as 1, or export without it")
+    for index in removed:
+        axis = own.axes[index]
+        if axis.kind == "input" and isinstance(axis.size, Size):
+            roles.fix(node, axis.name, 1)
+        elif axis.size != 1:
+            raise node.refused(f"removes axis {index}, whose size is not 1 but {axis.size}; export the model without it")
     return [replace(own, axes=tuple(axis for index, axis in enumerate(own.axes) if index not in removed))]
 
 
@@ -53,71 +57,80 @@ def unsqueeze(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def reshape(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Reshape and Flatten: axes within a step are merged and split at will, time and batch must stay."""
+    """Reshape and Flatten. Axes within a step are merged and split at will. Time and batch stay, or are merged with each other
+    for a while; a size of theirs that the graph leaves open is fixed where the shape says so.
+    """
     own = signal(node, inputs[0], "data")
     target = reshape_argument(node, inputs, [axis.size for axis in own.axes])
-    few = len(target) <= _MOST_AXES and len(own.axes) <= _MOST_AXES
-    axes = _aligned(roles, node, own.axes, target) if few and target.count(-1) <= 1 else None
-    if axes is None:
+    given = [part for axis in own.axes for part in axis.parts or (axis,)]
+    found = None
+    if len(target) <= _MOST_AXES and len(given) <= _MOST_AXES and target.count(-1) <= 1:
+        found = _reshaped(roles, node, given, target) or _fixed(roles, node, given, target)
+    if found is None:
         raise node.refused(
             f"shape {target} does not keep the axes of {describe(own)}; time and batch must stay as they are, export the "
-            "model so that neither is merged, split or given a fixed size"
+            "model so that neither is split, or merged with the values of a step"
         )
-    return [replace(own, axes=axes)]
+    for axis in found.needed:
+        roles.need(node, axis)
+    return [replace(own, axes=found.axes)]
 
 
-def _aligned(roles: Roles, node: Node, axes: tuple[Axis, ...], target: list[Any]) -> tuple[Axis, ...] | None:
-    """The axes under a new shape; None if time or batch would not be kept. -1 stands for any size.
+class _Reshaped(NamedTuple):
+    """Axes after a Reshape, and those before it that must lie within a step for that."""
 
-    Time, batch and axes of unknown role keep their size, or vanish if it is 1. Between two of them, axes within a step are
-    merged and split at will. Where no time or batch is known to follow, what comes after an unknown axis is taken as new.
-    """
-    n_within = next((index for index, axis in enumerate(axes) if not roles.is_within(axis)), len(axes))
-    total = math.prod(axis.size for axis in axes[:n_within] if isinstance(axis.size, int))
-    for count in range(len(target) + 1):
-        own = _within(node, axes[:n_within], target[:count], total, len(target))
-        if own is None:
+    axes: tuple[Axis, ...]
+    needed: list[Axis]
+
+
+def _fixed(roles: Roles, node: Node, given: list[Axis], target: list[Any]) -> _Reshaped | None:
+    """The axes under a shape that fixes one open size of a graph input; None where none fits, or more than one."""
+    fitting = []
+    for index, axis in enumerate(given):
+        if axis.kind != "input" or not isinstance(axis.size, Size):
             continue
-        left = target[count:]
-        if n_within == len(axes):
-            if not left:
-                return own
-            continue
-        across, rest = axes[n_within], axes[n_within + 1 :]
-        if left and left[0] in (-1, across.size):
-            kept = _aligned(roles, node, rest, left[1:])
-            if kept is not None:
-                return (*own, across, *kept)
-        if across.size == 1:
-            kept = _aligned(roles, node, rest, left)
-            if kept is not None:
-                return (*own, *kept)
-        if roles.role(across) == "unknown" and not any(roles.role(axis) in ("time", "batch") for axis in rest):
-            return (*own, *_fresh(node, left, len(left)))
-    return None
-
-
-def _within(node: Node, axes: tuple[Axis, ...], target: list[Any], total: int, end: int) -> tuple[Axis, ...] | None:
-    """Axes within a step of these sizes, the first `end` axes before the last; None if they do not hold `total` values."""
-    if not all(isinstance(size, int) for size in target):
+        for size in sorted({size for size in target if isinstance(size, int) and size > 0}):
+            fixed = axis._replace(size=size)
+            found = _reshaped(roles, node, [*given[:index], fixed, *given[index + 1 :]], target)
+            if found is not None and (fixed in found.axes or size == 1):
+                fitting.append((axis.name, size, found))
+    kept = [entry for entry in fitting if entry[1] != 1]  # an axis that is kept is more than one that vanishes
+    fitting = kept or fitting
+    if len(fitting) != 1:
         return None
-    known = math.prod(size for size in target if size != -1)
-    if known < 1 or total % known or (-1 not in target and known != total):
+    ((name, size, found),) = fitting
+    roles.fix(node, name, size)
+    return found
+
+
+def _reshaped(roles: Roles, node: Node, given: list[Axis], target: list[Any]) -> _Reshaped | None:
+    """The axes under a new shape, of axes that were not merged; None if time or batch would not be kept."""
+    sizes = resolved([axis.size for axis in given], target)
+    if sizes is None:
         return None
-    sizes = [total // known if size == -1 else size for size in target]
-    if sizes == [axis.size for axis in axes]:
-        return axes
-    kept = [axis for axis in axes if axis.size != 1]
-    if [size for size in sizes if size != 1] == [axis.size for axis in kept]:
-        return tuple(_fresh(node, [1], end - k)[0] if size == 1 else kept.pop(0) for k, size in enumerate(sizes))
-    return _fresh(node, sizes, end)
+    axes: list[Axis | None] = [None] * len(sizes)
+    needed: list[Axis] = []
+    starts = {len(given): len(sizes)}  # of blocks, and the end: by index before, index after
+    for block in blocks([axis.size for axis in given], sizes):
+        held = [given[index] for index in block.given]
+        if len(held) == len(block.target) == 1:
+            axes[block.target[0]] = held[0]
+        elif len(block.target) == 1 and not any(roles.is_within(axis) for axis in held):
+            axes[block.target[0]] = Axis(f"{node.outputs[0]}.{block.target[0]}", sizes[block.target[0]], "merged", tuple(held))
+        elif any(not roles.is_within(axis) and (roles.role(axis) != "unknown" or isinstance(axis.size, Size)) for axis in held):
+            return None
+        else:
+            needed += held
+            for index in block.target:
+                axes[index] = Axis(f"{node.outputs[0]}.{index}", sizes[index], "feature")
+        starts[block.given[0]] = block.target[0]
+    for before, after in starts.items():
+        _keep_ones(given[:before], axes, sizes, after)
+    return _Reshaped(tuple(axis or inserted(node, index) for index, axis in enumerate(axes)), needed)
 
 
-def _fresh(node: Node, sizes: list[Any], end: int) -> tuple[Axis, ...]:
-    """New axes, named by their distance from the end; those of size 1 count as inserted by the graph."""
-    axes = []
-    for index, size in enumerate(sizes):
-        name = f"{node.outputs[0]}.{end - index}"
-        known = size if isinstance(size, int) and size > 0 else Size(1, (name,))
-        axes.append(Axis(f"{name}.one", 1, "one") if size == 1 else Axis(name, known, "feature"))
-    return tuple(axes)
+def _keep_ones(given: list[Axis], axes: list[Axis | None], sizes: list[Any], end: int) -> None:
+    """Axes of size 1 before an index stay where the shape has as many there."""
+    while given and given[-1].size == 1 and end and sizes[end - 1] == 1:
+        end -= 1
+        axes[end] = given.pop()

@@ -1,0 +1,38 @@
+"""Roles for the axes of an input that no node has told about, in the order in which they are tried.
+
+Where time and batch are known, and in a state, the others lie within a step. Else the last axis does, if no other is known to.
+The rest are batch, or time and batch in either order; a fixed size of 1 is rather the batch. If there are still more, the input
+is refused (`Roles.check`), unless the caller has said which is time.
+"""
+
+from itertools import permutations
+
+from streamrnn_converters.onnx.axes.roles import Roles, names_of
+from streamrnn_converters.onnx.graph import Input
+
+
+def unsettled(roles: Roles) -> list[Input]:
+    """The inputs with an axis that has no role yet."""
+    return [entry for entry in roles.inputs if any(name not in roles.roles for name in names_of(entry))]
+
+
+def choices(roles: Roles, entry: Input) -> list[dict[str, str]]:
+    """Roles for the axes of an input that have none, by name; the usual ones first."""
+    names = names_of(entry)
+    free = [name for name in names if name not in roles.roles]
+    known = [roles.roles[name] for name in names if name in roles.roles]
+    wanted = [role for role in ("time", "batch") if role not in known]
+    if entry.name in roles.states or not wanted:
+        return [dict.fromkeys(free, "feature")]
+    within = {}
+    if free[-1] == names[-1] and "feature" not in known and not entry.is_integer and len(names) > 1:
+        within[free.pop()] = "feature"
+    if len(free) > len(wanted):
+        if "time" in wanted:
+            roles.excess.add(entry.name)
+        return [within | dict.fromkeys(free, "feature") | dict(zip(free, wanted, strict=False))]
+    sizes = dict(zip(names, entry.sizes, strict=True))
+    orders = list(permutations(wanted, len(free)))[:: 1 if len(free) > 1 else -1]
+    if [sizes[name] == 1 for name in free] == [True, False]:
+        orders = orders[::-1]
+    return [within | dict(zip(free, order, strict=True)) for order in orders]
