@@ -35,6 +35,10 @@ def import_(
     offline: Annotated[
         bool, typer.Option("--offline", help="Also accept a model that reads its input backwards and needs whole recordings.")
     ] = False,
+    time_axis: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]N", help="Which axis of the graph's first input, or of input NAME, is time; repeatable."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +82,7 @@ def import_(
       streamrnn import vad.onnx --report vad.html
       streamrnn import vad.onnx --set sr=16000
       streamrnn import both_ways.onnx --offline
+      streamrnn import two_inputs.onnx --time-axis x=1 --time-axis u=0
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
       streamrnn import amplifier.aidax
     """
@@ -87,15 +92,19 @@ def import_(
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
     fixed = _values(constants or [])
     if source.suffix.lower() in EXTENSIONS:
-        if fixed or allow_external_data or offline or report is not None:
+        if fixed or allow_external_data or offline or time_axis or report is not None:
             raise typer.BadParameter(
-                "--set, --allow-external-data, --offline and --report are for ONNX models; this is a checkpoint or a model file"
+                "--set, --allow-external-data, --offline, --time-axis and --report are for ONNX models; this is a checkpoint "
+                "or a model file"
             )
         return import_checkpoint(source, target, force, layers, dtype, against, verified)
     check_is_graph(source)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
-    _import_graph(source, target or default_archive_path(source), force, fixed, allow_external_data, offline, verified, report)
+    axis = _time_axis(time_axis or [])
+    _import_graph(
+        source, target or default_archive_path(source), force, fixed, allow_external_data, offline, axis, verified, report
+    )
 
 
 def _import_graph(
@@ -105,6 +114,7 @@ def _import_graph(
     fixed: dict[str, Any],
     allow_external_data: bool,
     offline: bool,
+    time_axis: int | dict[str, int] | None,
     verified: bool,
     report: Path | None,
 ) -> None:
@@ -116,7 +126,7 @@ def _import_graph(
         check_report_path(report, source)
     data = read_source(source, allow_external_data)
     with errors_name(source):
-        imported = read_onnx(data, fixed, offline=offline)
+        imported = read_onnx(data, fixed, offline=offline, time_axis=time_axis)
     model = imported.model
     for remark in imported.remarks:
         print_message(f"remark: {remark}")
@@ -154,3 +164,18 @@ def _values(settings: list[str]) -> dict[str, Any]:
                 f"--set {setting}: expected NAME=VALUE, the value a number, a list of numbers, true or false"
             )
     return values
+
+
+def _time_axis(settings: list[str]) -> int | dict[str, int] | None:
+    """One number, or numbers by name. Raises typer.BadParameter for anything else."""
+    named: dict[str, int] = {}
+    for setting in settings:
+        name, _, number = setting.rpartition("=")
+        if not number.removeprefix("-").isdecimal() or (not name and len(settings) > 1):
+            raise typer.BadParameter(
+                f"--time-axis {setting}: expected the number of an axis, or NAME=N for each of several inputs"
+            )
+        if not name:
+            return int(number)
+        named[name] = int(number)
+    return named or None

@@ -18,6 +18,7 @@ from tests.models import signal
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
+from tests.converters.onnx.sketch import Sketch  # noqa: E402
 from tests.converters.onnx.test_from_onnx_layers import rated  # noqa: E402
 from tests.converters.onnx.test_from_onnx_steps import dtln  # noqa: E402, F401  (a fixture)
 
@@ -152,6 +153,23 @@ def test_a_setting_of_an_input_that_is_not_there_is_refused(command: Command, ra
     ended = command("import", rated_source, "--set", "rate=16000")
     assert (ended.code, ended.err.count("\n")) == (exit_codes.FAILED, 1)
     assert "constant 'rate': the graph has no such input" in ended.err
+
+
+def test_the_axis_of_time_is_given_by_number_or_name_and_the_archive_remembers_it(command: Command, tmp_path: Path) -> None:
+    source = tmp_path / "dense.onnx"
+    g = Sketch("BTF", open_axes="BT")
+    source.write_bytes(g.bytes(g.add("MatMul", "x", g.draw(3, 2))))
+    for setting in ("1", "-2", "x=1"):
+        assert command("import", source, "--force", "--time-axis", setting).code == exit_codes.DONE
+        assert load(tmp_path / "dense.safetensors").notes["source"]["time_axis"] == {"x": 1}
+    assert command("verify", tmp_path / "dense.safetensors", "--against", source).code == exit_codes.DONE
+
+
+@pytest.mark.parametrize("settings", [["time"], ["x="], ["1", "2"], ["x=1", "2"]], ids=str)
+def test_an_axis_of_time_that_is_no_number_is_an_error(settings: list[str], command: Command, rated_source: Path) -> None:
+    ended = command("import", rated_source, *[part for setting in settings for part in ("--time-axis", setting)])
+    assert ended.code not in (exit_codes.DONE, exit_codes.UNPROVEN)
+    assert "expected the number of an axis, or NAME=N" in " ".join(ended.err.split())
 
 
 def test_a_checkpoint_has_no_inputs_to_set(command: Command, tmp_path: Path) -> None:

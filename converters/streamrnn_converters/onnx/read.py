@@ -15,6 +15,7 @@ import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
+from streamrnn_converters.onnx.axes.conventions import time_axes_of
 from streamrnn_converters.onnx.axes.solver import solve
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.carried import is_final
@@ -51,6 +52,7 @@ def from_onnx(
     *,
     allow_external_data: bool = False,
     offline: bool = False,
+    time_axis: int | Mapping[str, int] | None = None,
 ) -> Model:
     """The model in an ONNX file.
 
@@ -64,14 +66,21 @@ def from_onnx(
                such a model is refused
     offline    the model is to answer whole recordings (`streamrnn.run_offline`), so that it may read them backwards, and the
                graph may be told their lengths; otherwise such a graph is refused
+    time_axis  which axis is time, of the first graph input or by the names of inputs: 1, {"x": 1, "u": 0}. It counts as if a
+               node told it. None: as the nodes tell, else by convention
 
     Raises ConversionError, naming the node and the reason, for everything that cannot be streamed or is not understood.
     """
-    return read_onnx(read_bytes(source, allow_external_data=allow_external_data), constants, offline=offline).model
+    data = read_bytes(source, allow_external_data=allow_external_data)
+    return read_onnx(data, constants, offline=offline, time_axis=time_axis).model
 
 
 def read_onnx(
-    source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None = None, *, offline: bool = False
+    source: str | os.PathLike[str] | bytes,
+    constants: Mapping[str, Any] | None = None,
+    *,
+    offline: bool = False,
+    time_axis: int | Mapping[str, int] | None = None,
 ) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
     constants = dict(constants or {})
@@ -79,7 +88,8 @@ def read_onnx(
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, more = lift(graph, precision.dtype)
-    importer = lowered(graph, precision, offline=offline)
+    time_axes = time_axes_of(graph, time_axis)
+    importer = lowered(graph, precision, time_axes, offline=offline)
     flows = _outputs(graph, importer)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
     states = {name: flow for name, flow in flows.items() if name not in signals}
@@ -98,7 +108,7 @@ def read_onnx(
         signal_of(importer, name, flow, starts[given[name]]) if name in given else states_of(importer, assembly, name, flow)
         for name, flow in flows.items()
     )
-    model = assembly.model({"source": _origin(graph, inputs, outputs, constants)})
+    model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants}
@@ -106,9 +116,9 @@ def read_onnx(
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 
-def lowered(graph: Graph, precision: Precision, *, offline: bool = False) -> Importer:
+def lowered(graph: Graph, precision: Precision, time_axes: Mapping[str, int], *, offline: bool = False) -> Importer:
     """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported."""
-    solution = solve(graph)
+    solution = solve(graph, time_axes)
     importer = Importer(graph, solution, precision, offline=offline)
     solution.roles.check()
     for name, node in solution.roles.fixed.items():
@@ -157,7 +167,11 @@ def _outermost(states: Sequence[Flow]) -> list[Vector]:
 
 
 def _origin(
-    graph: Graph, inputs: Sequence[GraphInput], outputs: Sequence[GraphOutput], constants: Mapping[str, Any]
+    graph: Graph,
+    inputs: Sequence[GraphInput],
+    outputs: Sequence[GraphOutput],
+    constants: Mapping[str, Any],
+    time_axes: Mapping[str, int],
 ) -> dict[str, Any]:
     """Where the model comes from, for its notes."""
     origin: dict[str, Any] = {"format": "onnx", "producer": graph.producer, "opset": graph.opset, "graph": graph.name}
@@ -165,6 +179,8 @@ def _origin(
     origin["outputs"] = [[output.name, output.size] for output in outputs if not output.states]
     if constants:
         origin["constants"] = {name: np.asarray(value).tolist() for name, value in constants.items()}
+    if time_axes:
+        origin["time_axis"] = dict(time_axes)
     return origin
 
 

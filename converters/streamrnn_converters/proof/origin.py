@@ -19,11 +19,12 @@ def read_origin(
 
     Raises VerificationError where it cannot be imported.
     """
+    noted = model.notes.get("source", {})
     if constants is None:
-        constants = model.notes.get("source", {}).get("constants")
+        constants = noted.get("constants")
     try:
         data = read_bytes(source)
-        return data, read_onnx(data, constants, offline=True)
+        return data, read_onnx(data, constants, offline=True, time_axis=noted.get("time_axis"))
     except ConversionError as error:
         raise VerificationError(f"the source cannot be imported: {error}") from error
 

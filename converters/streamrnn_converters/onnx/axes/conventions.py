@@ -5,10 +5,31 @@ The rest are batch, or time and batch in either order; a fixed size of 1 is rath
 is refused (`Roles.check`), unless the caller has said which is time.
 """
 
+from collections.abc import Mapping
 from itertools import permutations
 
+from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.roles import Roles, names_of
-from streamrnn_converters.onnx.graph import Input
+from streamrnn_converters.onnx.graph import Graph, Input
+
+
+def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[str, int]:
+    """The index of the axis of time by the name of an input, as a caller gives it: a number is for the first input.
+
+    Raises ConversionError for an input or an axis that is not there.
+    """
+    if given is None or not graph.inputs:
+        return {}
+    named = given if isinstance(given, Mapping) else {graph.inputs[0].name: given}
+    ranks = {entry.name: len(entry.sizes) for entry in graph.inputs}
+    found = {}
+    for name, axis in named.items():
+        if name not in ranks:
+            raise ConversionError(f"time_axis names {name!r}, which is no graph input; these are: {', '.join(ranks)}")
+        if not isinstance(axis, int) or not -ranks[name] <= axis < ranks[name]:
+            raise ConversionError(f"graph input {name!r}: time_axis={axis!r} is none of its {ranks[name]} axes, counted from 0")
+        found[name] = axis % ranks[name]
+    return found
 
 
 def unsettled(roles: Roles) -> list[Input]:

@@ -30,7 +30,7 @@ class Roles:
     with_needs whether what nodes need counts too, besides what they tell
     """
 
-    def __init__(self, graph: Graph, time_axis: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, time_axes: Mapping[str, int]) -> None:
         self.opset = graph.opset
         self.inputs = graph.inputs
         self.roles: dict[str, str] = {}
@@ -44,8 +44,8 @@ class Roles:
         self._sources: dict[str, str] = {}  # by the name of an axis, who has told its role
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
         for entry in graph.inputs:
-            if entry.name in time_axis:
-                name = names_of(entry)[time_axis[entry.name]]
+            if entry.name in time_axes:
+                name = names_of(entry)[time_axes[entry.name]]
                 self.roles[name], self._sources[name] = "time", "time_axis"
 
     def copied(self) -> "Roles":
@@ -166,7 +166,8 @@ class Roles:
             where, own = f"graph input {entry.name!r}", [self.roles[name] for name in names_of(entry)]
             if entry.name in self.excess:
                 raise ConversionError(
-                    f"{where}: has axes that are neither time, batch nor features; export the model without them"
+                    f"{where}: has axes that are neither time, batch nor features; export the model without them, or say which "
+                    "is time: from_onnx(path, time_axis=…), streamrnn import --time-axis"
                 )
             for role in _ACROSS:
                 if own.count(role) > 1:

@@ -49,12 +49,12 @@ class Solution:
     budget: Budget
 
 
-def solve(graph: Graph, time_axis: Mapping[str, int] | None = None) -> Solution:
+def solve(graph: Graph, time_axes: Mapping[str, int]) -> Solution:
     """The roles and sizes of all axes of a graph, and its constants; the best of several, where each has errors.
 
-    time_axis  which axis of an input is time, by the input's name
+    time_axes  the index of the axis that the caller calls time, by the name of an input
     """
-    roles = Roles(graph, time_axis or {})
+    roles = Roles(graph, time_axes)
     _propagate(graph, roles)
     roles.with_needs = True
     best, most = None, -1

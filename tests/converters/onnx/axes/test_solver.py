@@ -1,6 +1,8 @@
 """Roles and sizes of axes follow from the nodes that a graph input reaches, wherever in the graph they are."""
 
+import re
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,20 +10,21 @@ import pytest
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="the drawings of graphs compare with onnxruntime")
 
-import streamrnn_converters.onnx.read  # noqa: F401 - fills the table of operators
+from streamrnn import ConversionError
+from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.axes.constants import FOLDINGS
 from streamrnn_converters.onnx.axes.rules import RULES
 from streamrnn_converters.onnx.axes.solver import Solution, solve
 from streamrnn_converters.onnx.importer import OPERATORS
 from streamrnn_converters.onnx.parse.file import parse
 from streamrnn_converters.onnx.values import Constant, Signal
-from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, N_STEPS, Sketch
 
 NAMES = {"T": "time", "B": "batch", "F": "feature"}
 
 
 def solved(g: Sketch, *outputs: str) -> Solution:
-    return solve(parse(g.bytes(*outputs)))
+    return solve(parse(g.bytes(*outputs)), {})
 
 
 def roles_of_x(solution: Solution, n_axes: int = 3) -> list[str]:
@@ -93,3 +96,28 @@ def test_why_a_node_does_not_fit_is_kept_for_the_node_alone() -> None:
 def test_every_operator_has_a_rule_or_only_reads_constants() -> None:
     assert set(OPERATORS) == set(RULES) | set(FOLDINGS)
     assert set(FOLDINGS) - set(RULES) == {"ConstantOfShape", "Equal", "Shape", "Where"}
+
+
+@pytest.mark.parametrize("time_axis", [1, -3, {"x": 1}], ids=str)
+def test_the_caller_tells_which_axis_is_time(time_axis: int | dict[str, int]) -> None:
+    g = Sketch("BTTF", open_axes="B")
+    imported = read_onnx(g.bytes(g.add("Add", "x", g.draw(1, N_STEPS, INPUTS))), time_axis=time_axis)
+    assert imported.input.axes == ("batch", "time", "feature", "feature")
+    assert imported.model.input_size == N_STEPS * INPUTS
+    assert imported.model.notes["source"]["time_axis"] == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("time_axis", "why"),
+    [
+        (3, "graph input 'x': time_axis=3 is none of its 3 axes"),
+        ({"u": 0}, "time_axis names 'u', which is no graph input; these are: x"),
+        ({"x": "1"}, "time_axis='1' is none of"),
+        (1, "what is its batch axis is the time axis of the signal, as time_axis tells"),
+    ],
+    ids=str,
+)
+def test_an_axis_of_time_that_cannot_be_is_refused(time_axis: Any, why: str) -> None:
+    g = Sketch()
+    with pytest.raises(ConversionError, match=re.escape(why)):
+        read_onnx(g.bytes(g.rnn("x")[0]), time_axis=time_axis)
