@@ -27,6 +27,7 @@ from streamrnn.target.packing import Array
 from streamrnn.target.panels import Positions
 from streamrnn.target.record import (
     BACKUP,
+    BETWEEN_ROWS,
     BUFFERS,
     CONSTANTS,
     GROUP_ADVANCED,
@@ -125,7 +126,8 @@ def pool_layout(plan: PoolPlan) -> Layout:
         layout.fill(records[index], _record(layout, plan, index, buffers) | memory)
     spare = layout.reserve("working", POOL_TILE * row_bytes(plan))
     layout.fill(header, _header(layout, plan, records, buffers))
-    layout.fill(header, {TILE_ROWS: tile_rows, SPARE: spare, STATE_BYTES: row_bytes(plan)})
+    between = layout.reserve("working", row_bytes(plan))
+    layout.fill(header, {TILE_ROWS: tile_rows, SPARE: spare, BETWEEN_ROWS: between, STATE_BYTES: row_bytes(plan)})
     return layout
 
 
@@ -163,7 +165,7 @@ def _begin_ops(layout: Layout, plan: Plan) -> tuple[list[At], At]:
     records = {op: first + 8 * RECORD_FIELDS * position for position, op in enumerate(running)}
     words: list[Word] = [0, 0]
     for index, op in enumerate(plan.ops):
-        n_rows = 1 if index in plan.single_rows else plan.tile * plan.group_of[index].rows
+        n_rows = 1 if index in plan.single_rows else plan.tile * plan.rows_of(index)
         n_bytes = n_rows * op.output_size * _itemsize(plan)
         words.append(0 if index == plan.output else layout.reserve("working", n_bytes))
     return [records[index] for index in range(len(plan.ops))], layout.write(words)
@@ -209,7 +211,8 @@ def _header(layout: Layout, plan: Plan, records: list[At], buffers: At) -> dict[
         for op in group.ops if group.together else ():
             for used in (op, *plan.sources[op]):
                 if used not in plan.single_rows:
-                    advanced[_buffer(plan, used)] = _size(plan, used) * _itemsize(plan)
+                    n_rows = plan.rows_of(used) // group.rows  # of its source, for a row of the op
+                    advanced[_buffer(plan, used)] = n_rows * _size(plan, used) * _itemsize(plan)
         pairs = [word for buffer, n_bytes in advanced.items() for word in (buffers + 8 * buffer, n_bytes)]
         fields: dict[int, Word] = {
             GROUP_N_OPS: len(group.ops),
@@ -225,7 +228,7 @@ def _header(layout: Layout, plan: Plan, records: list[At], buffers: At) -> dict[
         GROUPS: groups,
         TILE: plan.tile,
         BUFFERS: buffers,
-        N_INPUTS: plan.input_size,
+        N_INPUTS: plan.stride * plan.input_size,
         N_OUTPUTS: plan.output_size,
     }
 

@@ -21,6 +21,9 @@ from streamrnn.target.record import POOL_TILE
 #: Steps of a chunk that pass through a layer before the next layer: few enough that the values between them stay in the cache.
 TILE_STEPS = 24
 
+#: Values between layers with several rows a step, for a tile, at most: few enough that they stay in the cache.
+MANY_ROWS = 1 << 15
+
 #: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once (benchmarks/tune.py).
 INPUT_SUMS_FROM = 8
 
@@ -45,6 +48,7 @@ class Plan:
     ops      one for each layer, by its index; then a second half for each layer that reads a later one (`Op.halves`)
     halves   index of a second half -> index of the first, whose state it sets
     sources  for each op, the indices of the ops that it reads; -1 is the input of the call
+    stride   rows of the input for each step of the call; `step_shape` is the shape of its input
     output   index of the op whose output is the output of the call
     groups   of ops, in the order in which they run
     bases    region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels
@@ -58,6 +62,7 @@ class Plan:
         self.sources = list(model.sources)
         self.output, self.halves = len(model.layers) - 1, dict[int, int]()
         self.input_size, self.output_size = model.input_size, model.output_size
+        self.stride, self.step_shape, self._rows = model.stride, model.step_shape, model.rows
         self.dtype: DType = model.dtype.type
         for index, layer in enumerate(model.layers):
             self.widths.append(self._width_for(layer))
@@ -65,6 +70,8 @@ class Plan:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
+        many = sum(rows * op.output_size for rows, op in zip(self._rows, self.ops, strict=True) if rows > 1)
+        self.tile = max(1, min(self.tile, MANY_ROWS // many)) if many else self.tile
         self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
         self.bases: dict[str, int] = {}
@@ -74,16 +81,13 @@ class Plan:
             self.bases[f"constants {index}"] = self._copy(op.constants)
         self.driver = address_of(self._driver, driver_width(self.dtype))
 
-    tile = TILE_STEPS
+    tile: int = TILE_STEPS
     _driver = "kernels.driver.run"
-    _row_by_row = True  # whether a loop takes row by row; where the rows of a step are those of many streams, it need not
 
     def _group(self, part: tuple[int, ...]) -> Group:
         """The ops of layers that read each other, or of a single layer. One that reads a later layer is split in two."""
-        if not is_loop(part, self.sources):
-            return Group(part)
-        second_halves = []
-        for index in part:
+        together, rows, second_halves = self._goes_together(part), self._rows[part[0]], []
+        for index in part if is_loop(part, self.sources) else ():
             if any(source >= index for source in self.sources[index]):
                 second_halves.append(len(self.ops))
                 self.halves[len(self.ops)] = index
@@ -91,7 +95,11 @@ class Plan:
                 self.widths.append(self.widths[index])
                 self.sources.append(self.sources[index])
                 self.ops[index], self.sources[index] = self.ops[index].give, ()
-        return Group((*part, *second_halves), together=self._row_by_row)
+        return Group((*part, *second_halves), together, rows)
+
+    def _goes_together(self, part: tuple[int, ...]) -> bool:
+        """Whether the ops of a part of the graph go together, row by row."""
+        return is_loop(part, self.sources)
 
     def _width_for(self, layer: Layer) -> Width:
         return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
@@ -102,12 +110,13 @@ class Plan:
     @property
     def weight_bytes(self) -> int:
         """Bytes of weights that one step reads."""
-        return sum(op.weights.nbytes for op in self.ops)
+        return sum(rows * op.weights.nbytes for op, rows in zip(self.ops, self._rows, strict=False))
 
     @property
     def step_bytes(self) -> int:
         """Bytes that one step reads or writes: weights, inputs and outputs of the ops."""
-        return self.weight_bytes + np.dtype(self.dtype).itemsize * sum(op.input_size + op.output_size for op in self.ops)
+        n_values = sum(rows * (op.input_size + op.output_size) for op, rows in zip(self.ops, self._rows, strict=False))
+        return self.weight_bytes + np.dtype(self.dtype).itemsize * n_values
 
     @cached_property
     def strides(self) -> list[int]:
@@ -123,6 +132,10 @@ class Plan:
     def group_of(self) -> dict[int, Group]:
         """Index of an op -> its group."""
         return {op: group for group in self.groups for op in group.ops}
+
+    def rows_of(self, index: int) -> int:
+        """Rows in each step of the call: of the op at an index, or, at -1, of the input."""
+        return self.stride if index == -1 else self.group_of[index].rows
 
     @cached_property
     def single_rows(self) -> frozenset[int]:
@@ -154,9 +167,12 @@ class Plan:
 class PoolPlan(Plan):
     """The plan of a model for pools, whose kernels take many streams. A layer without a state has one kernel for both."""
 
-    tile = POOL_TILE
+    tile: int = POOL_TILE
     _driver = "kernels.pool.driver.run"
-    _row_by_row = False
+
+    def _goes_together(self, part: tuple[int, ...]) -> bool:
+        """The rows of an op are those of many streams, so even a loop takes them at once, unless a stream has several."""
+        return self._rows[part[0]] > 1 and any(self.ops[index].has_state for index in part)
 
     def _width_for(self, layer: Layer) -> Width:
         return pool_width_for(layer.n_units, layer.passes, self.dtype)

@@ -49,7 +49,8 @@ class Stream:
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """Advance by one step.
 
-        x        (input_size,), of the model's dtype or convertible to it; or a number if input_size is 1
+        x        (input_size,), of the model's dtype or convertible to it; or a number if input_size is 1. For a model whose
+                 steps take several rows (`Model.stride`): (stride, input_size), or (stride,) if input_size is 1
         out      (output_size,), of the model's dtype: the array for the result; None: a new array
         returns  (output_size,), of the model's dtype, the caller's to keep; or `out`
 
@@ -61,7 +62,7 @@ class Stream:
     def process(self, block: ArrayLike) -> Array:
         """Advance by many steps: the same bits as one `step` after the other. Releases the GIL; Ctrl-C interrupts it.
 
-        block    (n_steps, input_size), of the model's dtype or convertible to it; n_steps may be 0
+        block    (n_steps * stride, input_size), of the model's dtype or convertible to it; n_steps may be 0
         returns  (n_steps, output_size), of the model's dtype, the caller's to keep
 
         Raises as `step` does. A call that raises or is interrupted leaves the state unchanged.

@@ -26,6 +26,7 @@ from streamrnn import (
     Conv1d,
     Delay,
     Dense,
+    Frame,
     Layer,
     LayerNorm,
     Model,
@@ -297,7 +298,52 @@ LOOPS: dict[str, Callable[[Rng, int, int, float], Model]] = {
     "loop-with-lstm": fed_back_lstm,
 }
 
-#: Everything that `model` knows.
+
+def framed(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """Frames of four rows, of the input itself, then a GRU."""
+    layers = [Frame(inputs, 4), dense(rng, 4 * inputs, hidden, gain, activation="tanh"), gru(rng, hidden, hidden, gain)]
+    return Model(layers)
+
+
+def framed_twice(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """States at each of three rates: every row, every 3rd (windows of 5), every 6th (windows of 3)."""
+    return Model(
+        [
+            conv1d(rng, inputs, hidden, gain),
+            lstm(rng, hidden, hidden, gain),
+            Pointwise(hidden, "tanh"),
+            Frame(hidden, 3, 5),
+            gru(rng, 5 * hidden, hidden, gain),
+            Frame(hidden, 2, 3),
+            rnn(rng, 3 * hidden, hidden, gain),
+        ]
+    )
+
+
+def framed_loops(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Model:
+    """A loop over every row, and one over every second row, which also reads a row of the input."""
+    graph = Graph()
+    fast = graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), -1)
+    both = graph.add(Concat((inputs, hidden)), -1, fast)
+    h = graph.add(dense(rng, inputs + hidden, hidden, gain, activation="tanh"), both)
+    graph.feed_back(fast, h)
+    slow = graph.add(Delay(hidden, uniform(rng, 0.9, hidden)), -1)
+    frame, sampled = graph.add(Frame(hidden, 2, 3), h), graph.add(Frame(inputs, 2, 1), -1)
+    all_values = graph.add(Concat((3 * hidden, inputs, hidden)), frame, sampled, slow)
+    y = graph.add(dense(rng, 4 * hidden + inputs, hidden, gain, activation="tanh"), all_values)
+    graph.feed_back(slow, y)
+    graph.add(dense(rng, hidden, 3, gain), y)
+    return graph.model()
+
+
+#: name -> builder (rng, inputs, hidden, gain) of a model whose steps take several rows.
+STRIDED: dict[str, Callable[[Rng, int, int, float], Model]] = {
+    "stride-frame": framed,
+    "stride-twice": framed_twice,
+    "stride-loops": framed_loops,
+}
+
+#: Everything that `model` knows, of which a step takes one row.
 ALL = [*VARIANTS, *LOOPS]
 
 #: Variants with recurrent units, from which a state that decays, or an initial state, is to be had.
@@ -305,11 +351,12 @@ RECURRENT = [name for name in VARIANTS if name.startswith(("lstm", "gru", "rnn")
 
 
 def model(*variants: str, inputs: int = 3, hidden: int = 9, gain: float = 1.0, seed: int = 0) -> Model:
-    """Layers of the named variants, one behind the other, each of the same hidden size; or the one named of `LOOPS`."""
+    """Layers of the named variants, one behind the other, each of the same hidden size; or the model of that name."""
     rng = np.random.default_rng(seed)
-    if variants[0] in LOOPS:
+    whole = LOOPS | STRIDED
+    if variants[0] in whole:
         (variant,) = variants
-        return LOOPS[variant](rng, inputs, hidden, gain)
+        return whole[variant](rng, inputs, hidden, gain)
     layers: list[Layer] = []
     for variant in variants:
         layers.append(VARIANTS[variant](rng, layers[-1].output_size if layers else inputs, hidden, gain))

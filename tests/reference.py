@@ -128,6 +128,15 @@ def conv1d_step(layer: Any, x: Vector, states: States) -> tuple[Vector, States]:
     return y, {"x": window[1:].ravel()}
 
 
+def run_frame(layer: Any, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], States]:
+    """The last `window` rows at the end of each hop; zeros come before the first row. The state is what a next hop needs."""
+    kept = max(layer.window - layer.hop, 0)
+    before = np.concatenate([np.zeros((layer.window, layer.size)), x])
+    ends = range(layer.window + layer.hop, len(before) + 1, layer.hop)
+    y = np.array([before[end - layer.window : end].ravel() for end in ends])
+    return y, {"x": before[len(before) - kept :].ravel()} if kept else {}
+
+
 def layernorm_step(layer: Any, x: Vector) -> Vector:
     """ONNX LayerNormalization-17."""
     return (x - x.mean()) / np.sqrt(x.var() + layer.epsilon) * wide(layer, "scale") + wide(layer, "bias")
@@ -153,7 +162,7 @@ STATELESS: dict[str, Callable[..., Vector]] = {
     "embedding": lambda layer, x: wide(layer, "table")[int(x[0])],
     "select": lambda layer, x: x[list(layer.indices)],
     "concat": lambda layer, *places: np.concatenate(places),
-    "arithmetic": lambda layer, a, b: {"add": a + b, "subtract": a - b, "multiply": a * b, "divide": a / b}[layer.operation],
+    "arithmetic": lambda layer, a, b: getattr(np, layer.operation)(a, b),
 }
 
 STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step, "own_cell": own_cell_step}
@@ -181,6 +190,8 @@ def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> 
     """Outputs, (n_steps, output_size), of one layer over signals, (n_steps, size) each, and the states it ends in."""
     if layer.kind == "reverse":
         return np.asarray(signals[0], np.float64)[::-1], {}
+    if layer.kind == "frame":
+        return run_frame(layer, np.asarray(signals[0], np.float64))
     states = initial_states(layer) if states is None else states
     outputs = []
     for places in zip(*(np.asarray(signal, np.float64) for signal in signals), strict=True):

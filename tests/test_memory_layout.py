@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import Arithmetic, Delay, Model, Pointwise, Select, Stream
+from streamrnn import Arithmetic, Delay, Frame, Model, Pointwise, Select, Stream
 from streamrnn.memory_layout import stream_layout
 from streamrnn.plan import Group, Plan, plan_of, pool_plan_of
 from streamrnn.target.layout import At, Layout, aligned
-from tests.models import dense, mixed, one_width, signal  # noqa: F401  (a fixture)
+from tests.models import dense, mixed, one_width, rnn, signal  # noqa: F401  (a fixture)
 
 DRIVER = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
 
@@ -90,17 +90,23 @@ def test_a_value_fed_back_from_a_later_layer_is_that_of_the_step_before(cuts: li
     assert np.concatenate(found).tobytes() == np.array(expected).tobytes()
 
 
-class Strided(Plan):
-    """A function of every row, then every second row of that: a step takes two rows and returns one."""
+def test_layers_before_a_frame_take_several_rows_for_a_step() -> None:
+    rng = np.random.default_rng(0)
+    layers = [Pointwise(2, "tanh"), rnn(rng, 2, 4), Frame(4, 3, 5), Frame(20, 2), dense(rng, 40, 3)]
+    plan, pool_plan = plan_of(Model(layers)), pool_plan_of(Model(layers))
+    assert plan.groups == [Group((0, 1), rows=6), Group((2,), rows=2), Group((3, 4))]
+    assert pool_plan.groups == [
+        Group((0,), rows=6),
+        Group((1,), together=True, rows=6),
+        Group((2,), together=True, rows=2),
+        Group((3, 4)),
+    ]
+    assert [plan.rows_of(index) for index in range(-1, 5)] == [6, 6, 6, 2, 1, 1]
 
-    def __init__(self) -> None:
-        super().__init__(Model([Pointwise(3, "tanh"), Select(3, (0, 1, 2))]))
-        self.groups = [Group((0,), rows=2), Group((1,))]
-        self.input_size = 6
-        self.ops[1] = Select(6, (3, 4, 5)).pack(self.widths[1])
 
+def test_many_rows_before_a_frame_make_the_tiles_smaller() -> None:
+    def tile(hop: int) -> int:
+        return plan_of(Model([Pointwise(8, "tanh"), Frame(8, hop, 1)])).tile
 
-def test_a_group_may_take_several_rows_for_a_step() -> None:
-    x, plan = signal(60, 3), Strided()
-    y = Bound(plan, stream_layout(plan)).process(x.reshape(30, 6))
-    assert y.tobytes() == Stream(Model([Pointwise(3, "tanh")])).process(x)[1::2].tobytes()
+    assert [tile(hop) for hop in (1, 2, 1 << 8, 1 << 12, 1 << 20)] == [24, 24, 16, 1, 1]
+    assert plan_of(Model([Frame(8, 1 << 12), Select(8 << 12, (0,))])).tile == 24  # only the input has many rows

@@ -27,6 +27,7 @@ PUBLIC = [
     "Dense",
     "DeviceError",
     "Embedding",
+    "Frame",
     "InputError",
     "Layer",
     "LayerNorm",

@@ -19,6 +19,7 @@ def describe(model: Model) -> dict[str, Any]:
         "fingerprint": model.fingerprint,
         "dtype": str(model.dtype),
         "input_size": model.input_size,
+        "stride": model.stride,
         "output_size": model.output_size,
         "parameters": model.n_parameters,
         "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),

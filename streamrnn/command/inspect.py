@@ -41,7 +41,7 @@ def _summary(path: Path, found: dict[str, Any]) -> Table:
         [
             ("archive", f"{path}, format {found['format']}"),
             ("fingerprint", found["fingerprint"]),
-            ("input", f"{found['input_size']} {found['dtype']}"),
+            ("input", f"{found['input_size']} {found['dtype']}{_hop(found['stride'])}"),
             ("output", f"{found['output_size']} {found['dtype']}"),
             ("parameters", f"{found['parameters']}, weights {found['weight_bytes']} bytes"),
             ("state", f"{found['state_values']} values, {found['state_bytes']} bytes"),
@@ -49,6 +49,10 @@ def _summary(path: Path, found: dict[str, Any]) -> Table:
             *_flat(found["notes"]),
         ]
     )
+
+
+def _hop(stride: int) -> str:
+    return f", {stride} rows for each output row" if stride > 1 else ""
 
 
 def _layers(layers: list[dict[str, Any]]) -> Table:

@@ -25,31 +25,43 @@ def real_array(call: str, value: ArrayLike) -> NDArray[Any]:
         raise InputError(f"{call}: not an array of numbers ({error})") from None
 
 
-def row_of(call: str, x: ArrayLike, size: int) -> NDArray[Any]:
-    """`x` as an array of shape (size,). Raises InputError for another shape or type."""
+def input_of(call: str, x: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """`x`, the input of a step, as an array of a shape; rows of one value may be numbers. Raises InputError for another one."""
     array = real_array(call, x)
-    if array.shape != (size,) and not (size == 1 and array.shape == ()):
-        raise InputError(f"{call}: shape {array.shape} does not fit, expected ({size},); process takes many steps at once")
-    return array.reshape(size)
+    if array.shape != shape and not (shape[-1] == 1 and array.shape == shape[:-1]):
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected {shape}; process takes many steps at once")
+    return array.reshape(shape)
 
 
-def rows_of(call: str, xs: Collection[ArrayLike], size: int) -> NDArray[Any]:
-    """`row_of` each of `xs`, in one array of shape (n, size). Raises InputError for another shape or type."""
+def inputs_of(call: str, xs: Collection[ArrayLike], shape: tuple[int, ...]) -> NDArray[Any]:
+    """`input_of` each of `xs`, in one array of shape (n, *shape). Raises InputError for another shape or type."""
     if set(map(type, xs)) <= {np.ndarray, list, tuple, float, int}:
         with suppress(ValueError):  # different lengths: the loop below says which one is wrong
             array = np.array(list(xs))
-            if array.dtype.kind in "fiub" and array.shape in {(len(xs), size), (len(xs),) if size == 1 else None}:
-                return array.reshape(len(xs), size)
-    rows = [row_of(call, x, size) for x in xs]
-    return np.stack(rows) if rows else np.zeros((0, size))
+            shapes = {(len(xs), *shape), (len(xs), *shape[:-1]) if shape[-1] == 1 else None}
+            if array.dtype.kind in "fiub" and array.shape in shapes:
+                return array.reshape(len(xs), *shape)
+    inputs = [input_of(call, x, shape) for x in xs]
+    return np.stack(inputs) if inputs else np.zeros((0, *shape))
 
 
-def block_of(call: str, block: ArrayLike, size: int) -> NDArray[Any]:
-    """`block` as an array of shape (n_steps, size). Raises InputError for another shape or type."""
+def block_of(call: str, block: ArrayLike, size: int, stride: int = 1) -> NDArray[Any]:
+    """`block` as an array of shape (n_steps * stride, size). Raises InputError for another shape or type."""
     array = real_array(call, block)
     if array.ndim != 2 or array.shape[1] != size:
-        raise InputError(f"{call}: shape {array.shape} does not fit, expected (n_steps, {size})")
+        n_rows = "n_steps" if stride == 1 else f"n_steps * {stride}"
+        raise InputError(f"{call}: shape {array.shape} does not fit, expected ({n_rows}, {size})")
+    check_whole_steps(call, len(array), stride)
     return array
+
+
+def check_whole_steps(call: str, n_rows: int, stride: int) -> None:
+    """Raise InputError unless so many rows are whole steps of `stride` rows."""
+    if left := n_rows % stride:
+        raise InputError(
+            f"{call}: {n_rows} rows are no whole number of steps, each of which takes {stride} rows; keep the last {left} for "
+            "the next call"
+        )
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:

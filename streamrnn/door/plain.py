@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.door.arguments import block_of, check_out, converted, non_finite_input, row_of
+from streamrnn.door.arguments import block_of, check_out, converted, input_of, non_finite_input
 from streamrnn.door.entry_lock import entry_lock
 from streamrnn.errors import InputError, NonFiniteStateError, StreamBusyError
 from streamrnn.target.packing import Array
@@ -32,7 +32,7 @@ class PlainDoor:
         self._advance = _KEEPS_GIL(workspace.plan.driver)
         self._advance_without_gil = _RELEASES_GIL(workspace.plan.driver)
         self._dtype = np.dtype(workspace.plan.dtype)
-        self._x = np.zeros(workspace.plan.input_size, self._dtype)
+        self._stride, self._x = workspace.plan.stride, np.zeros(workspace.plan.step_shape, self._dtype)
         self._y = np.zeros(workspace.plan.output_size, self._dtype)
         self._x_address, self._y_address = self._x.ctypes.data, self._y.ctypes.data
         self.entry_lock = entry_lock(refuse)
@@ -40,7 +40,7 @@ class PlainDoor:
 
     def step(self, x: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `Stream.step` describes it."""
-        values = converted(row_of("step", x, self._x.size), self._dtype)
+        values = converted(input_of("step", x, self._x.shape), self._dtype)
         if out is not None:
             check_out(out, (self._y.size,), self._dtype)
         with self.entry_lock:
@@ -53,19 +53,20 @@ class PlainDoor:
 
     def process(self, block: ArrayLike) -> Array:
         """Many steps, as `Stream.process` describes it."""
-        array = block_of("process", block, self._x.size)
+        array = block_of("process", block, self._x.shape[-1], self._stride)
         try:
-            x, y = np.ascontiguousarray(converted(array, self._dtype)), np.empty((len(array), self._y.size), self._dtype)
+            x = np.ascontiguousarray(converted(array, self._dtype))
+            y = np.empty((len(array) // self._stride, self._y.size), self._dtype)
         except MemoryError:
-            raise InputError(f"process: {len(array)} steps at once do not fit into memory; give them in chunks") from None
+            raise InputError(f"process: {len(array)} rows at once do not fit into memory; give them in chunks") from None
         state = self._workspace.state
         with self.entry_lock:
             before = state.copy()
             try:
-                for begin in range(0, len(x), self._n_uninterrupted):
-                    now = slice(begin, begin + self._n_uninterrupted)
-                    rows, results = x[now], y[now]
-                    status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(rows))
+                for begin in range(0, len(y), self._n_uninterrupted):
+                    end = begin + self._n_uninterrupted
+                    rows, results = x[begin * self._stride : end * self._stride], y[begin:end]
+                    status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(results))
                     _raise_for(status, x)
             except BaseException:
                 state[:] = before  # a single assignment without a call: another Ctrl-C cannot come before it is done

@@ -48,6 +48,7 @@ def advance(width: Width) -> Part:
     Returns DONE, or a status that says why nothing has changed.
     """
     itemsize, all_finite, copy = width.itemsize, finite_check(width), whole_copy(width)
+    through_groups = through_all_groups(_row_by_row)
 
     @inline
     def advance_plan(plan, x, y, n_steps):
@@ -62,7 +63,7 @@ def advance(width: Width) -> Part:
             n_now = min(tile, n_steps - begin)
             store_int(buffers + 8 * INPUT_BUFFER, x + begin * x_stride)
             store_int(buffers + 8 * OUTPUT_BUFFER, y + begin * y_stride)
-            status = through_all_groups(plan, n_now)
+            status = through_groups(plan, n_now)
             if status != DONE:
                 copy(state, backup, state_bytes)
                 return status
@@ -84,39 +85,47 @@ def through_ops(record, buffers, n_ops, n_rows):
     return DONE
 
 
-@inline
-def through_all_groups(plan, n_steps):
-    """Take the steps of a tile through all ops, group by group."""
-    record, group, buffers = field(plan, RECORDS), field(plan, GROUPS), field(plan, BUFFERS)
-    for _ in range(field(plan, N_GROUPS)):
-        n_ops, n_rows = field(group, GROUP_N_OPS), n_steps * field(group, GROUP_ROWS)
-        if field(group, GROUP_TOGETHER):
-            status = _row_by_row(record, buffers, group, n_ops, n_rows)
-        else:
-            status = through_ops(record, buffers, n_ops, n_rows)
-        if status != DONE:
-            return status
-        record += 8 * RECORD_FIELDS * n_ops
-        group += 8 * GROUP_FIELDS
-    return DONE
+def through_all_groups(through_together: Part) -> Part:
+    """A part (plan, n_steps) that takes the steps of a tile through all ops, group by group.
+
+    through_together  a part (plan, record, group, n_steps) that takes them through the ops of a group that go together
+    """
+
+    @inline
+    def through_groups(plan, n_steps):
+        record, group, buffers = field(plan, RECORDS), field(plan, GROUPS), field(plan, BUFFERS)
+        for _ in range(field(plan, N_GROUPS)):
+            n_ops = field(group, GROUP_N_OPS)
+            if field(group, GROUP_TOGETHER):
+                status = through_together(plan, record, group, n_steps)
+            else:
+                status = through_ops(record, buffers, n_ops, n_steps * field(group, GROUP_ROWS))
+            if status != DONE:
+                return status
+            record += 8 * RECORD_FIELDS * n_ops
+            group += 8 * GROUP_FIELDS
+        return DONE
+
+    return through_groups
 
 
 @inline
-def _row_by_row(record, buffers, group, n_ops, n_rows):
+def _row_by_row(plan, record, group, n_steps):
     """Take rows through the ops of a group: all ops take a row before any takes the next row."""
+    buffers, n_ops, n_rows = field(plan, BUFFERS), field(group, GROUP_N_OPS), n_steps * field(group, GROUP_ROWS)
     status = through_ops(record, buffers, n_ops, 1)
     row = 1
     while row < n_rows and status == DONE:
-        _move_buffers(group, 1)
+        move_buffers(group, 1)
         status = through_ops(record, buffers, n_ops, 1)
         row += 1
     if row > 1:
-        _move_buffers(group, 1 - row)
+        move_buffers(group, 1 - row)
     return status
 
 
 @inline
-def _move_buffers(group, n_rows):
+def move_buffers(group, n_rows):
     """Let the buffers of a group begin `n_rows` rows later."""
     pair = field(group, GROUP_ADVANCED)
     for _ in range(field(group, GROUP_N_ADVANCED)):

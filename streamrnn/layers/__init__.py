@@ -11,6 +11,7 @@ from streamrnn.layers.conv1d import Conv1d
 from streamrnn.layers.delay import Delay
 from streamrnn.layers.dense import Dense
 from streamrnn.layers.embedding import Embedding
+from streamrnn.layers.frame import Frame
 from streamrnn.layers.gru import GRU
 from streamrnn.layers.layer import KINDS, Layer
 from streamrnn.layers.layernorm import LayerNorm
@@ -28,7 +29,7 @@ KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
-        Delay, Reverse,
+        Delay, Frame, Reverse,
     )
 }  # fmt: skip
 
@@ -44,6 +45,7 @@ __all__ = [
     "Delay",
     "Dense",
     "Embedding",
+    "Frame",
     "Layer",
     "LayerNorm",
     "OwnCell",

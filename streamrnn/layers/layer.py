@@ -78,6 +78,11 @@ class Layer(ABC):
         return (self.input_size,)
 
     @property
+    def stride(self) -> int:
+        """Rows of its source for each row that it returns."""
+        return 1
+
+    @property
     def n_units(self) -> int:
         """Units: rows of each gate's weights."""
         return self.output_size

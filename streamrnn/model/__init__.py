@@ -3,6 +3,7 @@
 model    `Model`
 sources  which layers read which
 loops    layers that read each other
+rates    rows of each layer in a step
 loading  `load`, the model in an archive
 """
 

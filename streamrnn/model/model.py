@@ -13,6 +13,7 @@ from streamrnn import archive
 from streamrnn.errors import ModelError
 from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import DTYPES
+from streamrnn.model.rates import rows_in_a_step
 from streamrnn.model.sources import chain, checked_sources, in_words
 
 
@@ -25,7 +26,7 @@ class Model:
              model's input. None: each layer reads the one before it, the first one the input
 
     Raises ModelError if sizes or dtypes do not match, an output or the input does not reach the model's output, a loop has no
-    Delay, or the notes are not JSON.
+    Delay, a layer reads sources of different rates, or the notes are not JSON.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Model:
             if not isinstance(layer, Layer):
                 raise ModelError(f"layer {index}: {layer!r} is not a layer; known kinds: {', '.join(KINDS)}")
         self._sources = checked_sources(self._layers, sources)
+        *self._rows, self._stride = rows_in_a_step(self._layers, self._sources)
         for index, layer in enumerate(self._layers):
             if layer.dtype != self._layers[0].dtype:
                 raise ModelError(
@@ -69,8 +71,23 @@ class Model:
         return deepcopy(self._notes)
 
     @property
+    def stride(self) -> int:
+        """Rows of the input that a step takes; it returns one row. A `Frame` among the layers makes it more than 1."""
+        return self._stride
+
+    @property
+    def step_shape(self) -> tuple[int, ...]:
+        """The shape of the input of a step: (input_size,), or (stride, input_size) where the stride is more than 1."""
+        return (self.input_size,) if self.stride == 1 else (self.stride, self.input_size)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """For each layer the rows that it returns in a step."""
+        return tuple(self._rows)
+
+    @property
     def input_size(self) -> int:
-        """Values of the input of one step."""
+        """Values of a row of the input. A step takes one row, or `stride` of them."""
         pairs = zip(self._layers, self._sources, strict=True)
         return next(layer.input_sizes[sources.index(-1)] for layer, sources in pairs if -1 in sources)
 
@@ -133,7 +150,8 @@ class Model:
                 f"{index}: {kind} of {in_words(sources)}"
                 for index, (kind, sources) in enumerate(zip(kinds, self._sources, strict=True))
             ]
-        return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters>"
+        stride = f", a step for every {self.stride} rows" if self.stride > 1 else ""
+        return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters{stride}>"
 
     def _description(self) -> list[dict[str, Any]]:
         description: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]

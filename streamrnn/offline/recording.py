@@ -28,8 +28,8 @@ def run_offline(model: Model, signal: Any, *, states: bool = False) -> Any:
     For a model that can be streamed they have the same bits as those of `Stream.process`.
 
     model    any model; its kernels are compiled as for a stream
-    signal   (n_steps, input_size), of the model's dtype or convertible to it; n_steps may be 0. Or a list of such arrays,
-             recordings of any lengths, each of which is reversed on its own; then the result is a list
+    signal   (n_steps * stride, input_size), of the model's dtype or convertible to it; n_steps may be 0. Or a list of such
+             arrays, recordings of any lengths, each of which is reversed on its own; then the result is a list
     states   also return the states after the last step, as `Stream.states` gives them; for a layer that runs backwards the
              last step is the first one of the recording
     returns  (n_steps, output_size), of the model's dtype; with `states` a pair of that and, for each layer, its state vectors
@@ -53,7 +53,7 @@ def run_offline(model: Model, signal: Any, *, states: bool = False) -> Any:
 
 def _recording(model: Model, signal: ArrayLike) -> Array:
     """The recording in the model's dtype. Raises InputError, and NonFiniteInputError."""
-    x = converted(block_of("run_offline", signal, model.input_size), model.dtype)
+    x = converted(block_of("run_offline", signal, model.input_size, model.stride), model.dtype)
     if not np.isfinite(x).all():
         raise non_finite_input(x, "leave the value out, or replace it with a number")
     return x

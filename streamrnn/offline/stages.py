@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamrnn.errors import ModelError
 from streamrnn.layers import Concat, Layer, Select
 from streamrnn.model import Model
 from streamrnn.model.loops import parts
+from streamrnn.model.sources import in_words
 from streamrnn.plan import cached_per_model
 
 #: The index that stands for the recording among the indices of layers, as in `Model.sources`.
@@ -68,6 +70,12 @@ def _stage(model: Model, depths: Mapping[int, int], depth: int) -> Stage:
     if len(inside) == len(model.layers):
         return Stage((), model, (RECORDING,), outputs, tuple(inside))
     sources = tuple(sorted({source for index in inside for source in model.sources[index]}.difference(inside)))
+    for signals in sources, outputs:
+        if len({model.stride if source == RECORDING else model.rows[source] for source in signals}) > 1:
+            raise ModelError(
+                f"run_offline: {in_words(signals)} have different rates, but layers between two reversals must read and give "
+                "signals of one rate; move the Frame before or behind them"
+            )
     submodel, originals = _submodel(model, inside, sources, outputs)
     return Stage(reversals, submodel, sources, outputs, originals)
 

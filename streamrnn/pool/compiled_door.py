@@ -42,11 +42,11 @@ _WITH_GIL_BYTES = 2_000_000
 
 
 def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
-    """The compiled `step` of a pool, or None where compiled doors are not used."""
-    empty = _address_of_empty() if may_be_compiled() else None
+    """The compiled `step` of a pool, or None where compiled doors are not used, or a step takes several rows."""
+    plan = door.memory.plan
+    empty = _address_of_empty() if may_be_compiled() and plan.stride == 1 else None
     if empty is None:
         return None
-    plan = door.memory.plan
     more = {
         POOL: door.memory.table_place,
         SLOT_DTYPE: id(np.dtype(np.int64)),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.door.arguments import check_out, kernel_array, real_array
+from streamrnn.door.arguments import check_out, check_whole_steps, kernel_array, real_array
 from streamrnn.door.builtin import data_reader
 from streamrnn.door.entry_lock import EntryLock, entry_lock
 from streamrnn.door.plain import UNINTERRUPTED_BYTES
@@ -43,7 +43,7 @@ class PoolDoor:
         self._workers = WorkerThreads(memory, n_threads - 1) if n_threads > 1 else None
         self._advance = _RELEASES_GIL(memory.plan.driver)
         self._dtype = np.dtype(memory.plan.dtype)
-        self._n_inputs, self._n_outputs = memory.plan.input_size, memory.plan.output_size
+        self._stride, self._step_shape, self._n_outputs = memory.plan.stride, memory.plan.step_shape, memory.plan.output_size
         self._data_of = data_reader()
         self.before_use: Callable[[Slots], None] = no_preparation
         self.entry_lock: EntryLock = entry_lock(refuse)
@@ -68,7 +68,7 @@ class PoolDoor:
     def step(self, slots: ArrayLike, X: ArrayLike, out: Array | None = None) -> Array:
         """One step, as `StreamPool.step` describes it."""
         chosen = as_slots("step", slots)
-        x = kernel_array("step", X, (len(chosen), self._n_inputs), self._dtype)
+        x = kernel_array("step", X, (len(chosen), *self._step_shape), self._dtype)
         if out is not None:
             check_out(out, (len(chosen), self._n_outputs), self._dtype, c_order=True)
         direct = out is not None and not np.may_share_memory(out, x)
@@ -85,11 +85,13 @@ class PoolDoor:
         """Many steps, as `StreamPool.process` describes it."""
         chosen = as_slots("process", slots)
         given = real_array("process", X)
-        n_steps = given.shape[1] if given.ndim == 3 else 0
-        shape = len(chosen), n_steps if given.ndim == 3 else "n_steps", self._n_inputs
+        n_rows = given.shape[1] if given.ndim == 3 else 0
+        shape = len(chosen), n_rows if given.ndim == 3 else "n_steps", self._step_shape[-1]
         given = kernel_array("process", given, shape, self._dtype)
+        check_whole_steps("process", n_rows, self._stride)
+        n_steps = n_rows // self._stride
         try:
-            x = np.ascontiguousarray(given.swapaxes(0, 1))
+            x = np.ascontiguousarray(given.reshape(len(chosen), n_steps, *self._step_shape).swapaxes(0, 1))
             y = np.empty((n_steps, len(chosen), self._n_outputs), self._dtype)
             result = np.empty((len(chosen), n_steps, self._n_outputs), self._dtype)
         except MemoryError:
@@ -139,9 +141,9 @@ class PoolDoor:
             wrong = np.argwhere(~np.isfinite(x))
             if not len(wrong):
                 raise inputs_changed(call)
-            step, row, value = (int(index) for index in wrong[0])
-            index = [row, value] if call == "step" else [row, begin + step, value]
-            raise non_finite_input(index, x[step, row, value], slots[row])
+            step, row, *within = (int(index) for index in wrong[0])
+            index = [row, *within] if call == "step" else [row, (begin + step) * self._stride + sum(within[:-1]), within[-1]]
+            raise non_finite_input(index, x[(step, row, *within)], slots[row])
         to_blame = [int(slot) for row, slot in enumerate(slots) if self._status_alone(slot, x[:, row]) == status]
         if not to_blame:
             raise inputs_changed(call)

@@ -6,7 +6,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.door.arguments import rows_of
+from streamrnn.door.arguments import inputs_of
 from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.plan import pool_plan_of
@@ -143,7 +143,8 @@ class StreamPool:
         """Advance some streams by one step.
 
         slots    (n,), whole numbers: open slots, without duplicates, in any order; n may be 0
-        X        (n, input_size), one row for each slot, of the model's dtype or convertible to it
+        X        (n, input_size), one row for each slot, of the model's dtype or convertible to it; (n, stride, input_size) for
+                 a model whose steps take several rows
         out      (n, output_size), of the model's dtype, in C order: the array for the result; None: a new array
         returns  (n, output_size), of the model's dtype, the caller's to keep; or `out`
 
@@ -157,7 +158,7 @@ class StreamPool:
         """Advance some streams by many steps: the same bits as one `step` after the other. Ctrl-C interrupts it.
 
         slots    as for `step`
-        X        (n, n_steps, input_size), of the model's dtype or convertible to it; n_steps may be 0
+        X        (n, n_steps * stride, input_size), of the model's dtype or convertible to it; n_steps may be 0
         returns  (n, n_steps, output_size), of the model's dtype, the caller's to keep
 
         Raises as `step` does. A call that raises or is interrupted has advanced no stream.
@@ -167,7 +168,7 @@ class StreamPool:
     def step_keys(self, inputs: Mapping[Any, ArrayLike]) -> dict[Any, Array]:
         """Advance the streams of some keys by one step.
 
-        inputs   key -> (input_size,), of the model's dtype or convertible to it; or a number if input_size is 1
+        inputs   key -> input of a step, as for `Stream.step`
         returns  key -> (output_size,), of the model's dtype
 
         Raises InputError for a key that has no stream, and as `step` does. With a store it also raises InputError for more keys
@@ -177,7 +178,7 @@ class StreamPool:
             raise InputError(f"step_keys: {type(inputs).__name__} is not a mapping from keys to inputs")
         with self._door.entry_lock:
             slots = self._slots.find("step_keys", inputs.keys())
-        y = self.step(slots, rows_of("step_keys", inputs.values(), self._model.input_size))
+        y = self.step(slots, inputs_of("step_keys", inputs.values(), self._model.step_shape))
         return dict(zip(inputs, y, strict=True))
 
     def reset(self, slots: SlotsLike | None = None) -> None:

@@ -60,7 +60,8 @@ PAGES: Final = 17  # address of a number for each slot: the page that has the cu
 PAGE_BYTES: Final = 18  # bytes from a stream's states on page 0 to those on page 1
 SPARE: Final = 19  # address of room for the states of a tile's streams between two steps
 WORKERS: Final = 20  # address of the address of its workers' record
-POOL_HEADER_FIELDS: Final = 21
+BETWEEN_ROWS: Final = 21  # address of room for the states of a stream between two rows of a step
+POOL_HEADER_FIELDS: Final = 22
 
 # The record of the workers: what the threads share that take parts of a call of a pool.
 AT_WORK: Final = 0  # helpers that may be taking parts

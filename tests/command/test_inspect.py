@@ -67,7 +67,9 @@ def test_options_are_those_that_are_not_the_default(variant: str, options: dict[
 def test_learned_initial_states_are_told(variant: str) -> None:
     (layer,) = describe(model(variant))["layers"]
     initial = {
-        name.removeprefix("initial_")[0]: shape for name, shape in layer["options"].items() if name.startswith("initial")
+        "value" if name == "initial" else name.removeprefix("initial_")[0]: shape
+        for name, shape in layer["options"].items()
+        if name.startswith("initial")
     }
     assert initial == {name: [size] for name, size in layer["state"].items()}
 

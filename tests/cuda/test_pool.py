@@ -271,6 +271,11 @@ def test_a_layer_without_a_kernel_is_named(variant: str) -> None:
         cuda_pool(whole)
 
 
+def test_a_model_whose_steps_take_several_rows_is_refused_by_the_layer_that_joins_them() -> None:
+    with pytest.raises(ModelError, match=r"layer 0 \(frame\) has no kernel for the GPU.*on the CPU"):
+        cuda_pool(model("stride-frame"))
+
+
 def test_arrays_whose_axes_of_one_have_odd_strides_are_taken() -> None:
     ours, cpu, slots = both(mixed(), 2)
     x = signal(6)

@@ -165,12 +165,12 @@ def test_sizes_and_states_are_those_of_the_arrays(variant: str) -> None:
     layer = VARIANTS[variant](np.random.default_rng(2), I, H, 1.0)
     sizes = {name: state.size for name, state in layer.states.items()}
     assert layer.input_size == I
-    same_size = ("pointwise", "prelu", "affine", "layernorm", "softmax")
+    same_size = ("pointwise", "prelu", "affine", "layernorm", "softmax", "delay")
     outputs = {"lstm-projected": 1 + H // 2, "lstm-with-everything": 1 + H // 2, "select-part": I - I // 2}
     assert layer.output_size == outputs.get(variant, I if layer.kind in same_size else H)
     assert sizes.get("h", layer.output_size) == layer.output_size
-    expected = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"], "own_cell": ["h", "c"], "conv1d": ["x"]}.get(layer.kind, [])
-    assert list(sizes) == expected
+    names = {"lstm": "h c", "gru": "h", "rnn": "h", "own_cell": "h c", "conv1d": "x", "delay": "value"}
+    assert list(sizes) == names.get(layer.kind, "").split()
     assert sizes.get("x") in (None, 2 * I, 3 * I)
     assert sizes.get("c", H) == H
 

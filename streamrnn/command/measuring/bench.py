@@ -11,6 +11,7 @@ from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 from streamrnn.command.measuring.machine import surroundings
 from streamrnn.command.measuring.memory import growth
 from streamrnn.command.signals import signals_deferred
+from streamrnn.errors import ModelError
 from streamrnn.model import Model
 from streamrnn.stream import Stream
 
@@ -48,10 +49,13 @@ def measure(
     deadline  in nanoseconds; the calls that take longer are counted
     progress  called with (done, total) as the calls go on
 
-    Raises what the import of the graph raises, VerificationError if onnxruntime refuses it, MissingExtraError if onnxruntime
-    is not installed, and NonFiniteStateError if the model overflows on inputs between -1 and 1.
+    Raises ModelError for a graph beside a model whose steps take several rows, what the import of the graph raises,
+    VerificationError if onnxruntime refuses it, MissingExtraError if onnxruntime is not installed, and NonFiniteStateError if
+    the model overflows on inputs between -1 and 1.
     """
-    rows = np.random.default_rng(0).uniform(-1, 1, (N_ROWS, model.input_size)).astype(model.dtype)
+    if source is not None and model.stride > 1:
+        raise ModelError(f"a step of this model takes {model.stride} rows, and a graph cannot be timed beside it; leave it out")
+    rows = np.random.default_rng(0).uniform(-1, 1, (N_ROWS, *model.step_shape)).astype(model.dtype)
     other = None if source is None else _calls_of(source, model)
     with signals_deferred():
         stream = Stream(model)
@@ -114,7 +118,7 @@ def _summary(times: NDArray[np.float64], deadline: float | None) -> dict[str, An
 def _parts(stream: Stream, loop: Callable[[], object], rows: Array, n_steps: int) -> dict[str, Any]:
     """The parts of a call: time per step in a chunk and in the compiled loop, what the call from Python adds, and memory."""
     step, many = stream.step, [rows[index % N_ROWS] for index in range(_ROUND)]
-    block = np.array(many)
+    block = np.array(many).reshape(-1, stream.model.input_size)
 
     def steps() -> None:
         for row in many:

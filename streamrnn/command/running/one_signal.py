@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from streamrnn.command.console import print_message
 from streamrnn.command.running import state_file
 from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
@@ -21,6 +22,7 @@ from streamrnn.command.running.file_descriptors import (
     sync_folder,
 )
 from streamrnn.command.running.formats import FORMATS, Format, FormatName, Row, wav
+from streamrnn.command.running.hops import Hops
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
@@ -50,6 +52,10 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES)
     else:
         session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
+    hops = Hops(model.stride)
+
+    def outputs_of(rows: Iterable[Row]) -> Iterator[bytes]:
+        return session.outputs(hops.joined(rows))
 
     with (
         open_source(endpoints.source) as source,
@@ -60,9 +66,21 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
         with (
             _opened(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
-            _as_written(session.outputs, target, endpoints, endpoints.rate or rate, model.output_size) as outputs,
+            _as_written(
+                outputs_of, target, endpoints, _output_rate(endpoints, rate, model.stride), model.output_size
+            ) as outputs,
         ):
-            return run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+            code = run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+    if hops.left:
+        print_message(hops.left)
+    return code
+
+
+def _output_rate(endpoints: Endpoints, rate: int, stride: int) -> int:
+    """Frames per second of a wav output: --rate, or as many as there are steps in a second of the input."""
+    if endpoints.rate is None and rate % stride and endpoints.target_format is FORMATS[FormatName.WAV]:
+        raise InputError(f"a step takes {stride} rows, so the output has {rate / stride:.3f} rows per second; give --rate")
+    return endpoints.rate or rate // stride
 
 
 @contextmanager

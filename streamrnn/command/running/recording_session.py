@@ -57,7 +57,7 @@ class RecordingSession:
                     f"{row.location}: the recording has more than {self._max_values} values, and this model must read all of "
                     "it before the first output; cut it, or call streamrnn.run_offline"
                 )
-        outputs = run_offline(self._model, np.array(values, self._model.dtype).reshape(len(values), self._model.input_size))
+        outputs = run_offline(self._model, np.array(values, self._model.dtype).reshape(-1, self._model.input_size))
         if dtype := overflowed(outputs, self._format):
             raise StreamRNNError(f"the output left the range of {dtype}; scale the input")
         for begin in range(0, len(outputs), self._max_rows):

@@ -57,7 +57,8 @@ class StreamSession:
 
     def _compute(self, block: list[Row]) -> Array:
         """The outputs of a block. Raises NonFiniteStateError, with the stream unchanged, if a state or an output overflows."""
-        outputs = self._stream.process(np.array([row.values for row in block], self._stream.model.dtype))
+        model = self._stream.model
+        outputs = self._stream.process(np.array([row.values for row in block], model.dtype).reshape(-1, model.input_size))
         if dtype := overflowed(outputs, self._format):
             self._stream.restore(self.state)
             raise NonFiniteStateError(f"the output left the range of {dtype}; the step is undone; scale the input")

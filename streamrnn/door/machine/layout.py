@@ -20,32 +20,33 @@ TUPLE_ITEMS: Final = 24
 # The table of every compiled `step`: positions in an int64 array.
 ARRAY_TYPE: Final = 0
 VALUE_DTYPE: Final = 1  # the dtype object of inputs and outputs
-N_INPUTS: Final = 2
+N_INPUTS: Final = 2  # values of a row
 N_OUTPUTS: Final = 3
 OUT: Final = 4  # the interned string "out"
 PLAIN_STEP: Final = 5  # the plain door's step, which answers every unusual call
 VECTORCALL: Final = 6  # PyObject_Vectorcall
 BUSY: Final = 7  # address of a flag, not 0 while a caller is in
+STRIDE: Final = 8  # rows of the input of a step
 
 # A stream's table continues with these.
-PLAN: Final = 8  # the workspace's table
-RING: Final = 9  # (array object or NULL, its data) for each array of the ring
+PLAN: Final = 9  # the workspace's table
+RING: Final = 10  # (array object or NULL, its data) for each array of the ring
 RING_SIZE: Final = 3
 
 # A pool's table continues with these.
-POOL: Final = 8  # address of the address of the pool's table; of NULL, while it cannot be used
-SLOT_DTYPE: Final = 9  # the dtype object of slots
-MAX_UNSHARED: Final = 10  # the most streams that one thread advances alone
-MAX_WITH_GIL: Final = 11  # the most streams for which the GIL is kept
-NEW_REFERENCE: Final = 12  # Py_IncRef
-DROP_REFERENCE: Final = 13  # Py_DecRef
-NEW_ARRAY: Final = 14  # PyArray_Empty
-RELEASE_GIL: Final = 15  # PyEval_SaveThread
-TAKE_GIL: Final = 16  # PyEval_RestoreThread
-DRIVER: Final = 17  # address of the pool's driver
-SHARED_DRIVER: Final = 18  # address of the driver of more than MAX_UNSHARED streams
-SHAPE: Final = 19  # space for two dimensions
-POOL_TABLE_FIELDS: Final = 21
+POOL: Final = 9  # address of the address of the pool's table; of NULL, while it cannot be used
+SLOT_DTYPE: Final = 10  # the dtype object of slots
+MAX_UNSHARED: Final = 11  # the most streams that one thread advances alone
+MAX_WITH_GIL: Final = 12  # the most streams for which the GIL is kept
+NEW_REFERENCE: Final = 13  # Py_IncRef
+DROP_REFERENCE: Final = 14  # Py_DecRef
+NEW_ARRAY: Final = 15  # PyArray_Empty
+RELEASE_GIL: Final = 16  # PyEval_SaveThread
+TAKE_GIL: Final = 17  # PyEval_RestoreThread
+DRIVER: Final = 18  # address of the pool's driver
+SHARED_DRIVER: Final = 19  # address of the driver of more than MAX_UNSHARED streams
+SHAPE: Final = 20  # space for two dimensions
+POOL_TABLE_FIELDS: Final = 22
 
 # An entry lock: offsets of its fields, in bytes.
 LOCK_BUSY: Final = _HEAD  # not 0 while a caller is in

@@ -9,6 +9,7 @@ from streamrnn.door.machine.layout import (
     READABLE,
     RING,
     RING_SIZE,
+    STRIDE,
     VALUE_DTYPE,
     WRITABLE,
 )
@@ -25,6 +26,19 @@ from streamrnn.target.record import DONE
 def _is_vector(array, size, flags, table):
     """Whether a value is a vector of the model's dtype, of shape (size,), with all of `flags`."""
     return is_array(array, field(table, VALUE_DTYPE), 1, flags, table) and dimension(array, 0) == size
+
+
+@inline
+def _is_input(array, table):
+    """Whether a value is the usual input of a step: a vector, or a matrix where a step takes several rows."""
+    stride, n_inputs = field(table, STRIDE), field(table, N_INPUTS)
+    if stride == 1:
+        return _is_vector(array, n_inputs, READABLE, table)
+    return (
+        is_array(array, field(table, VALUE_DTYPE), 2, READABLE, table)
+        and dimension(array, 0) == stride
+        and dimension(array, 1) == n_inputs
+    )
 
 
 @inline
@@ -50,8 +64,8 @@ def _result(width: Width) -> Part:
         """The array for the result of a usual call; NULL if the call is unusual."""
         if n_args < 1 or load_int(field(table, BUSY)):
             return NULL
-        x, n_inputs, n_outputs = load_int(args), field(table, N_INPUTS), field(table, N_OUTPUTS)
-        if not _is_vector(x, n_inputs, READABLE, table):
+        x, n_inputs, n_outputs = load_int(args), field(table, STRIDE) * field(table, N_INPUTS), field(table, N_OUTPUTS)
+        if not _is_input(x, table):
             return NULL
         out = out_of_call(args, n_args, names, 1, table)
         if out == NULL:

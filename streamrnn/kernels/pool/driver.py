@@ -5,7 +5,7 @@ streamrnn/kernels/driver.py does for one stream. Each stream has two pages for i
 current. At its end it swaps the pages of all its streams, unless a step made a state infinite or NaN.
 """
 
-from streamrnn.kernels.driver import through_all_groups
+from streamrnn.kernels.driver import move_buffers, through_all_groups, through_ops
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, field, finite_check
 from streamrnn.kernels.pool.panel import THEN
@@ -13,11 +13,14 @@ from streamrnn.simd.memory import load_int, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import (
     BEGIN,
+    BETWEEN_ROWS,
     BUFFERS,
     CALLED,
     CAPACITY,
     DONE,
     END,
+    GROUP_N_OPS,
+    GROUP_ROWS,
     INPUT_BUFFER,
     INPUT_NOT_FINITE,
     MARKS,
@@ -78,6 +81,35 @@ def _list_states(pool, begin, n_streams, step, n_steps):
         store_int(row + THEN, state + (1 - page) * page_bytes if (n_steps - step) & 1 else spare + n_bytes * index)
 
 
+@inline
+def _stream_by_stream(pool, record, group, n_streams):
+    """Take the rows of each stream of a tile through the ops of a group, row by row. A step has several rows of each stream.
+
+    The ops see a single stream: the first of the lists, which has each stream's states in turn. Rows write alternately to
+    spare room and to where the states after the step belong, so that the last row writes there.
+    """
+    first, buffers, between = field(pool, TILE_ROWS), field(pool, BUFFERS), field(pool, BETWEEN_ROWS)
+    n_ops, n_rows = field(group, GROUP_N_OPS), field(group, GROUP_ROWS)
+    first_now, first_then = load_int(first), load_int(first + THEN)
+    status, taken = DONE, 0
+    for stream in range(n_streams):
+        now = first_now if stream == 0 else load_int(first + 8 * stream)
+        then = first_then if stream == 0 else load_int(first + THEN + 8 * stream)
+        for row in range(n_rows):
+            if status == DONE:
+                after = then if (n_rows - row) & 1 else between
+                store_int(first, now)
+                store_int(first + THEN, after)
+                status = through_ops(record, buffers, n_ops, 1)
+                move_buffers(group, 1)
+                taken += 1
+                now = after
+    move_buffers(group, -taken)
+    store_int(first, first_now)
+    store_int(first + THEN, first_then)
+    return status
+
+
 def run(width: Width) -> Kernel:
     """The driver: int64 (pool, x, y, n_steps).
 
@@ -89,7 +121,7 @@ def run(width: Width) -> Kernel:
 
     Returns DONE, or a status that says why nothing has changed.
     """
-    itemsize, all_finite = width.itemsize, finite_check(width)
+    itemsize, all_finite, through_groups = width.itemsize, finite_check(width), through_all_groups(_stream_by_stream)
 
     def driver(pool, x, y, n_steps):
         n_slots, n_inputs, tile = field(pool, N_SLOTS), field(pool, N_INPUTS), field(pool, TILE)
@@ -109,7 +141,7 @@ def run(width: Width) -> Kernel:
                 _list_states(pool, begin, n_now, step, n_steps)
                 store_int(buffers + 8 * INPUT_BUFFER, x + row * x_stride)
                 store_int(buffers + 8 * OUTPUT_BUFFER, y + row * y_stride)
-                status = through_all_groups(pool, n_now)
+                status = through_groups(pool, n_now)
                 if status != DONE:
                     return status
             begin += n_now
