@@ -60,10 +60,11 @@ class Loops:
     def loop(self, kind: str, x: str, n_steps: str, *, how: str = "", initial: str = "", axis: int = 0) -> list[str]:
         """A Loop that picks the rows of x: its final states, and all h.
 
-        how  "counted": by a number of the step of its own, which also ends it; "sliced": by an index of one axis
+        how  "counted": by a number of the step of its own, which also ends it; "sliced": by an index of one axis; "compared":
+             counted, and it begins if there is a step; all numbers are cast to floats for that, as tf2onnx writes it
         """
         b, begin = self.body(), self.states(kind)
-        counted = how == "counted"
+        counted = how in ("counted", "compared")
         names = [f"{b.prefix}s{k}" for k in range(len(begin))]
         step, going, count = (f"{b.prefix}{name}" for name in ("step", "going", "count"))
         one = b.constant(np.int64(1))
@@ -75,6 +76,11 @@ class Loops:
         h, c = keras_cell(b, kind, I)(row, names[0], names[-1])
         following = b.Add(count, one)
         condition = b.And(b.Less(following, n_steps), b.Less(following, n_steps)) if counted else b.Identity(going)
+        if how == "compared":
+            floats = [b.Cast(number, to=FLOAT) for number in (following, step, n_steps)]
+            condition = b.And(b.Less(floats[0], floats[2]), b.Less(floats[1], floats[2]))
+            more = self.outer.Less(self.outer.constant(np.float32(0)), self.outer.Cast(n_steps, to=FLOAT))
+            initial = self.outer.And(more, more)
         ends = [*([following] if counted else []), *[h, c][: len(names)]]
         outputs = [condition, *(b.Identity(name) for name in (*ends, h))]
         inputs = {step: INT64, going: BOOL, **({count: INT64} if counted else {}), **dict.fromkeys(names, FLOAT)}

@@ -1,5 +1,6 @@
 """Operators that move the values of constants: Transpose, Squeeze, Unsqueeze, Reshape, Slice, Split, Gather, Concat."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -116,24 +117,38 @@ def split(node: Node, inputs: Inputs) -> Moved:
 def gather(node: Node, inputs: Inputs) -> Moved:
     """Gather."""
     value, indices = _first(inputs), inputs[1]
-    axis = node.take("axis", 0)
     if not isinstance(indices, Constant) or indices.array.dtype.kind not in INTEGERS:
         raise node.refused("its indices are not constant integers")
-    if isinstance(value, Broadcast):
-        raise node.refused(f"picks entries of {describe(value)}, which is not understood")
-    limit(node, value.array.size // max(1, value.array.shape[axis]) * indices.array.size)
-    return [Constant(np.asarray(np.take(value.array, indices.array.astype(int), axis)))]
+    (axis,) = axis_indices(node, [node.take("axis", 0)], rank(value))
+    chosen = indices.array.astype(int)
+    if isinstance(value, Constant):
+        limit(node, value.array.size // max(1, value.array.shape[axis]) * chosen.size)
+        return [Constant(np.asarray(np.take(value.array, chosen, axis)))]
+    array = full_rank(value)
+    if array.shape[axis] == 1:  # all entries are the same
+        chosen = np.zeros_like(chosen)
+    limit(node, array.size // max(1, array.shape[axis]) * chosen.size)
+    return [Broadcast(np.take(array, chosen, axis), (*value.sizes[:axis], *chosen.shape, *value.sizes[axis + 1 :]))]
 
 
 def concat(node: Node, inputs: Inputs) -> Moved:
-    """Concat."""
+    """Concat. Of constants that are broadcast, only the axis along which they are joined is written out."""
     axis = node.take("axis")
     if axis is None:
         raise node.refused("does not say along which axis")
-    arrays = []
-    for value in inputs:
-        if not isinstance(value, Constant):
-            raise node.refused("joins a constant of a shape that depends on the input, which is not understood")
-        arrays.append(value.array)
-    limit(node, sum(array.size for array in arrays))
-    return [Constant(np.concatenate(arrays, axis))]
+    values = [value for value in inputs if isinstance(value, Constant | Broadcast)]
+    arrays = [full_rank(value) if isinstance(value, Broadcast) else value.array for value in values]
+    if all(isinstance(value, Constant) for value in values):
+        limit(node, sum(array.size for array in arrays))
+        return [Constant(np.concatenate(arrays, axis))]
+    (axis,) = axis_indices(node, [axis], arrays[0].ndim)
+    sizes = [shape(value) for value in values]
+    others = {tuple(own[:axis] + own[axis + 1 :]) for own in sizes}
+    lengths = [own[axis] for own in sizes]
+    if len(others) != 1 or not all(isinstance(length, int) for length in lengths):
+        raise node.refused("joins constants whose shapes depend on the input in different ways, which is not understood")
+    common = np.broadcast_shapes(*((*array.shape[:axis], 1, *array.shape[axis + 1 :]) for array in arrays))
+    targets = [(*common[:axis], length, *common[axis + 1 :]) for length in lengths]
+    limit(node, sum(math.prod(target) for target in targets))
+    joined = np.concatenate([np.broadcast_to(array, target) for array, target in zip(arrays, targets, strict=True)], axis)
+    return [Broadcast(joined, (*sizes[0][:axis], sum(lengths), *sizes[0][axis + 1 :]))]  # type: ignore[arg-type]

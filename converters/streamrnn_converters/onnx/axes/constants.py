@@ -13,50 +13,46 @@ from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.axes import constant_moves
 from streamrnn_converters.onnx.axes.arguments import integers, limit
+from streamrnn_converters.onnx.axes.constant_math import FUNCTIONS, REDUCTIONS, constant, function, product, reduction
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Broadcast, Constant, Known, describe, numbers, shape
+from streamrnn_converters.onnx.values import Broadcast, Constant, Known, Size, describe, full_rank, numbers, shape
 
 Inputs = Sequence[Known | None]
 Folding = Callable[[Node, Inputs], list[Constant | Broadcast]]
 
 
-def _divided(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """a / b; integers are rounded towards zero (ONNX Div-14)."""
-    if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        return np.asarray(np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b)), a.dtype)
-    return np.asarray(a / b)
+def _tile(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
+    """Tile-13. What is repeated along an axis of size 1 stays one, broadcast."""
+    value, repeats = inputs[0], integers(node, inputs[1], "repeats")
+    assert isinstance(value, Constant | Broadcast)
+    sizes = shape(value)
+    if len(repeats) != len(sizes):
+        raise node.refused(f"repeats {describe(value)} by {repeats}, expected {len(sizes)} numbers")
+    array = full_rank(value) if isinstance(value, Broadcast) else value.array
+    whole = [1 if array.shape[axis] == 1 else repeat for axis, repeat in enumerate(repeats)]
+    if not all(isinstance(repeat, int) for repeat in whole):
+        raise node.refused(f"repeats {describe(value)} by a number that depends on the input, which is not understood")
+    limit(node, array.size * math.prod(whole))
+    return [_broadcast(node, np.tile(array, whole), [size * repeat for size, repeat in zip(sizes, repeats, strict=True)])]
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Abs": np.abs,
-    "Add": np.add,
-    "Div": _divided,
-    "Equal": np.equal,
-    "Max": lambda *arrays: np.max(np.broadcast_arrays(*arrays), axis=0),
-    "Min": lambda *arrays: np.min(np.broadcast_arrays(*arrays), axis=0),
-    "Mul": np.multiply,
-    "Neg": np.negative,
-    "Pow": lambda a, b: np.power(a, b).astype(a.dtype),
-    "Reciprocal": lambda a: np.asarray(1 / a, a.dtype),
-    "Sqrt": np.sqrt,
-    "Sub": np.subtract,
-}
+def _range(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
+    arrays = [constant(node, value).array for value in inputs]
+    start, end, step = (array.item() for array in arrays)
+    if any(isinstance(number, Size) for number in (start, end, step)):
+        raise node.refused("counts to a size that depends on the input, which is not understood")
+    count = max(0, math.ceil((end - start) / step))
+    limit(node, count)
+    return [Constant((start + step * np.arange(count)).astype(arrays[0].dtype))]
 
 
-def _function(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
-    arrays = [value.array for value in inputs if isinstance(value, Constant)]
-    if len(arrays) < len(inputs):
-        raise node.refused(f"computes with {describe(_other(inputs))}, which is not understood")
-    limit(node, math.prod(np.broadcast_shapes(*(array.shape for array in arrays))))
-    return [Constant(np.asarray(_FUNCTIONS[node.op](*arrays)))]
-
-
-def _other(inputs: Inputs) -> Known:
-    return next(value for value in inputs if value is not None and not isinstance(value, Constant))
+def _size(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
+    assert inputs[0] is not None
+    return [Constant(numbers([math.prod(shape(inputs[0]))]).reshape(()))]
 
 
 def _where(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
-    condition, yes, no = (value.array for value in inputs if isinstance(value, Constant))
+    condition, yes, no = (constant(node, value).array for value in inputs)
     limit(node, math.prod(np.broadcast_shapes(condition.shape, yes.shape, no.shape)))
     return [Constant(np.where(condition.astype(bool), yes, no))]
 
@@ -119,7 +115,8 @@ def _broadcast(node: Node, array: NDArray[Any], sizes: list[Any]) -> Constant | 
 
 
 FOLDINGS: dict[str, Folding] = {
-    **dict.fromkeys(_FUNCTIONS, _function),
+    **dict.fromkeys(FUNCTIONS, function),
+    **dict.fromkeys(REDUCTIONS, reduction),
     "Cast": _cast,
     "Concat": constant_moves.concat,
     "ConstantOfShape": _constant_of_shape,
@@ -128,11 +125,15 @@ FOLDINGS: dict[str, Folding] = {
     "Flatten": constant_moves.reshape,
     "Gather": constant_moves.gather,
     "Identity": _identity,
+    "MatMul": product,
+    "Range": _range,
     "Reshape": constant_moves.reshape,
     "Shape": _shape,
+    "Size": _size,
     "Slice": constant_moves.cut,
     "Split": constant_moves.split,
     "Squeeze": constant_moves.squeeze,
+    "Tile": _tile,
     "Transpose": constant_moves.transpose,
     "Unsqueeze": constant_moves.unsqueeze,
     "Where": _where,

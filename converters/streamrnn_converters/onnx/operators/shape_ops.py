@@ -65,7 +65,23 @@ def _cast(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     return [flow]
 
 
-@operator("ConstantOfShape", "Equal", "Shape", "Where")
+@operator(
+    *(
+        "And",
+        "Ceil",
+        "ConstantOfShape",
+        "Cos",
+        "Equal",
+        "Floor",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Not",
+        "Or",
+    ),
+    *("Range", "ReduceMax", "ReduceMin", "ReduceProd", "Shape", "Sin", "Size", "Tile", "Where"),
+)
 def _of_constants_only(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """The axis pass has worked these out where their inputs are constants, and Shape always."""
     (name, value), *_ = ((name, value) for name, value in zip(node.inputs, inputs, strict=True) if isinstance(value, Flow))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn_converters.onnx.axes.arguments import END
 from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Row, Rows
 
@@ -145,6 +146,8 @@ class Forms:
             return fitting[0] + fitting[1] if len(fitting) == 2 and fitting[0].fits(fitting[1]) else None
         if node.op == "Split":
             return self._part(node, name)
+        if node.op == "Slice":
+            return self._cut(node)
         row = self.rows.of(name)
         return None if row is None else self._of_row(row)
 
@@ -187,6 +190,21 @@ class Forms:
         fits = same is not None and len(same.bias) == matrix.shape[1]
         return Form({self.name_of(x): matrix}, bias, self.leads(x)) if fits else None
 
+    def _cut(self, node: Node) -> Form | None:
+        """A range of the n, which may name the whole of the batch too."""
+        whole, ranges = self.of(node.inputs[0]), self.rows.ranges(node)
+        if whole is None or whole.leads or ranges is None or any(step != 1 for *_, step in ranges):
+            return None
+        size = len(whole.bias)
+        for axis, start, end, _ in ranges:
+            if axis in (0, -2) and start == 0 and end >= END:
+                continue
+            if axis not in (1, -1):
+                return None
+            begin, stop, _ = slice(start, end).indices(size)
+            whole = whole.part(begin, max(begin, stop))
+        return whole
+
     def _part(self, node: Node, name: str) -> Form | None:
         whole, n_parts = self.of(node.inputs[0]), len(node.outputs)
         if whole is None or node.attributes.get("axis", 0) not in (1, -1):
@@ -198,7 +216,7 @@ class Forms:
             sizes = None if given is None else given.ravel().tolist()
         if sizes is None and size % n_parts == 0:
             sizes = [size // n_parts] * n_parts
-        whole_numbers = isinstance(sizes, list) and all(isinstance(part, int) and part > 0 for part in sizes)
+        whole_numbers = isinstance(sizes, list) and all(isinstance(part, int) and part >= 0 for part in sizes)
         if not whole_numbers or len(sizes) != n_parts or sum(sizes) != size:
             return None
         index = node.outputs.index(name)

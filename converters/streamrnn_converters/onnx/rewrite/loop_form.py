@@ -9,12 +9,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Node
+from streamrnn_converters.onnx.precision import FLOATS
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 
 _OLDEST_SCAN = 9  # before that, Scan had another form
 _LONGEST_WAY = 20  # from a value to what it stands for
 _ENDLESS = 2**31 - 1  # a number of steps from here on means: until the condition ends the loop
+_SAME_NUMBER = ("Identity", "Cast")
 _NO_END = "when it ends is not understood; only a loop over a number of steps is"
 
 
@@ -63,11 +66,20 @@ def read_loop(graph: Graph, node: Node) -> Loop:
     body: Graph = node.attributes["body"]
     n_own = len(body.inputs)
     taken = {name: graph.constants[name] for name in node.inputs[n_own:] if name in graph.constants}
-    body = replace(body, constants=taken | body.constants)
+    body = replace(body, constants=taken | body.constants, nodes=tuple(_without_float_casts(body)))
     try:
         return _scan(graph, node, body) if node.op == "Scan" else _loop(graph, node, body)
+    except ConversionError:
+        raise
     except (LookupError, TypeError, ValueError) as error:
         raise node.refused(f"its inputs and attributes do not fit its body ({error})") from None
+
+
+def _without_float_casts(body: Graph) -> Iterator[Node]:
+    """The nodes of a body; a Cast to floats counts as nothing, since a stream computes in one type."""
+    for node in body.nodes:
+        casts = node.op == "Cast" and node.attributes.get("to") in FLOATS
+        yield replace(node, op="Identity", attributes={}) if casts else node
 
 
 def _scan(graph: Graph, node: Node, body: Graph) -> Loop:
@@ -145,24 +157,48 @@ def _picked(body: Graph, steps: set[str]) -> Iterator[tuple[str, tuple[str, int]
 def _n_steps(graph: Graph, loop: Loop, steps: set[str], condition: str) -> str:
     """The name of the number of steps. Refuses a loop that may end before."""
     most, first = loop.node.inputs[:2]
-    limits = _limits(loop, loop.body.outputs[0], steps, condition)
+    outer = producers_of(graph)
+    limits, loose = _limits(loop, loop.body.outputs[0], steps, condition)
     array = graph.constants.get(most)
     if most and not (array is not None and array.size == 1 and array.ravel()[0] >= _ENDLESS):
         limits = [most, *limits]
-    begin = graph.constants.get(first)
-    if not limits or (first and (begin is None or not begin.all())):
+    limits, loose = ([_without(outer, name, *_SAME_NUMBER) for name in names] for names in (limits, loose))
+    if not limits or (first and not _begins(graph, outer, first, limits)):
         raise loop.node.refused(_NO_END)
-    for other in limits[1:]:
+    for other in (*limits[1:], *loose):
         if other != limits[0] and not _equal(graph, limits[0], other):
             raise loop.node.refused(f"ends by two numbers of steps, {limits[0]!r} and {other!r}, that need not be the same")
     return limits[0]
 
 
-def _limits(loop: Loop, name: str, steps: set[str], condition: str) -> list[str]:
-    """The numbers of steps at which a condition ends a loop; empty for one that never does."""
+def _begins(graph: Graph, outer: dict[str, Node], condition: str, limits: list[str]) -> bool:
+    """Whether a loop does its first step: its condition is true, or says that there are more than 0 steps."""
+    waiting = [condition]
+    for _ in range(_LONGEST_WAY):
+        if not waiting:
+            return True
+        name = _without(outer, waiting.pop(), *_SAME_NUMBER)
+        array, node = graph.constants.get(name), outer.get(name)
+        if array is not None and array.all():
+            continue
+        if node is None or node.op not in ("And", "Less"):
+            return False
+        if node.op == "And":
+            waiting += node.inputs
+            continue
+        zero = graph.constants.get(_without(outer, node.inputs[0], *_SAME_NUMBER))
+        if zero is None or zero.any() or _without(outer, node.inputs[1], *_SAME_NUMBER) not in limits:
+            return False
+    return False
+
+
+def _limits(loop: Loop, name: str, steps: set[str], condition: str) -> tuple[list[str], list[str]]:
+    """The numbers of steps at which a condition ends a loop; and those that it lets through by one step more."""
     after = [loop.found(loop.states[step].next) for step in steps if step in loop.states]
     inside = {entry.name for entry in loop.body.inputs} | set(loop.producers)
-    limits, waiting, seen = [], [name], set()
+    limits: list[str] = []
+    loose: list[str] = []
+    waiting, seen = [name], set()
     while waiting:
         name = loop.found(waiting.pop())
         constant, node = loop.body.constants.get(name), loop.producers.get(name)
@@ -172,12 +208,14 @@ def _limits(loop: Loop, name: str, steps: set[str], condition: str) -> list[str]
         if node is not None and node.op == "And":
             waiting += node.inputs
             continue
-        if node is None or node.op != "Less" or _without(loop.producers, node.inputs[0], "Identity", "Cast") not in after:
+        if node is None or node.op != "Less":
             raise loop.node.refused(_NO_END)
-        limits.append(loop.outside(node.inputs[1]))
-        if limits[-1] in inside:
+        step, limit = (_without(loop.producers, each, *_SAME_NUMBER) for each in node.inputs)
+        limit = loop.outside(limit)
+        if step not in (*after, *steps) or limit in inside:
             raise loop.node.refused(_NO_END)
-    return limits
+        (limits if step in after else loose).append(limit)
+    return limits, loose
 
 
 def _equal(graph: Graph, one: str, other: str) -> bool:

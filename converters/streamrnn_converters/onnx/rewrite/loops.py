@@ -5,6 +5,7 @@ from dataclasses import replace
 from streamrnn_converters.onnx.graph import Graph, Node, needed
 from streamrnn_converters.onnx.rewrite.cell import Cell
 from streamrnn_converters.onnx.rewrite.cells import cells
+from streamrnn_converters.onnx.rewrite.folding import folded
 from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.loop_form import Loop, producers_of, read_loop
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
@@ -40,7 +41,7 @@ def _put(loop: Loop, rows: Rows, made: Recurrences, used: set[str]) -> list[str]
     """Add the nodes of a loop's cells and outputs. Gives the operators of the cells."""
     kept = {name: rows.constant(loop.outside(name)) for name in loop.states if loop.outside(name) != name}
     constants = {name: array for name, array in kept.items() if array is not None}
-    forms = Forms(replace(loop.body, constants=loop.body.constants | constants), frozenset(loop.states))
+    forms = Forms(folded(replace(loop.body, constants=loop.body.constants | constants)), frozenset(loop.states))
     found = [cell for cell in cells(forms) if _is_whole(loop, cell)]
     values: dict[str, str] = {}  # by the body's name of what a cell gives at each step: all of it
     ends: dict[str, str] = {}  # by the body's name of what a state becomes: the state after the last step

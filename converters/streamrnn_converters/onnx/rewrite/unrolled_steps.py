@@ -73,13 +73,23 @@ class Rows:
             return self._constants.get(node.inputs[0])
         return np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
 
+    def ranges(self, node: Node) -> list[tuple[int, int, int, int]] | None:
+        """What a Slice cuts: axis, start, end and step of each axis that it names; None where they are not constant."""
+        starts, ends, axes = (self._integers(node, key, index) for index, key in enumerate(("starts", "ends", "axes"), 1))
+        steps = self._integers(node, "steps", 4)
+        if starts is None or ends is None or (len(node.inputs) > 4 and steps is None):
+            return None
+        axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+        same = len({len(starts), len(ends), len(axes), len(steps)}) == 1
+        return list(zip(axes, starts, ends, steps, strict=True)) if same else None
+
     def _sliced(self, cut: Node, axis: int) -> Row | None:
         """One step cut out of an axis; opset 9 has the ranges as attributes."""
-        starts, ends, axes = (self._integers(cut, key, index) for index, key in enumerate(("starts", "ends", "axes"), 1))
-        if starts is None or ends is None or len(starts) != 1 or len(ends) != 1:
+        ranges = self.ranges(cut)
+        if ranges is None or len(ranges) != 1:
             return None
-        one = ends[0] - starts[0] == 1 and starts[0] >= 0 and self._integers(cut, "steps", 4) in (None, [1])
-        return _row(cut.inputs[0], axis, starts[0]) if one and (axes or [0]) == [axis] else None
+        ((own, start, end, step),) = ranges
+        return _row(cut.inputs[0], axis, start) if (own, end - start, step) == (axis, 1, 1) and start >= 0 else None
 
     def _integers(self, node: Node, attribute: str, index: int) -> list[int] | None:
         """A list of integers: an attribute in older opsets, the input at `index` in newer ones."""

@@ -1,6 +1,7 @@
 """Constants that a graph works out and that cannot be."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is n
 from onnx import TensorProto, numpy_helper
 
 from tests.converters.onnx.sketch import (
+    HIDDEN,
+    INPUTS,
     Sketch,
+    assert_streams_what_onnxruntime_gives,
     refusal,
 )
 
@@ -52,3 +56,93 @@ def test_a_constant_too_large_to_write_out_is_not_written_out(sizes: list[int]) 
     g = Sketch()
     y = g.rnn("x", initial_h=g.add("ConstantOfShape", sizes))[0]
     assert refusal(g.bytes(y)).startswith("node 'my_GRU' (GRU): its input initial_h has shape")
+
+
+def batch_of(g: Sketch, *shape: Any) -> str:
+    """A shape with the number of signals in the middle, whatever it is."""
+    size = g.add("Gather", g.add("Shape", "x"), [1])
+    return str(g.add("Concat", *[size if entry == "B" else g.constant([entry]) for entry in shape], axis=0))
+
+
+def zeros(g: Sketch, *shape: Any) -> str:
+    return str(g.add("ConstantOfShape", batch_of(g, *shape)))
+
+
+#: Initial states, (1, batch, 4), that graphs put together.
+STATES: dict[str, Callable[[Sketch], str]] = {
+    "tiled": lambda g: g.add("Tile", g.draw(1, 1, HIDDEN), batch_of(g, 1, "B", 1)),
+    "tiled-in-part": lambda g: g.add("Tile", g.draw(1, 1, 2), batch_of(g, 1, "B", 2)),
+    "zeros-plus-a-vector": lambda g: g.add("Add", zeros(g, 1, "B", HIDDEN), g.draw(HIDDEN)),
+    "functions-of-zeros": lambda g: g.add("Sub", g.add("Sigmoid", zeros(g, 1, "B", 1)), g.add("Exp", g.draw(HIDDEN))),
+    "joined-of-two": lambda g: g.add(
+        "Concat", g.add("Add", zeros(g, 1, "B", 3), g.draw(3)), g.add("Expand", g.draw(1), batch_of(g, 1, "B", 1)), axis=2
+    ),
+    "picked-of-several": lambda g: g.add("Gather", g.add("Tile", g.draw(3, 1, HIDDEN), batch_of(g, 1, "B", 1)), [1], axis=0),
+    "picked-of-what-is-the-same": lambda g: g.add("Gather", zeros(g, 3, "B", HIDDEN), [2], axis=0),
+    "a-product": lambda g: g.add("Expand", g.add("MatMul", g.draw(1, 1, 3), g.draw(3, HIDDEN)), batch_of(g, 1, "B", HIDDEN)),
+    "chosen": lambda g: g.add(
+        "Expand",
+        g.add("Where", g.add("Not", g.add("Less", g.draw(HIDDEN), np.float32(0))), g.draw(1, 1, HIDDEN), np.float32(0)),
+        batch_of(g, 1, "B", HIDDEN),
+    ),
+    "of-a-size-multiplied": lambda g: g.add(
+        "ConstantOfShape",
+        g.add(
+            "Concat",
+            [1],
+            g.add("Unsqueeze", g.add("ReduceProd", batch_of(g, 1, "B"), keepdims=0), [0]),
+            g.add("ReduceSum", g.add("Range", np.int64(1), np.int64(3), np.int64(1)), keepdims=1),
+            axis=0,
+        ),
+        value=numpy_helper.from_array(np.ones(1, np.float32)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_state_that_a_graph_works_out_for_any_batch_is_what_onnxruntime_has(name: str) -> None:
+    g = Sketch()
+    state = STATES[name](g)
+    y = g.rnn("x", initial_h=state, inputs=INPUTS)[0] if name != "of-a-size-multiplied" else thin(g, state)
+    assert_streams_what_onnxruntime_gives(g.bytes(y), "TBF", "T1BF")
+
+
+def thin(g: Sketch, state: str) -> str:
+    """A layer of three units."""
+    tensors = [g.draw(1, 9, INPUTS), g.draw(1, 9, 3)]
+    return str(g.add("GRU", "x", *tensors, "", "", state, hidden_size=3))
+
+
+def test_a_size_is_that_of_all_values() -> None:
+    g = Sketch(open_axes="")
+    size = g.add("Size", "x")
+    y = g.add(
+        "Reshape", g.rnn("x")[0], g.add("Concat", g.add("Div", g.add("Unsqueeze", size, [0]), [6]), [1, 2, HIDDEN], axis=0)
+    )
+    assert_streams_what_onnxruntime_gives(g.bytes(y), "TBF", "T1BF")
+
+
+#: What looks like a constant and depends on the input.
+UNKNOWN: dict[str, tuple[Callable[[Sketch], str], str]] = {
+    "counted-to-an-open-size": (
+        lambda g: g.add("Range", np.int64(0), g.add("Squeeze", g.add("Gather", g.add("Shape", "x"), [0])), np.int64(1)),
+        "counts to a size that depends on the input",
+    ),
+    "repeated-by-an-open-size": (
+        lambda g: g.add("Tile", g.draw(1, 2, HIDDEN), batch_of(g, 1, "B", 1)),
+        "by a number that depends on the input",
+    ),
+    "joined-along-an-open-axis": (
+        lambda g: g.add("Concat", zeros(g, 1, "B", HIDDEN), zeros(g, 1, "B", HIDDEN), axis=1),
+        "in different ways",
+    ),
+    "multiplied": (lambda g: g.add("MatMul", zeros(g, 1, "B", 3), g.draw(3, HIDDEN)), "a constant of a shape that depends"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_constant_that_depends_on_the_input_is_refused(name: str) -> None:
+    draw, why = UNKNOWN[name]
+    g = Sketch()
+    message = refusal(g.bytes(g.rnn("x", initial_h=draw(g))[0]))
+    assert why in message

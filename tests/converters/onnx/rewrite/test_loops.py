@@ -62,7 +62,7 @@ def test_a_scan_may_begin_with_other_states_than_zeros() -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("how", ["", "sliced", "counted"])
+@pytest.mark.parametrize("how", ["", "sliced", "counted", "compared"])
 def test_a_loop_over_a_cell_becomes_a_layer(kind: str, how: str) -> None:
     assert_becomes(looped(kind, how=how), kind)
 
