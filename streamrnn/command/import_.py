@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from streamrnn.command.proving.checkpoint import import_checkpoint
 from streamrnn.command.proving.proof import compare_layers, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, horizon_for_report, write_report
 from streamrnn.command.source_file import EXTENSIONS, check_is_graph, errors_name, read_source
+
+if TYPE_CHECKING:
+    from streamrnn_converters.onnx.read import States
 
 
 def import_(
@@ -38,6 +41,10 @@ def import_(
     time_axis: Annotated[
         list[str] | None,
         typer.Option(metavar="[NAME=]N", help="Which axis of the graph's first input, or of input NAME, is time; repeatable."),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="carry", help="Keep the states of a graph of one step that neither takes nor gives them."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -83,6 +90,7 @@ def import_(
       streamrnn import vad.onnx --set sr=16000
       streamrnn import both_ways.onnx --offline
       streamrnn import two_inputs.onnx --time-axis x=1 --time-axis u=0
+      streamrnn import policy.onnx --state carry
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
       streamrnn import amplifier.aidax
     """
@@ -90,21 +98,19 @@ def import_(
         raise typer.BadParameter("--report writes a proof and --no-verify asks for none; give one of them")
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
-    fixed = _values(constants or [])
+    fixed, states = _values(constants or []), _states(state)
     if source.suffix.lower() in EXTENSIONS:
-        if fixed or allow_external_data or offline or time_axis or report is not None:
+        if fixed or allow_external_data or offline or time_axis or report is not None or state is not None:
             raise typer.BadParameter(
-                "--set, --allow-external-data, --offline, --time-axis and --report are for ONNX models; this is a checkpoint "
-                "or a model file"
+                "--set, --allow-external-data, --offline, --time-axis, --state and --report are for ONNX models; this is a "
+                "checkpoint or a model file"
             )
         return import_checkpoint(source, target, force, layers, dtype, against, verified)
     check_is_graph(source)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
-    axis = _time_axis(time_axis or [])
-    _import_graph(
-        source, target or default_archive_path(source), force, fixed, allow_external_data, offline, axis, verified, report
-    )
+    target, axis = target or default_archive_path(source), _time_axis(time_axis or [])
+    _import_graph(source, target, force, fixed, allow_external_data, offline, axis, verified, report, states)
 
 
 def _import_graph(
@@ -117,6 +123,7 @@ def _import_graph(
     time_axis: int | dict[str, int] | None,
     verified: bool,
     report: Path | None,
+    states: "States",
 ) -> None:
     """Convert an ONNX model, prove it and write it; the options are those of the command."""
     from streamrnn_converters.onnx import read_onnx
@@ -126,7 +133,7 @@ def _import_graph(
         check_report_path(report, source)
     data = read_source(source, allow_external_data)
     with errors_name(source):
-        imported = read_onnx(data, fixed, offline=offline, time_axis=time_axis)
+        imported = read_onnx(data, fixed, offline=offline, time_axis=time_axis, states=states)
     model = imported.model
     for remark in imported.remarks:
         print_message(f"remark: {remark}")
@@ -148,6 +155,15 @@ def _import_graph(
         raise typer.Exit(exit_codes.NOT_PROVEN)
     model.with_notes(model.notes | {"proof": {"source": source.name} | proof.to_json()}).save(target)
     show(f"{target}: written")
+
+
+def _states(given: str | None) -> "States":
+    """What `--state` says. Raises typer.BadParameter for anything else than "carry"."""
+    if given is None:
+        return None
+    if given != "carry":
+        raise typer.BadParameter(f"--state {given}: expected carry")
+    return "carry"
 
 
 def _values(settings: list[str]) -> dict[str, Any]:

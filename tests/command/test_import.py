@@ -18,6 +18,8 @@ from tests.models import signal
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 
+from tests.converters.onnx.build.test_single_step import one_step  # noqa: E402
+from tests.converters.onnx.onnx_graphs import random_node  # noqa: E402
 from tests.converters.onnx.sketch import Sketch  # noqa: E402
 from tests.converters.onnx.test_from_onnx_layers import rated  # noqa: E402
 from tests.converters.onnx.test_from_onnx_steps import dtln  # noqa: E402, F401  (a fixture)
@@ -219,3 +221,15 @@ def test_a_checkpoint_is_not_imported_offline(command: Command, tmp_path: Path) 
 )
 def test_options_that_do_not_fit_are_wrong_usage(command: Command, arguments: list[str]) -> None:
     assert command("import", *arguments).code == 2
+
+
+def test_a_graph_of_one_step_begins_each_step_anew_unless_its_states_are_carried(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "step.onnx"
+    path.write_bytes(one_step(random_node(np.random.default_rng(3), "GRU", 2, HIDDEN)))
+    ended = command("import", path, "--no-verify")
+    assert "each step begins anew" in ended.err
+    assert not any(layer.states for layer in load(path.with_suffix(".safetensors")).layers)
+    kept = command("import", path, "--state", "carry", "--no-verify")
+    assert kept.code == exit_codes.UNPROVEN
+    assert [layer.kind for layer in load(path.with_suffix(".safetensors")).layers] == ["gru"]
+    assert "--state keep" in command("import", path, "--state", "keep").err

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from streamrnn_converters.onnx.build.graph_io import (
     states_of,
     upstream,
 )
+from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
 from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
@@ -40,10 +41,18 @@ from streamrnn_converters.onnx.rewrite.softplus_threshold import without_thresho
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
 
+#: What is said by hand about states that go from step to step.
+States = Literal["carry"] | None
+
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
     "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
 )
+_ANEW = (
+    "the graph takes one step, and states neither come in nor go out: as it stands each step begins anew from the initial "
+    "state, and so does the model; states='carry' (--state carry) makes a stream that keeps its states from step to step"
+)
+_KEPT = "the graph begins each step anew; states='carry' was given, so that a stream keeps its states from step to step"
 
 
 def from_onnx(
@@ -53,6 +62,7 @@ def from_onnx(
     allow_external_data: bool = False,
     offline: bool = False,
     time_axis: int | Mapping[str, int] | None = None,
+    states: States = None,
 ) -> Model:
     """The model in an ONNX file.
 
@@ -68,11 +78,13 @@ def from_onnx(
                graph may be told their lengths; otherwise such a graph is refused
     time_axis  which axis is time, of the first graph input or by the names of inputs: 1, {"x": 1, "u": 0}. It counts as if a
                node told it. None: as the nodes tell, else by convention
+    states     "carry": a graph of one step, into which no states come and out of which none go, is to keep its states from step
+               to step; otherwise its model begins each step anew, as the graph does
 
     Raises ConversionError, naming the node and the reason, for everything that cannot be streamed or is not understood.
     """
     data = read_bytes(source, allow_external_data=allow_external_data)
-    return read_onnx(data, constants, offline=offline, time_axis=time_axis).model
+    return read_onnx(data, constants, offline=offline, time_axis=time_axis, states=states).model
 
 
 def read_onnx(
@@ -81,8 +93,11 @@ def read_onnx(
     *,
     offline: bool = False,
     time_axis: int | Mapping[str, int] | None = None,
+    states: States = None,
 ) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
+    if states not in (None, "carry"):
+        raise ConversionError(f"states={states!r} is not understood; give 'carry' or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     precision = precision_of(graph)
@@ -90,16 +105,16 @@ def read_onnx(
     graph, more = lift(graph, precision.dtype)
     time_axes = time_axes_of(graph, time_axis)
     importer = lowered(graph, precision, time_axes, offline=offline)
-    flows = _outputs(graph, importer)
+    flows = _as_it_stands(graph, importer, _outputs(graph, importer), states)
     signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
-    states = {name: flow for name, flow in flows.items() if name not in signals}
+    finals = {name: flow for name, flow in flows.items() if name not in signals}
     given = {name: _vector(importer, name, flow) for name, flow in signals.items()}
-    distinct = list(dict.fromkeys(given.values())) or _outermost(list(states.values()))
+    distinct = list(dict.fromkeys(given.values())) or _outermost(list(finals.values()))
     if not any(isinstance(vector, LayerOutput) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
     check_used(importer, graph.inputs, distinct)
     check_carried(importer, distinct)
-    sources = carried_of(importer, states)
+    sources = carried_of(importer, finals)
     lengths = lengths_of(importer, graph.inputs, sources, distinct)
     inputs = inputs_of(importer, [entry for entry in graph.inputs if entry.name not in (*sources, importer.lengths)], {})
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
@@ -108,7 +123,7 @@ def read_onnx(
         signal_of(importer, name, flow, starts[given[name]]) if name in given else states_of(importer, assembly, name, flow)
         for name, flow in flows.items()
     )
-    model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes)})
+    model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes, states)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants}
@@ -143,6 +158,25 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
     return flows
 
 
+def _as_it_stands(graph: Graph, importer: Importer, flows: dict[str, Flow], states: States) -> dict[str, Flow]:
+    """The outputs of a graph of one step without the states of the steps before, unless these are to be carried."""
+    if not begins_anew(graph, importer, flows):
+        if states == "carry":
+            raise ConversionError(
+                "states='carry' is for a graph of exactly one step into which no states come and out of which none go, and "
+                "this is none: a stream of it keeps its states anyway; leave it out"
+            )
+        return flows
+    single = SingleStep()
+    anew = {name: single.flow(flow) for name, flow in flows.items()}
+    if not single.changed:
+        if states == "carry":
+            raise ConversionError("states='carry': no layer of the graph has a state, as far as its nodes show; leave it out")
+        return flows
+    importer.remark(_KEPT if states == "carry" else _ANEW)
+    return flows if states == "carry" else anew
+
+
 def _in_float32(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
@@ -172,6 +206,7 @@ def _origin(
     outputs: Sequence[GraphOutput],
     constants: Mapping[str, Any],
     time_axes: Mapping[str, int],
+    states: States,
 ) -> dict[str, Any]:
     """Where the model comes from, for its notes."""
     origin: dict[str, Any] = {"format": "onnx", "producer": graph.producer, "opset": graph.opset, "graph": graph.name}
@@ -181,6 +216,8 @@ def _origin(
         origin["constants"] = {name: np.asarray(value).tolist() for name, value in constants.items()}
     if time_axes:
         origin["time_axis"] = dict(time_axes)
+    if states is not None:
+        origin["states"] = states
     return origin
 
 

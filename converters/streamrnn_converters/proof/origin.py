@@ -17,14 +17,16 @@ def read_origin(
 
     constants  graph inputs that were fixed for the import; None: those that the model notes
 
-    Raises VerificationError where it cannot be imported.
+    What was said about states for the import is taken from the model's notes. Raises VerificationError where it cannot be
+    imported.
     """
     noted = model.notes.get("source", {})
     if constants is None:
         constants = noted.get("constants")
     try:
         data = read_bytes(source)
-        return data, read_onnx(data, constants, offline=True, time_axis=noted.get("time_axis"))
+        states, time_axis = noted.get("states"), noted.get("time_axis")
+        return data, read_onnx(data, constants, offline=True, time_axis=time_axis, states=states)
     except ConversionError as error:
         raise VerificationError(f"the source cannot be imported: {error}") from error
 
