@@ -71,9 +71,10 @@ def import_(
 
     A checkpoint (.safetensors, .npz, .pt, .pth, .bin, .ckpt) has weights but no graph. Names and shapes show which layers the
     weights belong to if only one answer is possible; otherwise give --layers: lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu],
-    dense:PREFIX[:FUNCTION]. A checkpoint is written without a proof, or compared --against an ONNX model or a recording. A
-    recording is an .npz with "input" and "output", (n_steps, size) each, and "initial_hidden" and "initial_cell" if the states
-    did not start from zeros.
+    dense:PREFIX[:FUNCTION], skip (adds the input to the output). What a model does without weights is not in a checkpoint: a
+    guess says so. A checkpoint is written without a proof, or compared --against an ONNX model or a recording. A recording is
+    an .npz with "input" and "output", (n_steps, size) each, and "initial_hidden" and "initial_cell" if the states did not start
+    from zeros.
 
     A model file of RTNeural, GuitarML or AIDA-X (.json, .aidax), Neural Amp Modeler (.nam) or Keras (.keras, .h5) is proven by
     the test vector that came with it: in the file, or beside NAME.json as NAME_x.csv and NAME_y.csv. Without one it is written

@@ -13,7 +13,7 @@ from streamrnn_converters.checkpoints.guess import guess
 from streamrnn_converters.checkpoints.nested import wrapper_prefix
 from streamrnn_converters.reading import read_file
 from streamrnn_converters.torch.build import build
-from streamrnn_converters.torch.parts import Part, parse
+from streamrnn_converters.torch.parts import SKIP, Part, parse
 from streamrnn_converters.torch.tensors import Tensors
 
 __all__ = ["EXTENSIONS", "Checkpoint", "from_checkpoint", "read_checkpoint"]
@@ -31,7 +31,8 @@ def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | 
 
     path    its tensors are named and shaped as those of torch.nn.LSTM, GRU, RNN and Linear. The state dict may be an entry of
             the checkpoint ({"state_dict": …}), and all names may begin with the prefix of a wrapper ("module.")
-    layers  the layers, as for `from_torch`: "lstm:rnn, dense:head:softmax"; None: guessed, where only one answer fits
+    layers  the layers, as for `from_torch`: "lstm:rnn, dense:head:softmax, skip"; None: guessed, where only one answer fits.
+            A guess is of the layers that have weights; what else a model does is not in the file
     dtype   the compute precision, "float32" (None) or "float64"; all weights are converted to it
 
     Files of torch.save are read with weights_only=True; a file whose code would have to run is refused.
@@ -68,7 +69,10 @@ def read_checkpoint(
             "layers": [part.entry for part in parts],
             "remarks": remarks,
         }
-        return Checkpoint(build(parts, tensors, wanted, {"source": source}), tuple(remarks))
+        model = build(parts, tensors, wanted, {"source": source})
+        if described is None:
+            remarks.append(_outside_remark(model, parts))
+        return Checkpoint(model.with_notes({"source": source | {"remarks": remarks}}), tuple(remarks))
     except (ConversionError, ModelError) as error:
         raise ConversionError(f"{path}: {error}") from error
 
@@ -78,6 +82,18 @@ def _guess_remarks(parts: Sequence[Part]) -> list[str]:
     if any(part.kind == "dense" for part in parts):
         remarks.append("a checkpoint does not name the functions after its Linear layers; none are assumed")
     return remarks
+
+
+def _outside_remark(model: Model, parts: Sequence[Part]) -> str:
+    """What a guess cannot know."""
+    skip = ""
+    if model.output_size <= model.input_size:
+        entries = ", ".join([*(part.entry for part in parts), SKIP])
+        skip = f'; if the model adds its input to its output, say --layers "{entries}"'
+    return (
+        "that is a guess of the layers that have weights, one after the other: functions, skips, scales and delays have none, "
+        f"so a checkpoint does not show them{skip}; --against, with a recording or an .onnx, shows whether something is missing"
+    )
 
 
 def _type_remarks(weights: Weights, wanted: str) -> list[str]:

@@ -23,8 +23,8 @@ def from_torch(
             or a state dict, name -> tensor or NumPy array of any float type
     layers  the layers of a state dict, or of a module of another type, in order: "lstm:rnn, dense:head:softmax" or
             a list of such entries. An entry is lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu] or dense:PREFIX[:ACTIVATION], where
-            the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional. A state
-            dict of one LSTM, GRU or Linear needs none.
+            the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional; or skip,
+            which adds the input of the model to the output so far. A state dict of one LSTM, GRU or Linear needs none.
     dtype   the compute precision, "float32" or "float64", whatever type the tensors have
     offline True: the model is for whole recordings (`streamrnn.run_offline`), and modules may be bidirectional
 

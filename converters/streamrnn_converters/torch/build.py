@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Concat, Dense, Layer, Model, Reverse
+from streamrnn import GRU, LSTM, RNN, Arithmetic, Concat, Dense, Layer, Model, Reverse, Select
 from streamrnn.activation import LINEAR, TANH
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn.gates import GATE_ORDERS, reorder
-from streamrnn_converters.torch.parts import N_GATES, Part
+from streamrnn_converters.torch.parts import N_GATES, SKIP, Part
 from streamrnn_converters.torch.tensors import Tensors
 
 _STACKED = re.compile(r"(?:weight|bias)_(?:ih|hh|hr)_l(\d+)(_reverse)?")
@@ -46,6 +46,9 @@ def build(parts: Sequence[Part], tensors: Tensors, dtype: str, notes: Mapping[st
     for part in parts:
         begin = model.last + 1
         try:
+            if part.kind == SKIP:
+                _skip(model, dtype)
+                continue
             if part.kind == "dense":
                 model.add(_dense(part, tensors, dtype))
             else:
@@ -63,6 +66,17 @@ def build(parts: Sequence[Part], tensors: Tensors, dtype: str, notes: Mapping[st
         described = ", ".join(map(str, parts))
         raise ConversionError(f"not used by {described}: {names}; describe their layers, or leave them out")
     return Model(model.layers, notes, model.sources)
+
+
+def _skip(model: _LayerList, dtype: str) -> None:
+    """Add the first values of the model's input to its output, as many as that has."""
+    if not model.layers:
+        raise ConversionError("comes before the layers to whose output it adds the input; name it after them")
+    core, n_inputs, n_outputs = model.last, model.layers[0].input_size, model.layers[-1].output_size
+    if n_outputs > n_inputs:
+        raise ConversionError(f"adds the input to the output, but the model takes {n_inputs} values and gives {n_outputs}")
+    source = -1 if n_outputs == n_inputs else model.add(Select(n_inputs, tuple(range(n_outputs)), dtype), -1)
+    model.add(Arithmetic(n_outputs, "add", dtype), core, source)
 
 
 def _dense(part: Part, tensors: Tensors, dtype: str) -> Dense:

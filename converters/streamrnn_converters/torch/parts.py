@@ -1,4 +1,4 @@
-"""The parts of a model: found in a tree of modules, or described by the user as "lstm:rnn, dense:head:softmax"."""
+"""The parts of a model: found in a tree of modules, or described by the user as "lstm:rnn, dense:head:softmax, skip"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,17 @@ ACTIVATIONS = {
 #: Kind -> the function of a part whose description names none.
 _DEFAULTS = {"lstm": None, "gru": None, "rnn": TANH, "dense": LINEAR}
 
-_SYNTAX = 'layers="lstm:rnn, dense:head": lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu], dense:PREFIX[:ACTIVATION]'
+_SYNTAX = 'layers="lstm:rnn, dense:head": lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu], dense:PREFIX[:ACTIVATION], skip'
+
+#: The entry for the sum of the output so far and the input of the model. It has no tensors.
+SKIP = "skip"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One torch module. Its tensors are named "prefix.…"."""
+    """One torch module, whose tensors are named "prefix.…", or a skip."""
 
-    kind: str  # lstm, gru, rnn or dense
+    kind: str  # lstm, gru, rnn, dense or skip
     prefix: str
     activation: Activation | None  # of rnn and dense
 
@@ -44,7 +47,7 @@ class Part:
     @property
     def entry(self) -> str:
         """Kind and prefix as in a description: "lstm:rnn"."""
-        return f"{self.kind}:{self.prefix}"
+        return SKIP if self.kind == SKIP else f"{self.kind}:{self.prefix}"
 
     def tensor(self, name: str) -> str:
         """`name` with the prefix before it."""
@@ -60,6 +63,8 @@ def parse(description: str | Sequence[str]) -> list[Part]:
 
 
 def _parse(entry: str) -> Part:
+    if entry == SKIP:
+        return Part(SKIP, "", None)
     kind, *rest = (word.strip() for word in entry.split(":"))
     if kind not in _DEFAULTS or not 1 <= len(rest) <= 2:
         raise ConversionError(f"layers: {entry!r} is not understood; write {_SYNTAX}")

@@ -15,7 +15,7 @@ from streamrnn.command.output_path import check_archive_path, default_archive_pa
 from streamrnn.command.proving.proof import prove
 from streamrnn.command.source_file import CHECKPOINTS, check_is_file, errors_name, read_source
 from streamrnn.errors import StreamRNNError
-from streamrnn.layers import Dense
+from streamrnn.layers import Arithmetic, Dense
 from streamrnn.model import Model
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def remedies(model: Model) -> str:
     found = ""
     if any(layer.activation == LINEAR for layer in dense):
         found += "; an activation may be missing after a Linear layer, --layers names it, as in dense:head:sigmoid"
+    if model.output_size <= model.input_size and not any(isinstance(layer, Arithmetic) for layer in model.layers):
+        found += "; if the model adds its input to its output, --layers says so with the last entry skip"
     if sum(bool(layer.states) for layer in model.layers) == 1 and len(dense) <= 1:  # what the doctor takes
         found += "; if the weights follow another convention than torch's, `streamrnn doctor` finds it"
     return found

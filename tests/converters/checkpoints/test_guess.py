@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import ConversionError
+from streamrnn import ConversionError, Stream
 from streamrnn_converters import from_torch
 from streamrnn_converters.checkpoints import read_checkpoint
 from tests.converters.checkpoints.state_dicts import NETWORK, State, linear, recurrent, written
+from tests.models import one_width  # noqa: F401  (a fixture)
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,36 @@ def test_layers_are_guessed_where_sizes_leave_one_order_and_the_guess_is_said(
     assert found.model.fingerprint == from_torch(state, layers).fingerprint
     assert f'guessed: {layers}; say --layers "…" to overrule' in found.remarks
     assert any("functions after its Linear" in remark for remark in found.remarks) == ("dense" in layers)
+    assert "that is a guess of the layers that have weights" in found.remarks[-1]
+    assert found.model.notes["source"]["remarks"] == list(found.remarks)
     described = read_checkpoint(tmp_path / "net.safetensors", layers)
     assert described.remarks == ()
     assert described.model.fingerprint == found.model.fingerprint
+
+
+def amplifier(n_inputs: int) -> State:
+    return recurrent("lstm", n_inputs, 8, "rec.") | linear(8, 1, "lin.")
+
+
+@pytest.mark.parametrize("n_inputs", [1, 3])
+def test_a_guess_says_that_a_skip_may_be_missing_and_what_it_says_makes_one(n_inputs: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "net.safetensors", amplifier(n_inputs))
+    found = read_checkpoint(path)
+    description = 'say --layers "lstm:rec, dense:lin, skip"'
+    assert description in found.remarks[-1]
+    whole = read_checkpoint(path, "lstm:rec, dense:lin, skip")
+    x = np.random.default_rng(0).normal(size=(20, n_inputs)).astype(np.float32)
+    assert np.array_equal(Stream(whole.model).process(x), Stream(found.model).process(x) + x[:, :1])
+    assert whole.remarks == ()
+
+
+def test_no_skip_is_told_of_where_none_fits(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.safetensors", recurrent("gru", 3, 4, "r."))
+    assert ", skip" not in read_checkpoint(path).remarks[-1]
+    with pytest.raises(ConversionError, match="takes 3 values and gives 4"):
+        read_checkpoint(path, "gru:r, skip")
+    with pytest.raises(ConversionError, match="name it after them"):
+        read_checkpoint(path, "skip, gru:r")
 
 
 UNTOLD: dict[str, tuple[State, list[str]]] = {
