@@ -1,12 +1,14 @@
-"""Copies of a graph that take and give the states of its recurrent nodes, so that a long signal can be run in parts."""
+"""Copies of a graph that take and give the states of its recurrent nodes and loops, so that a signal can be run in parts."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
 from onnx import TensorProto
 
-#: Operator -> the inputs that hold its initial states. The output with a final state has the same index minus 4.
-_STATE_INPUTS = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
+
+_OUTPUTS_BEFORE = 4  # the output Y_h has the index of the input initial_h minus this, and so has Y_c
 
 
 @dataclass(frozen=True)
@@ -31,26 +33,61 @@ class StatefulGraph:
     states: tuple[CarriedState, ...]
 
 
+@dataclass(frozen=True)
+class _State:
+    """Where a node takes a state and gives it, and the sizes of its axes."""
+
+    input: int
+    output: int
+    sizes: list[int | None]
+
+
 def stateful_graph(data: bytes) -> StatefulGraph:
     """The copies of a graph in float32 whose recurrent nodes have layout 0. A step gives the same as in the graph itself."""
     model = onnx.load_model_from_string(data)
     states = []
     outputs = {info.name for info in model.graph.output}
-    inputs: list[tuple[onnx.NodeProto, int, str]] = []
+    inputs: list[tuple[onnx.NodeProto, _State, str]] = []
+    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     for number, node in enumerate(model.graph.node):
-        for index in _STATE_INPUTS.get(node.op_type, ()):
-            output = _named_output(node, index - 4, f"carried.{number}.{index}.after")
-            states.append(CarriedState(output, f"carried.{number}.{index}.before"))
-            inputs.append((node, index, states[-1].input))
+        for state in _states(node, ranks):
+            where = f"{node.name or node.op_type}.{number}.{state.input}"
+            output = _named_output(node, state.output, f"{where}.after")
+            states.append(CarriedState(output, f"{where}.before"))
+            inputs.append((node, state, states[-1].input))
             if output not in outputs:
                 outputs.add(output)
                 model.graph.output.append(onnx.helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
     first = model.SerializeToString()
-    for node, index, name in inputs:
-        node.input.extend([""] * (index + 1 - len(node.input)))
-        node.input[index] = name
-        model.graph.input.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 3))
+    for node, state, name in inputs:
+        node.input.extend([""] * (state.input + 1 - len(node.input)))
+        node.input[state.input] = name
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, state.sizes))
     return StatefulGraph(first, model.SerializeToString(), tuple(states))
+
+
+def _states(node: onnx.NodeProto, ranks: Mapping[str, int]) -> Iterator[_State]:
+    """The states of a recurrent node, or of a loop: what its body changes from step to step, in float32 and with axes.
+
+    ranks  of the graph's constants
+    """
+    if node.op_type in RECURRENT_KINDS:
+        for index in range(INITIAL_STATES, INITIAL_STATES + len(RECURRENT_KINDS[node.op_type].states)):
+            yield _State(index, index - _OUTPUTS_BEFORE, [None] * 3)
+        return
+    body = next((attribute.g for attribute in node.attribute if attribute.name == "body"), None)
+    if body is None or node.op_type not in ("Loop", "Scan"):
+        return
+    n_signals = next((attribute.i for attribute in node.attribute if attribute.name == "num_scan_inputs"), 0)
+    skipped = 2 if node.op_type == "Loop" else 0  # the number of the step and the condition; the condition comes out again
+    same = {name: inner.input[0] for inner in body.node if inner.op_type == "Identity" for name in inner.output}
+    for index, info in enumerate(body.input[skipped : len(body.input) - n_signals]):
+        given = body.output[index + skipped // 2].name
+        tensor = info.type.tensor_type
+        sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim]
+        sizes = sizes or [None] * ranks.get(node.input[index + skipped], 0)
+        if tensor.elem_type == TensorProto.FLOAT and same.get(given, given) != info.name and sizes:
+            yield _State(index + skipped, index, sizes)
 
 
 def _named_output(node: onnx.NodeProto, index: int, name: str) -> str:

@@ -1,7 +1,7 @@
 """A copy of a graph that onnxruntime can run."""
 
+from streamrnn_converters.onnx.rerun.float_types import to_float32
 from streamrnn_converters.onnx.rerun.layout import time_first
-from streamrnn_converters.onnx.rerun.to_float32 import to_float32
 
 
 def runnable(data: bytes) -> tuple[bytes, list[str]]:

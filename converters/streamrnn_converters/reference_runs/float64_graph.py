@@ -1,0 +1,45 @@
+"""What a graph gives in float64, by the definitions of its operators: the judge where two answers in float32 differ."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from streamrnn.errors import VerificationError
+from streamrnn_converters.onnx.rerun.float_types import to_float64
+from streamrnn_converters.reference_runs.float64_operators import jittered, recurrent_operators
+from streamrnn_converters.reference_runs.process import Arrays
+
+
+def float64_runs(
+    graph: bytes, feeds: Sequence[Arrays], carried: Mapping[str, str], rng: np.random.Generator | None = None
+) -> list[dict[str, NDArray[Any]]]:
+    """The outputs of a graph by name for each of `feeds`. An input in `carried` that a feed lacks is that of the last run.
+
+    graph  in float32, its recurrent nodes with layout 0
+    rng    every weight, input and state is off as far as rounding to float32 may put it; None: exact
+
+    Raises VerificationError where onnx's evaluator cannot run the graph.
+    """
+    model = to_float64(graph)
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(jittered(numpy_helper.to_array(tensor), rng), tensor.name))
+    answers: list[dict[str, NDArray[Any]]] = []
+    try:
+        with np.errstate(all="ignore"):
+            evaluator = ReferenceEvaluator(model, new_ops=recurrent_operators(rng))
+            for feed in feeds:
+                before = {name: answers[-1][output] for name, output in carried.items()} if answers else {}
+                wide = {name: _wide(np.asarray(array), rng) for name, array in (before | dict(feed)).items()}
+                results: Any = evaluator.run(None, wide)
+                answers.append(dict(zip(evaluator.output_names, results, strict=True)))
+    except Exception as error:  # its operators raise many types
+        raise VerificationError(f"onnx cannot run the graph in float64 ({type(error).__name__}: {error})") from error
+    return answers
+
+
+def _wide(array: NDArray[Any], rng: np.random.Generator | None) -> NDArray[Any]:
+    return jittered(array.astype(np.float64), rng) if array.dtype.kind == "f" else array

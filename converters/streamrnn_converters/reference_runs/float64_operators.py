@@ -1,0 +1,131 @@
+"""LSTM, GRU and RNN nodes as ONNX defines them, in float64 NumPy: operators for onnx's own evaluator, which lacks most of them.
+
+Slow, and independent of what a graph is imported as. They are asked where float32 leaves open who is right. As onnxruntime has
+it, `clip` bounds the sums of the gates, and not c on its way through h.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference.op_run import OpRun
+
+from streamrnn import Activation
+from streamrnn.gates import GATE_ORDERS
+from streamrnn_converters.numpy_cells import activate, lstm_cell
+from streamrnn_converters.onnx.operators.attributes import ACTIVATIONS
+
+Array = NDArray[np.float64]
+
+_HALF_ULP = 2.0**-24  # of float32
+_DEFAULTS = {"LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh"), "RNN": ("tanh",)}
+_DIRECTIONS = {"forward": (1,), "reverse": (-1,), "bidirectional": (1, -1)}
+
+
+def jittered(array: NDArray[Any], rng: np.random.Generator | None) -> NDArray[Any]:
+    """An array whose numbers are off as far as rounding to float32 may put them; the array itself without `rng`."""
+    if rng is None or array.dtype.kind != "f":
+        return array
+    return np.asarray(array * (1 + _HALF_ULP * rng.choice((-1.0, 1.0), array.shape)), array.dtype)
+
+
+def recurrent_operators(rng: np.random.Generator | None) -> list[type[OpRun]]:
+    """The three operators. With `rng` every state is off by rounding after every step."""
+
+    class LSTM(OpRun):
+        op_domain = ""
+
+        def _run(self, X, W, R, B=None, lens=None, h=None, c=None, P=None, **attributes: Any) -> Any:  # type: ignore[no-untyped-def]
+            return tuple(_run("LSTM", [X, W, R, B, lens, h, c, P], attributes, rng))
+
+    class GRU(OpRun):
+        op_domain = ""
+
+        def _run(self, X, W, R, B=None, lens=None, h=None, **attributes: Any) -> Any:  # type: ignore[no-untyped-def]
+            return tuple(_run("GRU", [X, W, R, B, lens, h, None, None], attributes, rng))
+
+    class RNN(OpRun):
+        op_domain = ""
+
+        def _run(self, X, W, R, B=None, lens=None, h=None, **attributes: Any) -> Any:  # type: ignore[no-untyped-def]
+            return tuple(_run("RNN", [X, W, R, B, lens, h, None, None], attributes, rng))
+
+    return [LSTM, GRU, RNN]
+
+
+def _run(op: str, inputs: Sequence[Any], attributes: dict[str, Any], rng: np.random.Generator | None) -> list[Array]:
+    """Y, Y_h and, of an LSTM, Y_c, for X of layout 0."""
+    x, weights, recurrent, bias, lengths, h, c, peepholes = inputs
+    ways = _DIRECTIONS[attributes.get("direction") or "forward"]
+    n_steps, batch, _ = x.shape
+    hidden = recurrent.shape[2]
+    ended = np.full(batch, n_steps) if lengths is None else np.asarray(lengths)
+    zeros = np.zeros((len(ways), batch, hidden))
+    h, c = (np.array(zeros if state is None else state, np.float64) for state in (h, c))
+    y = np.zeros((n_steps, len(ways), batch, hidden))
+    functions = list(_functions(op, attributes, len(ways)))
+    for k, way in enumerate(ways):
+        biases = np.zeros((2, len(weights[k]))) if bias is None else bias[k].reshape(2, -1)
+        step = _Step(
+            op, weights[k], recurrent[k], biases, None if peepholes is None else peepholes[k], functions[k], attributes
+        )
+        for t in range(n_steps)[::way]:
+            runs = (t < ended)[:, None]
+            states = [jittered(new, rng) for new in step(x[t], h[k], c[k])]
+            h[k], c[k] = (np.where(runs, new, old) for new, old in zip(states, (h[k], c[k]), strict=True))
+            y[t, k] = np.where(runs, h[k], 0)
+    return [y, h, c] if op == "LSTM" else [y, h]
+
+
+def _functions(op: str, attributes: dict[str, Any], n_directions: int) -> Iterator[tuple[Activation, ...]]:
+    """The activations of each direction; alpha and beta are consumed in order, by those that have them."""
+    names = [ACTIVATIONS[name.lower()] for name in attributes.get("activations") or ()] or [*_DEFAULTS[op]] * n_directions
+    given = {name: [float(value) for value in attributes.get(f"activation_{name}") or ()] for name in ("alpha", "beta")}
+    chosen = []
+    for name in names:
+        has = dict(zip(("alpha", "beta"), Activation.DEFAULTS[name], strict=True))
+        chosen.append(Activation(name, **{p: given[p].pop(0) for p in given if has[p] is not None and given[p]}))
+    for k in range(n_directions):
+        yield tuple(chosen[k * len(_DEFAULTS[op]) :][: len(_DEFAULTS[op])])
+
+
+class _Step:
+    """One direction of a node: from x, h and c to the new h and c; c stays as it is where there is none."""
+
+    def __init__(
+        self,
+        op: str,
+        weights: Array,
+        recurrent: Array,
+        biases: Array,
+        peepholes: Array | None,
+        functions: tuple[Activation, ...],
+        attributes: dict[str, Any],
+    ) -> None:
+        self._op, self._functions, self._attributes = op, functions, attributes
+        self._weights, self._recurrent, self._biases = weights.astype(np.float64), recurrent.astype(np.float64), biases
+        self._clip = attributes.get("clip")
+        letters = GATE_ORDERS["lstm.peepholes"]["onnx"]
+        self._peepholes = None if peepholes is None else dict(zip(letters, np.split(peepholes, 3), strict=True))
+
+    def __call__(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        own, fed = x @ self._weights.T + self._biases[0], h @ self._recurrent.T + self._biases[1]
+        if self._op == "RNN":
+            return self._activated(0, own + fed), c
+        if self._op == "LSTM":
+            sums = dict(zip(GATE_ORDERS["lstm"]["onnx"], np.split(own + fed, 4, axis=1), strict=True))
+            coupled = bool(self._attributes.get("input_forget"))
+            return lstm_cell(sums, c, self._functions, peepholes=self._peepholes, clip=self._clip, coupled=coupled)[1:]
+        order = GATE_ORDERS["gru"]["onnx"]
+        own_of, fed_of = (dict(zip(order, np.split(part, 3, axis=1), strict=True)) for part in (own, fed))
+        z, r = (self._activated(0, own_of[gate] + fed_of[gate]) for gate in "zr")
+        if self._attributes.get("linear_before_reset"):
+            inner = r * fed_of["n"]
+        else:
+            n = order.index("n") * h.shape[1]
+            inner = (r * h) @ self._recurrent[n : n + h.shape[1]].T + self._biases[1][n : n + h.shape[1]]
+        return (1 - z) * self._activated(1, own_of["n"] + inner) + z * h, c
+
+    def _activated(self, index: int, sums: Array) -> Array:
+        return activate(self._functions[index], sums if self._clip is None else np.clip(sums, -self._clip, self._clip))
