@@ -1,6 +1,6 @@
 """What a model gives in trials: by streams, or for whole recordings by `run_offline`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,13 @@ class Answers:
         """Runs that all signals have."""
         return len(self.ends)
 
+    def values(self, output: GraphOutput) -> Array:
+        """What an output of the graph gives: (n_steps, n_signals, size), or (n_runs, n_signals, size) without a time axis."""
+        if output.states:
+            return self.states(output)
+        values = self.signal if "time" in output.axes else self.ends
+        return values[..., output.start : output.start + output.size]
+
     def states(self, output: GraphOutput) -> Array:
         """The states that an output of the graph gives, after each run: (n_runs, n_signals, size)."""
         runs = [output_states([signal[run] for signal in self.after], output) for run in range(self.n_runs)]
@@ -63,16 +70,7 @@ def answer_trials(model: Model, trials: Sequence[Trial]) -> Iterator[Answers]:
         yield _answer_streams(streams, trial)
 
 
-def answer_in_other_precision(model: Model, ours: Answers, trial: Trial) -> Answers:
-    """The answers of the same model in its other type, from the states with which `ours` began."""
-    other = model.astype("float64" if model.dtype == "float32" else "float32")
-    if trial.lengths:
-        return _answer_recordings(other, trial)
-    models = [_with_initial_states(other, states) if trial.start else other for states in ours.before]
-    return _answer_streams([Stream(own) for own in models], trial)
-
-
-def _with_initial_states(model: Model, states: Sequence[Mapping[str, Array]]) -> Model:
+def _with_initial_states(model: Model, states: States) -> Model:
     """The model with other initial states."""
     fields = {"h": "initial_hidden", "c": "initial_cell"}
     layers = [
@@ -90,12 +88,13 @@ def _answer_recordings(model: Model, trial: Trial) -> Answers:
     ends, after = signal[:1].copy(), []
     try:
         for k, length in enumerate(trial.lengths):
-            signal[:length, k], states = run_offline(model, x[:length, k], states=True)
+            own = _with_initial_states(model, trial.before[k]) if trial.before else model
+            signal[:length, k], states = run_offline(own, x[:length, k], states=True)
             ends[0, k] = signal[length - 1, k]
             after.append([states])
     except NonFiniteStateError:
-        return Answers(signal[:0], ends[:0], [], [[]] * n_signals)
-    return Answers(signal, ends, [], after)
+        return Answers(signal[:0], ends[:0], trial.before, [[]] * n_signals)
+    return Answers(signal, ends, trial.before, after)
 
 
 def _answer_streams(streams: Sequence[Stream], trial: Trial) -> Answers:

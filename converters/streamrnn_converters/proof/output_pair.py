@@ -1,4 +1,4 @@
-"""One output of a graph in one trial, as a model and onnxruntime give it: where the two differ, and what rounding explains."""
+"""One output of a graph in one trial, as a model and onnxruntime give it, and where the two differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +26,11 @@ class OutputPair:
     steps: NDArray[np.int64]  # by the index along `axis`
     axis: int
 
-    def compare(self, tolerance: float, slack: float = 0.0) -> Comparison:
+    def compare(self, tolerance: float, slack: float | NDArray[np.float64] = 0.0) -> Comparison:
         """The largest error, and the first step at which one is above tolerance · max(1, |reference|) + slack."""
         with np.errstate(invalid="ignore"):  # infinity - infinity is NaN, which agrees with nothing
             error = np.abs(self.ours.astype(np.float64) - self.reference)
+            relative = float(np.max(error / np.maximum(np.abs(self.reference), 1e-6)))
         wrong = ~(error <= tolerance * np.maximum(1, np.abs(self.reference)) + slack)
         worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
         first = np.nonzero(wrong)[self.axis]
@@ -38,18 +39,12 @@ class OutputPair:
             output=self.output.name,
             case=self.trial.case.name,
             absolute=float(error[worst]),
-            relative=float(np.max(error / np.maximum(np.abs(self.reference), 1e-6))),
+            relative=relative,
             place=self._named_index([int(index) for index in worst]),
             ours=float(self.ours[worst]),
             reference=float(self.reference[worst]),
             first_disagreement=since if first.size else None,
         )
-
-    def rounding(self, other: "OutputPair") -> float:
-        """The largest difference between our answers in float32 and in float64."""
-        n = min(len(self.steps), len(other.steps))
-        one, two = (np.take(pair.ours, range(n), self.axis) for pair in (self, other))
-        return float(np.abs(one - two).max())
 
     @property
     def _has_steps(self) -> bool:
@@ -77,11 +72,7 @@ def pair_answers(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequenc
 
     An output without a time axis is compared after each run. There are several runs only where states are carried.
     """
-    has_time = "time" in output.axes
-    if output.states:
-        values = ours.states(output)
-    else:
-        values = (ours.signal if has_time else ours.ends)[..., output.start : output.start + output.size]
+    has_time, values = "time" in output.axes, ours.values(output)
     if has_time:
         axis, steps = output.axes.index("time"), np.arange(ours.n_steps)
         reference = np.concatenate(runs, axis).take(steps, axis)

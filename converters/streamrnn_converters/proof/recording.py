@@ -4,7 +4,7 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import GRU, LSTM, RNN, Layer, Model, ModelError, Stream, VerificationError, __version__
-from streamrnn_converters.proof.report import Comparison
-from streamrnn_converters.proof.streaming import stream_runs
+from streamrnn_converters.proof.report import Comparison, said_of_unreached
+from streamrnn_converters.proof.streaming import stream_chunk, stream_runs
+from streamrnn_converters.proof.weights import mutants
 
 Array = NDArray[np.float64]
 _INITIAL = re.compile(r"initial_(hidden|cell)(?:_(\d+))?")
+_PART = 1000  # steps
 _FORMAT = "write np.savez(path, input=…, output=…), each (n_steps, size), optionally initial_hidden and initial_cell, (H,)"
 
 
@@ -43,6 +45,7 @@ class RecordingReport:
     n_steps: int
     comparisons: tuple[Comparison]
     remarks: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()  # weights on which nothing that was recorded depends
 
     @property
     def proven(self) -> bool:
@@ -59,6 +62,7 @@ class RecordingReport:
         lines = [
             f"largest error {c.absolute:.2e} at {where}: ours {c.ours:.7g}, recorded {c.reference:.7g}",
             *self.remarks,
+            *map(said_of_unreached, self.unreached),
             f"{'proven' if self.proven else 'NOT proven'}: {self.n_steps} recorded steps, "
             f"tolerance {self.tolerance:g} · max(1, |recorded|)"
             + ("" if self.proven else f"; differs from step {c.first_disagreement} on"),
@@ -130,8 +134,28 @@ def compare(model: Model, recording: Recording, tolerance: float = 1e-5) -> Reco
         first_disagreement=first,
     )
     return RecordingReport(
-        recording.sha256, model.fingerprint, __version__, tolerance, len(recording.output), (comparison,), tuple(remarks)
+        recording.sha256,
+        model.fingerprint,
+        __version__,
+        tolerance,
+        len(recording.output),
+        (comparison,),
+        tuple(remarks),
+        tuple(_unreached(model, recording, tolerance)) if first is None else (),
     )
+
+
+def _unreached(model: Model, recording: Recording, tolerance: float) -> Iterator[str]:
+    """The weights in whose place noise gives the recorded output too."""
+    for name, mutant in mutants(model, seed=0):
+        stream, length = Stream(_with_initial_states(mutant, recording.initial)), len(recording.input)
+        for begin in range(0, length, _PART):
+            ours = stream_chunk(stream, recording.input[begin : begin + _PART])
+            recorded = recording.output[begin : begin + _PART]
+            if len(ours) < len(recorded) or (np.abs(ours - recorded) > tolerance * np.maximum(1, np.abs(recorded))).any():
+                break
+        else:
+            yield name
 
 
 def _checked(name: str, array: NDArray[Any]) -> Array:

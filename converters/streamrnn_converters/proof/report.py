@@ -42,6 +42,7 @@ class Report:
     tolerance: float
     comparisons: tuple[Comparison, ...]
     remarks: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()  # weights on which nothing that was compared depends
 
     @property
     def proven(self) -> bool:
@@ -65,7 +66,12 @@ class Report:
             since = f" from step {c.first_disagreement} on" if "time" in c.place else ""
             verdict = "" if c.agrees else f"differs{since}"
             rows.append((c.output, c.case, *errors, where, f"{c.ours:.7g}", f"{c.reference:.7g}", verdict))
-        return "\n".join([*text_table(rows), *self.remarks, self._verdict()])
+        return "\n".join([*text_table(rows), *self.all_remarks, self._verdict()])
+
+    @property
+    def all_remarks(self) -> tuple[str, ...]:
+        """The remarks, and a sentence for each weight that was not reached."""
+        return (*self.remarks, *map(said_of_unreached, self.unreached))
 
     def _verdict(self) -> str:
         rule = f"tolerance {self.tolerance:g} · max(1, |reference|), onnxruntime {self.onnxruntime}, seed {self.seed}"
@@ -75,6 +81,11 @@ class Report:
         if not wrong:
             return f"NOT proven: nothing was compared; {rule}"
         return f"NOT proven: {len(wrong)} of {len(self.comparisons)} comparisons differ, first {wrong[0].output!r}; {rule}"
+
+
+def said_of_unreached(weight: str) -> str:
+    """What a report says of a weight on which nothing that was compared depends."""
+    return f"other numbers would give the same in all that was compared: {weight}"
 
 
 def json_values(value: Any) -> Any:

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.imported import Imported
+from streamrnn_converters.proof.streaming import States
 from streamrnn_converters.reference_runs.graph_arrays import random_signal
 
 _RUNS = 3  # per case where the graph fixes the number of steps
 _SHORT = (1, 3)  # steps of further runs where it leaves them open: a long run forgets its initial states
 _CARRIED = 100  # steps over which a graph carries its states before it gets ours: rounding grows in graphs that do not forget
+_SPREAD = 0.5  # of random states
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Case:
 class Trial:
     """A signal, and how the graph gets it: in one run, or in several between which it carries its states.
 
-    A model that answers whole recordings gets one run. Then `lengths` has the number of valid steps of each signal.
+    A model that answers whole recordings gets one run. Then `lengths` has the number of valid steps of each signal, `before`
+    the states with which each begins, where these are not the model's own.
     """
 
     case: Case
@@ -35,6 +38,7 @@ class Trial:
     ends: tuple[int, ...]  # of the runs, in steps
     start: int = 0  # steps of the signal in earlier trials, which this one continues
     lengths: tuple[int, ...] = ()
+    before: tuple[States, ...] = ()
 
 
 def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch: int) -> list[Trial]:
@@ -43,7 +47,7 @@ def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch
     trials = []
     for index, case in enumerate(cases):
         rng = np.random.default_rng((seed, index))
-        if imported.states:
+        if imported.states and not imported.offline:
             run = n_steps or _CARRIED // 3
             length = -(-case.n_steps // run) * run
             x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
@@ -53,10 +57,23 @@ def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch
                 trials.append(Trial(case, own, tuple(range(run, len(own) + 1, run)), start))
             continue
         short = [length for length in _SHORT if length > ("time" in imported.several)]
-        for length in [n_steps] * _RUNS if n_steps else [case.n_steps, *short]:
+        for number, length in enumerate([n_steps] * _RUNS if n_steps else [case.n_steps, *short]):
             x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
-            trials.append(Trial(case, x, (length,), lengths=_lengths(imported, rng, length, n_signals)))
+            before = _random_states(imported, rng, n_signals) if imported.states and number else ()
+            trials.append(Trial(case, x, (length,), lengths=_lengths(imported, rng, length, n_signals), before=before))
     return trials
+
+
+def _random_states(imported: Imported, rng: np.random.Generator, n_signals: int) -> tuple[States, ...]:
+    """States for the layers of each signal; onnxruntime computes in float32."""
+    layers = imported.model.layers
+    return tuple(
+        [
+            {name: _SPREAD * rng.normal(size=state.size).astype(np.float32) for name, state in layer.states.items()}
+            for layer in layers
+        ]
+        for _ in range(n_signals)
+    )
 
 
 def _lengths(imported: Imported, rng: np.random.Generator, n_steps: int, n_signals: int) -> tuple[int, ...]:

@@ -2,22 +2,22 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamrnn import Model, VerificationError, __version__
-from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
+from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.onnx.rerun.runnable import runnable
-from streamrnn_converters.proof.answers import Answers, answer_in_other_precision, answer_trials, output_states
+from streamrnn_converters.proof.answers import Answers
+from streamrnn_converters.proof.judge import Judge, Judgement
 from streamrnn_converters.proof.origin import check_sizes, read_origin
-from streamrnn_converters.proof.output_pair import OutputPair, pair_answers, worse
+from streamrnn_converters.proof.output_pair import pair_answers, worse
+from streamrnn_converters.proof.reach import unreached
 from streamrnn_converters.proof.report import Comparison, Report
-from streamrnn_converters.proof.trials import Case, Trial, make_trials
-from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, zero_states
-from streamrnn_converters.reference_runs.once import run_reference
+from streamrnn_converters.proof.trials import Case, Trial
+from streamrnn_converters.proof.view import Answered, View, answered, opened
+from streamrnn_converters.reference_runs.reference import Reference
 
 CASES = (
     Case("quiet", 1e-3, 200),
@@ -27,11 +27,6 @@ CASES = (
     Case("long", 1.0, 2000),
 )
 _OPEN_BATCH = 2  # signals at once where the graph leaves their number open
-_ROUNDINGS = 8  # two float32 computations may differ by so many times the effect of rounding on ours
-_MOST_ROUNDING = 50  # tolerances: a model that rounding moves further than that cannot be proven
-
-#: The outputs of a run by name.
-_Run = dict[str, NDArray[Any]]
 
 
 def verify(
@@ -57,7 +52,7 @@ def verify(
     constants  graph inputs that were fixed for the import; None: those that the model notes
     tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|). Where that fails by little, the model
                is run in its other type too; a few times the difference is added to the tolerance, and a remark says so
-    timeout    seconds that onnxruntime may take
+    timeout    seconds that onnxruntime may take to load the graph, and for each run
     progress   called with (done, total) during the comparison
 
     Raises VerificationError where the comparison cannot be made: the source is not understood, its sizes are others, the model
@@ -66,47 +61,84 @@ def verify(
     data, imported = read_origin(model, source, constants)
     _check_layers(model, imported.model)
     to_run, remarks = runnable(data)
-    trials = make_trials(imported, cases, seed, _OPEN_BATCH)
-    answers = list(answer_trials(model, trials))
-    try:
-        references, version = _reference_runs(to_run, imported, trials, answers, timeout)
-    except VerificationError:
-        if imported.size_of("batch") is not None:
-            raise
-        # Its initial states may be those of one signal, though it declares any number.
-        trials = make_trials(imported, cases, seed, 1)
-        answers = list(answer_trials(model, trials))
-        references, version = _reference_runs(to_run, imported, trials, answers, timeout)
-        remarks.append("onnxruntime runs the graph with one signal at a time only; compared so")
-    comparisons: dict[tuple[str, str], Comparison] = {}
-    roundings: dict[tuple[str, str], float] = {}
-    for done, (trial, ours, runs) in enumerate(zip(trials, answers, references, strict=True), 1):
-        if progress is not None:
-            progress(done, len(trials))
-        remarks += _overflow_remarks(model, trial, ours)
+    views = [View(imported, to_run, cases)]
+    if (laid_open := opened(imported, to_run)) is not None:
+        views.append(laid_open)
+    remarks += _window_remarks(imported, laid_open)
+    with ExitStack() as stack:
+        references = [stack.enter_context(Reference(view.graph, timeout)) for view in views]
+        found = [answered(model, view, reference, seed, _OPEN_BATCH) for view, reference in zip(views, references, strict=True)]
+        compared = _Compared(tolerance, seed, timeout)
+        places = [(each, index) for each in found for index in range(len(each.trials))]
+        for done, (each, index) in enumerate(places, 1):
+            if progress is not None:
+                progress(done, len(places))
+            compared.add(model, each, index)
         for output in imported.outputs:
-            key = output.name, trial.case.name
-            pair = pair_answers(output, trial, ours, [run[output.name] for run in runs])
-            if pair is not None:
-                found, rounding = _compare(model, pair, ours, runs, tolerance)
-                roundings[key] = max(roundings.get(key, 0.0), rounding)
-                comparisons[key] = worse(comparisons.get(key, found), found, continues=trial.start > 0)
-    remarks += _rounding_remarks(roundings)
-    for output in imported.outputs:
-        if not any(name == output.name for name, _ in comparisons):
-            raise VerificationError(
-                f"output {output.name!r}: the model overflows {model.dtype} in every case, before there is anything to compare"
-            )
+            if not any(name == output.name for name, _ in compared.comparisons):
+                raise VerificationError(
+                    f"output {output.name!r}: the model overflows {model.dtype} in every case, before there is anything to "
+                    "compare"
+                )
+        names = unreached(model, found, tolerance, compared.slack, seed) if compared.agrees else ()
     return Report(
         source_sha256=hashlib.sha256(data).hexdigest(),
         model_fingerprint=model.fingerprint,
-        onnxruntime=version,
+        onnxruntime=references[0].version,
         streamrnn=__version__,
         seed=seed,
         tolerance=tolerance,
-        comparisons=tuple(comparisons.values()),
-        remarks=tuple(remarks),
+        comparisons=tuple(compared.comparisons.values()),
+        remarks=(*remarks, *(remark for each in found for remark in each.remarks), *compared.remarks),
+        unreached=names,
     )
+
+
+class _Compared:
+    """The comparisons of all trials so far, by output and case: the worst of each."""
+
+    def __init__(self, tolerance: float, seed: int, timeout: float) -> None:
+        self._tolerance, self._seed, self._timeout = tolerance, seed, timeout
+        self.comparisons: dict[tuple[str, str], Comparison] = {}
+        #: Beyond the tolerance, what a value was allowed to differ by.
+        self.slack: dict[tuple[str, str], float] = {}
+        self.remarks: list[str] = []
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all agree. Where one does not, no further one is judged: the verdict is clear."""
+        return all(comparison.agrees for comparison in self.comparisons.values())
+
+    def add(self, model: Model, answered: Answered, index: int) -> None:
+        """Compare all outputs in one trial."""
+        trial, ours, runs = answered.trials[index], answered.ours[index], list(answered.runs[index])
+        self.remarks += _overflow_remarks(model, trial, ours)
+        judge = Judge(answered.view, trial, ours, runs, self._tolerance, self._seed, self._timeout)
+        for output in answered.view.imported.outputs:
+            pair = pair_answers(output, trial, ours, [run[output.name] for run in runs])
+            if pair is None:
+                continue
+            found = Judgement(pair.compare(self._tolerance))
+            if not found.comparison.agrees and self.agrees:
+                found = judge.judge(pair, found.comparison)
+            key, other = (output.name, trial.case.name), found.comparison
+            self.comparisons[key] = worse(self.comparisons.get(key, other), other, continues=trial.start > 0)
+            self.slack[key] = max(self.slack.get(key, 0.0), found.slack)
+            self.remarks += [found.remark] if found.remark else []
+
+
+def _window_remarks(imported: Imported, laid_open: View | None) -> list[str]:
+    """A remark where the graph gives a fixed number of steps, and a stream goes on after them unseen."""
+    n_steps = imported.size_of("time")
+    keeps = any(layer.states for layer in imported.model.layers)
+    if laid_open is not None or imported.offline or imported.states or n_steps is None or not keeps:
+        return []
+    if n_steps == 1:
+        raise VerificationError(
+            "the graph begins each step anew, and no copy of it can be given states, so that what a stream keeps from step to "
+            "step cannot be proven; import it without states='carry', or export the model with its states as inputs and outputs"
+        )
+    return [f"onnxruntime answers {n_steps} steps from the initial state; what a stream gives after them is not compared"]
 
 
 def _check_layers(model: Model, theirs: Model) -> None:
@@ -114,47 +146,6 @@ def _check_layers(model: Model, theirs: Model) -> None:
     kinds = [layer.kind for layer in model.layers], [layer.kind for layer in theirs.layers]
     if kinds[0] != kinds[1]:
         raise VerificationError(f"the model has layers {', '.join(kinds[0])}, but the graph has {', '.join(kinds[1])}")
-
-
-def _reference_runs(
-    to_run: bytes, imported: Imported, trials: Sequence[Trial], answers: Sequence[Answers], timeout: float
-) -> tuple[list[list[_Run]], str]:
-    """The runs of each trial by onnxruntime, and its version. A trial that continues another begins with our states."""
-    outputs = {output.name: output for output in imported.outputs}
-    feeds = []
-    for trial, ours in zip(trials, answers, strict=True):
-        for start, end in zip((0, *trial.ends), trial.ends, strict=False):
-            feed = {given.name: input_array(trial.x[start:end], given) for given in imported.inputs}
-            feed |= imported.constants
-            if isinstance(imported.lengths, GraphInput):
-                feed[imported.lengths.name] = np.array(trial.lengths, imported.lengths.integers)
-            if not start and not trial.start:
-                feed |= {given.name: zero_states(given, trial.x.shape[1]) for given in imported.states}
-            elif not start:
-                feed |= {given.name: _states_before(ours, outputs[given.source]) for given in imported.states}
-            feeds.append(feed)
-    carried = {given.name: given.source for given in imported.states}
-    results, version = run_reference(to_run, feeds, timeout, carried)
-    n_signals = trials[0].x.shape[1]
-    runs = iter([{name: outputs[name].apart(array, n_signals) for name, array in run.items()} for run in results])
-    return [[next(runs) for _ in trial.ends] for trial in trials], version
-
-
-def _states_before(ours: Answers, output: GraphOutput) -> NDArray[Any]:
-    """The states of our streams before a trial, as an output of the graph gives them."""
-    return graph_array(output_states(ours.before, output)[None].astype(np.float32), output)
-
-
-def _compare(model: Model, pair: OutputPair, ours: Answers, runs: list[_Run], tolerance: float) -> tuple[Comparison, float]:
-    """The comparison, and the effect of rounding where it was needed: where the comparison fails by little."""
-    found = pair.compare(tolerance)
-    most = _MOST_ROUNDING * tolerance
-    if found.agrees or not pair.compare(tolerance, most).agrees:
-        return found, 0.0
-    wide = answer_in_other_precision(model, ours, pair.trial)
-    other = pair_answers(pair.output, pair.trial, wide, [run[pair.output.name] for run in runs])
-    rounding = pair.rounding(other) if other is not None else 0.0
-    return pair.compare(tolerance, min(most, _ROUNDINGS * rounding)), rounding
 
 
 def _overflow_remarks(model: Model, trial: Trial, ours: Answers) -> list[str]:
@@ -165,12 +156,3 @@ def _overflow_remarks(model: Model, trial: Trial, ours: Answers) -> list[str]:
         step = trial.start + ours.n_steps
         return [f"case {trial.case.name!r}: the model overflows {model.dtype} at step {step}; compared up to there"]
     return []
-
-
-def _rounding_remarks(roundings: Mapping[tuple[str, str], float]) -> list[str]:
-    return [
-        f"output {name!r}, case {case!r}: rounding alone moves the model by {rounding:.1e} there, float32 against float64; "
-        f"compared to within {_ROUNDINGS} times that"
-        for (name, case), rounding in roundings.items()
-        if rounding
-    ]

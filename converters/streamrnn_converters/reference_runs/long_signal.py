@@ -41,6 +41,7 @@ class LongSignalReference:
         #: Signals of one run, all of them the same.
         self.n_signals = imported.size_of("batch") or 1
         self._fixed = imported.size_of("time")
+        self._keeps = any(layer.states for layer in imported.model.layers)
         every_step = all("time" in output.axes for output in self.outputs)
         fits = _bytes_per_step(imported.model) * n_steps <= _MOST_BYTES
         lost = [] if imported.states else _lost_states(imported.model, self._data)
@@ -56,7 +57,7 @@ class LongSignalReference:
                     f"the graph answers {self._part} steps at a time, and what {lost[0]} cannot be carried over "
                     "from one answer to the next; export it with an open number of steps and an answer to each"
                 )
-            if not imported.states:
+            if not imported.states and self._keeps:
                 steps = f"{self._part} step{'s' * (self._part > 1)}"
                 remarks.append(f"onnxruntime got the signal in parts of {steps}, its states carried between them")
         #: Steps of one run. An output without a time axis belongs to the last of them.
@@ -93,7 +94,8 @@ class LongSignalReference:
         if self._imported.states:
             states = tuple(CarriedState(given.source, given.name) for given in self._imported.states)
             return StatefulGraph(self._data, self._data, states)
-        return stateful_graph(self._data) if self._part < self._n_steps else StatefulGraph(self._data, self._data, ())
+        parts = self._part < self._n_steps and self._keeps
+        return stateful_graph(self._data) if parts else StatefulGraph(self._data, self._data, ())
 
     @contextmanager
     def _reference(self, data: bytes) -> Iterator[ReferenceProcess]:

@@ -66,7 +66,7 @@ class FullReport:
     def to_html(self) -> str:
         """A page without scripts that loads nothing."""
         rule = f"A value agrees where |streamrnn - onnxruntime| ≤ {self.report.tolerance:g} · max(1, |onnxruntime|)."
-        remarks = [*self.remarks, *self.report.remarks]
+        remarks = [*self.remarks, *self.report.all_remarks]
         producer = str(self.model.notes.get("source", {}).get("producer", ""))
         parts = [
             html.heading(self.source),

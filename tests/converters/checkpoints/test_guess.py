@@ -38,25 +38,28 @@ def test_layers_are_guessed_where_sizes_leave_one_order_and_the_guess_is_said(
     assert described.model.fingerprint == found.model.fingerprint
 
 
-def amplifier(n_inputs: int) -> State:
-    return recurrent("lstm", n_inputs, 8, "rec.") | linear(8, 1, "lin.")
-
-
-@pytest.mark.parametrize("n_inputs", [1, 3])
-def test_a_guess_says_that_a_skip_may_be_missing_and_what_it_says_makes_one(n_inputs: int, tmp_path: Path) -> None:
-    path = written(tmp_path / "net.safetensors", amplifier(n_inputs))
+@pytest.mark.parametrize(
+    ("state", "layers", "n_added"),
+    [
+        (recurrent("gru", 3, 3, "rec."), "gru:rec", 3),
+        (recurrent("lstm", 2, 8, "rec.") | linear(8, 1, "lin."), "lstm:rec, dense:lin", 1),
+    ],
+)
+def test_a_guess_says_that_a_skip_may_be_missing_and_what_it_says_makes_one(
+    state: State, layers: str, n_added: int, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "net.safetensors", state)
     found = read_checkpoint(path)
-    description = 'say --layers "lstm:rec, dense:lin, skip"'
-    assert description in found.remarks[-1]
-    whole = read_checkpoint(path, "lstm:rec, dense:lin, skip")
-    x = np.random.default_rng(0).normal(size=(20, n_inputs)).astype(np.float32)
-    assert np.array_equal(Stream(whole.model).process(x), Stream(found.model).process(x) + x[:, :1])
+    assert f'say --layers "{layers}, skip"' in found.remarks[-1]
+    whole = read_checkpoint(path, f"{layers}, skip")
+    x = np.random.default_rng(0).normal(size=(20, found.model.input_size)).astype(np.float32)
+    assert np.array_equal(Stream(whole.model).process(x), Stream(found.model).process(x) + x[:, :n_added])
     assert whole.remarks == ()
 
 
 def test_no_skip_is_told_of_where_none_fits(tmp_path: Path) -> None:
     path = written(tmp_path / "net.safetensors", recurrent("gru", 3, 4, "r."))
-    assert ", skip" not in read_checkpoint(path).remarks[-1]
+    assert "--layers" not in read_checkpoint(path).remarks[-1]
     with pytest.raises(ConversionError, match="takes 3 values and gives 4"):
         read_checkpoint(path, "gru:r, skip")
     with pytest.raises(ConversionError, match="name it after them"):

@@ -222,6 +222,30 @@ def test_lengths_that_only_repeat_that_of_the_signal_are_none() -> None:
     assert not imported.offline
 
 
+def states_of_both_ways(g: Sketch) -> bytes:
+    """A forward direction and, by slices, a backward one; the states of both come in and go out."""
+    g.inputs += [g.info(name, [1, N_SIGNALS, HIDDEN]) for name in ("h", "k", "c")]
+    end = -(2**63)
+    y, h = g.rnn("x", h="h")
+    backward, k, c = g.rnn(g.add("Slice", "x", [-1], [end], [0], [-1]), "LSTM", h="k", c="c")
+    y = g.add("Concat", y, g.add("Slice", backward, [-1], [end], [0], [-1]), axis=3)
+    return g.bytes(g.squeezed(y, 1), h, k, c)
+
+
+@pytest.mark.parametrize("open_axes", ["T", ""], ids=["open", "fixed"])
+def test_a_graph_that_gets_states_and_reads_backwards_is_proven_and_its_mutants_are_not(open_axes: str) -> None:
+    data = states_of_both_ways(Sketch(open_axes=open_axes))
+    model = from_onnx(data, offline=True)
+    report = verify(model, data, cases=BRIEF)
+    assert report.proven, str(report)
+    assert report.unreached == ()
+    for index, layer in enumerate(model.layers):
+        for name, tensor in layer.tensors().items():
+            layers = list(model.layers)
+            layers[index] = rebuilt(layer, **{name: tensor + np.float32(0.01)})
+            assert not verify(Model(layers, sources=model.sources), data, cases=BRIEF).proven, (index, name)
+
+
 # What must be found, and what cannot be.
 
 

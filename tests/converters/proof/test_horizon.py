@@ -14,6 +14,8 @@ from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixtu
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="comparing needs the extra 'convert'")
 
+import onnx
+
 from streamrnn_converters import from_onnx
 from streamrnn_converters.proof.horizon import horizon
 from streamrnn_converters.reference_runs import long_signal, process
@@ -186,3 +188,13 @@ def test_an_onnxruntime_that_does_not_answer_is_one_error(script: str, tmp_path:
     data = graph("GRU")
     with pytest.raises(VerificationError, match=SERVERS[script]):
         horizon(from_onnx(data), data, n_steps=5, timeout=0.2 if "sleep" in script else 60)
+
+
+def test_a_graph_of_one_step_is_asked_as_its_model_streams() -> None:
+    model = onnx.load_model_from_string(graph("LSTM", n_steps=1))
+    del model.graph.output[1:]
+    data = model.SerializeToString()
+    for states in (None, "carry"):
+        found = horizon(from_onnx(data, states=states), data, n_steps=50)  # type: ignore[arg-type]
+        assert found.agrees, str(found)
+        assert any("its states carried between them" in remark for remark in found.remarks) == (states == "carry")

@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="verifying needs the extra 'convert'")
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
-from streamrnn_converters.proof import origin, verification
+from streamrnn_converters.proof import judge, origin, verification
 from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.verification import CASES, Case
 from streamrnn_converters.reference_runs import process
@@ -67,7 +67,7 @@ def test_a_right_model_is_proven_whatever_axes_are_open(batch: int | str, n_step
     report = verify(imported.model, data, cases=BRIEF)
     assert report.proven, str(report)
     assert report.largest_error < 5e-6
-    assert {comparison.output for comparison in report.comparisons} == {"Y", "Y_h.0", "Y_c.0", "Y_h.1"}
+    assert {comparison.output for comparison in report.comparisons} >= {"Y", "Y_h.0", "Y_c.0", "Y_h.1"}
     assert len(report.remarks) == 2 * layout
     assert all("layout=1 was rewritten as layout=0" in remark for remark in report.remarks)
 
@@ -413,7 +413,7 @@ def test_what_rounding_explains_is_proven_and_told() -> None:
     report = verify(from_onnx(data), data, cases=BRIEF)
     assert report.proven, str(report)
     assert report.largest_error > report.tolerance
-    assert any("rounding alone moves the model by" in remark for remark in report.remarks)
+    assert any("rounding alone moves float64 by" in remark for remark in report.remarks)
 
 
 def test_what_rounding_does_not_explain_is_not_proven() -> None:
@@ -426,11 +426,101 @@ def test_what_rounding_does_not_explain_is_not_proven() -> None:
         assert not verify(changed(model, without(weights=weights), layer=1), data, cases=BRIEF).proven
 
 
-def test_rounding_is_asked_for_only_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float64_is_asked_only_where_the_two_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> None:
         raise AssertionError("float64 was asked for")
 
-    monkeypatch.setattr(verification, "answer_in_other_precision", refuse)
     data = graph(node("LSTM"))
-    assert verify(from_onnx(data), data, cases=BRIEF).proven
-    assert not verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF).proven
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "float64_runs", refuse)
+        assert verify(from_onnx(data), data, cases=BRIEF).proven
+    report = verify(changed(from_onnx(data), without(bias=None)), data, cases=BRIEF)
+    assert not report.proven
+    assert "beside the graph in float64, streamrnn is off by" in report.remarks[0]
+
+
+def accumulating() -> bytes:
+    """An LSTM whose c adds up what comes in, far from zero and back: its error adds up too, its output forgets it."""
+    base = random_node(np.random.default_rng(1), "LSTM", INPUTS, 8, gain=3).but("P")
+    bias = base.tensors["B"].copy()
+    bias[0, :8], bias[0, 16:24] = 20, 20  # the input gate and the forget gate
+    return graph(base.but(B=bias, R=base.tensors["R"] * 0.01), batch=1)
+
+
+def test_a_state_whose_error_adds_up_is_judged_by_float64_and_mutants_of_it_are_not_proven() -> None:
+    data, cases = accumulating(), (Case("long", 1.0, 3000),)
+    model = from_onnx(data)
+    report = verify(model, data, cases=cases)
+    assert report.proven, str(report)
+    for name in ("input_weights", "bias", "initial_cell"):
+        assert not verify(changed(model, nudged(name)), data, cases=cases).proven, name
+
+
+def overflowing(head: bool) -> bytes:
+    """An RNN with Softplus, of which onnxruntime makes infinity from 89 on; the head hides that."""
+    g = Sketch("TBF", open_axes="T")
+    g.inputs = [g.info("x", ["T", 1, 1])]
+    y = g.add("RNN", "x", np.float32([[[20.0]]]), np.float32([[[-0.1]]]), n=2, hidden_size=1, activations=["Softplus"])[0]
+    return g.bytes(g.add("Tanh", g.add("MatMul", g.squeezed(y, 1), np.float32([[0.01]]))) if head else y)
+
+
+@pytest.mark.parametrize("head", [False, True], ids=["seen", "hidden"])
+def test_where_onnxruntime_overflows_float64_is_the_reference_and_mutants_are_not_proven(head: bool) -> None:
+    data = overflowing(head)
+    model = from_onnx(data)
+    report = verify(model, data)
+    assert report.proven, str(report)
+    assert any("onnxruntime overflows, so that it differs from step" in remark for remark in report.remarks)
+    for name in ("input_weights", "recurrent_weights", "bias"):
+        wrong = rebuilt(model.layers[0], **{name: getattr(model.layers[0], name) + np.float32(0.1)})
+        assert not verify(Model([wrong, *model.layers[1:]], sources=model.sources), data).proven, name
+
+
+# What is not reached.
+
+
+def test_a_weight_on_which_nothing_depends_is_named() -> None:
+    """A dead relu, before and after what it multiplies."""
+    g = Sketch("BF")
+    dead = g.add("Relu", g.add("Add", g.add("MatMul", "x", g.draw(INPUTS, 4) * 1e-3), np.full(4, -1e4, np.float32)))
+    data = g.bytes(g.add("Add", g.add("MatMul", dead, g.draw(4, 2)), g.draw(2)))
+    report = verify(from_onnx(data), data, cases=BRIEF)
+    assert report.proven
+    assert report.unreached[:2] == ("weights of layer 0 (dense)", "weights of layer 1 (dense)")
+    assert "'c2' of the graph, read by node 'my_MatMul1' (MatMul)" in report.unreached
+    assert "other numbers would give the same in all that was compared: weights of layer 0 (dense)" in str(report)
+
+
+def test_every_weight_of_a_usual_model_is_reached() -> None:
+    data = graph(node("LSTM"), node("GRU", HIDDEN, name="second"))
+    assert verify(from_onnx(data), data, cases=BRIEF).unreached == ()
+
+
+def step_graph(r: np.ndarray | None = None) -> bytes:
+    """An LSTM of one step without states in or out."""
+    base = node("LSTM", batch=1).but("P", "initial_h", "initial_c")
+    model = recurrent_model([base if r is None else base.but(R=r)], batch=1, n_steps=1)
+    del model.graph.output[1:]
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def test_a_graph_of_one_step_is_proven_as_it_streams() -> None:
+    data, noise = step_graph(), step_graph(3 * np.random.default_rng(7).normal(size=(1, 4 * HIDDEN, HIDDEN)).astype(np.float32))
+    anew, carried = from_onnx(data), from_onnx(data, states="carry")
+    report = verify(from_onnx(noise), data)
+    assert report.proven
+    assert report.unreached == ("'R' of the graph, read by node 'my_lstm' (LSTM)",)
+    assert verify(anew, data).unreached == report.unreached
+    report = verify(carried, data)
+    assert report.proven
+    assert report.unreached == ()
+    assert {comparison.case for comparison in report.comparisons} == {*(case.name for case in CASES), "states open"}
+    report = verify(from_onnx(noise, states="carry"), data)
+    assert {comparison.case for comparison in failed(report)} == {"states open"}
+
+
+def test_states_that_no_copy_of_a_graph_can_be_given_are_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = step_graph()
+    monkeypatch.setattr(verification, "opened", lambda imported, graph: None)
+    with pytest.raises(VerificationError, match="no copy of it can be given states"):
+        verify(from_onnx(data, states="carry"), data, cases=BRIEF)

@@ -1,0 +1,113 @@
+"""Who is right where a model and onnxruntime differ: the graph in float64 says, and how much rounding is amplified there."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn import VerificationError
+from streamrnn_converters.onnx.rerun.inner_outputs import with_inner_outputs
+from streamrnn_converters.proof.answers import Answers
+from streamrnn_converters.proof.output_pair import OutputPair, pair_answers
+from streamrnn_converters.proof.report import Comparison
+from streamrnn_converters.proof.trials import Trial
+from streamrnn_converters.proof.view import Run, View
+from streamrnn_converters.reference_runs.float64_graph import float64_runs
+from streamrnn_converters.reference_runs.once import run_reference
+
+_ROUNDINGS = 8  # an answer in float32 may be so many times as far from float64 as rounding alone moves that
+_MOST_ROUNDING = 50  # tolerances: what rounding moves further than that cannot be proven
+_DRAWS = 3  # of how rounding may fall out
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome for one output in one trial: what counts, what it was compared to within, and a sentence."""
+
+    comparison: Comparison
+    slack: float = 0.0
+    remark: str = ""
+
+
+class Judge:
+    """Judges the outputs of one trial. What it needs is computed when it is first asked for.
+
+    runs  of onnxruntime
+    """
+
+    def __init__(
+        self, view: View, trial: Trial, ours: Answers, runs: list[Run], tolerance: float, seed: int, timeout: float
+    ) -> None:
+        self._view, self._trial, self._ours, self._runs = view, trial, ours, runs
+        self._tolerance, self._seed, self._timeout = tolerance, seed, timeout
+
+    def judge(self, pair: OutputPair, found: Comparison) -> Judgement:
+        """What counts of a comparison that does not agree."""
+        where = f"output {found.output!r}, case {found.case!r}"
+        try:
+            exact = self._beside(pair, self._exact)
+            # A sum that comes back to zero keeps the error that it had when it was large.
+            size = np.maximum.accumulate(np.maximum(1, np.abs(exact.reference)), exact.axis)
+            most = _MOST_ROUNDING * self._tolerance * size
+            if not any(beside.compare(self._tolerance, most).agrees for beside in (pair, exact)):
+                return Judgement(found, remark=self._blame(pair, exact, where))
+            rounding = self._rounding(pair, exact)
+        except VerificationError as error:
+            return Judgement(found, remark=f"{where}: {error}")
+        slack = np.minimum(most, _ROUNDINGS * rounding)
+        if pair.compare(self._tolerance, slack).agrees:
+            told = f"rounding alone moves float64 by {rounding.max():.1e} there; compared to within {_ROUNDINGS} times that"
+            return Judgement(replace(found, first_disagreement=None), float(slack.max()), f"{where}: {told}")
+        ours = exact.compare(self._tolerance, slack)
+        if not ours.agrees or not self._overflows:
+            return Judgement(found, remark=self._blame(pair, exact, where))
+        told = (
+            f"onnxruntime overflows, so that it differs from step {found.first_disagreement} on; compared with float64 instead"
+        )
+        return Judgement(ours, float(slack.max()), f"{where}: {told}")
+
+    def _beside(self, pair: OutputPair, runs: list[Run]) -> OutputPair:
+        """Our answers beside other runs of the graph."""
+        other = pair_answers(pair.output, pair.trial, self._ours, [run[pair.output.name] for run in runs])
+        assert other is not None
+        return other
+
+    def _blame(self, pair: OutputPair, exact: OutputPair, where: str) -> str:
+        """Which of the two is further from float64."""
+        with np.errstate(invalid="ignore"):
+            ours, theirs = (float(np.max(np.abs(side - exact.reference))) for side in (exact.ours, pair.reference))
+        if ours <= theirs or theirs != theirs:
+            return f"{where}: beside the graph in float64, onnxruntime is off by {theirs:.1e}, streamrnn by {ours:.1e}"
+        return f"{where}: beside the graph in float64, streamrnn is off by {ours:.1e}, onnxruntime by {theirs:.1e}"
+
+    def _rounding(self, pair: OutputPair, exact: OutputPair) -> NDArray[np.float64]:
+        """How far rounding moves each value in float64, up to its step."""
+        apart = [np.abs(self._beside(pair, runs).reference - exact.reference) for runs in self._off]
+        return np.asarray(np.maximum.accumulate(np.max(apart, axis=0), exact.axis), np.float64)
+
+    @cached_property
+    def _feeds(self) -> list[Run]:
+        return self._view.feeds(self._trial, self._ours)
+
+    @cached_property
+    def _exact(self) -> list[Run]:
+        return self._in_float64(None)
+
+    @cached_property
+    def _off(self) -> list[list[Run]]:
+        """The graph in float64, with rounding as it may fall out in float32."""
+        rngs = [np.random.default_rng((self._seed, draw)) for draw in range(_DRAWS)]
+        return [self._in_float64(rng) for rng in rngs]
+
+    def _in_float64(self, rng: np.random.Generator | None) -> list[Run]:
+        runs = float64_runs(self._view.graph, self._feeds, self._view.carried, rng)
+        return [self._view.apart(run, self._trial) for run in runs]
+
+    @cached_property
+    def _overflows(self) -> bool:
+        """Whether a value within onnxruntime is not finite in this trial."""
+        if any(not np.isfinite(value).all() for run in self._runs for value in run.values() if value.dtype.kind == "f"):
+            return True
+        inner, _ = run_reference(with_inner_outputs(self._view.graph), self._feeds, self._timeout, self._view.carried)
+        return any(not np.isfinite(value).all() for run in inner for value in run.values() if value.dtype.kind == "f")
