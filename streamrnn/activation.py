@@ -34,6 +34,7 @@ class Activation:
     erf               erf(x)
     gelu              x (1 + erf(x / sqrt(2))) / 2 (Hendrycks & Gimpel 2016)
     gelu_tanh         x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2, close to gelu
+    silu              x / (1 + exp(-alpha x)), also called swish (Ramachandran et al. 2017)
 
     A cell takes those above softmax; a `Dense` or a `Pointwise` layer takes the others too.
 
@@ -69,6 +70,7 @@ class Activation:
         "erf": (None, None),
         "gelu": (None, None),
         "gelu_tanh": (None, None),
+        "silu": (1.0, None),
     }
 
     def __post_init__(self) -> None:

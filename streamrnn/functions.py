@@ -140,6 +140,7 @@ _TRANSFORMS: dict[str, Callable[..., Value]] = {
     "erf": lambda x, alpha, beta: _erf(x),
     "gelu": lambda x, alpha, beta: x * (1 + _erf(x / np.sqrt(2))) / 2,
     "gelu_tanh": lambda x, alpha, beta: x * (1 + tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+    "silu": lambda x, alpha, beta: x * sigmoid(alpha * x),
 }
 
 _ACTIVATIONS: dict[str, Callable[..., Value]] = {

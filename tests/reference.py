@@ -47,6 +47,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Vector, float, float], Vector], float, fl
     "erf": (lambda x, a, b: np.vectorize(math.erf, otypes=[np.float64])(x), 0.0, 0.0),
     "gelu": (lambda x, a, b: x * np.vectorize(math.erfc, otypes=[np.float64])(-x / np.sqrt(2)) / 2, 0.0, 0.0),
     "gelu_tanh": (lambda x, a, b: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2, 0.0, 0.0),
+    "silu": (lambda x, a, b: x * np.exp(-np.logaddexp(0, -a * x)), 1.0, 0.0),
 }
 
 

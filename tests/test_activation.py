@@ -39,7 +39,7 @@ def test_a_parameter_that_the_function_does_not_have_is_refused(name: str) -> No
         Activation(name, alpha=0.5)
 
 
-@pytest.mark.parametrize("name", ["Tanh", "swish", "", None, 3, ["tanh"]], ids=repr)
+@pytest.mark.parametrize("name", ["Tanh", "swosh", "", None, 3, ["tanh"]], ids=repr)
 def test_an_unknown_name_is_refused_with_the_known_ones(name: object) -> None:
     with pytest.raises(StreamRNNError, match="hard_sigmoid"):
         Activation(name)  # type: ignore[arg-type]

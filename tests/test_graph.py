@@ -155,9 +155,11 @@ def test_a_function_of_each_value_is_that_of_numpy_to_a_few_last_bits(name: str,
     assert (np.abs(y - truth) <= bound).all(), x[(np.abs(y - truth) - bound).argmax()]
 
 
-@pytest.mark.parametrize("name", ["erf", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("name", ["erf", "gelu", "gelu_tanh", "silu"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_erf_and_gelu_are_exact_to_two_units_in_the_last_place(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erf_gelu_and_silu_are_exact_to_two_units_in_the_last_place(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = np.geomspace(1e-30, 1, 2001)
     x = np.concatenate([np.linspace(-12, 12, 40_001), small, -small, 1 + np.linspace(-1e-6, 1e-6, 501)]).astype(dtype)
     answers = set()
@@ -181,9 +183,9 @@ def test_the_error_function_never_falls_and_reaches_one(dtype: str) -> None:
     assert y[-1] == 1
 
 
-def test_gelu_of_huge_numbers_is_what_its_limits_are() -> None:
+def test_gelu_and_silu_of_huge_numbers_is_what_its_limits_are() -> None:
     x = np.array([3e38, 1e20, -1e20, -3e38, 0.0, 1e-45], np.float32)
-    for name in "gelu", "gelu_tanh":
+    for name in "gelu", "gelu_tanh", "silu":
         y = Stream(Model([Pointwise(6, name)])).step(x)
         np.testing.assert_array_equal(y, np.where(x > 1, x, 0))
 
@@ -301,7 +303,7 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Pointwise(2.0, "tanh"),  # type: ignore[arg-type]
         lambda: Pointwise(True, "tanh"),
         lambda: Pointwise(3, "softmax"),
-        lambda: Pointwise(3, "swish"),
+        lambda: Pointwise(3, "swosh"),
         lambda: Arithmetic(3, "power"),
         lambda: Arithmetic(3, ["add"]),  # type: ignore[arg-type]
         lambda: Concat(()),

@@ -53,6 +53,7 @@ ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32
     _ERF,
     _GELU,
     _GELU_TANH,
+    _SILU,
 ) = map(np.float32, range(len(Activation.DEFAULTS)))
 
 
@@ -150,6 +151,8 @@ def transform(options, index, x):
         return gelu(x)
     if code == _GELU_TANH:
         return gelu_tanh(x)
+    if code == _SILU:
+        return x / (ONE + exp(-load_like(options, index + 1, x) * x))
     return activate(options, index, x)
 
 

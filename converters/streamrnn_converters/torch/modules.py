@@ -111,4 +111,5 @@ _ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
     "Softsign": lambda module: ACTIVATIONS["softsign"],
     "Hardsigmoid": lambda module: ACTIVATIONS["hardsigmoid"],
     "GELU": lambda module: Activation("gelu_tanh") if module.approximate == "tanh" else ACTIVATIONS["gelu"],
+    "SiLU": lambda module: ACTIVATIONS["silu"],
 }

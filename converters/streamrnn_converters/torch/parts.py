@@ -22,6 +22,7 @@ ACTIVATIONS = {
     "softsign": Activation("softsign"),
     "hardsigmoid": Activation("hard_sigmoid", 1 / 6, 0.5),  # relu6(x + 3) / 6
     "gelu": Activation("gelu"),
+    "silu": Activation("silu"),
 }
 
 #: Kind -> the function of a part whose description names none.

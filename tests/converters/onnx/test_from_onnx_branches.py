@@ -291,6 +291,27 @@ def test_a_function_stands_behind_any_layer(op: str) -> None:
     assert_agrees(g, [g.add(op, behind(g), **ELEMENTWISE[op])], {"x": "TBF"}, ["TBH"])
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_product_of_x_and_its_sigmoid_is_silu(turned: bool) -> None:
+    g = Sketch()
+    y = g.add("Add", behind(g), g.draw(HIDDEN))
+    pair = y, g.add("Sigmoid", y)
+    assert_becomes_silu(g, g.add("Mul", *(pair[::-1] if turned else pair)))
+
+
+def assert_becomes_silu(g: Sketch, y: str) -> None:
+    imported = assert_agrees(g, [y], {"x": "TBF"}, ["TBH"])
+    assert [layer.kind for layer in imported.model.layers] == ["gru", "affine", "pointwise"]
+
+
+def test_a_product_with_the_sigmoid_of_another_value_is_not_silu() -> None:
+    g = Sketch()
+    y = behind(g)
+    gate = g.add("Sigmoid", g.add("Slice", y, [HIDDEN - 1], [-HIDDEN - 1], [2], [-1]))
+    imported = assert_agrees(g, [g.add("Mul", y, gate)], {"x": "TBF"}, ["TBH"])
+    assert imported.model.layers[-1].kind == "arithmetic"
+
+
 @pytest.mark.parametrize(("op", "before"), [("Log", "Exp"), ("Sqrt", "Abs"), ("Reciprocal", "Exp")])
 def test_a_function_of_positive_numbers_stands_behind_another(op: str, before: str) -> None:
     g = Sketch()

@@ -29,7 +29,7 @@ TOLERANCE = {"float32": 5e-6, "float64": 1e-14}
 
 SMOOTH = (
     "gru pointwise(gelu_tanh) dense(linear) pointwise(softplus) pointwise(tanh) arithmetic dense(elu) affine "
-    "pointwise(elu(1)) affine pointwise(sigmoid) arithmetic"
+    "pointwise(elu(1)) affine pointwise(silu(1))"
 )
 
 #: What becomes of a file: the layers of its model, in their order, with their activations.

@@ -104,6 +104,7 @@ ACTIVATIONS: dict[str, Any] = {
     "hardsigmoid": lambda: nn.Hardsigmoid(),
     "gelu": lambda: nn.GELU(),
     "gelu-by-tanh": lambda: nn.GELU("tanh"),
+    "silu": lambda: nn.SiLU(),
 }
 
 
@@ -142,6 +143,7 @@ def test_an_activation_is_fused_into_the_linear_before_it(name: str) -> None:
         ("softsign", nn.Softsign()),
         ("hardsigmoid", nn.Hardsigmoid()),
         ("gelu", nn.GELU()),
+        ("silu", nn.SiLU()),
     ],
 )
 def test_a_description_names_activations_as_torch_does(name: str, module: Any) -> None:

@@ -17,6 +17,8 @@ _NAMED = {
     "softsign": Activation("softsign"),
     "exponential": Activation("exp"),
     "gelu": Activation("gelu"),
+    "silu": Activation("silu"),
+    "swish": Activation("silu"),
     "relu6": Activation("clip", 0.0, 6.0),
 }
 #: By major version of Keras: what has changed between them.

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Activation, Affine, Arithmetic, Pointwise, PRelu
+from streamrnn.activation import SIGMOID
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank
+from streamrnn_converters.onnx.vectors import LayerOutput
 
 #: ONNX's functions to our names, with their parameters' defaults (None: it has none).
 FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
@@ -26,6 +28,7 @@ FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
     "Softplus": ("softplus", None, None),
     "Softsign": ("softsign", None, None),
     "Sqrt": ("sqrt", None, None),
+    "Swish": ("silu", 1.0, None),
     "Tanh": ("tanh", None, None),
     "ThresholdedRelu": ("thresholded_relu", 1.0, None),
 }
@@ -144,6 +147,9 @@ def _arithmetic(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     a, b = inputs
     if isinstance(a, Flow) and isinstance(b, Flow):
         flows = needs_flow(node, a, "A"), needs_flow(node, b, "B")
+        x = _gated_by_itself(importer, node, *flows) if node.op == "Mul" else None
+        if x is not None:
+            return [_activated(importer, node, x, Activation("silu"))]
         return [_combined(importer, node, *flows, ARITHMETIC[node.op])]
     if isinstance(b, Flow):
         flow, constant = _with_constant(importer, node, needs_flow(node, b, "B"), a, "A")
@@ -160,6 +166,18 @@ def _arithmetic(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
             _scaled(importer, node, flow, -1, constant) if isinstance(b, Flow) else _scaled(importer, node, flow, 1, -constant)
         ]
     return [_scaled(importer, node, flow, 1, constant)]
+
+
+def _gated_by_itself(importer: Importer, node: Node, a: Flow, b: Flow) -> Flow | None:
+    """The x of x sigmoid(x), as exporters write silu; None for another product."""
+    for x, gate in ((a, b), (b, a)):
+        (part, *others) = gate.parts
+        if others or not isinstance(part, LayerOutput) or not isinstance(part.layer, Pointwise):
+            continue
+        same = x.axes == gate.axes and np.array_equal(gate.index_map.ravel(), np.arange(part.size))
+        if part.layer.activation == SIGMOID and same and importer.vector(node, x) is part.reads[0]:
+            return x
+    return None
 
 
 def _scaled(importer: Importer, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:

@@ -63,6 +63,8 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any], int]] = {
     "gelu": ("Gelu", {}, 20),
     "gelu-by-tanh": ("Gelu", {"approximate": "tanh"}, 20),
     "erf": ("Erf", {}, 18),
+    "swish": ("Swish", {"alpha": 1.5}, 24),
+    "swish-default": ("Swish", {}, 24),
     "softmax-of-an-old-opset": ("Softmax", {"axis": 2}, 11),
     "softmax-of-an-old-opset-from-the-end": ("Softmax", {"axis": -1}, 11),
 }

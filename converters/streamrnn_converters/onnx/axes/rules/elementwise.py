@@ -8,7 +8,7 @@ from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Known, S
 #: Operators that keep the axes of their only signal.
 FUNCTIONS = (
     *("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min"),
-    *("Mish", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh"),
+    *("Mish", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"),
     "ThresholdedRelu",
 )
 
