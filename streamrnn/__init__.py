@@ -47,6 +47,7 @@ from streamrnn.layers import (
 from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
+from streamrnn.readiness import compiled
 from streamrnn.states.store import StateStore
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
@@ -90,6 +91,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "cell",
+    "compiled",
     "functions",
     "load",
     "run_equations",

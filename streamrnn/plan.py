@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from streamrnn.code_cache import address_of
+from streamrnn.code_cache import Function, address_of
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
@@ -43,7 +43,9 @@ class Group(NamedTuple):
 
 
 class Plan:
-    """A model as a driver runs it: packed ops, and the addresses of the kernels. Compiles missing kernels.
+    """A model as a driver runs it: packed ops, and the addresses of the kernels.
+
+    The first use of an address compiles what is missing.
 
     ops      one for each layer, by its index; then a second half for each layer that reads a later one (`Op.halves`)
     halves   index of a second half -> index of the first, whose state it sets
@@ -51,7 +53,6 @@ class Plan:
     stride   rows of the input for each step of the call; `step_shape` is the shape of its input
     output   index of the op whose output is the output of the call
     groups   of ops, in the order in which they run
-    bases    region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels
 
     Raises ModelError, naming the layer, for a model that is not streamable.
     """
@@ -74,12 +75,7 @@ class Plan:
         self.tile = max(1, min(self.tile, MANY_ROWS // many)) if many else self.tile
         self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
-        self.bases: dict[str, int] = {}
-        for index, (op, width) in enumerate(zip(self.ops, self.widths, strict=True)):
-            self.bases[f"kernel {index}"] = address_of(self._kernel_of(op), width)
-            self.bases[f"weights {index}"] = self._copy(op.weights)
-            self.bases[f"constants {index}"] = self._copy(op.constants)
-        self.driver = address_of(self._driver, driver_width(self.dtype))
+        self._kernels = [Function(self._kernel_of(op), width) for op, width in zip(self.ops, self.widths, strict=True)]
 
     tile: int = TILE_STEPS
     _driver = "kernels.driver.run"
@@ -100,6 +96,26 @@ class Plan:
     def _goes_together(self, part: tuple[int, ...]) -> bool:
         """Whether the ops of a part of the graph go together, row by row."""
         return is_loop(part, self.sources)
+
+    @property
+    def functions(self) -> list[Function]:
+        """The compiled functions: the kernel of each op, and the driver."""
+        return [*self._kernels, Function(self._driver, driver_width(self.dtype))]
+
+    @cached_property
+    def driver(self) -> int:
+        """Address of the driver."""
+        return address_of(*self.functions[-1])
+
+    @cached_property
+    def bases(self) -> dict[str, int]:
+        """Region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels."""
+        bases = {}
+        for index, (op, kernel) in enumerate(zip(self.ops, self._kernels, strict=True)):
+            bases[f"kernel {index}"] = address_of(*kernel)
+            bases[f"weights {index}"] = self._copy(op.weights)
+            bases[f"constants {index}"] = self._copy(op.constants)
+        return bases
 
     def _width_for(self, layer: Layer) -> Width:
         return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)

@@ -51,6 +51,7 @@ PUBLIC = [
     "VerificationError",
     "__version__",
     "cell",
+    "compiled",
     "functions",
     "load",
     "run_equations",

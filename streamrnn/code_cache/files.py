@@ -15,7 +15,8 @@ from typing import NamedTuple
 _LOCATION = "STREAMRNN_CACHE_DIR"
 _HASH = 32
 _LARGEST = 16 << 20  # bytes; kernels take some tens of thousands
-_KEY = "[0-9a-f]" * 64  # as a pattern
+KEY_DIGITS = 64
+_KEY = "[0-9a-f]" * KEY_DIGITS  # as a pattern
 _DAY = 86400.0  # seconds
 _UNUSED = 90 * _DAY  # until a file is removed
 
@@ -30,17 +31,18 @@ class Code(NamedTuple):
 def directory() -> Path:
     """The directory: the environment variable STREAMRNN_CACHE_DIR, or else in the user's cache directory.
 
-    Raises OSError if the user has none.
+    A leading "~" stands for the home directory. Raises OSError if the user has none.
     """
-    if named := os.environ.get(_LOCATION):
-        return Path(named)
-    from platformdirs import user_cache_path
+    named = os.environ.get(_LOCATION)
+    with suppress(RuntimeError, KeyError):  # how pathlib and platformdirs say that there is no home directory
+        if named:
+            return Path(named).expanduser()
+        from platformdirs import user_cache_path
 
-    with suppress(RuntimeError, KeyError):  # how platformdirs says that there is no home directory
         usual = user_cache_path("streamrnn")
         if usual.is_absolute():
             return usual
-    raise FileNotFoundError(f"no home directory, and {_LOCATION} is not set")
+    raise FileNotFoundError(f"no home directory, and {_LOCATION} is {named or 'not set'}")
 
 
 def trusted_directory() -> Path:
@@ -65,6 +67,14 @@ def read(key: str) -> Code | None:
                     os.utime(path)  # in use
             return code
     return None
+
+
+def keys(beginning: str) -> list[str]:
+    """The keys that begin so and have a file, the newest first."""
+    with suppress(OSError):
+        found = [path for path in directory().glob(f"{beginning}*.o") if len(path.stem) == KEY_DIGITS]
+        return [path.stem for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    return []
 
 
 def write(key: str, code: Code) -> None:

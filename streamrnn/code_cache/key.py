@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import re
 import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import llvmlite
 from llvmlite import binding
 
+from streamrnn.code_cache.sources import sources
 from streamrnn.target.packing import Width
 
 #: The sources of kernels, relative to the package: a change in any of these files changes the key of all code.
@@ -28,40 +31,55 @@ SOURCES = (
 #: Settings of Numba that change the code made from the same source.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "CPU_NAME", "CPU_FEATURES", "ENABLE_AVX", "DEBUGINFO")
 
-
-@cache
-def _surroundings() -> bytes:
-    """The hash of everything that is the same for every kernel of this process."""
-    digest = hashlib.sha256()
-    for name in ("numba", "llvmlite"):
-        digest.update(_version(name))
-    digest.update(f"\nLLVM {binding.llvm_version_info} {sys.implementation.cache_tag} {object.__basicsize__}\n".encode())
-    digest.update(f"{[os.environ.get(f'NUMBA_{name}') for name in SETTINGS]}\n".encode())
-    digest.update(f"{binding.get_process_triple()} {binding.get_host_cpu_name()}\n".encode())
-    digest.update(binding.get_host_cpu_features().flatten().encode())
-    package = Path(__file__).parents[1]
-    for source in SOURCES:
-        path = package / source
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"\n{file.relative_to(package).as_posix()}\n".encode())
-            digest.update(file.read_bytes())
-    return digest.digest()
-
-
-def _version(package: str) -> bytes:
-    """The version of a package, as bytes, without importing it.
-
-    It is read from the package's own file, because importing importlib.metadata takes longer than loading a kernel.
-    """
-    spec = find_spec(package)
-    try:
-        return Path(spec.origin).with_name("_version.py").read_bytes()  # type: ignore[union-attr, arg-type]
-    except OSError:
-        from importlib.metadata import version
-
-        return version(package).encode()
+_OF_NUMBA = 16  # the last digits of a key stand for the version of Numba
 
 
 def key_of(function: str, width: Width) -> str:
-    """The key of a function's code for a width, in hexadecimal; the name of its file."""
-    return hashlib.sha256(_surroundings() + f"{function} {width}".encode()).hexdigest()
+    """The key of a function's code for a width, 64 hexadecimal digits; the name of its file. Numba must be installed."""
+    return beginning_of(function, width) + hashlib.sha256(str(numba_version()).encode()).hexdigest()[:_OF_NUMBA]
+
+
+def beginning_of(function: str, width: Width) -> str:
+    """The digits of the key before those of Numba: code of any version of Numba will do where none is installed."""
+    return hashlib.sha256(_surroundings() + f"{function} {width}".encode()).hexdigest()[:-_OF_NUMBA]
+
+
+@cache
+def numba_version() -> str | None:
+    """The version of Numba, without importing it; None if it is not installed.
+
+    It is read from Numba's own file where that is there, because importing importlib.metadata takes longer than loading a
+    kernel.
+    """
+    spec = find_spec("numba")
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        found = re.search(rb'"version": "([^"]+)"', Path(spec.origin).with_name("_version.py").read_bytes())
+    except OSError:
+        found = None
+    if found:
+        return found[1].decode()
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("numba")
+    except PackageNotFoundError:  # in a frozen application, for example
+        import numba
+
+        return str(numba.__version__)
+
+
+@cache
+def _surroundings() -> bytes:
+    """The hash of everything but Numba that is the same for every kernel of this process."""
+    digest = hashlib.sha256()
+    digest.update(f"\nllvmlite {llvmlite.__version__} LLVM {binding.llvm_version_info}\n".encode())
+    digest.update(f"{sys.implementation.cache_tag} {object.__basicsize__}\n".encode())
+    digest.update(f"{[os.environ.get(f'NUMBA_{name}') for name in SETTINGS]}\n".encode())
+    digest.update(f"{binding.get_process_triple()} {binding.get_host_cpu_name()}\n".encode())
+    digest.update(binding.get_host_cpu_features().flatten().encode())
+    for name, content in sources(SOURCES):
+        digest.update(f"\n{name}\n".encode())
+        digest.update(content)
+    return digest.digest()

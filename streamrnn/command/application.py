@@ -8,7 +8,8 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.bench import bench
-from streamrnn.command.console import print_message
+from streamrnn.command.compiling_bar import compiling_shown
+from streamrnn.command.console import print_message, warnings_printed
 from streamrnn.command.doctor import doctor
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
@@ -63,7 +64,8 @@ def streamrnn(
 def run_command_line() -> None:
     """Run the command line, then exit."""
     try:
-        application(prog_name="streamrnn")
+        with warnings_printed(), compiling_shown():
+            application(prog_name="streamrnn")
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED + signal.SIGINT)
     except StreamRNNError as error:

@@ -75,12 +75,4 @@ def _errors_explained() -> Iterator[None]:
             "a compiling process was killed, perhaps because memory ran out; start again to compile the rest"
         ) from error
     except OSError as error:
-        try:
-            directory = str(code_cache.directory())
-        except OSError:
-            directory = "cache directory"
-        reason = error.strerror or error
-        raise StreamRNNError(
-            f"{directory}: compiled code cannot be kept ({reason}); "
-            "set STREAMRNN_CACHE_DIR to a directory that only you can write to"
-        ) from error
+        raise StreamRNNError(code_cache.why_not_kept(error)) from error

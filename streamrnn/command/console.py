@@ -6,8 +6,9 @@ have any length.
 
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -55,6 +56,14 @@ def print_message(message: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):
             print(printable(message), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def warnings_printed() -> Iterator[None]:
+    """In this context Python's warnings are messages of one line, without the line of source that gave them."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print_message(f"warning: {message}")
+        yield
 
 
 def printable(text: str) -> str:

@@ -14,15 +14,13 @@ from streamrnn.command import exit_codes
 from streamrnn.command.compiling import compile_all
 from streamrnn.command.console import printable, show
 from streamrnn.command.inventory import kernels
-from streamrnn.command.progress_bar import progress_bar
-from streamrnn.command.signals import signals_deferred
 from streamrnn.command.source_file import load_archive
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model
-from streamrnn.offline import run_offline
-from streamrnn.pool import StreamPool
-from streamrnn.stream import Stream
+from streamrnn.plan import pool_plan_of
+from streamrnn.pool.compiled_door import functions_of_pool
+from streamrnn.readiness import functions_of
 
 
 def warmup(
@@ -54,10 +52,9 @@ def warmup(
         sizes.update(compile_all(missing))
     except KeyboardInterrupt:
         raise typer.Exit(exit_codes.INTERRUPTED + signal.SIGINT) from None
-    n_compiled = len(code_cache.compiled_here().intersection(functions).union(missing))
     kibibytes = sum(size or 0 for size in sizes.values()) / 1024
     show(
-        f"{n_compiled} kernels compiled, {len(sizes) - n_compiled} were there: "
+        f"{len(missing)} kernels compiled, {len(sizes) - len(missing)} were there: "
         f"{kibibytes:.0f} KiB in {printable(str(code_cache.directory()))}"
     )
 
@@ -69,16 +66,8 @@ def _all(pools: bool) -> list[Function]:
 
 
 def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
-    """The functions that streams of the models ask for, and with `pools` also pools, found by making them."""
-    with progress_bar("compiling: models", show_count=True) as advance:
-        for n_done, model in enumerate(models):
-            advance(n_done, len(models))
-            with signals_deferred():
-                if model.streamable:
-                    Stream(model)
-                else:
-                    run_offline(model, np.zeros((0, model.input_size)))
-                if pools and model.streamable:
-                    StreamPool(model, 1, threads=2)
-        advance(len(models), len(models))
-    return code_cache.asked_for()
+    """The functions of streams of the models, and with `pools` also of pools."""
+    of_streams = [function for model in models for function in functions_of(model)]
+    streamable = [model for model in models if pools and model.streamable]
+    of_pools = [function for model in streamable for function in functions_of_pool(pool_plan_of(model), threads=2)]
+    return list(dict.fromkeys(of_streams + of_pools))

@@ -10,7 +10,7 @@ entry_lock          one caller at a time
 Both doors give the same bits. A pool has its own two, in streamrnn/pool. See docs/door.md.
 """
 
-from streamrnn.door.compiled import open_compiled
+from streamrnn.door.compiled import functions_of_stream, open_compiled
 from streamrnn.door.plain import PlainDoor
 
-__all__ = ["PlainDoor", "open_compiled"]
+__all__ = ["PlainDoor", "functions_of_stream", "open_compiled"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.code_cache import address_of
+from streamrnn.code_cache import Function, address_of
 from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
     BUSY,
@@ -32,7 +32,6 @@ from streamrnn.door.machine.layout import (
     VECTORCALL,
 )
 from streamrnn.plan import Plan
-from streamrnn.target.cpu import driver_width
 
 _FORCED = "STREAMRNN_DOOR"
 
@@ -63,11 +62,11 @@ def may_be_compiled() -> bool:
 
 
 def builtin(
-    machine: str, doc: bytes, plan: Plan, busy: int, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]
+    machine: Function, doc: bytes, plan: Plan, busy: int, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]
 ) -> Any:
     """The builtin `step` of a plan.
 
-    machine  dotted path of the machine code, below `streamrnn`
+    machine  the compiled function
     doc      docstring, in the format of a builtin
     busy     address of the entry lock's flag, not 0 while a caller is in
     words    the table to bind; it is filled with the entries of every door, and with `more`
@@ -91,12 +90,12 @@ def builtin(
     table.kept = unusual
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-    return create(ctypes.addressof(_method(machine, doc, np.dtype(plan.dtype))), table, None)
+    return create(ctypes.addressof(_method(machine, doc)), table, None)
 
 
 @cache
-def _method(machine: str, doc: bytes, dtype: np.dtype[np.floating[Any]]) -> Method:
-    return Method(b"step", address_of(machine, driver_width(dtype.type)), _FASTCALL_WITH_KEYWORDS, doc)
+def _method(machine: Function, doc: bytes) -> Method:
+    return Method(b"step", address_of(*machine), _FASTCALL_WITH_KEYWORDS, doc)
 
 
 @cache

@@ -15,15 +15,27 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.code_cache import Function
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
-from streamrnn.door.entry_lock import busy_address, entry_lock
+from streamrnn.door.entry_lock import busy_address, entry_lock, functions_of_locks
 from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
 from streamrnn.door.plain import PlainDoor, refuse
 from streamrnn.errors import StreamBusyError
+from streamrnn.plan import Plan
+from streamrnn.target.cpu import driver_width
 from streamrnn.target.packing import Array, DType
 from streamrnn.workspace import Workspace
 
 _DOC: Final = b"step($self, x, out=None, /)\n--\n\nAdvance by one step; see streamrnn.Stream.step."
+
+
+def functions_of_stream(plan: Plan) -> list[Function]:
+    """The compiled functions of a stream."""
+    return [*plan.functions, *functions_of_locks(), *([_machine(plan)] if may_be_compiled() else [])]
+
+
+def _machine(plan: Plan) -> Function:
+    return Function("door.machine.stream.step", driver_width(plan.dtype))
 
 
 def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array] | None:
@@ -39,7 +51,7 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array
         return result
 
     busy, more = busy_address(plain.entry_lock), {PLAN: workspace.address}
-    step = builtin("door.machine.stream.step", _DOC, workspace.plan, busy, words, unusual, more)
+    step = builtin(_machine(workspace.plan), _DOC, workspace.plan, busy, words, unusual, more)
     return step  # type: ignore[no-any-return]
 
 

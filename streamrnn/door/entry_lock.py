@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from streamrnn.code_cache import address_of
+from streamrnn.code_cache import Function, address_of
 from streamrnn.door.builtin import Method, layout_is_known, python_function
 from streamrnn.door.machine.layout import (
     LOCK_BUSY,
@@ -68,6 +68,16 @@ def entry_lock(refuse: Callable[[], object]) -> EntryLock:
     lock = _machine_lock(refuse) if layout_is_known() else PlainEntryLock(refuse)
     _locks.add(lock)
     return cast(EntryLock, lock)
+
+
+def functions_of_locks() -> list[Function]:
+    """The compiled functions of entry locks."""
+    return [*_enter_and_leave()] if layout_is_known() else []
+
+
+def _enter_and_leave() -> tuple[Function, Function]:
+    width = driver_width(np.float32)
+    return Function("door.machine.entry_lock.enter", width), Function("door.machine.entry_lock.leave", width)
 
 
 def _machine_lock(refuse: Callable[[], object]) -> Any:
@@ -136,10 +146,10 @@ _FASTCALL: Final = 0x80
 @cache
 def _type_and_methods() -> tuple[Any, Any]:
     """The type of entry locks, and its table of methods. The type points to the table, so both are kept for ever."""
-    width = driver_width(np.float32)
+    enter, leave = _enter_and_leave()
     methods = (Method * 3)(
-        Method(b"__enter__", address_of("door.machine.entry_lock.enter", width), _NO_ARGUMENTS, None),
-        Method(b"__exit__", address_of("door.machine.entry_lock.leave", width), _FASTCALL, None),
+        Method(b"__enter__", address_of(*enter), _NO_ARGUMENTS, None),
+        Method(b"__exit__", address_of(*leave), _FASTCALL, None),
     )
     slots = (_TypeSlot * 2)(_TypeSlot(_METHODS, ctypes.addressof(methods)))
     make = ctypes.pythonapi.PyType_FromSpec

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamrnn.code_cache import Function
 from streamrnn.door.builtin import builtin, may_be_compiled, python_function
-from streamrnn.door.entry_lock import busy_address
+from streamrnn.door.entry_lock import busy_address, functions_of_locks
 from streamrnn.door.machine.layout import (
     DRIVER,
     DROP_REFERENCE,
@@ -27,7 +28,10 @@ from streamrnn.door.machine.layout import (
     SLOT_DTYPE,
     TAKE_GIL,
 )
+from streamrnn.plan import Plan
 from streamrnn.pool.plain_door import PoolDoor
+from streamrnn.pool.worker_threads import functions_of_workers
+from streamrnn.target.cpu import driver_width
 from streamrnn.target.packing import Array
 
 _DOC: Final = b"step($self, slots, X, out=None, /)\n--\n\nAdvance some streams by one step; see streamrnn.StreamPool.step."
@@ -41,10 +45,25 @@ _EMPTY_POSITION: Final = 184
 _WITH_GIL_BYTES = 2_000_000
 
 
+def functions_of_pool(plan: Plan, threads: int = 1) -> list[Function]:
+    """The compiled functions of a pool."""
+    doors = [_machine(plan)] if _empty(plan) is not None else []
+    return [*plan.functions, *functions_of_locks(), *doors, *(functions_of_workers(plan) if threads > 1 else [])]
+
+
+def _machine(plan: Plan) -> Function:
+    return Function("door.machine.pool.step", driver_width(plan.dtype))
+
+
+def _empty(plan: Plan) -> int | None:
+    """Address of PyArray_Empty, or None where the compiled door is not used."""
+    return _address_of_empty() if may_be_compiled() and plan.stride == 1 else None
+
+
 def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
     """The compiled `step` of a pool, or None where compiled doors are not used, or a step takes several rows."""
     plan = door.memory.plan
-    empty = _address_of_empty() if may_be_compiled() and plan.stride == 1 else None
+    empty = _empty(plan)
     if empty is None:
         return None
     more = {
@@ -61,7 +80,7 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
         SHARED_DRIVER: door.shared_driver,
     }
     words = np.zeros(POOL_TABLE_FIELDS, np.int64)
-    step = builtin("door.machine.pool.step", _DOC, plan, busy_address(door.entry_lock), words, door.step, more)
+    step = builtin(_machine(plan), _DOC, plan, busy_address(door.entry_lock), words, door.step, more)
     return step  # type: ignore[no-any-return]
 
 

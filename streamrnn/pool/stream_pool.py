@@ -6,11 +6,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from streamrnn.code_cache import load_all
 from streamrnn.door.arguments import inputs_of
 from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.plan import pool_plan_of
-from streamrnn.pool.compiled_door import open_pool_compiled
+from streamrnn.pool.compiled_door import functions_of_pool, open_pool_compiled
 from streamrnn.pool.memory import PoolMemory
 from streamrnn.pool.plain_door import PoolDoor
 from streamrnn.pool.protocols import Door, Memory
@@ -30,8 +31,8 @@ class StreamPool:
 
     A stream in a pool gives the same bits as alone in a `Stream`, whatever the other streams do (the company law). A call takes
     effect for all of its streams or for none: a call that raises leaves all streams unchanged. One thread at a time may use a
-    pool; the pool releases the GIL while it computes. Making a pool compiles the kernels of the model's layers, once per
-    machine; afterwards nothing is compiled.
+    pool; the pool releases the GIL while it computes. Making a pool compiles what the model needs, once per machine, as making
+    a stream does; afterwards nothing is compiled.
 
     With a store, a pool serves more streams than fit into its memory. Streams with a key go to the store when the pool is full,
     the least recently used first, and come back, with the same bits, when their key is named again, in this process or a later
@@ -73,7 +74,9 @@ class StreamPool:
 
     def _make(self, capacity: int, threads: int) -> tuple[Memory, Door]:
         """The pool's memory and door."""
-        memory = PoolMemory(pool_plan_of(self._model), capacity, threads)
+        plan = pool_plan_of(self._model)
+        load_all(functions_of_pool(plan, threads))
+        memory = PoolMemory(plan, capacity, threads)
         return memory, PoolDoor(memory, threads)
 
     @property

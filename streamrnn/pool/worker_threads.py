@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.code_cache import address_of
+from streamrnn.code_cache import Function, address_of
 from streamrnn.door.builtin import python_function
 from streamrnn.errors import InputError
+from streamrnn.plan import Plan
 from streamrnn.pool.memory import PoolMemory
 from streamrnn.target.cpu import driver_width
 from streamrnn.target.record import (
@@ -41,6 +42,12 @@ _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)  # releases 
 PART = 8
 
 
+def functions_of_workers(plan: Plan) -> list[Function]:
+    """The compiled functions of worker threads: the caller's share of a call, and the work of a helper."""
+    width = driver_width(plan.dtype)
+    return [Function("kernels.pool.workers.share", width), Function("kernels.pool.workers.serve", width)]
+
+
 class WorkerThreads:
     """The workers of a pool: worker 0 is the caller of a shared call, the others are helpers, which sleep between such calls.
 
@@ -55,10 +62,10 @@ class WorkerThreads:
 
     def __init__(self, memory: PoolMemory, n_helpers: int) -> None:
         self._memory, self._n_helpers = memory, n_helpers
-        width = driver_width(memory.plan.dtype)
-        self.share_address = address_of("kernels.pool.workers.share", width)
+        share, serve = functions_of_workers(memory.plan)
+        self.share_address = address_of(*share)
         self._share = _FUNCTION(self.share_address)
-        self._serve = _FUNCTION(address_of("kernels.pool.workers.serve", width))
+        self._serve = _FUNCTION(address_of(*serve))
         self._start_helpers()
         _all.add(self)
 

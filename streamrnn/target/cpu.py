@@ -8,6 +8,7 @@ from llvmlite import binding
 
 from streamrnn.errors import StreamRNNError
 from streamrnn.target.packing import DType, Width
+from streamrnn.warn import warn_once
 
 #: Bytes of weights that the second cache can hold, about. Prefetching pays for more than these (benchmarks/tune.py).
 SECOND_CACHE = 3 << 19
@@ -27,8 +28,27 @@ def widest_vector() -> int:
 
 @cache
 def _full_rate_vector() -> int:
-    """Bytes of the widest vector that runs at full rate, two FMAs per cycle: Zen 4 needs two cycles for one of AVX-512."""
-    return 32 if binding.get_host_cpu_name() == "znver4" else widest_vector()
+    """Bytes of the widest vector that runs at full rate, two FMAs per cycle: Zen 4 needs two cycles for one of AVX-512.
+
+    Zen 4 is known by its features, as older compilers have no name for it: those of AMD (SSE4a), without the AVX-VNNI of Zen 5.
+    """
+    features = binding.get_host_cpu_features()
+    is_zen4 = features.get("avx512f") and features.get("sse4a") and not features.get("avxvnni")
+    return 32 if is_zen4 else widest_vector()
+
+
+def warn_without_fma() -> None:
+    """Warn, once in a process, where each fused multiply-add is a call of a C function, as the bits of results require."""
+    if _is_x86() and not binding.get_host_cpu_features().get("fma"):
+        warn_once(
+            "fma",
+            "this CPU has no FMA, so every multiply-add is computed in software: the results are the same, but a step takes "
+            "100 to 1000 times as long; use an x86-64 CPU of 2013 or later, or 64-bit ARM",
+        )
+
+
+def _is_x86() -> bool:
+    return str(binding.get_process_triple()).startswith(("x86_64", "i386", "i686"))
 
 
 def n_registers(width: Width) -> int:

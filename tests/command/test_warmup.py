@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import streamrnn.plan
-from streamrnn import Model, Stream, code_cache
+from streamrnn import Model, code_cache
 from streamrnn.code_cache import Function, files
 from streamrnn.code_cache.key import key_of
 from streamrnn.command import compiling, warmup
 from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
+from streamrnn.readiness import functions_of
 from tests.command.process import PATIENCE, Command, called, finished, started
 from tests.models import SIZES, VARIANTS, model
 
@@ -34,9 +34,9 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     """Two functions; for the test these are all."""
-    Stream(gated)
-    functions = code_cache.asked_for()[:2]
-    monkeypatch.setattr(code_cache, "asked_for", lambda: functions)
+    functions = functions_of(gated)[:2]
+    code_cache.load_all(functions)
+    monkeypatch.setattr(warmup, "_needed_by", lambda models, pools: functions)
     monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
     return functions
 
@@ -49,11 +49,10 @@ def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
 ) -> None:
     monkeypatch.setenv("STREAMRNN_LANES", lanes)
     asked: dict[str, set[Function]] = {}
-    monkeypatch.setattr(streamrnn.plan, "address_of", lambda *function: asked[variant].add(Function(*function)) or 0)
     for variant in VARIANTS:
         asked[variant] = set()
         for size in SIZES if not lanes else SIZES[:1]:
-            asking(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype))
+            asked[variant].update(asking(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype)).functions)
     of_every_model = set.intersection(*asked.values())
     assert set.union(*asked.values()) - of_every_model <= set(kernels(pools=asking is PoolPlan))
 
@@ -166,15 +165,14 @@ def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(cache_dir: Path) -
     assert {path.suffix for path in cache_dir.iterdir()} == {".o"}
 
 
-def test_progress_is_shown_where_there_is_a_terminal(archive: Path, gated: Model) -> None:
-    Stream(gated)
+def test_progress_is_shown_where_there_is_a_terminal(cache_dir: Path, archive: Path) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "streamrnn", "warmup", archive]
     ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE, check=True)
     shown = os.read(ours, 1 << 16)
     os.close(theirs)
     os.close(ours)
-    assert b"compiling: models" in shown
+    assert b"compiling: kernels" in shown
     assert ended.stdout.count(b"\n") == 1
 
 
