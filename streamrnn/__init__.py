@@ -5,95 +5,31 @@ stream = streamrnn.Stream(model)            # compiles here, never in step
 y = stream.step(x)                          # (input_size,) float32 -> (output_size,) float32
 """
 
-from streamrnn import functions
-from streamrnn.activation import Activation
-from streamrnn.equations import run_equations
-from streamrnn.errors import (
-    ArchiveError,
-    ConversionError,
-    DeviceError,
-    InputError,
-    MissingExtraError,
-    ModelError,
-    NonFiniteInputError,
-    NonFiniteStateError,
-    SnapshotError,
-    StoreError,
-    StreamBusyError,
-    StreamRNNError,
-    VerificationError,
-)
-from streamrnn.layers import (
-    GRU,
-    LSTM,
-    RNN,
-    Affine,
-    Arithmetic,
-    Concat,
-    Conv1d,
-    Delay,
-    Dense,
-    Embedding,
-    Frame,
-    Layer,
-    LayerNorm,
-    Pointwise,
-    PRelu,
-    Reverse,
-    Select,
-    Softmax,
-    cell,
-)
-from streamrnn.model import Model, load
-from streamrnn.offline import run_offline
-from streamrnn.pool import StreamPool
-from streamrnn.readiness import compiled
-from streamrnn.states.store import StateStore
-from streamrnn.stream import Stream
-from streamrnn.version import __version__
+from importlib import import_module
+from importlib.util import find_spec
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "Activation",
-    "Affine",
-    "ArchiveError",
-    "Arithmetic",
-    "Concat",
-    "Conv1d",
-    "ConversionError",
-    "Delay",
-    "Dense",
-    "DeviceError",
-    "Embedding",
-    "Frame",
-    "InputError",
-    "Layer",
-    "LayerNorm",
-    "MissingExtraError",
-    "Model",
-    "ModelError",
-    "NonFiniteInputError",
-    "NonFiniteStateError",
-    "PRelu",
-    "Pointwise",
-    "Reverse",
-    "Select",
-    "SnapshotError",
-    "Softmax",
-    "StateStore",
-    "StoreError",
-    "Stream",
-    "StreamBusyError",
-    "StreamPool",
-    "StreamRNNError",
-    "VerificationError",
-    "__version__",
-    "cell",
-    "compiled",
-    "functions",
-    "load",
-    "run_equations",
-    "run_offline",
-]
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from streamrnn.public import *  # noqa: F403 - it has an __all__
+    from streamrnn.public import __all__ as __all__
+    from streamrnn.public import __version__ as __version__
+
+
+def __getattr__(name: str) -> "Any":
+    """A module of the package; or the public names, all at once, when one of them is first used.
+
+    So `import streamrnn` alone takes no time: the command begins with it, before it can handle Ctrl-C.
+    """
+    if find_spec(f"{__name__}.{name}") is not None:
+        return import_module(f"{__name__}.{name}")
+    public = import_module(f"{__name__}.public")
+    globals().update({name: getattr(public, name) for name in ("__all__", *public.__all__)})
+    if name not in globals():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})

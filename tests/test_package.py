@@ -83,10 +83,20 @@ def test_import_is_seen_by_the_check_above(loaded_by_import: set[str]) -> None:
     assert {"streamrnn", "numpy"} <= loaded_by_import
 
 
+def test_import_alone_loads_next_to_nothing_and_the_names_are_there_all_the_same() -> None:
+    code = (
+        "import sys, streamrnn; print('numpy' in sys.modules, 'Stream' in dir(streamrnn)); "
+        "print(streamrnn.functions.__name__, streamrnn.errors.__name__, streamrnn.Stream.__name__); "
+        "print(hasattr(streamrnn, 'no_name'))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "False True\nstreamrnn.functions streamrnn.errors Stream\nFalse\n"
+
+
 @pytest.fixture(scope="module")
 def loaded_by_import() -> set[str]:
-    """The top-level packages that are loaded after `import streamrnn` in a new process."""
-    code = "import streamrnn, sys; print(*sys.modules)"
+    """The top-level packages that are loaded after `from streamrnn import *` in a new process."""
+    code = "from streamrnn import *; import sys; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {module.partition(".")[0] for module in result.stdout.split()}
 

@@ -8,13 +8,25 @@ All of them use console.py, table.py and progress_bar.py to print, signals.py fo
 for the files that they read and write.
 """
 
+import os
 import sys
+
+_INTERRUPTED = 130  # exit_codes.INTERRUPTED + SIGINT, which may not be loaded yet
 
 
 def main() -> None:
     """The entry point: run the command line, then exit. Ctrl-C while the program is still being loaded ends it as later."""
     try:
+        import signal
+
+        # While modules are loaded, a KeyboardInterrupt could end as another error, or in a destructor. Nothing is open yet.
+        handles_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if handles_ctrl_c:
+            signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
         from streamrnn.command.application import run_command_line
+
+        if handles_ctrl_c:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     except KeyboardInterrupt:
-        sys.exit(130)  # exit_codes.INTERRUPTED + SIGINT, which may not be loaded yet
+        sys.exit(_INTERRUPTED)
     run_command_line()

@@ -45,20 +45,50 @@ def test_an_unknown_subcommand_is_wrong_usage(capfd: pytest.CaptureFixture[str],
     assert (ended.code, ended.out) == (2, "")
 
 
-def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback() -> None:
-    """In the middle of the imports, as Ctrl-C in the first tenth of a second is."""
-    code = (
-        "import sys\n"
-        "class Interrupts:\n"
-        "    def find_spec(self, name, *rest):\n"
-        "        if name == 'streamrnn.command.run':\n"
-        "            raise KeyboardInterrupt\n"
-        "sys.meta_path.insert(0, Interrupts())\n"
-        "from streamrnn.command import main\n"
-        "main()\n"
+# Sends Ctrl-C to the process at the n-th module that is looked for, from the command's first one on; counts them for n < 0.
+INTERRUPTS = """
+import atexit, os, signal, sys
+class Interrupts:
+    left, n_seen = int(os.environ["INTERRUPT_AT"]), 0
+    def find_spec(self, name, *rest):
+        if name == "streamrnn.command" or self.n_seen:
+            self.n_seen += 1
+            if self.n_seen == self.left:
+                os.kill(os.getpid(), signal.SIGINT)
+if "INTERRUPT_AT" in os.environ:
+    interrupts = Interrupts()
+    sys.meta_path.insert(0, interrupts)
+    if interrupts.left < 0:
+        atexit.register(lambda: print(interrupts.n_seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script that an installer makes of the entry point, in a folder whose `sitecustomize` sends Ctrl-C."""
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "sitecustomize.py").write_text(INTERRUPTS)
+    (folder / "streamrnn-script").write_text(
+        "import re\nimport sys\nfrom streamrnn.command import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE, check=False)
-    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+    return folder / "streamrnn-script"
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["script", "module"])
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(installed: bool, script: Path) -> None:
+    path = f"{script.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    command = [sys.executable, *([script] if installed else ["-m", "streamrnn"]), "--version"]
+
+    def ended(interrupt_at: int) -> subprocess.CompletedProcess[bytes]:
+        environment = os.environ | {"PYTHONPATH": path, "INTERRUPT_AT": str(interrupt_at)}
+        return subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=False)
+
+    n_modules = int(ended(-1).stdout.split()[-1])
+    assert n_modules > 100
+    first = 2 if installed else 1  # the script's own import of the entry point is beyond our reach
+    for interrupt_at in [first, first + 1, *range(first + 2, n_modules, n_modules // 8)]:
+        result = ended(interrupt_at)
+        assert (result.returncode, result.stdout, result.stderr) == (130, b"", b""), interrupt_at
 
 
 def test_the_shell_completes_subcommands_and_options(
