@@ -1,5 +1,7 @@
 """A layer's equations on NumPy arrays, in float64: its recipe, computed step by step. Slow, and independent of any kernel."""
 
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
 from collections.abc import Mapping
 from typing import Any
 

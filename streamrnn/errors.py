@@ -50,9 +50,11 @@ class NonFiniteStateError(StreamRNNError, ArithmeticError):
     """A finite input drove the state out of the range of its dtype. The call is undone; the stream is unchanged.
 
     slots  in a pool, the slots whose states overflowed; the call is undone for all slots
+    keys   in `step_keys`, the keys of these streams
     """
 
     slots: tuple[int, ...] = ()
+    keys: tuple[object, ...] = ()
 
 
 class SnapshotError(StreamRNNError, ValueError):

@@ -1,5 +1,7 @@
 """`Stream`: one signal going through a model, step by step, with the state in between."""
 
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
 from typing import Any
 
 from numpy.typing import ArrayLike

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import GRU, Dense, InputError, Model, ModelError, NonFiniteInputError, SnapshotError, Stream, load
+from streamrnn import GRU, Concat, Dense, InputError, Model, ModelError, NonFiniteInputError, SnapshotError, Stream, load
 from tests import reference
 from tests.models import ACTIVATIONS, ALL, dense, lstm, mixed, model, one_width, signal  # noqa: F401  (a fixture)
 
@@ -29,6 +29,22 @@ def test_500_steps_are_those_of_the_reference_to_1e_12(variant: str, hidden: int
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
     for name, state in stream.states[0].items():
         np.testing.assert_allclose(state, states[0][name], rtol=0, atol=1e-12 * max(1, np.abs(states[0][name]).max()))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.dtype(np.float64), np.dtype(">f8"), float, "float64"], ids=repr)
+def test_the_type_may_be_a_name_or_a_type_of_numpy(dtype: object) -> None:
+    whole = mixed().astype(dtype)
+    assert {layer.dtype for layer in whole.layers} == {"float64"}
+    assert whole.fingerprint == mixed().astype("float64").fingerprint
+    assert Dense([[1.0]], dtype=dtype).dtype == "float64"
+    assert Dense([[1.0]], dtype=np.float32).astype(dtype).weights.dtype == np.float64
+    assert Concat((2, 3), dtype).dtype == "float64"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, int, None, 64, "f8", ["float64"], np.dtype([("a", "f8")])], ids=repr)
+def test_another_type_is_refused_by_its_name(dtype: object) -> None:
+    with pytest.raises(ModelError, match=r"dtype: .* is not one of float32, float64"):
+        mixed().astype(dtype)
 
 
 @every_variant

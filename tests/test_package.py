@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,23 @@ def test_import_loads_neither_compiler_nor_other_frameworks(name: str, loaded_by
 
 def test_import_is_seen_by_the_check_above(loaded_by_import: set[str]) -> None:
     assert {"streamrnn", "numpy"} <= loaded_by_import
+
+
+def functions_of(name: str) -> list[Any]:
+    value = getattr(streamrnn, name)
+    return (
+        [getattr(value, method) for method in dir(value) if not method.startswith("_")] if inspect.isclass(value) else [value]
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ("__version__", "functions")])
+def test_help_shows_the_names_of_types_not_what_they_stand_for(name: str) -> None:
+    for function in filter(inspect.isroutine, functions_of(name)):
+        assert "_typing" not in str(inspect.signature(function)), function
+
+
+def test_help_for_a_step_is_short() -> None:
+    assert str(inspect.signature(streamrnn.Stream.step)) == "(self, x: 'ArrayLike', out: 'Array | None' = None) -> 'Array'"
 
 
 def test_import_alone_loads_next_to_nothing_and_the_names_are_there_all_the_same() -> None:

@@ -1,7 +1,7 @@
 """A caller's arrays: converted to what a model takes, or refused with a reason."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,16 +33,20 @@ def input_of(call: str, x: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     return array.reshape(shape)
 
 
-def inputs_of(call: str, xs: Collection[ArrayLike], shape: tuple[int, ...]) -> NDArray[Any]:
-    """`input_of` each of `xs`, in one array of shape (n, *shape). Raises InputError for another shape or type."""
+def inputs_of(call: str, inputs: Mapping[Any, ArrayLike], shape: tuple[int, ...]) -> NDArray[Any]:
+    """`input_of` each of the inputs of some keys, in one array of shape (n, *shape).
+
+    Raises InputError, naming the key, for another shape or type.
+    """
+    xs = inputs.values()
     if set(map(type, xs)) <= {np.ndarray, list, tuple, float, int}:
         with suppress(ValueError):  # different lengths: the loop below says which one is wrong
             array = np.array(list(xs))
             shapes = {(len(xs), *shape), (len(xs), *shape[:-1]) if shape[-1] == 1 else None}
             if array.dtype.kind in "fiub" and array.shape in shapes:
                 return array.reshape(len(xs), *shape)
-    inputs = [input_of(call, x, shape) for x in xs]
-    return np.stack(inputs) if inputs else np.zeros((0, *shape))
+    rows = [input_of(f"{call}: key {key!r}", x, shape) for key, x in inputs.items()]
+    return np.stack(rows) if rows else np.zeros((0, *shape))
 
 
 def block_of(call: str, block: ArrayLike, size: int, stride: int = 1) -> NDArray[Any]:

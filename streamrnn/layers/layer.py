@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from streamrnn.activation import Activation, activation
 from streamrnn.errors import ModelError
@@ -24,6 +25,18 @@ DTYPES: dict[str, DType] = {"float32": np.float32, "float64": np.float64}
 KINDS: dict[str, type["Layer"]] = {}
 
 _ABSENT: Tensor = np.zeros(0, np.float32)
+
+
+def dtype_name(dtype: Any, where: str = "dtype: ") -> str:
+    """The name of a type in which a layer can compute: "float64" for "float64", np.float64, np.dtype(np.float64) or float.
+
+    Raises ModelError, whose message begins with `where`, for anything else.
+    """
+    with suppress(TypeError):
+        name = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
+        if name in DTYPES:
+            return str(name)
+    raise ModelError(f"{where}{dtype!r} is not one of {', '.join(DTYPES)}")
 
 
 def absent() -> Tensor:
@@ -136,8 +149,11 @@ class Layer(ABC):
         """How many parameters the layer has; initial states that are all zero do not count."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
-    def astype(self, dtype: str) -> Self:
-        """The layer in float32 or float64. Raises ModelError for another type, or a number that is not finite in it."""
+    def astype(self, dtype: DTypeLike) -> Self:
+        """The layer in float32 or float64, given by name or as a NumPy type.
+
+        Raises ModelError for another type, or a number that is not finite in it.
+        """
         return type(self)(**(self._fields() | {"dtype": dtype}))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -167,8 +183,8 @@ class Layer(ABC):
         return tuple(sizes)
 
     def _check_dtype(self) -> None:
-        if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
-            raise ModelError(f"{self.kind} layer, dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        """Replace the field `dtype` by its name. Raises ModelError for another type."""
+        object.__setattr__(self, "dtype", dtype_name(self.dtype, f"{self.kind} layer, dtype: "))
 
     def _set_activations(self, values: Sequence[Activation | str], count: int) -> None:
         """Set the field `activations` to `count` element-wise functions."""

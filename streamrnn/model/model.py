@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from streamrnn import archive
 from streamrnn.errors import ModelError
@@ -120,8 +121,11 @@ class Model:
         """The same model with other notes."""
         return Model(self._layers, notes, self._sources)
 
-    def astype(self, dtype: str) -> "Model":
-        """The same model in float32 or float64. Raises ModelError for another dtype, or a weight that is not finite in it."""
+    def astype(self, dtype: DTypeLike) -> "Model":
+        """The same model in float32 or float64, given by name or as a NumPy type.
+
+        Raises ModelError for another dtype, or a weight that is not finite in it.
+        """
         return Model([layer.astype(dtype) for layer in self._layers], self._notes, self._sources)
 
     def save(self, path: str | os.PathLike[str]) -> None:

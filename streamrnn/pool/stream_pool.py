@@ -1,5 +1,7 @@
 """`StreamPool`: many signals going through one model, any of them at any tick."""
 
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, overload
 
@@ -8,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.code_cache import load_all
 from streamrnn.door.arguments import inputs_of
-from streamrnn.errors import InputError, StreamRNNError
+from streamrnn.errors import InputError, NonFiniteStateError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.plan import pool_plan_of
+from streamrnn.pool.call_errors import naming_keys
 from streamrnn.pool.compiled_door import functions_of_pool, open_pool_compiled
 from streamrnn.pool.memory import PoolMemory
 from streamrnn.pool.plain_door import PoolDoor
@@ -174,14 +177,19 @@ class StreamPool:
         inputs   key -> input of a step, as for `Stream.step`
         returns  key -> (output_size,), of the model's dtype
 
-        Raises InputError for a key that has no stream, and as `step` does. With a store it also raises InputError for more keys
-        than fit into memory, and StoreError if the store cannot be used. Then no stream has advanced.
+        Raises InputError for a key that has no stream, and as `step` does, naming the key; the `keys` of a NonFiniteStateError
+        are those of the streams to leave out. With a store it also raises InputError for more keys than fit into memory, and
+        StoreError if the store cannot be used. Then no stream has advanced.
         """
         if not isinstance(inputs, Mapping):
             raise InputError(f"step_keys: {type(inputs).__name__} is not a mapping from keys to inputs")
         with self._door.entry_lock:
             slots = self._slots.find("step_keys", inputs.keys())
-        y = self.step(slots, inputs_of("step_keys", inputs.values(), self._model.step_shape))
+        x = inputs_of("step_keys", inputs, self._model.step_shape)
+        try:
+            y = self.step(slots, x)
+        except (InputError, NonFiniteStateError) as error:
+            raise naming_keys(error, dict(zip(slots, inputs, strict=True))) from None
         return dict(zip(inputs, y, strict=True))
 
     def reset(self, slots: SlotsLike | None = None) -> None:

@@ -77,7 +77,8 @@ REFUSED: dict[str, tuple[Callable[[StreamPool], Any], str]] = {
     "a block for nobody twice": (lambda pool: pool.process([0, 0], np.zeros((2, 0, 3))), "appears twice"),
     "nothing for a closed slot": (lambda pool: pool.process([2], np.zeros((1, 0, 3))), "is not open"),
     "a key nobody has": (lambda pool: pool.step_keys({"s0": [1, 2, 3], "s2": [1, 2, 3]}), "no stream has the key 's2'"),
-    "a wrong row for a key": (lambda pool: pool.step_keys({"s0": [1, 2]}), r"step_keys: shape \(2,\)"),
+    "a wrong row for a key": (lambda pool: pool.step_keys({"s0": [1, 2]}), r"step_keys: key 's0': shape \(2,\)"),
+    "a NaN for a key": (lambda pool: pool.step_keys({"s1": [1, 2, 3], "s0": [1, 2, np.nan]}), r"^key 's0': input\[2\] is nan;"),
     "a key that is taken": (lambda pool: pool.open("s0"), "'s0' already has slot 0"),
     "close twice": (lambda pool: pool.close(2), "is not open"),
     "reset a closed slot": (lambda pool: pool.reset([0, 2]), "is not open"),
@@ -96,6 +97,20 @@ def test_a_refused_call_says_why_and_leaves_all_streams_as_they_were(name: str, 
         call(pool)
     assert (pool.snapshot(), pool.slots.tolist(), dict(pool.keys)) == (before, slots, keys)
     pool.step(slots, x())
+
+
+def test_streams_of_keys_that_overflow_are_named_by_their_keys() -> None:
+    pool = StreamPool(overflowing())
+    keys = ["a", "b", 7]
+    for key in keys:
+        pool.open(key)
+    pool.step_keys(dict.fromkeys(keys, 1.0))
+    before = pool.snapshot()
+    with pytest.raises(NonFiniteStateError, match=r"^keys 7, 'b': the state left") as refused:
+        pool.step_keys({7: 3e38, "a": 1.0, "b": 3e38})
+    error = pickle.loads(pickle.dumps(refused.value))
+    assert (error.slots, error.keys) == (refused.value.slots, refused.value.keys) == ((2, 1), (7, "b"))
+    assert pool.snapshot() == before
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e39])

@@ -1,16 +1,21 @@
 """Imports checkpoints: files of named weights, without the code of the network."""
 
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
 import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from numpy.typing import DTypeLike
+
 from streamrnn import Model
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.checkpoints.files import EXTENSIONS, Weights, read_weights
 from streamrnn_converters.checkpoints.guess import guess
 from streamrnn_converters.checkpoints.nested import wrapper_prefix
+from streamrnn_converters.compute_dtype import compute_dtype
 from streamrnn_converters.reading import read_file
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import SKIP, Part, parse
@@ -26,14 +31,14 @@ class Checkpoint(NamedTuple):
     remarks: tuple[str, ...]  # one sentence for each thing that was guessed, found, left out or converted
 
 
-def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None) -> Model:
+def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: DTypeLike = None) -> Model:
     """The model in a file of weights: .safetensors, .npz, or .pt, .pth, .bin, .ckpt as torch.save writes them.
 
     path    its tensors are named and shaped as those of torch.nn.LSTM, GRU, RNN and Linear. The state dict may be an entry of
             the checkpoint ({"state_dict": …}), and all names may begin with the prefix of a wrapper ("module.")
     layers  the layers, as for `from_torch`: "lstm:rnn, dense:head:softmax, skip"; None: guessed, where only one answer fits.
             A guess is of the layers that have weights; what else a model does is not in the file
-    dtype   the compute precision, "float32" (None) or "float64"; all weights are converted to it
+    dtype   the compute precision, float32 (None) or float64, by name or as a NumPy type; all weights are converted to it
 
     Files of torch.save are read with weights_only=True; a file whose code would have to run is refused.
 
@@ -43,11 +48,11 @@ def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | 
 
 
 def read_checkpoint(
-    path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: str | None = None
+    path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: DTypeLike = None
 ) -> Checkpoint:
     """As `from_checkpoint`, with the remarks, which the model's notes keep too."""
     path = Path(path)
-    wanted = dtype or "float32"
+    wanted = compute_dtype(dtype)
     data = read_file(path, most=None)
     try:
         weights = read_weights(data, path.suffix.lower())

@@ -1,10 +1,15 @@
 """Imports PyTorch modules and state dicts without importing PyTorch: a module has it loaded, arrays do not need it."""
 
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numpy.typing import DTypeLike
+
 from streamrnn import Model
 from streamrnn.errors import ConversionError
+from streamrnn_converters.compute_dtype import compute_dtype
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.modules import parts_of
 from streamrnn_converters.torch.parts import parse
@@ -15,7 +20,7 @@ __all__ = ["from_torch"]
 
 
 def from_torch(
-    source: Any, layers: str | Sequence[str] | None = None, *, dtype: str = "float32", offline: bool = False
+    source: Any, layers: str | Sequence[str] | None = None, *, dtype: DTypeLike = "float32", offline: bool = False
 ) -> Model:
     """Make a model from a PyTorch module or a state dict. (torch 2; equations as in the docs of torch.nn.)
 
@@ -25,7 +30,7 @@ def from_torch(
             a list of such entries. An entry is lstm:PREFIX, gru:PREFIX, rnn:PREFIX[:relu] or dense:PREFIX[:ACTIVATION], where
             the tensors are called PREFIX.weight_ih_l0 and so on, and ACTIVATION is a name of torch.nn.functional; or skip,
             which adds the input of the model to the output so far. A state dict of one LSTM, GRU or Linear needs none.
-    dtype   the compute precision, "float32" or "float64", whatever type the tensors have
+    dtype   the compute precision, float32 or float64, by name or as a type of NumPy or torch, whatever type the tensors have
     offline True: the model is for whole recordings (`streamrnn.run_offline`), and modules may be bidirectional
 
     Modules are imported as they work in inference, without dropout. Initial states are zeros, as torch's are.
@@ -43,4 +48,4 @@ def from_torch(
     parts = parts or recognise(tensors)
     kind = {"module": type(source).__name__} if is_module else {}
     notes = {"source": {"format": "torch", **kind, "layers": [str(part) for part in parts]}}
-    return build(parts, tensors, dtype, notes, offline=offline)
+    return build(parts, tensors, compute_dtype(dtype), notes, offline=offline)

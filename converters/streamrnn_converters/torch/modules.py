@@ -16,7 +16,8 @@ _IDENTITIES = ("Identity", "Dropout")
 
 _REMEDY = (
     'pass an nn.Sequential of known modules, or describe it: layers="lstm:rnn, dense:head", or export it: '
-    'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False), and import that with from_onnx'
+    'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False), and import that with from_onnx. '
+    "(dynamo=False needs no other package; the newer exporter needs onnxscript: pip install 'streamrnn[torch]')"
 )
 _KNOWN = "LSTM, GRU, RNN, their Cells, Linear, Sequential, activations, Dropout and Identity are known"
 

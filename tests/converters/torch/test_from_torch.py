@@ -305,6 +305,7 @@ def test_a_module_with_code_of_its_own_is_imported_as_the_error_says(tmp_path: P
         from_torch(module)
     advice = 'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False)'
     assert advice in str(refused.value)
+    assert "pip install 'streamrnn[torch]'" in str(refused.value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(advice.replace("model.onnx", str(tmp_path / "model.onnx")), {"torch": torch, "module": module} | locals())
@@ -313,3 +314,14 @@ def test_a_module_with_code_of_its_own_is_imported_as_the_error_says(tmp_path: P
     x = torch.randn(7, 1, 3)
     expected = module(x).detach().numpy()[:, 0]
     np.testing.assert_allclose(Stream(from_onnx(tmp_path / "model.onnx")).process(x[:, 0].numpy()), expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, np.float64, "float64"], ids=str)
+def test_the_compute_precision_is_named_or_a_type_of_torch_or_numpy(dtype: object) -> None:
+    assert from_torch(torch.nn.GRU(2, 3), dtype=dtype).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, np.float16, 8], ids=str)
+def test_another_compute_precision_is_refused(dtype: object) -> None:
+    with pytest.raises(ConversionError, match=r"dtype: .* is not one of float32, float64"):
+        from_torch(torch.nn.GRU(2, 3), dtype=dtype)

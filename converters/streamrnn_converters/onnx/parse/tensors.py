@@ -18,8 +18,8 @@ def array_of(tensor: TensorProto, where: str) -> NDArray[Any]:
     """A tensor as an array; its data must be in the file and as long as its shape says. Raises ConversionError."""
     if is_external(tensor):
         raise ConversionError(
-            f"{where}: its data lies in another file; save the model with its data inside, or allow external data "
-            "(--allow-external-data), which is then read from the model's own folder"
+            f"{where}: its data lies in another file; save the model with its data inside, or let it be read from the model's "
+            "own folder: from_onnx(path, allow_external_data=True), on the command line --allow-external-data"
         )
     if tensor.HasField("segment"):
         raise ConversionError(f"{where}: stored in segments, which are not understood; export it again")

@@ -136,7 +136,7 @@ def split(folder: Path, location: str = "weights.bin", **entries: str) -> Path:
 
 def test_external_data_is_refused_unless_it_is_allowed_and_then_the_model_is_the_same(tmp_path: Path) -> None:
     path = split(tmp_path / "model", offset="4", length="300")
-    with pytest.raises(ConversionError, match=r"initializer 'R': its data lies in another file; .*--allow-external-data"):
+    with pytest.raises(ConversionError, match=r"initializer 'R': its data lies in another file; .*allow_external_data=True"):
         from_onnx(path)
     whole = from_onnx(good().SerializeToString())
     assert from_onnx(path, allow_external_data=True).fingerprint == whole.fingerprint
