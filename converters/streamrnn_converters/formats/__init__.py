@@ -97,7 +97,7 @@ def from_keras(path: str | os.PathLike[str], *, dtype: DTypeLike = "float32") ->
     return read_keras(Path(path), compute_dtype(dtype)).model
 
 
-def from_file(path: str | os.PathLike[str], *, dtype: DTypeLike = None) -> Model:
+def from_file(path: str | os.PathLike[str], *, dtype: DTypeLike | None = None) -> Model:
     """The model in a file of any format that can be imported; the format is told by the extension, and by what is in it.
 
     .onnx as `from_onnx`; .safetensors, .npz, .pt, .pth, .bin, .ckpt as `from_checkpoint`; .json, .nam, .aidax, .keras, .h5 as
