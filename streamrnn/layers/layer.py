@@ -149,7 +149,7 @@ class Layer(ABC):
         """How many parameters the layer has; initial states that are all zero do not count."""
         return sum(tensor.size for name, tensor in self.tensors().items() if not name.startswith("initial") or tensor.any())
 
-    def astype(self, dtype: DTypeLike) -> Self:
+    def astype(self, dtype: "DTypeLike") -> Self:
         """The layer in float32 or float64, given by name or as a NumPy type.
 
         Raises ModelError for another type, or a number that is not finite in it.

@@ -121,7 +121,7 @@ class Model:
         """The same model with other notes."""
         return Model(self._layers, notes, self._sources)
 
-    def astype(self, dtype: DTypeLike) -> "Model":
+    def astype(self, dtype: "DTypeLike") -> "Model":
         """The same model in float32 or float64, given by name or as a NumPy type.
 
         Raises ModelError for another dtype, or a weight that is not finite in it.
