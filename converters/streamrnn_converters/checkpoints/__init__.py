@@ -31,7 +31,9 @@ class Checkpoint(NamedTuple):
     remarks: tuple[str, ...]  # one sentence for each thing that was guessed, found, left out or converted
 
 
-def from_checkpoint(path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: DTypeLike | None = None) -> Model:
+def from_checkpoint(
+    path: str | os.PathLike[str], layers: str | Sequence[str] | None = None, dtype: DTypeLike | None = None
+) -> Model:
     """The model in a file of weights: .safetensors, .npz, or .pt, .pth, .bin, .ckpt as torch.save writes them.
 
     path    its tensors are named and shaped as those of torch.nn.LSTM, GRU, RNN and Linear. The state dict may be an entry of
