@@ -34,6 +34,7 @@ def progress_bar(description: str, *, show_count: bool = False, threaded: bool =
         try:
             yield advance
         finally:
+            progress.refresh()  # with what it was called with last
             progress.remove_task(task)
 
 
