@@ -103,7 +103,8 @@ def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Widt
     if forced := _forced(dtype):
         return [forced._replace(blocks=most)]
     widest = widest_vector() // np.dtype(dtype).itemsize
-    return [Width(lanes, blocks, dtype) for lanes in (4, 8, 16) if lanes <= widest for blocks in range(1, most + 1)]
+    lanes_of = [lanes for lanes in (2, 4, 8, 16) if min(4, widest) <= lanes <= widest]
+    return [Width(lanes, blocks, dtype) for lanes in lanes_of for blocks in range(1, most + 1)]
 
 
 def _pool_cost(width: Width, units: int) -> float:

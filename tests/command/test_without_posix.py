@@ -17,6 +17,13 @@ from tests.models import signal as noise
 _PYTHON = [sys.executable, str(Path(__file__).with_name("without_posix.py"))]
 
 
+@pytest.fixture(autouse=True)
+def kernels(gated: Model) -> None:
+    """All that the tests need, compiled before their processes start."""
+    StreamPool(gated, 1, threads=2)
+    Stream(gated)
+
+
 def ran(module: str, *arguments: object, stdin: bytes = b"", code: int = 0) -> bytes:
     """What a module prints there."""
     command = [*_PYTHON, module, *map(str, arguments)]
@@ -77,8 +84,7 @@ def test_a_reader_that_goes_away_ends_the_run(archive: Path, lines: list[bytes])
         assert process.stderr.read() == b""
 
 
-def test_warmup_finds_the_kernels(archive: Path, gated: Model) -> None:
-    StreamPool(gated, 1, threads=2)
+def test_warmup_finds_the_kernels(archive: Path) -> None:
     assert b"0 kernels compiled" in ran("streamrnn", "warmup", "--pools", archive)
 
 
