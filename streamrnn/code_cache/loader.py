@@ -31,7 +31,9 @@ def emit(symbol: str, text: str) -> Code:
     outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
     if outside:
         raise RuntimeError(f"{symbol} calls {', '.join(outside)}; a kernel must not raise or allocate")
-    return Code(symbol, _machine().emit_object(module))
+    machine = _machine()
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)  # Numba's are those of this process
+    return Code(symbol, machine.emit_object(module))
 
 
 def load(code: Code) -> int:

@@ -1,0 +1,136 @@
+"""python -m tests.aarch64.emit: the kernels of the golden models for an ARM CPU, as one shared library with a manifest.
+
+Numba compiles here, and LLVM emits for the other CPU. The manifest says which symbol is which function, and what the CPU is.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import binding
+
+from streamrnn import code_cache
+from streamrnn.code_cache import Function, code, key, loader
+from streamrnn.code_cache.files import Code
+from streamrnn.plan import Plan, PoolPlan
+from streamrnn.target import cpu as this_cpu
+from streamrnn.target.cpu import driver_width
+from tests.golden.models import MODELS, golden_model
+
+TRIPLE = "aarch64-unknown-linux-gnu"
+DTYPES = ("float32", "float64")
+
+
+class OtherCpu:
+    """llvmlite's binding, which takes another CPU for that of this machine."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(binding, name)
+
+    def get_process_triple(self) -> str:
+        return TRIPLE
+
+    def get_host_cpu_name(self) -> str:
+        return self._name
+
+    def get_host_cpu_features(self) -> Any:
+        return binding.FeatureMap()  # the name says it all
+
+
+def aim_at(name: str) -> list[Code]:
+    """From here on, let this process choose widths and emit code for an ARM CPU. Returns a list of the code that it loads."""
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    machine = binding.Target.from_triple(TRIPLE).create_target_machine(cpu=name, opt=3, reloc="pic", codemodel="small")
+    loaded: list[Code] = []
+
+    def load(one: Code) -> int:
+        loaded.append(one)
+        return len(loaded)  # instead of an address
+
+    loader._machine, loader.load = lambda: machine, load
+    this_cpu.binding = key.binding = OtherCpu(name)
+    return loaded
+
+
+def ask_for(model: str, lanes: str) -> None:
+    """Ask for all functions that a stream and a pool of a golden model need."""
+    os.environ["STREAMRNN_LANES"] = lanes
+    for dtype in DTYPES:
+        for plan in (Plan, PoolPlan):
+            plan(golden_model(model, dtype))
+
+
+def ask_for_doors() -> None:
+    """Ask for the functions between Python and the drivers."""
+    for dtype in (np.float32, np.float64):
+        width = driver_width(dtype)
+        for path in ("stream.step", "pool.step", "entry_lock.enter", "entry_lock.leave"):
+            code_cache.address_of(f"door.machine.{path}", width)
+        for path in ("share", "serve"):
+            code_cache.address_of(f"kernels.pool.workers.{path}", width)
+
+
+def kept(name: str, model: str, lanes: str) -> None:
+    """In a process of its own: put the code of a model into the code cache."""
+    aim_at(name)
+    ask_for(model, lanes)
+
+
+def write_library(folder: Path, loaded: list[Code], tools: str) -> dict[Function, str]:
+    """Link objects to `kernels.so`. Returns the symbols of the functions. Objects have equal names: all but one are hidden."""
+    symbols, objects = {}, []
+    for function, index in code._addresses.items():
+        path, symbols[function] = folder / f"{index}.o", f"streamrnn_{index}"
+        path.write_bytes(loaded[index - 1].object)
+        names = [f"--redefine-sym={loaded[index - 1].symbol}={symbols[function]}", f"--keep-global-symbol={symbols[function]}"]
+        subprocess.run([f"{tools}objcopy", *names, path], check=True)
+        objects.append(path)
+    subprocess.run([f"{tools}ld", "-shared", "-o", folder / "kernels.so", *objects], check=True)
+    for path in objects:
+        path.unlink()
+    return symbols
+
+
+def _entries(symbols: dict[Function, str]) -> Iterator[dict[str, Any]]:
+    for (path, width), symbol in symbols.items():
+        fields = {name: np.dtype(value).name if isinstance(value, type) else value for name, value in width._asdict().items()}
+        yield {"path": path, "width": fields, "symbol": symbol}
+
+
+def main() -> None:
+    """Write `kernels.so` and `kernels.json`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cpu", default="cortex-a72", help="its name in LLVM")
+    parser.add_argument("--models", default=",".join(MODELS), help="names of golden models")
+    parser.add_argument("--lanes", default=",", help="widths as STREAMRNN_GOLDEN has them")
+    parser.add_argument("--tools", default="aarch64-linux-gnu-", help="what the names of binutils begin with")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    cases = [(model, lanes) for model in given.models.split(",") for lanes in dict.fromkeys(given.lanes.split(","))]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), max_tasks_per_child=8) as pool:
+        list(pool.map(kept, [given.cpu] * len(cases), *zip(*cases, strict=True)))
+    loaded = aim_at(given.cpu)
+    for case in cases:
+        ask_for(*case)
+    ask_for_doors()
+    symbols = write_library(given.folder, loaded, given.tools)
+    manifest = {"triple": TRIPLE, "cpu": given.cpu, "functions": list(_entries(symbols))}
+    (given.folder / "kernels.json").write_text(json.dumps(manifest, indent=1), "ascii")
+    print(f"{len(symbols)} functions for {given.cpu}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
