@@ -67,7 +67,8 @@ def fuzz(first: int, end: int, folder: Path | None = None, told: Told | None = N
             else:
                 counts[f"{number}: {result}"] += 1
                 if folder is not None:
-                    (folder / f"{number}.onnx").write_bytes(mutant(number))
+                    extension, data = mutant(number)
+                    (folder / f"{number}{extension}").write_bytes(data)
                     (folder / f"{number}.txt").write_text(result + "\n")
                 if worker.process.poll() is not None:
                     worker.close()
@@ -91,11 +92,11 @@ def main(n: int, folder: Path) -> int:
         aside = state.with_suffix(".new")
         aside.write_text(json.dumps({"next": following, **both}))
         aside.replace(state)
-        failures = len(list(folder.glob("*.onnx")))
+        failures = len(list(folder.glob("*.txt")))
         print(f"{following} of {n}: {both['refused']} refused, {both['imported']} imported, {failures} failed", file=sys.stderr)
 
     fuzz(kept["next"], n, folder, told)
     failures = sorted(folder.glob("*.txt"))
     for path in failures:
-        print(f"{path.with_suffix('.onnx')}: {path.read_text().strip()}")
+        print(f"{path.with_suffix(mutant(int(path.stem))[0])}: {path.read_text().strip()}")
     return 1 if failures else 0

@@ -18,11 +18,13 @@ from streamrnn_converters.onnx import importer
 from tests.converters.onnx.cell_graphs import keras_graph
 from tests.converters.onnx.loop_graphs import looped, scanned
 from tests.converters.onnx.onnx_graphs import random_node, recurrent_model
+from tests.fuzz.damage import damaged
+from tests.fuzz.format_mutants import format_mutant
 
 Rng = np.random.Generator
 Message = Any
 
-_EXPORTS = Path(__file__).parents[1] / "converters" / "fixtures" / "exports"
+_FIXTURES = Path(__file__).parents[1] / "converters" / "fixtures"
 _INTEGERS = [
     0,
     1,
@@ -53,8 +55,8 @@ _FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e-3, 100.0, 3e38, float("inf"), -f
 
 @cache
 def corpus() -> list[bytes]:
-    """The good files: what torch's exporters have written, nodes with every input and attribute, and loops."""
-    files = [path.read_bytes() for path in sorted(_EXPORTS.glob("*.onnx"))]
+    """The good files: what exporters have written, nodes with every input and attribute, and loops."""
+    files = [path.read_bytes() for folder in ("exports", "exporters") for path in sorted((_FIXTURES / folder).glob("*.onnx"))]
     rng = np.random.default_rng(0)
     for op in ("LSTM", "GRU", "RNN"):
         for layout in (0, 1):
@@ -70,15 +72,19 @@ def corpus() -> list[bytes]:
     return [*files, *loops, *(keras_graph(kind, zeros="Expand") for kind in ("lstm", "gru-reset-before"))]
 
 
-def mutant(number: int) -> bytes:
-    """The mutant of a number."""
+def mutant(number: int) -> tuple[str, bytes]:
+    """The mutant of a number: the extension of the file, and its bytes. Every fourth is a file of another format than ONNX."""
     rng = np.random.default_rng(number)
+    return format_mutant(rng) if number % 4 == 3 else (".onnx", _graph_mutant(rng))
+
+
+def _graph_mutant(rng: Rng) -> bytes:
     model = onnx.load_model_from_string(_pick(rng, corpus()))
     for _ in range(rng.integers(1, 4)):
         with suppress(ValueError, TypeError):  # what protobuf does not let in, which is little
             _pick(rng, CHANGES)(rng, model)
     data = model.SerializeToString()
-    return _damaged(rng, data) if rng.random() < 0.1 else data
+    return damaged(rng, data) if rng.random() < 0.1 else data
 
 
 def _pick(rng: Rng, choices: Any) -> Any:
@@ -291,27 +297,10 @@ def _insert(rng: Rng, model: Message) -> None:
 
 
 #: Those that the importer reads, and some that it does not.
-OPERATORS = [*sorted(importer.OPERATORS), "If", "Loop", "Scan", "Einsum", "Resize", "Tile", "NoSuch"]
+OPERATORS = [*sorted(importer.OPERATORS), "If", "Loop", "Scan", "Einsum", "Resize", "NoSuch"]
 
 Change = Callable[[Rng, Message], None]
 CHANGES: list[Change] = [
     *(_drop, _duplicate, _swap, _clear, _exchange, _rename, _renumber, _renumber),
     *(_reshape, _resized, _revalue, _retype, _reoperate, _rewire, _insert),
 ]
-
-
-def _damaged(rng: Rng, data: bytes) -> bytes:
-    """Bytes flipped, lost or put in."""
-    damaged = bytearray(data)
-    for _ in range(rng.integers(1, 6)):
-        place = int(rng.integers(len(damaged) or 1))
-        change = rng.integers(4)
-        if change == 0 and damaged:
-            damaged[place] ^= 1 << int(rng.integers(8))
-        elif change == 1:
-            damaged[place:place] = rng.bytes(int(rng.integers(1, 5)))
-        elif change == 2:
-            del damaged[place : place + int(rng.integers(1, 9))]
-        elif rng.random() < 0.3:
-            del damaged[place:]
-    return bytes(damaged)

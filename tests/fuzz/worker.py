@@ -5,21 +5,23 @@
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from streamrnn import ConversionError, Model, Stream, StreamRNNError, run_offline
-from streamrnn_converters import from_onnx
+from streamrnn_converters import from_file, from_onnx
 from tests.fuzz.mutants import mutant
 
 _MOST_MEMORY = 6 << 30  # bytes of addresses; a mutant that wants more shall fail here, not bring the machine down
 _MOST_VALUES = 1 << 20  # of a model that is tried: packing large ones is slow, and proves no more
 
 
-def outcome(data: bytes) -> str:
+def outcome(extension: str, data: bytes) -> str:
     """ "refused", "imported", or what should not have been."""
     try:
-        model = _imported(data)
+        model = _imported(data) if extension == ".onnx" else _read(extension, data)
     except StreamRNNError as error:
         return "refused" if len(str(error)) < 4000 else f"failed: an error of {len(str(error))} characters"
     except MemoryError:
@@ -40,6 +42,14 @@ def _imported(data: bytes) -> Model:
         return from_onnx(data, offline=True)
 
 
+def _read(extension: str, data: bytes) -> Model:
+    """The model in a file of another format."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"mutant{extension}"
+        path.write_bytes(data)
+        return from_file(path)
+
+
 def _tried(model: Model) -> str:
     if model.n_parameters > _MOST_VALUES or model.input_size > _MOST_VALUES:
         return "imported"
@@ -58,7 +68,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        told = " ".join(outcome(mutant(int(line))).split())
+        told = " ".join(outcome(*mutant(int(line))).split())
         print(told.encode("ascii", "backslashreplace").decode(), file=answers, flush=True)
 
 

@@ -85,4 +85,7 @@ def _cast(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 def _of_constants_only(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """The axis pass has worked these out where their inputs are constants, and Shape always."""
     (name, value), *_ = ((name, value) for name, value in zip(node.inputs, inputs, strict=True) if isinstance(value, Flow))
-    raise node.refused(f"its input {name!r} is {describe(value)}; only constants are understood here")
+    raise node.refused(
+        f"this operator is not understood as part of a stream, and its input {name!r} is {describe(value)}; only constants are "
+        "understood here"
+    )
