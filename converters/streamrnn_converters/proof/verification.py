@@ -134,9 +134,11 @@ def _window_remarks(imported: Imported, laid_open: View | None) -> list[str]:
     if laid_open is not None or imported.offline or imported.states or n_steps is None or not keeps:
         return []
     if n_steps == 1:
+        carry = imported.model.notes["source"].get("states") == "carry"
         raise VerificationError(
             "the graph begins each step anew, and no copy of it can be given states, so that what a stream keeps from step to "
-            "step cannot be proven; import it without states='carry', or export the model with its states as inputs and outputs"
+            "step cannot be proven; export the model with its states as inputs and outputs"
+            + (", or import it without states='carry'" if carry else "")
         )
     return [f"onnxruntime answers {n_steps} steps from the initial state; what a stream gives after them is not compared"]
 
