@@ -29,6 +29,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from streamrnn.errors import ArchiveError
+from streamrnn.regular_file import read_regular
 
 FORMAT = 1
 _HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')  # a JSON string within the JSON header
@@ -55,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> Archive:
     """Read and check an archive. Raises ArchiveError for a file that is missing, truncated, altered or of a later version."""
     source = _as_path(path)
     try:
-        data = source.read_bytes()
+        data = read_regular(source)
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
     begin, end = _span_of_hash(data, str(path))
@@ -150,8 +151,8 @@ def _as_path(path: str | os.PathLike[str]) -> Path:
         if "\0" in (target := Path(path)).name:
             raise ValueError("it holds a zero byte")
         return target
-    except (TypeError, ValueError) as error:
-        raise ArchiveError(f"{path!r}: not a valid path ({error})") from None
+    except Exception as error:  # of the caller's object
+        raise ArchiveError(f"{path!r}: not a valid path ({error})") from error
 
 
 def _header_size(data: bytes) -> int:

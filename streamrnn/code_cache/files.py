@@ -4,13 +4,17 @@ A file is a SHA-256 (32 bytes) of its key and the rest, then the name of the sym
 It is written to a temporary file and renamed, so any number of processes may write at once.
 """
 
+import errno
 import hashlib
 import os
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from streamrnn.regular_file import open_regular
 
 _LOCATION = "STREAMRNN_CACHE_DIR"
 _HASH = 32
@@ -19,6 +23,7 @@ KEY_DIGITS = 64
 _KEY = "[0-9a-f]" * KEY_DIGITS  # as a pattern
 _DAY = 86400.0  # seconds
 _UNUSED = 90 * _DAY  # until a file is removed
+_MOST_LINKS = 40  # on the way to the directory, as Linux follows them
 
 
 class Code(NamedTuple):
@@ -46,11 +51,13 @@ def directory() -> Path:
 
 
 def trusted_directory() -> Path:
-    """The directory, created if it is missing. Raises OSError if that fails, or if other users can write to it."""
+    """The directory, created if it is missing. Raises OSError if that fails, or if other users can change what is in it."""
     folder = directory()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _is_private(folder.stat()):
-        raise PermissionError("it belongs to another user, or others can write to it")
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a directory")
+    _check_private(folder)
     return folder
 
 
@@ -58,14 +65,16 @@ def read(key: str) -> Code | None:
     """The code of a key; None if there is no code that can be trusted, for whatever reason."""
     with suppress(OSError):
         folder = directory()
+        _check_private(folder)
         path = folder / f"{key}.o"
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST and _is_private(status) and _is_private(folder.stat()):
-            code = _checked(key, path.read_bytes())
-            if code is not None and time.time() - status.st_mtime > _DAY:
-                with suppress(OSError):
-                    os.utime(path)  # in use
-            return code
+        file, status = open_regular(path)
+        with file:
+            data = file.read(status.st_size + 1) if _is_private(status) and status.st_size <= _LARGEST else b""
+        code = _checked(key, data)
+        if code is not None and time.time() - status.st_mtime > _DAY:
+            with suppress(OSError):
+                os.utime(path)  # in use
+        return code
     return None
 
 
@@ -106,11 +115,45 @@ def _hash(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + body).digest()
 
 
-def _is_private(status: os.stat_result) -> bool:
-    """Whether only this user or root can have written a file: it will be executed."""
+def _check_private(folder: Path) -> None:
+    """Raise PermissionError if another user could put a file into a folder, or put another folder in its place.
+
+    So nobody else may write to any folder on the way to it. In a sticky one, such as /tmp, others cannot replace what is ours.
+    """
     if not hasattr(os, "getuid"):  # Windows
-        return True
-    return status.st_uid in (os.getuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        return
+    for path, status in _way_to(folder):
+        is_guarded = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_ISVTX
+        if not (_is_ours(status) if is_guarded else _is_private(status)):
+            raise PermissionError(f"{path} belongs to another user, or others can write to it")
+    if not _is_private(folder.stat()):
+        raise PermissionError(f"{folder} belongs to another user, or others can write to it")
+
+
+def _way_to(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """The folders and links through which a path leads, from the root on, and their status."""
+    current, n_links = os.sep, 0
+    waiting = [*folder.absolute().parts[::-1]]
+    while waiting:
+        entry = os.path.normpath(os.path.join(current, waiting.pop()))
+        status = os.lstat(entry)
+        yield entry, status
+        if not stat.S_ISLNK(status.st_mode):
+            current = entry
+            continue
+        n_links += 1
+        if n_links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        waiting += Path(os.readlink(entry)).parts[::-1]
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Whether only this user or root can write to a file or folder: what is in it will be executed."""
+    return _is_ours(status) and not (hasattr(os, "getuid") and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or status.st_uid in (os.getuid(), 0)
 
 
 def _remove_unused(folder: Path) -> None:

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from streamrnn.regular_file import open_regular
+
 
 class FileKind(NamedTuple):
     """A kind of file that begins with a signature."""
@@ -57,7 +59,8 @@ def seems_to_be(path: Path, data: bytes | None = None) -> str:
     if path.is_dir():
         return "a TensorFlow SavedModel folder" if (path / "saved_model.pb").exists() else "a directory"
     if data is None:
-        with path.open("rb") as file:
+        file, _ = open_regular(path)
+        with file:
             data = file.read(_READ_BYTES)
     if data[4:8] == b"TFL3":
         return "a TensorFlow Lite model"

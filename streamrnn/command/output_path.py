@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from streamrnn.errors import StreamRNNError
+from streamrnn.regular_file import open_regular
 
 _MAX_HEADER_BYTES = 100 << 20  # as safetensors has it
 
@@ -51,9 +52,10 @@ def not_written(path: Path) -> str:
 def _is_foreign(path: Path) -> bool:
     """Whether it is a file with some content that is no archive of streamrnn."""
     try:
-        if not path.stat().st_size:
-            return False
-        with path.open("rb") as file:
+        file, status = open_regular(path)
+        with file:
+            if not status.st_size:
+                return False
             n_bytes = int.from_bytes(file.read(8), "little")
             return n_bytes > _MAX_HEADER_BYTES or "streamrnn" not in json.loads(file.read(n_bytes))["__metadata__"]
     except FileNotFoundError:

@@ -96,6 +96,91 @@ def test_what_belongs_to_somebody_else_is_not_used(which: str, folder: Path, pat
     assert files.read(KEY) is None
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+def test_a_directory_below_one_that_others_can_write_to_is_not_used(mode: int, tmp_path: Path, path: Path) -> None:
+    tmp_path.chmod(mode)
+    assert files.read(KEY) is None
+    with pytest.raises(PermissionError, match=f"{tmp_path} belongs to another user, or others can write to it"):
+        files.write(OTHER, CODE)
+    tmp_path.chmod(mode | 0o1000)  # sticky, as /tmp is
+    assert files.read(KEY) == CODE
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to somebody else")
+def test_a_directory_below_one_of_somebody_else_is_not_used(tmp_path: Path, path: Path) -> None:
+    for mode in (0o755, 0o1777):
+        os.chown(tmp_path, 12345, 12345)
+        tmp_path.chmod(mode)
+        assert files.read(KEY) is None
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_every_link_on_the_way_to_the_directory_is_followed_and_checked(
+    relative: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("other/../open/inner" if relative else tmp_path / "open" / "inner")
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "link" / "store"))
+    files.write(KEY, CODE)
+    assert files.read(KEY) == CODE
+    (tmp_path / "open").chmod(0o777)
+    assert files.read(KEY) is None
+    if os.getuid() == 0:
+        (tmp_path / "open").chmod(0o755)
+        os.lchown(tmp_path / "link", 12345, 12345)
+        assert files.read(KEY) is None
+
+
+def test_links_in_a_circle_lead_to_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "a" / "store"))
+    assert files.read(KEY) is None
+
+
+def test_all_directories_that_are_made_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "a" / "b" / "c"))
+    mask = os.umask(0)
+    try:
+        files.write(KEY, CODE)
+    finally:
+        os.umask(mask)
+    assert files.read(KEY) == CODE
+
+
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("STREAMRNN_CACHE_DIR", "~/code")
+    assert files.directory() == tmp_path / "code"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("instant", ["before it is opened", "after it is opened"])
+def test_what_is_read_is_what_was_checked_though_another_file_takes_its_place(
+    instant: str, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "foreign"
+    files.write(OTHER, CODE)
+    (path.parent / f"{OTHER}.o").rename(foreign)
+    evil = Code("evil", b"evil")
+    body = evil.symbol.encode() + b"\0" + evil.object
+    foreign.write_bytes(files._hash(KEY, body) + body)
+    os.chown(foreign, 12345, 12345)
+    opened = os.open
+
+    def swapping(name: str, *arguments: int) -> int:
+        if instant == "before it is opened":
+            foreign.replace(path)
+            return opened(name, *arguments)
+        descriptor = opened(name, *arguments)
+        foreign.replace(path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", swapping)
+    assert files.read(KEY) == (None if instant == "before it is opened" else CODE)
+
+
 def test_a_directory_that_cannot_be_made_has_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "file" / "store"))

@@ -7,7 +7,10 @@ from typing import Protocol
 
 from streamrnn.archive import replace_file
 from streamrnn.errors import SnapshotError, StreamRNNError
+from streamrnn.regular_file import read_regular
 from streamrnn.stream import Stream
+
+_MOST_BYTES = 1 << 30
 
 
 class HasState(Protocol):
@@ -23,7 +26,7 @@ def restore(path: Path | None, stream: Stream) -> None:
     """
     try:
         if path is not None:
-            stream.restore(path.read_bytes())
+            stream.restore(read_regular(path, _MOST_BYTES))
     except FileNotFoundError:
         return
     except OSError as error:
