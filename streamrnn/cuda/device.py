@@ -71,8 +71,8 @@ def is_on_device(value: Any) -> bool:
     """Whether a value is an array on the device. Raises InputError where it hides its memory (torch, with gradients)."""
     try:
         return hasattr(value, "__cuda_array_interface__") or bool(cuda.devicearray.is_cuda_ndarray(value))
-    except RuntimeError as error:
-        raise InputError(f"an array of {type(value).__module__} gives no access to its memory ({error})") from None
+    except Exception as error:  # of the caller's object
+        raise InputError(f"an array of {type(value).__module__} gives no access to its memory ({error})") from error
 
 
 def view_of(value: Any) -> Any:
@@ -81,8 +81,10 @@ def view_of(value: Any) -> Any:
         return value
     try:
         return cuda.as_cuda_array(value)
-    except (NotImplementedError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"an array of {type(value).__module__} on the device cannot be used ({error})") from None
+    except _FAILURES:
+        raise
+    except Exception as error:  # of the caller's object, or of Numba about it
+        raise InputError(f"an array of {type(value).__module__} on the device cannot be used ({error})") from error
 
 
 def uploaded(values: NDArray[Any]) -> Any:

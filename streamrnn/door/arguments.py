@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import InputError, NonFiniteInputError
 from streamrnn.target.packing import Array
 
 
 def real_array(call: str, value: ArrayLike) -> NDArray[Any]:
     """`value` as an array of real numbers, of any dtype and shape. Raises InputError for anything else."""
-    if has_masked(value):
-        raise InputError(f"{call}: the array has masked values; fill or drop them first")
-    try:
+    with refusing(InputError, f"{call}: not an array of numbers"):
+        if has_masked(value):
+            raise InputError(f"{call}: the array has masked values; fill or drop them first")
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"dtype {array.dtype} is not a real number")
-        return array
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{call}: not an array of numbers ({error})") from None
+    return array
 
 
 def input_of(call: str, x: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -40,7 +39,7 @@ def inputs_of(call: str, inputs: Mapping[Any, ArrayLike], shape: tuple[int, ...]
     """
     xs = inputs.values()
     if set(map(type, xs)) <= {np.ndarray, list, tuple, float, int}:
-        with suppress(ValueError):  # different lengths: the loop below says which one is wrong
+        with suppress(Exception):  # different lengths: the loop below says which one is wrong
             array = np.array(list(xs))
             shapes = {(len(xs), *shape), (len(xs), *shape[:-1]) if shape[-1] == 1 else None}
             if array.dtype.kind in "fiub" and array.shape in shapes:
@@ -74,6 +73,12 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
         return array.astype(dtype, copy=False)
 
 
+def own_copy(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
+    """As `converted`, in C order, and in memory that no other thread can write to."""
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype, order="C")
+
+
 def kernel_array(call: str, value: ArrayLike, shape: tuple[int | str, ...], dtype: np.dtype[Any]) -> Array:
     """`value` as a kernel reads it: of this shape and dtype, in C order, aligned. Raises InputError.
 
@@ -105,10 +110,13 @@ def has_masked(value: Any) -> bool:
     return masked_arrays is not None and bool(masked_arrays.is_masked(value))
 
 
-def non_finite_input(x: Array, remedy: str) -> NonFiniteInputError:
-    """The error for an array with NaN or infinity: the first index, the value, and what to do."""
-    index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-    return NonFiniteInputError(f"input{list(index)} is {x[index]}; {remedy}")
+def non_finite_input(x: Array, remedy: str, begin: int = 0) -> NonFiniteInputError:
+    """The error for an array with NaN or infinity: the first index, the value, and what to do.
+
+    begin  the index in the caller's array at which x begins
+    """
+    index = [int(i) for i in np.argwhere(~np.isfinite(x))[0]]
+    return NonFiniteInputError(f"input{[begin + index[0], *index[1:]]} is {x[tuple(index)]}; {remedy}")
 
 
 def _described(value: Any) -> str:

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.door.arguments import block_of, check_out, converted, input_of, non_finite_input
+from streamrnn.door.arguments import block_of, check_out, converted, input_of, non_finite_input, own_copy
 from streamrnn.door.entry_lock import entry_lock
 from streamrnn.errors import InputError, NonFiniteStateError, StreamBusyError
 from streamrnn.target.packing import Array
@@ -55,7 +55,6 @@ class PlainDoor:
         """Many steps, as `Stream.process` describes it."""
         array = block_of("process", block, self._x.shape[-1], self._stride)
         try:
-            x = np.ascontiguousarray(converted(array, self._dtype))
             y = np.empty((len(array) // self._stride, self._y.size), self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} rows at once do not fit into memory; give them in chunks") from None
@@ -65,9 +64,9 @@ class PlainDoor:
             try:
                 for begin in range(0, len(y), self._n_uninterrupted):
                     end = begin + self._n_uninterrupted
-                    rows, results = x[begin * self._stride : end * self._stride], y[begin:end]
-                    status = self._advance_without_gil(self._table, rows.ctypes.data, results.ctypes.data, len(results))
-                    _raise_for(status, x)
+                    x, results = own_copy(array[begin * self._stride : end * self._stride], self._dtype), y[begin:end]
+                    status = self._advance_without_gil(self._table, x.ctypes.data, results.ctypes.data, len(results))
+                    _raise_for(status, x, begin * self._stride)
             except BaseException:
                 state[:] = before  # a single assignment without a call: another Ctrl-C cannot come before it is done
                 raise
@@ -79,10 +78,10 @@ def refuse() -> None:
     raise StreamBusyError("another thread is in this stream; give each thread its own, or take turns with a lock")
 
 
-def _raise_for(status: int, x: Array) -> None:
-    """Raise the error that a driver's status stands for."""
+def _raise_for(status: int, x: Array, begin: int = 0) -> None:
+    """Raise the error that a driver's status stands for. x begins at index `begin` of the caller's array."""
     if status == INPUT_NOT_FINITE:
-        raise non_finite_input(x, "the state is unchanged; leave the value out, or replace it with a number")
+        raise non_finite_input(x, "the state is unchanged; leave the value out, or replace it with a number", begin)
     if status == NO_SUCH_ENTRY:
         raise InputError(
             "an index is not a whole number, or not an entry of the embedding; the call is undone; give indices from 0 on"

@@ -4,10 +4,10 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from numba import cfunc, types
+from numba import cfunc, config, types
 from numba.core.errors import NumbaError
 
-from streamrnn.errors import ModelError
+from streamrnn.errors import ModelError, StreamRNNError
 from streamrnn.kernels.pool.stream import pool_kernel
 from streamrnn.kernels.stream import stream_kernel
 from streamrnn.recipe import OWN
@@ -27,6 +27,8 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
 
     Returns the name of the symbol, and the optimised text of the module.
     """
+    if config.DISABLE_JIT:
+        raise StreamRNNError("no kernel can be compiled, since NUMBA_DISABLE_JIT is set; unset it and start again")
     try:
         callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
     except NumbaError as error:

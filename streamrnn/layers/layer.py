@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from streamrnn.activation import Activation, activation
+from streamrnn.boundary import refusing
 from streamrnn.errors import ModelError
 from streamrnn.recipe import Recipe
 from streamrnn.target.op import Op
@@ -46,14 +47,12 @@ def absent() -> Tensor:
 
 def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...], dtype: DType = np.float32) -> Tensor:
     """A read-only copy of `value` of a type. Raises ModelError if it is not finite, or not of `shape` (None: any size)."""
-    try:
-        array = np.array(value)
-        if array.dtype.kind not in "fiu":
-            raise TypeError(f"dtype {array.dtype} is not a real number")
+    with refusing(ModelError, f"{where}: not an array of numbers"):
+        given = np.asarray(value)
+        if given.dtype.kind not in "fiu":
+            raise TypeError(f"dtype {given.dtype} is not a real number")
         with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(array, dtype).reshape(array.shape)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{where}: not an array of numbers ({error})") from None
+            array = np.array(given, dtype, order="C")
     sizes: tuple[int, ...] = array.shape
     if len(sizes) != len(shape) or any(want not in (None, have) for want, have in zip(shape, sizes, strict=True)):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
@@ -188,10 +187,8 @@ class Layer(ABC):
 
     def _set_activations(self, values: Sequence[Activation | str], count: int) -> None:
         """Set the field `activations` to `count` element-wise functions."""
-        try:
+        with refusing(ModelError, f"{self.kind} layer, activations: not a sequence of names"):
             chosen = tuple(activation(value) for value in values)
-        except TypeError:
-            raise ModelError(f"{self.kind} layer, activations: {values!r} is not a sequence of names") from None
         if len(chosen) != count:
             raise ModelError(f"{self.kind} layer, activations: {len(chosen)} given, expected {count}")
         for value in chosen:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from streamrnn import archive
+from streamrnn.boundary import refusing
 from streamrnn.errors import ModelError
 from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import DTYPES
@@ -36,10 +37,8 @@ class Model:
         notes: Mapping[str, Any] | None = None,
         sources: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        try:
+        with refusing(ModelError, "not a sequence of layers"):
             self._layers = tuple(layers)
-        except TypeError:
-            raise ModelError(f"{layers!r} is not a sequence of layers") from None
         self._notes = _as_json(notes or {})
         if not self._layers:
             raise ModelError("a model needs at least one layer")
@@ -175,7 +174,5 @@ class Model:
 
 def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the notes as JSON holds them. Raises ModelError if it cannot."""
-    try:
+    with refusing(ModelError, "notes: not JSON", "give a dict that JSON can hold"):
         return dict(json.loads(json.dumps(dict(notes), allow_nan=False)))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(f"notes: {error}; give a dict that JSON can hold") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model.loops import is_loop, parts
@@ -21,10 +22,8 @@ def in_words(sources: Sequence[int]) -> str:
 
 def checked_sources(layers: Sequence[Layer], sources: Sequence[Sequence[int]] | None) -> Sources:
     """The sources as tuples. Raises ModelError if they do not fit the layers, or leave an output or the input unread."""
-    try:
+    with refusing(ModelError, "sources: not a sequence of indices for each layer"):
         checked = chain(layers) if sources is None else tuple(tuple(indices) for indices in sources)
-    except TypeError:
-        raise ModelError(f"sources: {sources!r} is not a sequence of indices for each layer") from None
     if len(checked) != len(layers):
         raise ModelError(f"sources: {len(checked)} given, but there are {len(layers)} layers; give one entry for each layer")
     sizes = {index: layer.output_size for index, layer in enumerate(layers)}

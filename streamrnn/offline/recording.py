@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from streamrnn.door.arguments import block_of, converted, non_finite_input
+from streamrnn.door.arguments import block_of, non_finite_input, own_copy
 from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.offline.stages import RECORDING, Stage, signal_size, stages_of
@@ -43,20 +43,15 @@ def run_offline(model: Model, signal: Any, *, states: bool = False) -> Any:
         raise StreamRNNError(f"run_offline: {type(model).__name__} is not a streamrnn.Model; streamrnn.load gives one")
     if isinstance(signal, list | tuple) and all(isinstance(one, np.ndarray) and one.ndim == 2 for one in signal):
         return [run_offline(model, one, states=states) for one in signal]
-    x = _recording(model, signal)
+    array = block_of("run_offline", signal, model.input_size, model.stride)
     try:
+        x = own_copy(array, model.dtype)
+        if not np.isfinite(x).all():
+            raise non_finite_input(x, "leave the value out, or replace it with a number")
         y, final_states = _run_stages(model, x)
     except MemoryError:
-        raise InputError(f"run_offline: {len(x)} steps at once do not fit into memory; cut the recording") from None
+        raise InputError(f"run_offline: {len(array)} steps at once do not fit into memory; cut the recording") from None
     return (y, final_states) if states else y
-
-
-def _recording(model: Model, signal: ArrayLike) -> Array:
-    """The recording in the model's dtype. Raises InputError, and NonFiniteInputError."""
-    x = converted(block_of("run_offline", signal, model.input_size, model.stride), model.dtype)
-    if not np.isfinite(x).all():
-        raise non_finite_input(x, "leave the value out, or replace it with a number")
-    return x
 
 
 def _run_stages(model: Model, x: Array) -> tuple[Array, States]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.door.arguments import check_out, check_whole_steps, kernel_array, real_array
+from streamrnn.door.arguments import check_out, check_whole_steps, kernel_array, own_copy, real_array
 from streamrnn.door.builtin import data_reader
 from streamrnn.door.entry_lock import EntryLock, entry_lock
 from streamrnn.door.plain import UNINTERRUPTED_BYTES
@@ -69,6 +69,8 @@ class PoolDoor:
         """One step, as `StreamPool.step` describes it."""
         chosen = as_slots("step", slots)
         x = kernel_array("step", X, (len(chosen), *self._step_shape), self._dtype)
+        if x is X:
+            x = own_copy(x, self._dtype)
         if out is not None:
             check_out(out, (len(chosen), self._n_outputs), self._dtype, c_order=True)
         direct = out is not None and not np.may_share_memory(out, x)
@@ -91,7 +93,7 @@ class PoolDoor:
         check_whole_steps("process", n_rows, self._stride)
         n_steps = n_rows // self._stride
         try:
-            x = np.ascontiguousarray(given.reshape(len(chosen), n_steps, *self._step_shape).swapaxes(0, 1))
+            x = own_copy(given.reshape(len(chosen), n_steps, *self._step_shape).swapaxes(0, 1), self._dtype)
             y = np.empty((n_steps, len(chosen), self._n_outputs), self._dtype)
             result = np.empty((len(chosen), n_steps, self._n_outputs), self._dtype)
         except MemoryError:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from streamrnn.boundary import refusing
 from streamrnn.door.arguments import has_masked
 from streamrnn.errors import InputError
 from streamrnn.target.record import OPEN
@@ -21,14 +22,12 @@ def as_slots(call: str, slots: ArrayLike) -> Slots:
     """A copy of a caller's slots. Raises InputError for anything but whole numbers of shape (n,)."""
     if type(slots) is np.ndarray and slots.dtype == np.int64 and slots.ndim == 1:
         return slots.copy()
-    try:
+    with refusing(InputError, f"{call}: slots are not whole numbers", "pass slots that open() returned"):
         if has_masked(slots):
             raise TypeError("some are masked")
         array = np.asarray(slots)
         if array.size and array.dtype.kind not in "iu":
             raise TypeError(f"dtype {array.dtype} is not a whole number")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{call}: slots are not whole numbers ({error}); pass slots that open() returned") from None
     if array.ndim != 1:
         raise InputError(f"{call}: slots of shape {array.shape} do not fit, expected (n,)")
     return array.astype(np.int64)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import InputError
 from streamrnn.pool.keys import KeyTable
 from streamrnn.pool.protocols import Memory
@@ -50,18 +51,20 @@ class SlotTable:
         """Begin a stream for each key. Returns their slots. Raises InputError for a key that is in use, or for duplicates."""
         self._repair()
         check_distinct("open", keys)
-        for key in keys:
-            if key in self.by_key:
-                raise InputError(f"open: key {key!r} already has slot {self.by_key[key]}; close it, or use another key")
+        with refusing(InputError, "open: a key cannot be looked up"):
+            for key in keys:
+                if key in self.by_key:
+                    raise InputError(f"open: key {key!r} already has slot {self.by_key[key]}; close it, or use another key")
         return self._fill(len(keys), keys)
 
     def find(self, call: str, keys: Collection[Hashable]) -> Slots:
         """The slots of some keys. Raises InputError for a key that has no stream."""
         self._repair()
-        try:
-            return np.array(self.by_key.find(keys), np.int64)
-        except KeyError as error:
-            raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
+        with refusing(InputError, f"{call}: a key cannot be looked up"):
+            try:
+                return np.array(self.by_key.find(keys), np.int64)
+            except KeyError as error:
+                raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
 
     def close(self, slots: Slots) -> None:
         """End some streams. Their slots become free."""
@@ -134,7 +137,7 @@ class SlotTable:
 
 def check_distinct(call: str, keys: Collection[Hashable]) -> None:
     """Raise InputError unless these are keys, without duplicates."""
-    try:
+    with refusing(InputError, f"{call}: not a list of distinct keys"):
         if isinstance(keys, str | bytes):
             raise TypeError("this is a single key")
         distinct = set(keys)
@@ -142,5 +145,3 @@ def check_distinct(call: str, keys: Collection[Hashable]) -> None:
             raise TypeError("None is not a key")
         if len(distinct) < len(keys):
             raise TypeError("a key appears twice")
-    except TypeError as error:
-        raise InputError(f"{call}: not a list of distinct keys ({error})") from None

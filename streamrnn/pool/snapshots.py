@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import InputError
 from streamrnn.model import Model
 from streamrnn.states import snapshot
@@ -20,7 +21,8 @@ def as_snapshots(saved: Any, one: bool) -> list[Any]:
     """What a caller passes as a snapshot (`one`), or as several, as a list. Raises InputError for what is neither."""
     if not isinstance(saved, Iterable):
         raise InputError(f"restore: {type(saved).__name__} is not a snapshot, nor a list of snapshots")
-    return [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
+    with refusing(InputError, "restore: the snapshots cannot be read"):
+        return [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
 
 
 def decode_all(model: Model, n_values: int, n: int, saved: list[Any]) -> Array:

@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from streamrnn.boundary import refusing
 from streamrnn.code_cache import load_all
 from streamrnn.door.arguments import inputs_of
 from streamrnn.errors import InputError, NonFiniteStateError, StreamRNNError
@@ -183,14 +184,16 @@ class StreamPool:
         """
         if not isinstance(inputs, Mapping):
             raise InputError(f"step_keys: {type(inputs).__name__} is not a mapping from keys to inputs")
+        with refusing(InputError, "step_keys: the mapping cannot be read"):
+            given = dict(inputs)
         with self._door.entry_lock:
-            slots = self._slots.find("step_keys", inputs.keys())
-        x = inputs_of("step_keys", inputs, self._model.step_shape)
+            slots = self._slots.find("step_keys", given.keys())
+        x = inputs_of("step_keys", given, self._model.step_shape)
         try:
             y = self.step(slots, x)
         except (InputError, NonFiniteStateError) as error:
-            raise naming_keys(error, dict(zip(slots, inputs, strict=True))) from None
-        return dict(zip(inputs, y, strict=True))
+            raise naming_keys(error, dict(zip(slots, given, strict=True))) from None
+        return dict(zip(given, y, strict=True))
 
     def reset(self, slots: SlotsLike | None = None) -> None:
         """Set the states of some streams (None: all) to the initial state. Raises InputError for a slot that is not open."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import InputError
 
 Key = str | int | bytes
@@ -9,9 +10,10 @@ Key = str | int | bytes
 
 def check_key_types(keys: Collection[object]) -> None:
     """Raise InputError unless all keys are of a type that a store accepts."""
-    for kind in set(map(type, keys)) - {str, int, bytes}:
-        example = next(key for key in keys if type(key) is kind)
-        raise InputError(f"a key is {example!r}, of type {kind.__name__}; a store takes str, int and bytes")
+    with refusing(InputError, "the keys cannot be read"):
+        for kind in set(map(type, keys)) - {str, int, bytes}:
+            example = next(key for key in keys if type(key) is kind)
+            raise InputError(f"a key is {example!r}, of type {kind.__name__}; a store takes str, int and bytes")
 
 
 def check_keys(keys: Collection[Key]) -> None:

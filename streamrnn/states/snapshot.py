@@ -36,8 +36,8 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
     """The fingerprint and the state's bytes in a snapshot. Raises SnapshotError for bytes that are not a whole snapshot."""
     try:
         data = bytes(memoryview(data))
-    except (TypeError, ValueError):
-        raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give bytes that snapshot() returned") from None
+    except Exception as error:  # of the caller's object
+        raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give bytes that snapshot() returned") from error
     body, digest = data[:-_HASH], data[-_HASH:]
     if len(body) < _HEAD + _HASH or not body.startswith(_MAGIC):
         raise SnapshotError("restore: not a snapshot; give bytes that snapshot() returned")

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from weakref import ReferenceType, ref
 
-from streamrnn.errors import StoreError, StreamRNNError
+from streamrnn.boundary import refusing
+from streamrnn.errors import InputError, StoreError, StreamRNNError
 from streamrnn.states import snapshot
 from streamrnn.states.keys import Key, check_keys
 
@@ -46,12 +47,10 @@ class StateStore:
         from streamrnn.states.database import Database  # here: without a store nothing needs SQLite
         from streamrnn.states.table import StateTable
 
-        try:
+        with refusing(StoreError, "StateStore: not a valid path"):
             self._path = os.path.abspath(os.fsdecode(path))
             if "\0" in self._path:
-                raise ValueError("it holds a zero byte")
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{path!r}: not a valid path ({error})") from None
+                raise ValueError(f"{self._path!r} holds a zero byte")
         self._user: ReferenceType[User] | None = None
         self._database = Database(self._path, sync)
         try:
@@ -80,7 +79,7 @@ class StateStore:
 
         Raises InputError for a key that a store cannot hold, StoreError for a damaged state.
         """
-        wanted = list(keys)
+        wanted = _as_list("get", keys)
         states = zip(wanted, self._table.load(wanted), strict=True)
         return {key: snapshot.pack(self.fingerprint or "", state) for key, state in states if state is not None}
 
@@ -93,8 +92,10 @@ class StateStore:
         snapshot of another model, while a pool uses the store, or if the file cannot be written. Then nothing is saved.
         """
         self._check_unused("put")
-        check_keys(snapshots)
-        unpacked = {key: snapshot.unpack(data) for key, data in snapshots.items()}
+        with refusing(InputError, "put: the snapshots by key cannot be read"):
+            given = dict(snapshots)
+        check_keys(given)
+        unpacked = {key: snapshot.unpack(data) for key, data in given.items()}
         for key, (owner, _) in unpacked.items():
             self._table.bind(owner, f"put: the snapshot of {key!r}")
         self._table.save(((key, state) for key, (_, state) in unpacked.items()), note)
@@ -102,9 +103,9 @@ class StateStore:
     def delete(self, keys: Iterable[Key]) -> None:
         """Delete keys, in one transaction; keys that are not in the store are ignored. Raises as `put` does."""
         self._check_unused("delete")
-        keys = list(keys)
-        check_keys(keys)
-        self._table.remove(keys)
+        given = _as_list("delete", keys)
+        check_keys(given)
+        self._table.remove(given)
 
     def __contains__(self, key: Key) -> bool:
         return bool(self._table.holding([key]))
@@ -165,3 +166,11 @@ class StateStore:
     def _check_unused(self, call: str) -> None:
         if self._pool is not None:
             raise StoreError(f"{call}: a pool uses {self._path}; restore and close streams through the pool")
+
+
+def _as_list(call: str, keys: Iterable[Key]) -> list[Key]:
+    """The keys that a caller gives. Raises InputError for what is no list of keys."""
+    with refusing(InputError, f"{call}: the keys cannot be read"):
+        if isinstance(keys, str | bytes):
+            raise TypeError("this is a single key")
+        return list(keys)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.boundary import refusing
 from streamrnn.errors import ConversionError
 
 
@@ -17,7 +18,9 @@ class Tensors:
     """
 
     def __init__(self, source: Mapping[Any, Any]) -> None:
-        self._arrays = {_checked(name, value): _array(name, value) for name, value in source.items()}
+        with refusing(ConversionError, "the state dict cannot be read"):
+            given = dict(source)
+        self._arrays = {_checked(name, value): _array(name, value) for name, value in given.items()}
         self._used: set[str] = set()
 
     @property
@@ -57,7 +60,7 @@ def _checked(name: Any, value: Any) -> str:
 
 def _array(name: str, value: Any) -> NDArray[np.float64]:
     """`value` in float64, which represents every smaller float exactly."""
-    try:
+    with refusing(ConversionError, f"tensor {name!r}: cannot be read as an array", "pass a dense tensor"):
         if hasattr(value, "detach"):
             floating, dtype = value.is_floating_point(), value.dtype
             array = value.detach().cpu().double().numpy() if floating else np.empty(0)
@@ -66,9 +69,6 @@ def _array(name: str, value: Any) -> NDArray[np.float64]:
             dtype = array.dtype
             floating = dtype.kind == "f" or dtype.name == "bfloat16"
             array = array.astype(np.float64) if floating else array
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConversionError(f"tensor {name!r}: cannot be read as an array ({reason}); pass a dense tensor") from None
     if not floating:
         raise ConversionError(f"tensor {name!r}: dtype {dtype} is not a float type; pass the weights in float32")
     if not array.size:
