@@ -11,6 +11,8 @@ from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import from_json
 from streamrnn.model.model import Model
 
+_MEMBERS = ("kind", "options", "reads", "test_vector")
+
 
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in an archive that `Model.save` or `streamrnn import` wrote. Nothing in an archive is executed.
@@ -24,6 +26,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     layers: list[Layer] = []
     try:
         for index, description in enumerate(descriptions):
+            archive.check_members(f"{path}: layer {index}", description, _MEMBERS)
             layers.append(_layer(description, f"{index}.", unused))
         if unused:
             raise ModelError(f"tensor {next(iter(unused))!r} belongs to no layer")
@@ -31,6 +34,8 @@ def load(path: str | os.PathLike[str]) -> Model:
         return Model(layers, notes, sources or None)
     except ModelError as error:
         raise ArchiveError(f"{path}: layer {len(layers)}: {error}") from error
+    except ArchiveError:
+        raise
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
 

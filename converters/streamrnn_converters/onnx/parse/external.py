@@ -4,6 +4,7 @@ The paths in a model are not trusted. Only regular files with a single name, in 
 followed, are opened, and only as many bytes are read as the tensor has.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.parse.tensors import bytes_of, is_external
 from streamrnn_converters.onnx.parse.wire import check_size
 
-_KEYS = {"location", "offset", "length", "checksum", "basepath"}
+_KEYS = {"location", "offset", "length", "checksum"}
 _READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 
 
@@ -27,6 +28,7 @@ def with_data_inside(model: onnx.ModelProto, path: Path) -> bytes:
     """
     folder = os.path.realpath(path.parent)
     sizes: dict[tuple[int, int], int] = {}
+    digests: dict[tuple[int, int], str] = {}
     n_read = 0
     for tensor, where in _tensors(model):
         if not is_external(tensor):
@@ -46,12 +48,20 @@ def with_data_inside(model: onnx.ModelProto, path: Path) -> bytes:
                 raise ConversionError(
                     f"{where}: {name!r} has {found.st_size} bytes, but its data would end at {offset + wanted}"
                 )
-            sizes[found.st_dev, found.st_ino] = found.st_size
+            key = found.st_dev, found.st_ino
+            sizes[key] = found.st_size
             n_read += wanted
             check_size(n_read, "the external data")
             if n_read > sum(sizes.values()):
                 raise ConversionError(f"{where}: the tensors share their data in {name!r}; save the model with its data inside")
             with os.fdopen(os.dup(handle), "rb") as file:
+                if (checksum := _checksum(tensor)) is not None:
+                    if key not in digests:
+                        digests[key] = hashlib.file_digest(file, "sha1").hexdigest()
+                    if digests[key] != checksum:
+                        raise ConversionError(
+                            f"{where}: {name!r} is altered: its SHA-1 is not that in the model; copy it again"
+                        )
                 file.seek(offset)
                 tensor.raw_data = file.read(wanted)
         except OSError as error:
@@ -78,7 +88,12 @@ def _location(tensor: TensorProto, where: str) -> tuple[str, int, int | None]:
     """The file, the first byte, and the number of bytes if it is given."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     unknown = entries.keys() - _KEYS
-    if unknown or len(entries) < len(tensor.external_data) or not entries.get("location"):
+    if unknown:
+        names = ", ".join(f"{name!r:.40}" for name in sorted(unknown)[:8])
+        raise ConversionError(
+            f"{where}: its external data has {names}, which is not understood; save the model with its data inside"
+        )
+    if len(entries) < len(tensor.external_data) or not entries.get("location"):
         raise ConversionError(f"{where}: its location in another file is not understood; save the model with its data inside")
     numbers = []
     for key in ("offset", "length"):
@@ -87,6 +102,11 @@ def _location(tensor: TensorProto, where: str) -> tuple[str, int, int | None]:
             raise ConversionError(f"{where}: its {key} in another file is {text[:40]!r}, which is not a number of bytes")
         numbers.append(int(text) if text else None)
     return entries["location"], numbers[0] or 0, numbers[1]
+
+
+def _checksum(tensor: TensorProto) -> str | None:
+    """The SHA-1 of the file, in hexadecimal, as the model has it; None where it has none."""
+    return next((entry.value.lower() for entry in tensor.external_data if entry.key == "checksum"), None)
 
 
 def _open(folder: str, name: str, where: str) -> int:

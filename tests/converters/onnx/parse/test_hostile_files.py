@@ -4,6 +4,7 @@ Little time is what a plain loop of 40 million turns takes in the same process: 
 The least of three attempts counts, as other work on the machine only adds.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -142,6 +143,9 @@ def test_external_data_is_refused_unless_it_is_allowed_and_then_the_model_is_the
     assert from_onnx(path, allow_external_data=True).fingerprint == whole.fingerprint
     with pytest.raises(ConversionError, match="its data lies in another file"):
         from_onnx(path.read_bytes(), allow_external_data=True)
+    digest = hashlib.sha1((path.parent / "weights.bin").read_bytes()).hexdigest()
+    with_checksum = split(tmp_path / "model", offset="4", checksum=digest.upper())
+    assert from_onnx(with_checksum, allow_external_data=True).fingerprint == whole.fingerprint
     (path.parent / "inside").mkdir()
     (path.parent / "weights.bin").rename(path.parent / "inside" / "weights.bin")
     (path.parent / "link.bin").symlink_to("inside/weights.bin")
@@ -177,7 +181,15 @@ def escapes(folder: Path) -> dict[str, tuple[Path, str]]:
         "offset": (split(folder / "offset", offset="-4"), "which is not a number of bytes"),
         "long-offset": (split(folder / "long-offset", offset="9" * 5000), "which is not a number of bytes"),
         "length": (split(folder / "length", length="299"), "its length in 'weights.bin' is 299 bytes, but its shape takes 300"),
-        "other-key": (split(folder / "other-key", url="http://example.org"), "is not understood"),
+        "other-key": (
+            split(folder / "other-key", url="http://example.org"),
+            "its external data has 'url', which is not understood",
+        ),
+        "basepath": (
+            split(folder / "basepath", basepath=str(folder)),
+            "its external data has 'basepath', which is not understood",
+        ),
+        "checksum": (split(folder / "checksum", checksum="0" * 40), "is altered: its SHA-1 is not that in the model"),
         "no-location": (split(folder / "no-location", ""), "is not understood"),
     }
     (folder / "symlink" / "link").symlink_to(secret)
