@@ -17,7 +17,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from streamrnn.errors import ArchiveError
+from streamrnn.json_object import json_object
 from streamrnn.regular_file import read_regular
 
 FORMAT = 1
@@ -60,20 +61,31 @@ def read(path: str | os.PathLike[str]) -> Archive:
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({error.strerror})") from error
     begin, end = _span_of_hash(data, str(path))
-    blank = data[:begin] + b"0" * 64 + data[end:]
-    if hashlib.sha256(blank).hexdigest().encode() != data[begin:end]:
+    digest = hashlib.sha256(memoryview(data)[:begin])
+    digest.update(b"0" * 64)
+    digest.update(memoryview(data)[end:])
+    if digest.hexdigest().encode() != data[begin:end]:
         raise ArchiveError(f"{path}: altered or truncated: its SHA-256 does not match its content; import the model again")
     try:
-        description = json.loads(json.loads(data[8 : 8 + _header_size(data)])["__metadata__"]["streamrnn"])
+        about = json_object(data[8 : 8 + _header_size(data)])["__metadata__"]
+        description = json_object(about["streamrnn"].encode())
         if description["format"] != FORMAT:
             raise ArchiveError(
                 f"{path}: format {description['format']!r}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn"
             )
+        check_members(f"{path}: its metadata", about, {"streamrnn"})
+        check_members(f"{path}: its description", description, {"content_sha256", "format", "layers", "notes"})
         return Archive(load_tensors(data), list(description["layers"]), dict(description["notes"]))
-    except (SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, ArchiveError):
             raise
         raise ArchiveError(f"{path}: its description cannot be read ({error}); import the model again") from error
+
+
+def check_members(where: str, described: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise ArchiveError for a JSON object with members that are not known: what they say would be ignored."""
+    if unknown := sorted(described.keys() - set(known)):
+        raise ArchiveError(f"{where} has {', '.join(map(repr, unknown))}, which is not understood; upgrade streamrnn")
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes, sync: bool = True) -> None:

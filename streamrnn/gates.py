@@ -35,6 +35,8 @@ GATE_ORDERS: dict[str, dict[str, str]] = {
 
 
 def reorder(gates: NDArray[_Number], cell: str, source: str, target: str = "streamrnn") -> NDArray[_Number]:
-    """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in the order of `target`."""
+    """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in that of `target`. Equal orders copy nothing."""
     orders = GATE_ORDERS[cell]
+    if orders[source] == orders[target]:
+        return gates
     return gates[[orders[source].index(gate) for gate in orders[target]]]

@@ -34,11 +34,11 @@ def parts(data: bytes) -> tuple[Header, Header, bytes]:
     return header, json.loads(header.pop("__metadata__")["streamrnn"]), data[8 + size :]
 
 
-def signed(header: Header, description: Header | str, body: bytes) -> bytes:
+def signed(header: Header, description: Header | str, body: bytes, metadata: Header | None = None) -> bytes:
     """A file of these parts whose SHA-256 is right: only its content can be refused."""
     if not isinstance(description, str):
         description = json.dumps(description | {"content_sha256": "0" * 64})
-    text = json.dumps({"__metadata__": {"streamrnn": description}} | header).encode()
+    text = json.dumps({"__metadata__": {"streamrnn": description} | (metadata or {})} | header).encode()
     text += b" " * (-len(text) % 8)
     blank = struct.pack("<Q", len(text)) + text + body
     place = HASH.search(blank)
@@ -291,7 +291,26 @@ WRONG_DESCRIPTIONS: dict[str, Any] = {
     "notes are missing": {"notes": ...},
     "notes are a number": {"notes": 3},
     "notes are text": {"notes": "proven"},
+    "a member is unknown": {"cuts": [1]},
 }
+
+
+@pytest.mark.parametrize("where", ["layer 0", "its metadata", "its description"])
+def test_what_is_not_understood_is_refused_by_name(where: str, lstm: Path) -> None:
+    header, description, body = parts(lstm.read_bytes())
+    metadata: Header = {}
+    {"layer 0": description["layers"][0], "its metadata": metadata, "its description": description}[where]["cut"] = "1"
+    lstm.write_bytes(signed(header, description, body, metadata))
+    with pytest.raises(ArchiveError, match=f"{where} has 'cut', which is not understood; upgrade streamrnn"):
+        load(lstm)
+
+
+def test_a_name_that_is_there_twice_is_refused(lstm: Path) -> None:
+    header, description, body = parts(lstm.read_bytes())
+    text = json.dumps(description).replace('"format": 1', '"format": 1, "format": 1')
+    lstm.write_bytes(signed(header, text, body))
+    with pytest.raises(ArchiveError, match="the name 'format' twice"):
+        load(lstm)
 
 
 @pytest.mark.parametrize("changes", WRONG_DESCRIPTIONS)

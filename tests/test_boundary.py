@@ -64,9 +64,7 @@ ARRAYS: dict[str, Callable[[], Any]] = {
     "all of it fails": Failing,
     "its mask fails": Masked,
     "2**40 items": Endless,
-    **{
-        error.__name__: lambda error=error: WithArray(error) for error in (OwnError, RuntimeError, IndexError, MemoryError)
-    },
+    **{error.__name__: lambda error=error: WithArray(error) for error in (OwnError, RuntimeError, IndexError, MemoryError)},
     "nested": lambda: [[Failing()]],
 }
 

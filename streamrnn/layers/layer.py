@@ -59,7 +59,9 @@ def frozen(where: str, value: ArrayLike, shape: tuple[int | None, ...], dtype: D
         raise ModelError(f"{where}: shape {array.shape} does not fit, expected ({wanted})")
     if 0 in array.shape:
         raise ModelError(f"{where}: shape {array.shape} is empty; every size is at least 1")
-    if not np.isfinite(array).all():
+    with np.errstate(invalid="ignore"):
+        is_finite = np.isfinite(array.min()) and np.isfinite(array.max())  # without an array as large as this one
+    if not is_finite:
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ModelError(f"{where}: {array[index]} at {index}; every weight must be finite in {array.dtype}")
     array.flags.writeable = False

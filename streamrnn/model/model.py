@@ -168,7 +168,7 @@ class Model:
         for layer in self._layers:
             for name, tensor in sorted(layer.tensors().items()):
                 digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
-                digest.update(tensor.tobytes())
+                digest.update(tensor.reshape(-1).data)
         return digest.hexdigest()
 
 

@@ -21,6 +21,8 @@ from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import SKIP, Part, parse
 from streamrnn_converters.torch.tensors import Tensors
 
+_MOST_BYTES = 1 << 32
+
 __all__ = ["EXTENSIONS", "Checkpoint", "from_checkpoint", "read_checkpoint"]
 
 
@@ -42,9 +44,9 @@ def from_checkpoint(
             A guess is of the layers that have weights; what else a model does is not in the file
     dtype   the compute precision, float32 (None) or float64, by name or as a NumPy type; all weights are converted to it
 
-    Files of torch.save are read with weights_only=True; a file whose code would have to run is refused.
+    Files of torch.save are read without torch, and nothing in them is executed: one whose code would have to run is refused.
 
-    Raises ConversionError, naming the file and the tensor; MissingExtraError where a file needs torch and it is not there.
+    Raises ConversionError, naming the file and the tensor.
     """
     return read_checkpoint(path, layers, dtype).model
 
@@ -55,9 +57,11 @@ def read_checkpoint(
     """As `from_checkpoint`, with the remarks, which the model's notes keep too."""
     path = Path(path)
     wanted = compute_dtype(dtype)
-    data = read_file(path, most=None)
+    data = read_file(path, _MOST_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
     try:
         weights = read_weights(data, path.suffix.lower())
+        del data  # what was unpacked or converted does not need it any more
         described = None if layers is None else parse(layers)
         prefix = wrapper_prefix(weights.tensors)
         if described is not None and any(part.tensor("").startswith(prefix) for part in described):
@@ -72,7 +76,7 @@ def read_checkpoint(
         ]
         source = {
             "format": weights.format,
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": digest,
             "layers": [part.entry for part in parts],
             "remarks": remarks,
         }

@@ -62,10 +62,7 @@ def _holds_weights(value: Mapping[Any, Any]) -> bool:
 
 
 def _checked(weights: Mapping[Any, Any]) -> Mapping[str, Any]:
-    for name, value in weights.items():
+    for name in weights:
         if not isinstance(name, str):
             raise ConversionError(f"a state dict maps names to tensors, but {name!r} is not a string")
-        dense = str(getattr(value, "layout", "")) == "torch.strided"
-        if dense and value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise ConversionError(f"tensor {name!r}: claims more numbers, {tuple(value.shape)}, than the file holds")
     return weights

@@ -15,4 +15,4 @@ __all__ = ["LAYOUTS", "Convention", "Diagnosis", "Finding", "diagnose", "read_ar
 def read_arrays(data: bytes, extension: str) -> dict[str, NDArray[np.float64]]:
     """All arrays in the bytes of an .npz, .safetensors or .pt, for `diagnose`. Raises as `from_checkpoint` does."""
     tensors = Tensors(read_weights(data, extension).tensors)
-    return {name: tensors.take(name, *(None for _ in shape)) for name, shape in tensors.shapes.items()}
+    return {name: tensors.take(name, *(None for _ in shape)).astype(np.float64) for name, shape in tensors.shapes.items()}

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_file import numbers, real_number, whole_number
+from streamrnn_converters.formats.json_values import numbers, real_number, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
 from streamrnn_converters.formats.rtneural import add_layers, input_size
 from streamrnn_converters.formats.vectors import as_recording

@@ -10,7 +10,7 @@ from typing import Any
 from streamrnn.activation import LINEAR, TANH
 from streamrnn.errors import ConversionError
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_file import entry, numbers, object_entry, whole_number
+from streamrnn_converters.formats.json_values import entry, numbers, object_entry, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import Part

@@ -8,9 +8,9 @@ from typing import Any
 
 from streamrnn import Model
 from streamrnn.errors import ConversionError, ModelError
-from streamrnn_converters.formats.json_file import read_json
 from streamrnn_converters.proof.recording import Recording
 from streamrnn_converters.reading import read_file
+from streamrnn_converters.reading.json_object import read_json
 
 
 @dataclass(frozen=True)

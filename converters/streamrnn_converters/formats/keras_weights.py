@@ -12,7 +12,7 @@ from streamrnn import GRU, LSTM, RNN, Activation, Affine, Conv1d, Dense, Layer
 from streamrnn.activation import LINEAR, SIGMOID, TANH
 from streamrnn.errors import ConversionError
 from streamrnn.gates import reorder
-from streamrnn_converters.formats.json_file import numbers
+from streamrnn_converters.formats.json_values import floats
 
 
 class KerasWeights:
@@ -57,13 +57,13 @@ class KerasWeights:
 
     def dense(self, activation: Activation = LINEAR) -> Dense:
         """keras.layers.Dense: kernel (I, O), and a bias (O,) unless it has none."""
-        kernel = self._array(0, "kernel", None, None)
+        kernel = self._kernel(0, "kernel", None, None)
         bias = self._array(1, "bias", kernel.shape[1]) if self.expect(1, 2) == 2 else np.zeros(kernel.shape[1])
         return Dense(kernel.T, bias, activation, self._dtype)
 
     def conv1d(self, dilation: int) -> Layer:
         """keras.layers.Conv1D, causal: kernel (K, I, O), the last tap the present, and a bias (O,) unless it has none."""
-        kernel = self._array(0, "kernel", None, None, None)
+        kernel = self._kernel(0, "kernel", None, None, None)
         bias = self._array(1, "bias", kernel.shape[2]) if self.expect(1, 2) == 2 else np.zeros(kernel.shape[2])
         if len(kernel) == 1:
             return Dense(kernel[0].T, bias, LINEAR, self._dtype)
@@ -97,20 +97,24 @@ class KerasWeights:
         return self._array(index, name, *shape).reshape(-1)
 
     def _array(self, index: int, name: str, *shape: int | None) -> NDArray[np.float64]:
+        return self._kernel(index, name, *shape).astype(np.float64, copy=False)
+
+    def _kernel(self, index: int, name: str, *shape: int | None) -> NDArray[np.floating[Any]]:
+        """One array, of its own type: nothing is computed from it."""
         if index >= len(self._arrays):
             raise ConversionError(f"{self._where}: has no {name} among its {len(self._arrays)} arrays of weights")
-        return numbers(f"{self._where}, {name}", self._arrays[index], *shape)
+        return floats(f"{self._where}, {name}", self._arrays[index], *shape)
 
-    def _recurrent(self, kind: str, n_gates: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _recurrent(self, kind: str, n_gates: int) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
         """Kernel and recurrent kernel as (gates, units, inputs)."""
-        kernel = self._array(0, "kernel", None, None)
+        kernel = self._kernel(0, "kernel", None, None)
         hidden, remainder = divmod(kernel.shape[1], n_gates)
         if remainder:
             raise ConversionError(f"{self._where}, kernel: {kernel.shape[1]} columns are not {n_gates} gates of one size")
-        recurrent = self._array(1, "recurrent kernel", hidden, n_gates * hidden)
+        recurrent = self._kernel(1, "recurrent kernel", hidden, n_gates * hidden)
         return self._gates(kind, kernel, hidden), self._gates(kind, recurrent, hidden)
 
-    def _gates(self, kind: str, array: NDArray[np.float64], hidden: int) -> NDArray[np.float64]:
+    def _gates(self, kind: str, array: NDArray[np.floating[Any]], hidden: int) -> NDArray[np.floating[Any]]:
         """An array (…, gates · units) as (gates, units, …), the gates in the order of streamrnn."""
         gates = np.moveaxis(array.reshape(*array.shape[:-1], -1, hidden), [-2, -1], [0, 1])
         return gates if kind == "rnn" else reorder(gates, kind, "keras")

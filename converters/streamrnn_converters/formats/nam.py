@@ -16,7 +16,7 @@ from streamrnn.activation import LINEAR
 from streamrnn.errors import ConversionError
 from streamrnn.gates import reorder
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_file import entry, numbers, object_entry, whole_number
+from streamrnn_converters.formats.json_values import entry, numbers, object_entry, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
 
 _CONFIG = {"input_size", "hidden_size", "num_layers", "in_channels", "out_channels"}

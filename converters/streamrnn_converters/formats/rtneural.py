@@ -13,7 +13,7 @@ from streamrnn import Activation, PRelu
 from streamrnn.activation import LINEAR, RELU, SIGMOID, TANH
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_file import list_entry, numbers, real_number, whole_number
+from streamrnn_converters.formats.json_values import list_entry, numbers, real_number, whole_number
 from streamrnn_converters.formats.keras_weights import KerasWeights
 from streamrnn_converters.formats.layer_list import LayerList
 from streamrnn_converters.formats.module_order import guess_modules

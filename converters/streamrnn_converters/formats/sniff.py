@@ -8,11 +8,11 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.formats.aidax import read_aidax
 from streamrnn_converters.formats.guitarml import read_guitarml
 from streamrnn_converters.formats.imported_file import ImportedFile
-from streamrnn_converters.formats.json_file import read_json
 from streamrnn_converters.formats.keras.model_file import read_keras
 from streamrnn_converters.formats.nam import read_nam
 from streamrnn_converters.formats.rtneural import read_rtneural
 from streamrnn_converters.reading import read_file
+from streamrnn_converters.reading.json_object import read_json
 
 #: Extensions of the files that `read_model_file` reads.
 EXTENSIONS = (".json", ".nam", ".aidax", ".keras", ".h5", ".hdf5")

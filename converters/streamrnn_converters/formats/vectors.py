@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamrnn import Model
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import numbers
+from streamrnn_converters.formats.json_values import numbers
 from streamrnn_converters.proof.recording import Recording
 from streamrnn_converters.reading import read_file
 

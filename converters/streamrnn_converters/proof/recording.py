@@ -1,9 +1,7 @@
 """A signal and a model's answers to it, recorded in another program: the reference where there is no graph to run."""
 
 import hashlib
-import io
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Layer, Model, ModelError, Stream, VerificationError, __version__
+from streamrnn import GRU, LSTM, RNN, ConversionError, Layer, Model, ModelError, Stream, VerificationError, __version__
 from streamrnn_converters.proof.report import Comparison, said_of_unreached
 from streamrnn_converters.proof.streaming import stream_chunk, stream_runs
 from streamrnn_converters.proof.weights import mutants
+from streamrnn_converters.reading.npz import npz_arrays
 
 Array = NDArray[np.float64]
 _INITIAL = re.compile(r"initial_(hidden|cell)(?:_(\d+))?")
@@ -77,11 +76,9 @@ def read_recording(data: bytes) -> Recording:
     counted from 0, are "initial_hidden_k" and "initial_cell_k". Raises VerificationError, naming the array, for anything else.
     """
     try:
-        with warnings.catch_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as file:
-            warnings.simplefilter("ignore")
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except Exception as error:  # NumPy raises many types for wrong bytes
-        raise VerificationError(f"not a recording, an .npz of plain arrays ({type(error).__name__}); {_FORMAT}") from None
+        arrays = npz_arrays(data)
+    except ConversionError as error:
+        raise VerificationError(f"not a recording, an .npz of plain arrays ({error}); {_FORMAT}") from None
     found = {name: _checked(name, array) for name, array in arrays.items()}
     for name in ("input", "output"):
         if name not in found:

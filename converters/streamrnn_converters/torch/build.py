@@ -133,7 +133,9 @@ def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int |
     recurrent_weights = tensors.take(name("weight_hh"), n_rows, outputs)
     has_bias = name("bias_ih") in tensors or name("bias_hh") in tensors
     input_bias, recurrent_bias = (
-        tensors.take(name(bias), n_rows).reshape(n_gates, hidden) if has_bias else np.zeros((n_gates, hidden))
+        tensors.take(name(bias), n_rows).astype(np.float64).reshape(n_gates, hidden)
+        if has_bias
+        else np.zeros((n_gates, hidden))
         for bias in ("bias_ih", "bias_hh")
     )
     of_inputs, of_states = (_gates(kind, array.reshape(n_gates, hidden, -1)) for array in (input_weights, recurrent_weights))
@@ -147,6 +149,6 @@ def _cell(part: Part, tensors: Tensors, dtype: str, suffix: str, n_inputs: int |
     return RNN(of_inputs, of_states, bias, activations=(part.activation or TANH,), dtype=dtype)
 
 
-def _gates(kind: str, gates: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gates(kind: str, gates: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Gates, (n_gates, H, …), from torch's order to that of a layer; a plain RNN has one gate."""
     return reorder(gates, kind, "torch") if kind in GATE_ORDERS else gates

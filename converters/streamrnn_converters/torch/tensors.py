@@ -36,8 +36,11 @@ class Tensors:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
-    def take(self, name: str, *shape: int | None) -> NDArray[np.float64]:
-        """The tensor in float64, marked as used. Raises ConversionError where it is missing or shaped otherwise (None: any)."""
+    def take(self, name: str, *shape: int | None) -> NDArray[np.floating[Any]]:
+        """The tensor, of its own type, marked as used. Raises ConversionError where it is missing or shaped otherwise.
+
+        shape  None stands for any size
+        """
         if name not in self._arrays:
             there = ", ".join(map(repr, self._arrays)) or "none"
             raise ConversionError(f"tensor {name!r} is missing; the tensors are {there}")
@@ -58,21 +61,28 @@ def _checked(name: Any, value: Any) -> str:
     return name
 
 
-def _array(name: str, value: Any) -> NDArray[np.float64]:
-    """`value` in float64, which represents every smaller float exactly."""
+def _array(name: str, value: Any) -> NDArray[np.floating[Any]]:
+    """`value` in its own type of float, or in float32 or float64 where NumPy has none such. It may share its memory."""
     with refusing(ConversionError, f"tensor {name!r}: cannot be read as an array", "pass a dense tensor"):
         if hasattr(value, "detach"):
             floating, dtype = value.is_floating_point(), value.dtype
-            array = value.detach().cpu().double().numpy() if floating else np.empty(0)
+            tensor = value.detach().cpu()
+            array = (tensor.float() if tensor.element_size() < 4 else tensor).numpy() if floating else np.empty(0)
         else:
             array = np.asarray(value)
             dtype = array.dtype
             floating = dtype.kind == "f" or dtype.name == "bfloat16"
-            array = array.astype(np.float64) if floating else array
+            if dtype.name == "bfloat16":
+                array = array.astype(np.float32)
+            elif dtype.itemsize > 8:
+                array = array.astype(np.float64)
     if not floating:
         raise ConversionError(f"tensor {name!r}: dtype {dtype} is not a float type; pass the weights in float32")
     if not array.size:
         raise ConversionError(f"tensor {name!r}: shape {array.shape} is empty; every size must be at least 1")
-    if not (np.abs(array) <= np.finfo(np.float32).max).all():
+    with np.errstate(invalid="ignore"):
+        largest = np.finfo(np.float32).max
+        is_finite = bool(-largest <= array.min() and array.max() <= largest)
+    if not is_finite:
         raise ConversionError(f"tensor {name!r}: holds NaN, infinity, or a number beyond float32; every weight must be finite")
     return array

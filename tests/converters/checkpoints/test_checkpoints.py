@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
-from streamrnn import ConversionError, MissingExtraError, Stream
+from streamrnn import ConversionError, Stream
 from streamrnn.command.source_file import CHECKPOINTS
 from streamrnn_converters import from_checkpoint, from_torch
 from streamrnn_converters.checkpoints import EXTENSIONS, read_checkpoint
@@ -91,15 +90,12 @@ def test_a_description_that_does_not_fit_is_refused(layers: str, dtype: str | No
         from_checkpoint(path, layers, dtype)
 
 
-def test_without_torch_its_files_name_the_extra_and_others_need_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "net.pt").write_bytes(b"")
-    (tmp_path / "net.safetensors").write_bytes(save(NETWORK))
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'streamrnn\[torch\]'"):
-        from_checkpoint(tmp_path / "net.pt")
+@pytest.mark.parametrize("extension", [".safetensors", ".npz", ".pt"])
+def test_no_file_needs_torch_or_onnx(extension: str, tmp_path: Path) -> None:
+    path = written(tmp_path / f"net{extension}", NETWORK)
     code = (
         "import sys; sys.modules.update(torch=None, onnx=None, ml_dtypes=None)\n"
         "from streamrnn_converters import from_checkpoint; print(from_checkpoint(sys.argv[1]).output_size)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "net.safetensors")]
+    command = [sys.executable, "-c", code, str(path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "2\n"

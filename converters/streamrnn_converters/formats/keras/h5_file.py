@@ -4,6 +4,8 @@ On damaged files the HDF5 library may crash, or never end; then only that proces
 """
 
 import json
+import math
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -83,11 +85,19 @@ def read_h5(data: bytes, seconds: float = 60.0) -> H5File:
             f"not a whole HDF5 file (reading it takes more than {seconds:g} s); save or copy it again"
         ) from None
     if done.returncode:
+        if done.returncode == -getattr(signal, "SIGPROF", 0):
+            raise ConversionError("not a whole HDF5 file (reading it takes too long); save or copy it again")
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"]
         raise ConversionError(f"not a whole HDF5 file ({lines[-1]:.160}); save or copy it again")
     try:
         arrays = load(done.stdout)
         found = json.loads(bytes(arrays.pop("")))
+        arrays |= {path: _array(data, *place) for path, place in found["lying"].items()}
         return H5File(arrays, found["groups"], found["refused"])
     except (SafetensorError, KeyError, ValueError) as error:
         raise ConversionError(f"not a whole HDF5 file ({type(error).__name__} in what was read of it); save it again") from None
+
+
+def _array(data: bytes, offset: int, code: str, shape: list[int]) -> Array:
+    """An array that lies in the file in one piece. Raises ValueError where the file ends before."""
+    return np.frombuffer(data, code, math.prod(shape), offset).reshape(shape)

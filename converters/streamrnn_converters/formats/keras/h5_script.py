@@ -1,15 +1,15 @@
 """Reads an HDF5 file, as a script: `python h5_script.py < FILE`.
 
-The file comes on standard input. To standard output go its arrays by path, as safetensors, and under "" JSON in UTF-8: the
-groups with their text attributes, and for each array that is not read the reason. Links are not followed, and nothing is read
-that would load a plugin or another file.
+The file comes on standard input. To standard output go, as safetensors, under "" JSON in UTF-8: the groups with their text
+attributes, where in the file the values of each array lie, and for each array that is not read the reason; and by their paths
+the arrays that do not lie in one piece, or are of an unusual type. Links are not followed, and nothing is read that would load
+a plugin or another file.
 """
 
 import io
 import json
 import os
 import sys
-from contextlib import suppress
 from typing import Any
 
 import h5py
@@ -17,7 +17,17 @@ import numpy as np
 from safetensors.numpy import save
 
 _MOST_OBJECTS = 100_000
-_MOST_MEMORY = 4 << 30
+_MORE_MEMORY = 64 << 20  # bytes, beside four times the file
+_SECONDS, _BYTES_IN_A_SECOND = 2.0, 50e6  # of the CPU, beside the import of the libraries
+_TYPES = {
+    kind: code
+    for order, name in (("<", "LE"), (">", "BE"))
+    for kind, code in (
+        (f"IEEE_F16{name}", f"{order}f2"),
+        (f"IEEE_F32{name}", f"{order}f4"),
+        (f"IEEE_F64{name}", f"{order}f8"),
+    )
+}
 
 
 def main() -> None:
@@ -25,10 +35,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print goes to standard error, not among the answers
     data = sys.stdin.buffer.read()
-    _limit_memory(_MOST_MEMORY + 4 * len(data))
+    _limit(len(data))
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     groups: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
+    lying: dict[str, tuple[int, str, list[int]]] = {}
     with h5py.File(io.BytesIO(data), "r") as file:
         left, n_objects, waiting = len(data), 0, [("", file)]
         while waiting:
@@ -47,13 +58,15 @@ def main() -> None:
                     waiting.append((inner_path, inner))
                 elif reason := _refusal(inner, left):
                     refused[inner_path] = reason
+                elif place := _place(inner):
+                    lying[inner_path] = place
                 else:
                     left -= inner.nbytes
                     array = np.ascontiguousarray(inner[()])
                     arrays[inner_path] = (
                         array.astype("<f8") if array.dtype.itemsize > 8 else array.astype(array.dtype.newbyteorder("<"))
                     )
-    found = json.dumps({"groups": groups, "refused": refused}).encode()
+    found = json.dumps({"groups": groups, "lying": lying, "refused": refused}).encode()
     answers.write(save({**arrays, "": np.frombuffer(found, np.uint8)}))
 
 
@@ -70,6 +83,13 @@ def _refusal(dataset: Any, n_bytes_left: int) -> str:
     return ""
 
 
+def _place(dataset: Any) -> tuple[int, str, list[int]] | None:
+    """The first byte, type and shape of an array that lies in one piece; None where it does not, or is of an unusual type."""
+    offset, found = dataset.id.get_offset(), dataset.id.get_type()
+    code = next((code for name, code in _TYPES.items() if found.equal(getattr(h5py.h5t, name))), None)
+    return None if offset is None or code is None or not dataset.size else (offset, code, list(dataset.shape))
+
+
 def _texts(attributes: Any) -> dict[str, Any]:
     """The attributes that are texts or lists of texts."""
     found: dict[str, Any] = {}
@@ -82,14 +102,20 @@ def _texts(attributes: Any) -> dict[str, Any]:
     return found
 
 
-def _limit_memory(n_bytes: int) -> None:
+def _limit(n_bytes: int) -> None:
+    """Have the system end this process where it takes far more time or memory than a file of so many bytes needs."""
     try:
         import resource
+        import signal
     except ImportError:  # Windows
         return
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    with suppress(OSError, ValueError):  # macOS has the name, but may refuse any limit
-        resource.setrlimit(resource.RLIMIT_AS, (n_bytes if hard < 0 else min(n_bytes, hard), hard))
+    signal.setitimer(signal.ITIMER_PROF, _SECONDS + n_bytes / _BYTES_IN_A_SECOND)
+    if sys.platform == "linux":
+        with open("/proc/self/statm", encoding="ascii") as file:
+            used = int(file.read().split()[5]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        most = used + 4 * n_bytes + _MORE_MEMORY
+        resource.setrlimit(resource.RLIMIT_DATA, (most if hard < 0 else min(most, hard), hard))
 
 
 if __name__ == "__main__":

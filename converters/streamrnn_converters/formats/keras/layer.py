@@ -6,7 +6,7 @@ from typing import Any
 
 from streamrnn import Activation
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import real_number
+from streamrnn_converters.formats.json_values import real_number
 from streamrnn_converters.formats.keras.functions import function
 from streamrnn_converters.formats.keras_weights import KerasWeights
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from streamrnn import Arithmetic, Concat, Embedding
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import whole_number
+from streamrnn_converters.formats.json_values import whole_number
 from streamrnn_converters.formats.keras import activations, normalizations, over_time
 from streamrnn_converters.formats.keras.h5_file import Array
 from streamrnn_converters.formats.keras.layer import KerasLayer, Value

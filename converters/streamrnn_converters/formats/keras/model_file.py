@@ -6,7 +6,7 @@ from typing import Any
 
 from streamrnn.errors import ConversionError, ModelError
 from streamrnn_converters.formats.imported_file import ImportedFile, source_notes
-from streamrnn_converters.formats.json_file import list_entry, whole_number
+from streamrnn_converters.formats.json_values import list_entry, whole_number
 from streamrnn_converters.formats.keras.layer import Value
 from streamrnn_converters.formats.keras.layers import convert
 from streamrnn_converters.formats.keras.saved_model import SavedModel, layer_name, read_saved_model

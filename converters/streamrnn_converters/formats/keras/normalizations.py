@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streamrnn import Affine, LayerNorm
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import numbers
+from streamrnn_converters.formats.json_values import numbers
 from streamrnn_converters.formats.keras.layer import KerasLayer, Value
 from streamrnn_converters.formats.layer_list import LayerList
 

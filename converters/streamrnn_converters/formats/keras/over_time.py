@@ -2,7 +2,7 @@
 
 from streamrnn import Layer
 from streamrnn.errors import ConversionError
-from streamrnn_converters.formats.json_file import whole_number
+from streamrnn_converters.formats.json_values import whole_number
 from streamrnn_converters.formats.keras.layer import KerasLayer, Value, only_item
 from streamrnn_converters.formats.layer_list import LayerList
 

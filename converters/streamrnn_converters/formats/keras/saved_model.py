@@ -1,20 +1,18 @@
 """Finds the config and the arrays of each layer in the two containers of Keras: .keras (zip) and the older .h5."""
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from streamrnn.errors import ConversionError, StreamRNNError
-from streamrnn_converters.formats.json_file import list_entry, object_entry, read_json
+from streamrnn.errors import ConversionError
+from streamrnn_converters.formats.json_values import list_entry, object_entry
 from streamrnn_converters.formats.keras.h5_file import Array, H5File, read_h5
 from streamrnn_converters.formats.layer_list import MOST_LAYERS
+from streamrnn_converters.reading.json_object import read_json
+from streamrnn_converters.reading.zip_members import zip_members
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_MOST_BYTES = 1 << 30
-_MOST_METADATA = 1 << 16
 
 
 class Arrays(Protocol):
@@ -72,27 +70,11 @@ def layer_name(layer: Mapping[str, Any]) -> str:
 
 def _members(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Config, metadata and weights of a .keras file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as file:
-            names = file.namelist()
-            if "config.json" not in names or "model.weights.h5" not in names:
-                raise ConversionError(
-                    "a zip file without config.json and model.weights.h5; save it with model.save('model.keras')"
-                )
-            metadata = _member(file, "metadata.json", _MOST_METADATA) if "metadata.json" in names else b""
-            return _member(file, "config.json", _MOST_BYTES), metadata, _member(file, "model.weights.h5", _MOST_BYTES)
-    except StreamRNNError:
-        raise
-    except Exception as error:  # zipfile raises many types for wrong bytes
-        raise ConversionError(f"not a whole .keras file ({type(error).__name__}: {error}); save or copy it again") from None
-
-
-def _member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    with file.open(name) as member:
-        content = member.read(most + 1)
-    if len(content) > most:
-        raise ConversionError(f"its entry {name!r} has more than {most} bytes, which are not read")
-    return content
+    members = zip_members(data)
+    if "config.json" not in members or "model.weights.h5" not in members:
+        raise ConversionError("a zip file without config.json and model.weights.h5; save it with model.save('model.keras')")
+    config, metadata, weights = (bytes(members.get(name, b"")) for name in ("config.json", "metadata.json", "model.weights.h5"))
+    return config, metadata, weights
 
 
 def _from_h5(file: H5File) -> SavedModel:
