@@ -35,7 +35,7 @@ GATE_ORDERS: dict[str, dict[str, str]] = {
 
 
 def reorder(gates: NDArray[_Number], cell: str, source: str, target: str = "streamrnn") -> NDArray[_Number]:
-    """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in that of `target`. Equal orders copy nothing."""
+    """`gates`, shape (n_gates, …) stacked in the order of `source`, restacked in that of `target`; a copy if they differ."""
     orders = GATE_ORDERS[cell]
     if orders[source] == orders[target]:
         return gates

@@ -113,10 +113,9 @@ def test_a_tensor_that_claims_more_numbers_than_there_are_is_refused(tmp_path: P
 
 
 def test_a_file_that_unpacks_to_more_than_its_size_is_refused_unread(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="would read such a file")
     with zipfile.ZipFile(tmp_path / "net.pt", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("archive/data/0", bytes(10**7))
-    with pytest.raises(ConversionError, match="more than its own size"):
+        file.writestr("archive/data/0", bytes(1 << 25))
+    with pytest.raises(ConversionError, match="claims to unpack to 33554432 bytes, far more than its own size"):
         from_checkpoint(tmp_path / "net.pt")
 
 
@@ -131,14 +130,13 @@ def test_an_npz_of_objects_is_refused(tmp_path: Path) -> None:
     file = io.BytesIO()
     np.savez(file, weight=np.array([Unsafe(tmp_path / "trace")], object))
     (tmp_path / "net.npz").write_bytes(file.getvalue())
-    with pytest.raises(ConversionError, match=r"\.npz of plain arrays"):
+    with pytest.raises(ConversionError, match=r"'weight': not a plain array \(it holds object values\)"):
         from_checkpoint(tmp_path / "net.npz")
     assert not (tmp_path / "trace").exists()
 
 
 def test_a_torchscript_program_is_called_one(tmp_path: Path) -> None:
     """As torch.jit.save writes it: its code is compressed, which torch.save never does."""
-    pytest.importorskip("torch", reason="is needed to read files of torch.save")
     with zipfile.ZipFile(tmp_path / "net.pt", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("net/data.pkl", b"\x80\x02}.")
         file.writestr("net/code/__torch__.py", "class Net(Module):\n" * 1000)

@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"input": X[:0], "output": Y[:0]}, "shape"),
     "a batch": ({"input": X[None], "output": Y[None]}, r"\(n_steps, size\)"),
     "NaN": ({"input": X, "output": np.full_like(Y, np.nan)}, "'output': holds NaN"),
-    "text": ({"input": X, "output": np.array([["a"]] * 20)}, "'output': dtype"),
+    "text": ({"input": X, "output": np.array([["a"]] * 20)}, "'output': not a plain array"),
     "objects": ({"input": X, "output": np.array([None])}, "not a recording"),
     "something else": ({"input": X, "output": Y, "hidden": Y}, "'hidden' is not understood"),
     "a state that is none": ({"input": X, "output": Y, "initial_hidden": Y}, r"'initial_hidden': shape .* \(H,\)"),
