@@ -43,8 +43,12 @@ def import_(
         typer.Option(metavar="[NAME=]N", help="Which axis of the graph's first input, or of input NAME, is time; repeatable."),
     ] = None,
     state: Annotated[
-        str | None,
-        typer.Option(metavar="carry", help="Keep the states of a graph of one step that neither takes nor gives them."),
+        list[str] | None,
+        typer.Option(
+            metavar="IN=OUT",
+            help="A graph input that is a state, and the output that gives it back; repeatable, or none. carry: keep the "
+            "states of a graph of one step that neither takes nor gives them.",
+        ),
     ] = None,
     report: Annotated[
         Path | None,
@@ -91,6 +95,7 @@ def import_(
       streamrnn import vad.onnx --set sr=16000
       streamrnn import both_ways.onnx --offline
       streamrnn import two_inputs.onnx --time-axis x=1 --time-axis u=0
+      streamrnn import cell.onnx --state h_in=h_out --state mean=new_mean
       streamrnn import policy.onnx --state carry
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
       streamrnn import amplifier.aidax
@@ -99,9 +104,9 @@ def import_(
         raise typer.BadParameter("--report writes a proof and --no-verify asks for none; give one of them")
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
-    fixed, states = _values(constants or []), _states(state)
+    fixed, states = _values(constants or []), _states(state or [])
     if source.suffix.lower() in EXTENSIONS:
-        if fixed or allow_external_data or offline or time_axis or report is not None or state is not None:
+        if fixed or allow_external_data or offline or time_axis or report is not None or state:
             raise typer.BadParameter(
                 "--set, --allow-external-data, --offline, --time-axis, --state and --report are for ONNX models; this is a "
                 "checkpoint or a model file"
@@ -158,13 +163,15 @@ def _import_graph(
     show(f"{target}: written")
 
 
-def _states(given: str | None) -> "States":
-    """What `--state` says. Raises typer.BadParameter for anything else than "carry"."""
-    if given is None:
-        return None
-    if given != "carry":
-        raise typer.BadParameter(f"--state {given}: expected carry")
-    return "carry"
+def _states(given: list[str]) -> "States":
+    """What `--state` says. Raises typer.BadParameter for anything else than IN=OUT, "none" or "carry"."""
+    if given in ([], ["carry"]):
+        return "carry" if given else None
+    pairs = {} if given == ["none"] else dict(setting.partition("=")[::2] for setting in given)
+    wrong = [setting for setting in given if pairs and not all(setting.partition("=")[::2])]
+    if wrong or (pairs and len(pairs) < len(given)):
+        raise typer.BadParameter(f"--state {(wrong or given)[0]}: expected IN=OUT, each input once; or none, or carry, alone")
+    return pairs
 
 
 def _values(settings: list[str]) -> dict[str, Any]:

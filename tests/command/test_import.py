@@ -21,6 +21,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="verifying needs the ext
 from tests.converters.onnx.build.test_single_step import one_step  # noqa: E402
 from tests.converters.onnx.onnx_graphs import random_node  # noqa: E402
 from tests.converters.onnx.sketch import Sketch  # noqa: E402
+from tests.converters.onnx.test_carried_values import plain  # noqa: E402
 from tests.converters.onnx.test_from_onnx_layers import rated  # noqa: E402
 from tests.converters.onnx.test_from_onnx_steps import dtln  # noqa: E402, F401  (a fixture)
 
@@ -233,3 +234,16 @@ def test_a_graph_of_one_step_begins_each_step_anew_unless_its_states_are_carried
     assert kept.code == exit_codes.UNPROVEN
     assert [layer.kind for layer in load(path.with_suffix(".safetensors")).layers] == ["gru"]
     assert "--state keep" in command("import", path, "--state", "keep").err
+
+
+def test_states_are_paired_by_hand_and_what_was_found_is_said(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "sums.onnx"
+    path.write_bytes(plain("a", "b", first=[1, 3], second=[1, 3]))
+    assert "(--state first=b), or states={} (--state none) if nothing is" in " ".join(command("import", path).err.split())
+    kept = command("import", path, "--state", "second=b", "--no-verify")
+    assert "graph input 'second' and output 'b', paired by hand" in " ".join(kept.err.split())
+    assert load(path.with_suffix(".safetensors")).input_size == 3
+    assert command("import", path, "--state", "none", "--no-verify").code == exit_codes.UNPROVEN
+    assert load(path.with_suffix(".safetensors")).input_size == 6
+    for wrong in (["first="], ["none", "first=b"], ["first=a", "first=b"]):
+        assert command("import", path, *(word for pair in wrong for word in ("--state", pair))).code == 2

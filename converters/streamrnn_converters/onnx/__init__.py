@@ -2,6 +2,7 @@
 
 parse/      bytes to a checked graph (`graph`)
 precision   the types of floats that the signal has, and the compute precision of a stream of it
+carried/    which inputs are states that outputs give back: by flow and by name
 rewrite/    from graph to graph: loops, unrolled loops and cells that were taken apart become recurrent nodes
 axes/       which axis is time and which is batch, all sizes, and all constants: a rule for each operator
 importer    lowering: the layers that the nodes are, in one pass; a handler for each operator in operators/

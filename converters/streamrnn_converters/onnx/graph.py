@@ -1,7 +1,7 @@
 """A graph of named nodes, inputs and constants: what parsing gives and all later stages work on."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +50,17 @@ class Node:
             ) from error
 
 
+class End(Node):
+    """A graph output, which refuses what it is given as a node does."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "", (), (name,))
+
+    def refused(self, reason: str) -> ConversionError:
+        """The error for an output that cannot be given."""
+        return ConversionError(f"graph output {self.name!r}: {reason}")
+
+
 @dataclass(frozen=True)
 class Input:
     """A graph input without an initializer: its name and declared sizes, None where a size is open or not declared."""
@@ -75,6 +86,7 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]  # only those that the outputs depend on
     constants: dict[str, NDArray[Any]]
+    declared: Mapping[str, Input] = field(default_factory=dict)  # what it says of the shapes and types of its outputs
     outside: tuple[str, ...] = ()  # for the body of a node: the names that it reads from the graph around it
 
 

@@ -15,7 +15,7 @@ from streamrnn import Layer
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.graph import Graph, Input, Node
-from streamrnn_converters.onnx.joining import Joiner, used_twice
+from streamrnn_converters.onnx.joining import Joiner
 from streamrnn_converters.onnx.precision import Precision
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Signal, Value, describe
 from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector
@@ -178,9 +178,6 @@ def needs_flow(node: Node, value: Value | None, name: str) -> Flow:
     """The value as a flow of floats without surplus zeros; raises where it is something else."""
     if not isinstance(value, Flow):
         raise node.refused(f"its input {name} is not the signal; only what depends on the input step by step can be streamed")
-    for part in value.parts:
-        if isinstance(part, Source) and part.is_state:
-            raise used_twice(node, part)
     if value.integer:
         raise node.refused(f"its input {name} is {describe(value)}: integers, which can only pick from a table")
     if value.padding != (0, 0):

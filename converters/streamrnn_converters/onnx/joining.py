@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from streamrnn import Concat, Reverse, Select
-from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.budget import Budget
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import FinalState, First, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, First, LayerOutput, Source, Vector
 
 _PER_INDEX = 40  # bytes
 
@@ -27,11 +26,19 @@ class Joiner:
         starts = np.cumsum([0, *(part.size for part in flow.parts)])
         owners = np.searchsorted(starts, flow.index_map.ravel(), side="right") - 1
         owned = np.unique(owners)
-        parts = {k: _readable(node, flow.parts[k]) for k in owned.tolist()}
+        order = flow.index_map.ravel() - starts[owners]
+        parts = {}
+        for k in owned.tolist():
+            part = flow.parts[k]
+            if isinstance(part, Source) and part.is_state:
+                own = owners == k
+                used, order[own] = np.unique(order[own], return_inverse=True)
+                parts[k] = self._carried(part.name, tuple(used.tolist()))
+            else:
+                parts[k] = _readable(node, part)
         joined = list(dict.fromkeys(parts.values()))
         begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
-        moved = np.array([begins[parts[k]] - starts[k] for k in owned.tolist()], np.int64)
-        order = flow.index_map.ravel() + moved[np.searchsorted(owned, owners)]
+        order += np.array([begins[parts[k]] for k in owned.tolist()], np.int64)[np.searchsorted(owned, owners)]
         whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined), self._dtype), *joined)
         if np.array_equal(order, np.arange(whole.size)):
             return whole
@@ -44,6 +51,9 @@ class Joiner:
             return vector.reads[0]
         return self._once(Reverse(vector.size), vector)
 
+    def _carried(self, name: str, indices: tuple[int, ...]) -> Vector:
+        return self._made.setdefault((name, indices), Carried(name, indices))
+
     def _once(self, layer: Concat | Select | Reverse, *reads: Vector) -> Vector:
         key = reads, layer.kind, layer.indices if isinstance(layer, Select) else ()
         if key not in self._made:
@@ -53,8 +63,6 @@ class Joiner:
 
 def _readable(node: Node, part: Vector) -> Vector:
     """A part as a layer can read it. Of final states that is h, which is what the layer gives at that step."""
-    if isinstance(part, Source) and part.is_state:
-        raise used_twice(node, part)
     if isinstance(part, First):
         raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
     if not isinstance(part, FinalState):
@@ -62,11 +70,3 @@ def _readable(node: Node, part: Vector) -> Vector:
     if part.state != "h":
         raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
     return part.of
-
-
-def used_twice(node: Node, part: Source) -> ConversionError:
-    """The refusal of a node that reads an initial state."""
-    return node.refused(
-        f"uses the graph input {part.name!r}, which is the initial state of a layer, for something else too; a stream keeps "
-        "its states to itself"
-    )

@@ -1,7 +1,7 @@
 """All stages one after the other: bytes to a graph, its cells, its axes, its layers, a model, its inputs and outputs."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -18,31 +18,32 @@ from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import time_axes_of
 from streamrnn_converters.onnx.axes.solver import solve
 from streamrnn_converters.onnx.build.assemble import Assembly
-from streamrnn_converters.onnx.build.carried import is_final
+from streamrnn_converters.onnx.build.carried import carried_of, is_final
+from streamrnn_converters.onnx.build.feedback import check_single_step, fed_back
 from streamrnn_converters.onnx.build.graph_io import (
-    carried_of,
     check_carried,
     check_used,
     inputs_of,
     lengths_of,
     signal_of,
     states_of,
-    upstream,
 )
 from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
-from streamrnn_converters.onnx.graph import Graph, Node
+from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
+from streamrnn_converters.onnx.graph import End, Graph
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
 from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
+from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector, upstream
 
 #: What is said by hand about states that go from step to step.
-States = Literal["carry"] | None
+States = Literal["carry"] | Mapping[str, str] | None
 
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
@@ -78,8 +79,10 @@ def from_onnx(
                graph may be told their lengths; otherwise such a graph is refused
     time_axis  which axis is time, of the first graph input or by the names of inputs: 1, {"x": 1, "u": 0}. It counts as if a
                node told it. None: as the nodes tell, else by convention
-    states     "carry": a graph of one step, into which no states come and out of which none go, is to keep its states from step
-               to step; otherwise its model begins each step anew, as the graph does
+    states     which graph inputs are states, and the outputs that give them back: {"h_in": "h_out"}, all of them; {} if
+               none is. None: they are found by flow, name and shape, and remarks say so. "carry": a graph of one step, into
+               which no states come and out of which none go, is to keep its states from step to step; otherwise its model
+               begins each step anew, as the graph does
 
     Raises ConversionError, naming the node and the reason, for everything that cannot be streamed or is not understood.
     """
@@ -96,44 +99,58 @@ def read_onnx(
     states: States = None,
 ) -> Imported:
     """The model in an ONNX file, and how the graph's inputs and outputs map to a stream of it. Raises as `from_onnx` does."""
-    if states not in (None, "carry"):
-        raise ConversionError(f"states={states!r} is not understood; give 'carry' or leave it out")
+    if states not in (None, "carry") and not isinstance(states, Mapping):
+        raise ConversionError(f"states={states!r} is not understood; give {{'input': 'output'}}, 'carry', or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
-    graph, more = lift(graph, precision.dtype)
-    time_axes = time_axes_of(graph, time_axis)
-    importer = lowered(graph, precision, time_axes, offline=offline)
-    flows = _as_it_stands(graph, importer, _outputs(graph, importer), states)
-    signals = {name: flow for name, flow in flows.items() if not is_final(flow)}
-    finals = {name: flow for name, flow in flows.items() if name not in signals}
-    given = {name: _vector(importer, name, flow) for name, flow in signals.items()}
-    distinct = list(dict.fromkeys(given.values())) or _outermost(list(finals.values()))
+    graph, apart = without_computed_states(graph)
+    pairs = states if isinstance(states, Mapping) else None
+    graph, more = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
+    known, time_axes = candidates(graph, pairs), time_axes_of(graph, time_axis)
+    importer = lowered(graph, precision, time_axes, known.states, offline=offline)
+    flows = _outputs(graph, importer)
+    sources = carried_of(importer, flows, known)
+    flows = _as_it_stands(graph, importer, flows, states, is_carried=bool(sources))
+    returned = {output: name for name, output in sources.items()}
+    finals = {name: flow for name, flow in flows.items() if name in returned or is_final(flow)}
+    given = {name: _vector(importer, name, flow) for name, flow in flows.items() if name not in finals}
+    distinct = list(dict.fromkeys(given.values())) or _outermost(importer, finals)
     if not any(isinstance(vector, LayerOutput) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
-    check_used(importer, graph.inputs, distinct)
-    check_carried(importer, distinct)
-    sources = carried_of(importer, finals)
-    lengths = lengths_of(importer, graph.inputs, sources, distinct)
+    feedback = fed_back(importer, distinct, sources, flows)
+    every = [*distinct, *(each.returns for each in feedback.values())]
+    check_used(importer, graph.inputs, every)
+    check_carried(importer, every, sources)
+    lengths = lengths_of(importer, graph.inputs, sources, every)
     inputs = inputs_of(importer, [entry for entry in graph.inputs if entry.name not in (*sources, importer.lengths)], {})
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype)
+    check_single_step(inputs, feedback)
+    check_signals(known, [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)], list(given))
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
-        signal_of(importer, name, flow, starts[given[name]]) if name in given else states_of(importer, assembly, name, flow)
+        signal_of(importer, name, flow, starts[given[name]])
+        if name in given
+        else states_of(importer, assembly, name, flow, returned.get(name, ""))
         for name, flow in flows.items()
     )
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes, states)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants}
-    said = (*precision.remarks, *remarks, *more, *importer.remarks)
+    said = (*precision.remarks, *remarks, *apart, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 
-def lowered(graph: Graph, precision: Precision, time_axes: Mapping[str, int], *, offline: bool = False) -> Importer:
-    """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported."""
-    solution = solve(graph, time_axes)
+def lowered(
+    graph: Graph, precision: Precision, time_axes: Mapping[str, int], states: Collection[str] = (), *, offline: bool = False
+) -> Importer:
+    """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported.
+
+    states  graph inputs that the caller carries from run to run
+    """
+    solution = solve(graph, time_axes, states)
     importer = Importer(graph, solution, precision, offline=offline)
     solution.roles.check()
     for name, node in solution.roles.fixed.items():
@@ -158,9 +175,11 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
     return flows
 
 
-def _as_it_stands(graph: Graph, importer: Importer, flows: dict[str, Flow], states: States) -> dict[str, Flow]:
+def _as_it_stands(
+    graph: Graph, importer: Importer, flows: dict[str, Flow], states: States, *, is_carried: bool
+) -> dict[str, Flow]:
     """The outputs of a graph of one step without the states of the steps before, unless these are to be carried."""
-    if not begins_anew(graph, importer, flows):
+    if is_carried or not begins_anew(graph, importer, flows):
         if states == "carry":
             raise ConversionError(
                 "states='carry' is for a graph of exactly one step into which no states come and out of which none go, and "
@@ -181,23 +200,21 @@ def _in_float32(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-class _End(Node):
-    """A graph output, which refuses what it is given as a node does."""
-
-    def refused(self, reason: str) -> ConversionError:
-        return ConversionError(f"graph output {self.name!r}: {reason}")
-
-
 def _vector(importer: Importer, name: str, flow: Flow) -> Vector:
     """The vector that a graph output gives."""
     importer.remark_last(flow)
-    return importer.vector(_End(name, "", (), (name,)), flow)
+    return importer.vector(End(name), flow)
 
 
-def _outermost(states: Sequence[Flow]) -> list[Vector]:
-    """What a stream gives where a graph gives only final states: the h of the layers that no other of them reads."""
-    layers = list({part.of: None for flow in states for part, _ in flow.elements() if isinstance(part, FinalState)})
-    return [layer for layer in layers if not any(layer in upstream(other.reads) for other in layers)]
+def _outermost(importer: Importer, states: Mapping[str, Flow]) -> list[Vector]:
+    """What a stream gives where a graph gives only states: the h of layers that no other of them reads, else all."""
+    layers = list({part.of: None for flow in states.values() for part, _ in flow.elements() if isinstance(part, FinalState)})
+    others = [_vector(importer, name, flow) for name, flow in states.items()] if not layers else []
+    return [layer for layer in layers if not any(layer in upstream(other.reads) for other in layers)] or others
+
+
+def _is_one_step(entry: GraphInput) -> bool:
+    return all(axis != "time" or size == 1 for axis, size in zip(entry.axes, entry.sizes, strict=True))
 
 
 def _origin(
@@ -217,7 +234,7 @@ def _origin(
     if time_axes:
         origin["time_axis"] = dict(time_axes)
     if states is not None:
-        origin["states"] = states
+        origin["states"] = states if isinstance(states, str) else dict(states)
     return origin
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.vectors import FinalState, First, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, First, LayerOutput, Source, Vector
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,8 @@ def describe(value: Value | Signal) -> str:
     part = value.parts[0]
     if isinstance(part, Source):
         return f"the signal of graph input {part.name!r}, as it comes"
+    if isinstance(part, Carried):
+        return f"the state of graph input {part.name!r}"
     if isinstance(part, FinalState | First):
         return "a final state" if isinstance(part, FinalState) else "the first step of a signal"
     assert isinstance(part, LayerOutput)

@@ -1,5 +1,6 @@
-"""The vectors of a step: from a graph input, from a layer, a final state, or the first step of another vector."""
+"""The vectors of a step: from a graph input, a layer or the step before, a final state, or the first step of another vector."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Union
 
@@ -12,7 +13,20 @@ class Source:
 
     name: str
     size: int
-    is_state: bool = False  # whether it is the initial state of a layer
+    is_state: bool = False  # whether the caller carries it from run to run
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Values of a graph input that is a state, as layers read them: what an output gave for them at the step before."""
+
+    name: str
+    indices: tuple[int, ...]  # in the input
+
+    @property
+    def size(self) -> int:
+        """How many values."""
+        return len(self.indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,4 +67,16 @@ class First:
         return self.of.size
 
 
-Vector = Union[Source, LayerOutput, FinalState, First]  # noqa: UP007 - named in LayerOutput before it is known
+Vector = Union[Source, Carried, LayerOutput, FinalState, First]  # noqa: UP007 - named in LayerOutput before it is known
+
+
+def upstream(vectors: Iterable[Vector]) -> set[Vector]:
+    """The vectors, and all that they are computed from."""
+    found: set[Vector] = set()
+    waiting = list(vectors)
+    while waiting:
+        each = waiting.pop()
+        if each not in found and isinstance(each, LayerOutput):
+            waiting += each.reads
+        found.add(each)
+    return found

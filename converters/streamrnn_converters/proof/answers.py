@@ -72,7 +72,7 @@ def answer_trials(model: Model, trials: Sequence[Trial]) -> Iterator[Answers]:
 
 def _with_initial_states(model: Model, states: States) -> Model:
     """The model with other initial states."""
-    fields = {"h": "initial_hidden", "c": "initial_cell"}
+    fields = {"h": "initial_hidden", "c": "initial_cell", "value": "initial"}
     layers = [
         type(layer)(**(vars(layer) | {fields[name]: value for name, value in own.items()}))
         for layer, own in zip(model.layers, states, strict=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from streamrnn import LSTM, Model, Stream, VerificationError
 from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
@@ -23,45 +22,11 @@ import onnxruntime
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.verification import Case
-from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
+from tests.converters.onnx.onnx_graphs import random_node
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch, refusal
+from tests.converters.onnx.step_graphs import BRIEF, assert_streams, taking
 
-BRIEF = (Case("normal", 1.0, 24), Case("loud", 10.0, 24))
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "models"
-
-
-def taking(g: Sketch, **states: list[Any]) -> None:
-    """Let the graph take x, one step of one signal, and states."""
-    g.inputs = [g.info("x", [1, 1, INPUTS]), *(g.info(name, sizes) for name, sizes in states.items())]
-
-
-def carried(data: bytes, x: NDArray[Any], pairs: dict[str, str], output: str) -> NDArray[Any]:
-    """What onnxruntime gives, step by step, each pair of an input and an output carried, zeros at first."""
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    names = [entry.name for entry in session.get_outputs()]
-    states = {entry.name: np.zeros(entry.shape, np.float32) for entry in session.get_inputs() if entry.name in pairs}
-    shape = next(entry.shape for entry in session.get_inputs() if entry.name not in pairs)
-    rows = []
-    for row in x:
-        results = dict(zip(names, session.run(names, {"x": row.reshape(shape)} | states), strict=True))
-        states = {name: results[source] for name, source in pairs.items()}
-        rows.append(results[output].ravel())
-    return np.array(rows)
-
-
-def assert_streams(data: bytes, pairs: dict[str, str], output: str) -> Model:
-    """The states are paired so, and a stream gives at every step what onnxruntime gives with them carried."""
-    imported = read_onnx(data)
-    assert {state.name: state.source for state in imported.states} == pairs
-    x = np.random.default_rng(2).normal(size=(40, INPUTS)).astype(np.float32)
-    stream = Stream(imported.model)
-    ours = np.concatenate([[stream.step(row) for row in x[:20]], stream.process(x[20:])])
-    assert np.abs(ours - carried(data, x, pairs, output)).max() <= TOLERANCE
-    report = verify(imported.model, data, cases=BRIEF)
-    assert report.proven, str(report)
-    assert len(report.comparisons) == len(BRIEF) * len(imported.outputs)
-    for name, source in pairs.items():
-        assert any(f"{name!r} and output {source!r}" in remark for remark in imported.remarks)
-    return imported.model
 
 
 Drawing = tuple[bytes, dict[str, str], str]
@@ -298,24 +263,20 @@ def one_state_for_two_layers(g: Sketch) -> bytes:
     return g.bytes(g.rnn(g.squeezed(y, 1), inputs=HIDDEN, h="h_in")[0], h)
 
 
-@refused("node 'my_Add' (Add)", "which is the initial state of a layer, for something else too")
-def a_state_that_is_used_as_a_signal(g: Sketch) -> bytes:
-    taking(g, h_in=[1, 1, HIDDEN])
+@refused("graph input 'h_in'", "goes in and out once for any number of steps of 'x'")
+def a_state_of_several_steps_that_is_used_as_a_signal(g: Sketch) -> bytes:
+    g.inputs.append(g.info("h_in", [1, "B", HIDDEN]))
     y, h = g.rnn("x", h="h_in")
-    return g.bytes(g.add("Add", g.squeezed(y, 1), "h_in"), h)
+    return g.bytes(y, h, g.add("Tanh", "h_in"))
 
 
-@refused("graph output 'my_Identity.0'", "which is the initial state of a layer, for something else too")
-def a_state_that_is_given_as_it_came(g: Sketch) -> bytes:
-    taking(g, h_in=[1, 1, HIDDEN])
-    y, h = g.rnn("x", h="h_in")
-    return g.bytes(y, h, g.add("Identity", "h_in"))
-
-
-@refused("node 'my_GRU' (GRU)", "its initial_h is the output of a dense layer, not a constant")
-def a_state_that_is_computed(g: Sketch) -> bytes:
-    taking(g, h_in=[1, 1, HIDDEN])
-    return g.bytes(*g.rnn("x", h=g.add("MatMul", "h_in", g.draw(HIDDEN, HIDDEN))))
+@refused("node 'my_LSTM' (LSTM)", "its initial_h is the output of a dense layer, not a constant")
+def a_state_that_is_computed_in_a_cell_with_peepholes(g: Sketch) -> bytes:
+    taking(g, h_in=[1, 1, HIDDEN], c_in=[1, 1, HIDDEN])
+    h = g.add("MatMul", "h_in", g.draw(HIDDEN, HIDDEN))
+    tensors = random_node(g.rng, "LSTM", INPUTS, HIDDEN).tensors
+    weights = [tensors[name] for name in "WRB"]
+    return g.bytes(*g.add("LSTM", "x", *weights, "", h, "c_in", g.draw(1, 3 * HIDDEN), n=3, hidden_size=HIDDEN))
 
 
 @pytest.mark.parametrize("name", REFUSED)

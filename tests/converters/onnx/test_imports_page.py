@@ -12,6 +12,7 @@ pytest.importorskip("onnxruntime", reason="the graphs come from tests that compa
 from streamrnn import ConversionError
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.importer import OPERATORS
+from tests.converters.onnx import test_carried_values as carried
 from tests.converters.onnx import test_from_onnx_branches as branches
 from tests.converters.onnx import test_from_onnx_exports as exports
 from tests.converters.onnx import test_from_onnx_layers as layers
@@ -38,6 +39,7 @@ def reasons() -> list[str]:
     for draw, _, _ in branches.REFUSED.values():
         g = Sketch()
         sources.append(g.bytes(draw(g, branches.behind(g))))
+    sources.append(carried.plain("a", "b", first=[1, 3], second=[1, 3]))
     for draw, _, _ in layers.CANNOT.values():
         g = Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))

@@ -1,8 +1,8 @@
 """Roles for the axes of an input that no node has told about, in the order in which they are tried.
 
-Where time and batch are known, and in a state, the others lie within a step. Else the last axis does, if no other is known to.
-The rest are batch, or time and batch in either order; a fixed size of 1 is rather the batch. If there are still more, the input
-is refused (`Roles.check`), unless the caller has said which is time.
+Of a state, an open axis is batch, and the others lie within a step; so do the others where time and batch are known. Else the
+last axis does, if no other is known to. The rest are batch, or time and batch in either order; a fixed size of 1 is rather the
+batch. If there are still more, the input is refused (`Roles.check`), unless the caller has said which is time.
 """
 
 from collections.abc import Mapping
@@ -33,17 +33,24 @@ def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[st
 
 
 def unsettled(roles: Roles) -> list[Input]:
-    """The inputs with an axis that has no role yet."""
-    return [entry for entry in roles.inputs if any(name not in roles.roles for name in names_of(entry))]
+    """The inputs with an axis that has no role yet, states last."""
+    found = [
+        entry for entry in roles.inputs if any(name not in roles.roles and name not in roles.lone for name in names_of(entry))
+    ]
+    return sorted(found, key=lambda entry: entry.name in roles.states)
 
 
 def choices(roles: Roles, entry: Input) -> list[dict[str, str]]:
     """Roles for the axes of an input that have none, by name; the usual ones first."""
     names = names_of(entry)
-    free = [name for name in names if name not in roles.roles]
+    free = [name for name in names if name not in roles.roles and name not in roles.lone]
     known = [roles.roles[name] for name in names if name in roles.roles]
     wanted = [role for role in ("time", "batch") if role not in known]
-    if entry.name in roles.states or not wanted:
+    sizes = dict(zip(names, entry.sizes, strict=True))
+    if entry.name in roles.states:
+        batch = [name for name in free if sizes[name] is None and "batch" in wanted][:1]
+        return [dict.fromkeys(free, "feature") | dict.fromkeys(batch, "batch")]
+    if not wanted:
         return [dict.fromkeys(free, "feature")]
     within = {}
     if free[-1] == names[-1] and "feature" not in known and not entry.is_integer and len(names) > 1:
@@ -52,7 +59,6 @@ def choices(roles: Roles, entry: Input) -> list[dict[str, str]]:
         if "time" in wanted:
             roles.excess.add(entry.name)
         return [within | dict.fromkeys(free, "feature") | dict(zip(free, wanted, strict=False))]
-    sizes = dict(zip(names, entry.sizes, strict=True))
     orders = list(permutations(wanted, len(free)))[:: 1 if len(free) > 1 else -1]
     if [sizes[name] == 1 for name in free] == [True, False]:
         orders = orders[::-1]

@@ -7,11 +7,11 @@ so where the two contradict each other, the node is refused that needs what cann
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Input, Node
-from streamrnn_converters.onnx.values import Axis, Size
+from streamrnn_converters.onnx.values import Axis, Kind, Size
 
 _ACROSS = ("time", "batch")
 
@@ -24,23 +24,32 @@ class Roles:
     sizes      by the name of an axis whose size the graph leaves open: its size, as weights and shapes tell it
     fixed      by the name of an axis of time or batch: the node that fixes its size, which the graph declares open
     several    names of open axes that a node takes to be larger than 1
-    states     names of graph inputs that bring initial states
+    states     names of graph inputs that the caller carries from run to run
+    lone       names of their axes of size 1, which may stand for an axis of any role
     assumed    names of axes whose role no node has told, so that it was chosen
     excess     names of inputs that have more axes than there are roles
     with_needs whether what nodes need counts too, besides what they tell
     """
 
-    def __init__(self, graph: Graph, time_axes: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = ()) -> None:
         self.opset = graph.opset
         self.inputs = graph.inputs
         self.roles: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self.fixed: dict[str, Node] = {}
         self.several: set[str] = set()
-        self.states: set[str] = set()
+        self.states: set[str] = set(states)
         self.assumed: set[str] = set()
         self.excess: set[str] = set()
         self.with_needs = False
+        self.lone: set[str] = set()
+        batches = {size for entry in graph.inputs if entry.name not in states for size in entry.sizes[:2]}
+        for entry in graph.inputs:
+            for name, size in zip(names_of(entry), entry.sizes, strict=True) if entry.name in states else ():
+                if size == 1:
+                    self.lone.add(name)
+                elif size is not None and size not in batches:  # another size than a batch has
+                    self.roles[name] = "feature"
         self._sources: dict[str, str] = {}  # by the name of an axis, who has told its role
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
         for entry in graph.inputs:
@@ -66,7 +75,8 @@ class Roles:
         axes = []
         for name, size in zip(names_of(entry), entry.sizes, strict=True):
             known = self.sizes.get(name) if size is None else size
-            axes.append(Axis(name, Size(1, (name,)) if known is None else known, "input"))
+            kind: Kind = "one" if name in self.lone else "input"
+            axes.append(Axis(name, Size(1, (name,)) if known is None else known, kind))
         return tuple(axes)
 
     def role(self, axis: Axis) -> str:
@@ -99,6 +109,8 @@ class Roles:
 
         Raises ConversionError where it is already known as another.
         """
+        if axis.name in self.lone:  # of a state: it stands for an axis of any role
+            return axis
         known = self.role(axis)
         if known != role and known not in ("unknown", "one") and (known in (*_ACROSS, "merged") or role != "feature"):
             raise node.refused(
@@ -163,7 +175,7 @@ class Roles:
     def check(self) -> None:
         """Raise ConversionError for an input that is no array of vectors over time. Call it after all nodes were visited."""
         for entry in self.inputs:
-            where, own = f"graph input {entry.name!r}", [self.roles[name] for name in names_of(entry)]
+            where, own = f"graph input {entry.name!r}", [self.roles.get(name, "one") for name in names_of(entry)]
             if entry.name in self.excess:
                 raise ConversionError(
                     f"{where}: has axes that are neither time, batch nor features; export the model without them, or say which "

@@ -8,7 +8,7 @@ A node that cannot be understood gives nothing, and neither do those that depend
 refuses the graph there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -50,12 +50,13 @@ class Solution:
     budget: Budget
 
 
-def solve(graph: Graph, time_axes: Mapping[str, int]) -> Solution:
+def solve(graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = ()) -> Solution:
     """The roles and sizes of all axes of a graph, and its constants; the best of several, where each has errors.
 
     time_axes  the index of the axis that the caller calls time, by the name of an input
+    states     graph inputs that the caller carries from run to run
     """
-    roles = Roles(graph, time_axes)
+    roles = Roles(graph, time_axes, states)
     _propagate(graph, roles)
     roles.with_needs = True
     best, most = None, -1

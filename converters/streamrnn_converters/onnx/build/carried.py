@@ -1,15 +1,17 @@
 """States that the caller carries from run to run: which output goes back into which input, so that a stream can keep them.
 
 Each value of an input is followed to the initial state that begins with it, and each value of an output to the final state
-that it is. An output belongs to an input if every value comes out at the index at which it must go in.
+that it is. An output belongs to an input if every value comes out at the index at which it must go in. What begins no state of
+a layer is paired by `carried.pairs`.
 """
 
 from collections.abc import Mapping
 
 from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.carried.pairs import BY_FLOW, BY_HAND, Candidates, choose
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source
+from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source, Vector
 
 #: A unit of a state: layer, name of the state, index of the unit.
 Unit = tuple[LayerOutput, str, int]
@@ -20,11 +22,36 @@ def is_final(flow: Flow) -> bool:
     return all(isinstance(part, FinalState) for part, _ in flow.elements())
 
 
-def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
-    """By input, for the index of each value that is read, the unit of a state that begins with it."""
-    read: dict[str, dict[int, Unit]] = {
-        name: {} for name in importer.values if name in importer.roles.states
-    }  # in the graph's order
+def carried_of(importer: Importer, flows: Mapping[str, Flow], known: Candidates) -> dict[str, str]:
+    """For each graph input that is a state, in the graph's order, the output that goes back into it. Remarks say so."""
+    read = _units_in(importer)
+    by_flow = {name: _returned(importer, name, units, flows, known) for name, units in read.items() if units}
+    first: dict[tuple[tuple[Vector, int], ...], str] = {}
+    same = {output: first.setdefault(tuple(flow.elements()), output) for output, flow in flows.items()}
+    sources = {}
+    fits = {name: [o for o in outputs if _fits(importer, name, flows[o])] for name, outputs in known.fits.items()}
+    for name, (output, how) in choose(known, fits, by_flow, same).items():
+        if output not in fits[name]:
+            raise ConversionError(
+                f"graph input {name!r}: output {output!r}, paired with it {how}, has another shape at each step; say which "
+                "states are carried with states={'input': 'output'} (--state input=output)"
+            )
+        sources[name] = output
+        units = read.get(name, {})
+        carried = list(dict.fromkeys(f"{state} ({layer.layer.kind})" for layer, state, _ in units.values()))
+        if len(units) < flows[output].index_map.size:
+            carried.append("values that layers read at the next step")
+        how = BY_HAND if known.said else how
+        importer.remark(
+            f"graph input {name!r} and output {output!r}, paired {how}, carry {', '.join(carried)} from step to step; a "
+            "stream keeps that, see Stream.states"
+        )
+    return sources
+
+
+def _units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
+    """By input, for the index of each value that begins a state of a layer, the unit of it."""
+    read: dict[str, dict[int, Unit]] = {name: {} for name in importer.values if name in importer.roles.states}
     for (layer, state), flow in importer.initial.items():
         for unit, (part, index) in enumerate(flow.elements()):
             assert isinstance(part, Source)
@@ -36,29 +63,37 @@ def units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
     return read
 
 
-def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Mapping[str, Flow]) -> tuple[str, str]:
-    """The output that gives back what the input `name` must bring at the next step, and how that was found out.
+def _returned(
+    importer: Importer, name: str, read: Mapping[int, Unit], flows: Mapping[str, Flow], known: Candidates
+) -> tuple[str, str]:
+    """The output that gives back the states of layers which the input `name` must bring at the next step, and how it was found.
 
-    read     the units that begin with the input's values, by the index of the value
-    outputs  those of final states
+    read  the units that begin with the input's values, by the index of the value
 
     Raises ConversionError where there is none.
     """
     given = importer.values[name]
     assert isinstance(given, Flow)
-    fitting = []
-    for output, flow in outputs.items():
-        units = _units_out(flow)
-        agrees = len(units) == given.index_map.size and all(units[index] == unit for index, unit in read.items())
-        if agrees and _shape(importer, flow) == _shape(importer, given):
-            fitting.append(output)
-    if len(fitting) == 1:
-        return fitting[0], "by the flow of the values"
-    if fitting:
-        named = [output for output in fitting if name.lower() in output.lower() or output.lower() in name.lower()]
-        return (named or fitting)[0], "by name, since several outputs give the same" if named else "as the first that fits"
-    for output, flow in outputs.items():
-        if set(read.values()) & set(_units_out(flow)):
+    if known.said and name not in known.named:
+        raise ConversionError(
+            f"graph input {name!r}: brings initial states; name the output that gives them back in states, too"
+        )
+    units = {output: [_unit(part, index) for part, index in flow.elements()] for output, flow in flows.items()}
+    fits = [
+        output
+        for output, own in units.items()
+        if len(own) == given.index_map.size
+        and all(own[index] == unit for index, unit in read.items())
+        and _shape(importer, flows[output]) == _shape(importer, given)
+    ]
+    if known.named.get(name) in fits:
+        return known.named[name], BY_FLOW if len(fits) == 1 else "by name, since several outputs give the same"
+    if fits and not known.said:
+        named = [output for output in fits if name.lower() in output.lower() or output.lower() in name.lower()]
+        several = "by name, since several outputs give the same" if named else "as the first that fits"
+        return (named or fits)[0], BY_FLOW if len(fits) == 1 else several
+    for output, own in units.items():
+        if set(read.values()) & set(own):
             raise ConversionError(
                 f"graph input {name!r}: the states that it brings come out of graph output {output!r} in another order or "
                 "shape than they must go in, so that it is no step of a stream; export the model with one order for both"
@@ -69,11 +104,18 @@ def paired(importer: Importer, name: str, read: Mapping[int, Unit], outputs: Map
     )
 
 
-def _units_out(flow: Flow) -> list[Unit]:
-    """The unit that each value of a flow of final states is."""
-    return [(part.of, part.state, index) for part, index in flow.elements() if isinstance(part, FinalState)]
+def _unit(part: Vector, index: int) -> Unit | None:
+    """The unit of a state that a value of an output is after the last step."""
+    return (part.of, part.state, index) if isinstance(part, FinalState) else None
+
+
+def _fits(importer: Importer, name: str, flow: Flow) -> bool:
+    """Whether an output has the shape of an input at each step, but for axes of size 1."""
+    given = importer.values[name]
+    assert isinstance(given, Flow)
+    return [size for size in flow.index_map.shape if size != 1] == [size for size in given.index_map.shape if size != 1]
 
 
 def _shape(importer: Importer, flow: Flow) -> list[object]:
     """The shape of a state for any number of signals."""
-    return ["batch" if importer.role(axis) == "batch" else axis.size for axis in flow.axes]
+    return [axis.size if isinstance(axis.size, int) else importer.role(axis) for axis in flow.axes]

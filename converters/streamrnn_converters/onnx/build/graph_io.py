@@ -5,13 +5,12 @@ from typing import get_args
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.build.assemble import Assembly
-from streamrnn_converters.onnx.build.carried import paired, units_in
 from streamrnn_converters.onnx.graph import Input
 from streamrnn_converters.onnx.imported import Axis, GraphInput, GraphOutput
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Axis as NamedAxis
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, LayerOutput, Source, Vector, upstream
 
 
 def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str, str]) -> tuple[GraphInput, ...]:
@@ -61,48 +60,44 @@ def signal_of(importer: Importer, name: str, flow: Flow, start: int) -> GraphOut
     return GraphOutput(name, *_axes(importer, flow.axes), start, merges=len(_apart(flow.axes)) > len(flow.axes))
 
 
-def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow) -> GraphOutput:
-    """A graph output of final states."""
-    starts: dict[Vector, int] = {}
-    states, n_values, indices = [], 0, []
-    for part, index in flow.elements():
-        assert isinstance(part, FinalState)
-        if part not in starts:
-            layer = assembly.index(part.of)
+def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow, given: str = "") -> GraphOutput:
+    """A graph output of states. `given`: the graph input into which it goes back, whose axes it has; "" for final states."""
+    delayed = assembly.delayed(given)
+    states: dict[tuple[int, str], int] = {}  # where each begins among the states, joined
+    n_values, indices = 0, []
+    for entry, (part, index) in enumerate(flow.elements()):
+        layer: int | None
+        if entry in delayed:
+            (layer, size, index), state = delayed[entry], "value"
+        elif not isinstance(part, FinalState):
+            raise ConversionError(
+                f"graph input {given!r}: value {entry} of it is read by nothing, while layers keep the others; export it "
+                "without"
+            )
+        else:
+            layer, state, size = assembly.index(part.of), part.state, part.size
             if layer is None:
                 raise ConversionError(
                     f"graph output {name!r}: is a state of a {part.of.layer.kind} layer on which no other output depends; "
                     "export the model without it"
                 )
-            starts[part] = n_values
-            states.append((layer, part.state))
-            n_values += part.size
-        indices.append(starts[part] + index)
-    return GraphOutput(name, *_axes(importer, flow.axes), 0, tuple(states), tuple(indices))
+        if (layer, state) not in states:
+            states[layer, state] = n_values
+            n_values += size
+        indices.append(states[layer, state] + index)
+    own = importer.values[given] if given else flow
+    assert isinstance(own, Flow)
+    return GraphOutput(name, *_axes(importer, own.axes), 0, tuple(states), tuple(indices))
 
 
-def carried_of(importer: Importer, flows: Mapping[str, Flow]) -> dict[str, str]:
-    """For each graph input of initial states, in the graph's order, the output that goes back into it."""
-    sources = {}
-    for name, read in units_in(importer).items():
-        sources[name], how = paired(importer, name, read, flows)
-        carried = dict.fromkeys(f"{state} ({layer.layer.kind})" for layer, state, _ in read.values())
-        importer.remark(
-            f"graph input {name!r} and output {sources[name]!r}, paired {how}, carry {', '.join(carried)} from step to step; a "
-            "stream keeps that, see Stream.states"
-        )
-    return sources
-
-
-def check_carried(importer: Importer, vectors: Iterable[Vector]) -> None:
+def check_carried(importer: Importer, vectors: Iterable[Vector], carried: Iterable[str]) -> None:
     """Where some states are carried, refuse layers whose states are not: in the graph, these begin again with every run."""
-    carried = {layer for layer, _ in importer.initial}
+    name = next(iter(carried), None)
     for vector in upstream(vectors):
-        if not carried or not isinstance(vector, LayerOutput):
+        if name is None or not isinstance(vector, LayerOutput):
             continue
         for state in vector.layer.states:
             if (vector, state) not in importer.initial:
-                name = next(part.name for flow in importer.initial.values() for part in flow.parts if isinstance(part, Source))
                 raise ConversionError(
                     f"graph input {name!r}: brings initial states, but none brings the {state} of a {vector.layer.kind} layer, "
                     "which begins anew with every run; export the model with all of its states as inputs, or with none"
@@ -112,25 +107,13 @@ def check_carried(importer: Importer, vectors: Iterable[Vector]) -> None:
 def check_used(importer: Importer, entries: Iterable[Input], vectors: Iterable[Vector]) -> None:
     """Refuse inputs on which no output depends."""
     needed = upstream(vectors)
-    used = {vector.name for vector in needed if isinstance(vector, Source)} | {importer.lengths}
+    used = {vector.name for vector in needed if isinstance(vector, Source | Carried)} | {importer.lengths}
     for (layer, _), flow in importer.initial.items():
         if layer in needed:
             used |= {part.name for part in flow.parts if isinstance(part, Source)}
     for entry in entries:
         if entry.name not in used:
             raise ConversionError(f"graph input {entry.name!r}: has no part in the outputs; export the model without it")
-
-
-def upstream(vectors: Iterable[Vector]) -> set[Vector]:
-    """The vectors, and all that they are computed from."""
-    found: set[Vector] = set()
-    waiting = list(vectors)
-    while waiting:
-        each = waiting.pop()
-        if each not in found and isinstance(each, LayerOutput):
-            waiting += each.reads
-        found.add(each)
-    return found
 
 
 def _axes(importer: Importer, axes: Iterable[NamedAxis]) -> tuple[tuple[Axis, ...], tuple[int | None, ...]]:

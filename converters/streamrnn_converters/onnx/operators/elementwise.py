@@ -181,7 +181,10 @@ def _gated_by_itself(importer: Importer, node: Node, a: Flow, b: Flow) -> Flow |
 
 
 def _scaled(importer: Importer, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:
+    """scale x + shift; no layer where that is x itself, as in torch's way to give a value twice."""
     n = flow.index_map.size
+    if np.all(scale == 1) and not np.any(shift):
+        return replace(flow, axes=importer.axes_of(node))
     return importer.layered(node, Affine(np.broadcast_to(scale, n), np.broadcast_to(shift, n), importer.dtype), flow)
 
 

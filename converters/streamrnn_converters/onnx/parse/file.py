@@ -73,7 +73,8 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     outputs = tuple(info.name for info in graph.output)
     check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants)
+    declared = {info.name: _declared(info) for info in graph.output if info.type.tensor_type.HasField("shape")}
+    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants, declared)
 
 
 def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -128,6 +129,12 @@ def _input(info: onnx.ValueInfoProto) -> Input:
             f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT, DOUBLE and FLOAT16; export the model in float32"
         )
     return Input(info.name, sizes_of(info), _TYPES[tensor.elem_type])
+
+
+def _declared(info: onnx.ValueInfoProto) -> Input:
+    """What a graph says of an output; the type is "" where it does not say one."""
+    kind = info.type.tensor_type.elem_type
+    return Input(info.name, sizes_of(info), _TYPES.get(kind, "another type" if kind else ""))
 
 
 def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

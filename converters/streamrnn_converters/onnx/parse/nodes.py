@@ -91,7 +91,7 @@ def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
     read = dict.fromkeys(name for inner in nodes for name in inner.inputs if name and name not in given)
     read |= dict.fromkeys(name for name in outputs if name not in given)
     check_names(nodes, own | set(read), outputs)
-    return Graph(graph.name, "", opset, tuple(inputs), outputs, needed(nodes, outputs), constants, tuple(read))
+    return Graph(graph.name, "", opset, tuple(inputs), outputs, needed(nodes, outputs), constants, outside=tuple(read))
 
 
 def _with_outside(node: Node, body: Graph) -> tuple[str, ...]:

@@ -58,14 +58,16 @@ def _states(
 
 def _may_be_carried(forms: Forms, c: str, output: str) -> bool:
     """Whether graph inputs may bring the states of a cell: they bring its c, or the graph gives its h."""
-    return c in [entry.name for entry in forms.graph.inputs] or (not c and output in forms.outputs)
+    return forms.brings(c) != "" if c else bool(forms.outputs.get(output))
 
 
 def _carried(forms: Forms, square: Sequence[str]) -> list[str]:
-    """Those of the values that graph inputs bring: the ones that are named like states, else the last."""
-    graph_inputs = [entry.name for entry in forms.graph.inputs]
-    carried = [name for name in square if forms.rows.source(name) in graph_inputs]
-    return [name for name in carried if name.lower().lstrip("_").startswith(("h", "state"))] or carried[-1:]
+    """Those of the values that graph inputs bring: the ones that are states for sure, or are named like them, else the last."""
+    brought = [name for name in square if forms.brings(name)]
+    known = [name for name in brought if forms.brings(name) in forms.carried]
+    if known or forms.carried:
+        return known
+    return [name for name in brought if name.lower().lstrip("_").startswith(("h", "state"))] or brought[-1:]
 
 
 def _is_step_of(cell: Cell, gates: Sequence[Form], inputs: set[str]) -> bool:

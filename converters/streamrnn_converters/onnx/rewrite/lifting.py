@@ -1,7 +1,8 @@
 """Cells that an exporter took apart become recurrent nodes again, and a loop that it unrolled becomes one node over time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
 
 
-def lift(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
+def lift(graph: Graph, dtype: str, carried: Mapping[str, str] = MappingProxyType({})) -> tuple[Graph, list[str]]:
     """The graph with recurrent nodes instead of the nodes that compute the same, and remarks.
 
     What is not recognised stays as it is. The weights of the new nodes are of the type `dtype`.
+
+    carried  graph inputs that are states, and the output that gives each back, "" where that is not known
     """
-    forms = Forms(graph)
+    forms = Forms(graph, carried=carried)
     found = list(cells(forms))
     if not found:
         return graph, []
@@ -69,6 +72,9 @@ class _Rewriting:
         """Add a recurrent node for a chain; nothing where it is not understood which steps it runs over."""
         last = chain[-1]
         if last.weights["R"] is None or last.weights["W"] is None:
+            return
+        pairs = (chain[0].h, last.output), (chain[0].c, last.memory)
+        if not all(self._returns(*pair) for pair in pairs) or (len(chain) == 1 and not all(self._begins(h) for h, _ in pairs)):
             return
         signal = self._signal(chain)
         if signal is None:
@@ -122,6 +128,15 @@ class _Rewriting:
         if rows[0].axis == 1:
             self._made.add("Transpose", [whole], name, perm=[1, 0, 2])
         return name
+
+    def _returns(self, state: str, end: str) -> bool:
+        """Whether a state goes back to where it came from, as far as that is known."""
+        output = self._forms.carried.get(self._forms.brings(state), "") if state else ""
+        return not output or output in self._forms.outputs.get(end, ())
+
+    def _begins(self, state: str) -> bool:
+        """Whether a value may begin the state of a layer: not where the graph computes it at every step."""
+        return not state or self._forms.brings(state) != "" or self._forms.rows.constant(state) is not None
 
     def _state(self, cell: Cell, name: str, lifted: str) -> str:
         """The name of an initial state with the axis of directions; "" for zeros."""

@@ -14,6 +14,8 @@ from streamrnn_converters.onnx.rewrite.unrolled_steps import Row, Rows
 Array = NDArray[np.float64]
 
 
+_CUTS = ("Cast", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+_PASSES = ("Concat", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _DEEPEST = 100  # sums within sums
 
 
@@ -76,10 +78,11 @@ class Forms:
 
     graph: Graph
     states: frozenset[str] = frozenset()  # those of the graph's inputs that are known to be states of a cell
+    carried: Mapping[str, str] = field(default_factory=dict)  # those that bring states, and the output of each, "" if not known
     nodes: list[Node] = field(init=False)  # those that may be part of a cell
     producers: dict[str, Node] = field(init=False)
     rows: Rows = field(init=False)
-    outputs: set[str] = field(init=False)  # the graph's, and the values that it only moves to them
+    outputs: dict[str, set[str]] = field(init=False)  # of each value that the graph only moves there: those of its outputs
     _picked: dict[str, Row] = field(default_factory=dict)
     _depth: int = 0
     _known: dict[str, Form | None] = field(default_factory=dict)
@@ -88,11 +91,16 @@ class Forms:
     def __post_init__(self) -> None:
         self.nodes = [node for node in self.graph.nodes if _is_whole(node)]
         self.producers = {name: node for node in self.nodes for name in node.outputs if name}
-        self.outputs = set(self.graph.outputs)
+        self.outputs = {name: {name} for name in self.graph.outputs}
         self.rows = Rows(self.graph, self.producers)
         for node in reversed(self.nodes):
-            if node.op in ("Identity", "Squeeze", "Unsqueeze") and node.outputs[0] in self.outputs:
-                self.outputs.add(node.inputs[0])
+            for name in (node.inputs if node.op == "Concat" else node.inputs[:1]) if node.op in _PASSES else ():
+                self.outputs.setdefault(name, set()).update(self.outputs.get(node.outputs[0], ()))
+
+    def brings(self, name: str) -> str:
+        """The graph input that brings a value which is only moved from there; "" for another."""
+        source = self.rows.source(name, _CUTS)
+        return source if any(source == entry.name for entry in self.graph.inputs) else ""
 
     def row(self, name: str) -> Row | None:
         """The row of a sequence that a value is."""

@@ -1,6 +1,6 @@
 """What the values of an unrolled loop are: the row of a sequence at a step, a state of zeros, a value with axes inserted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,11 @@ class Rows:
         """The axes that a Squeeze or Unsqueeze names."""
         return self._integers(node, "axes", 1)
 
-    def source(self, name: str) -> str:
-        """The value that one is cut out of, before axes of size 1 were inserted or removed."""
+    def source(self, name: str, moves: Collection[str] = _MOVES) -> str:
+        """The value that one is cut out of, before axes of size 1 were inserted or removed, or before any `moves`."""
         for _ in range(_LONGEST_WAY):
             node = self._producers.get(name)
-            if node is None or node.op not in _MOVES:
+            if node is None or node.op not in moves:
                 break
             name = node.inputs[0]
         return name
