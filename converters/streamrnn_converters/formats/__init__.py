@@ -87,8 +87,9 @@ def from_nam(path: str | os.PathLike[str], *, dtype: DTypeLike = "float32") -> M
 def from_keras(path: str | os.PathLike[str], *, dtype: DTypeLike = "float32") -> Model:
     """The model in a .keras file, or in an .h5 that holds the whole model: Sequential, or functional with one input and output.
 
-    Read are LSTM, GRU (both forms), SimpleRNN, Dense, Conv1D (causal), Embedding, normalisations, activations, Add, Subtract,
-    Multiply and Concatenate. Dropout does nothing in inference. Neither Keras nor pickle is used.
+    Read are LSTM, GRU (both forms), SimpleRNN, Dense, Conv1D, SeparableConv1D and DepthwiseConv1D (causal, or after a
+    ZeroPadding1D), Embedding, normalisations, activations, Add, Subtract, Multiply and Concatenate. Dropout does nothing in
+    inference. Neither Keras nor pickle is used.
 
     dtype  the compute precision, float32 or float64, by name or as a NumPy type
 

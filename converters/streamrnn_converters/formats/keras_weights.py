@@ -14,6 +14,8 @@ from streamrnn.errors import ConversionError
 from streamrnn.gates import reorder
 from streamrnn_converters.formats.json_values import floats
 
+_MOST_WEIGHTS = 1 << 24  # of a convolution that is made of smaller kernels
+
 
 class KerasWeights:
     """The arrays of one Keras layer, in the order of get_weights()."""
@@ -63,8 +65,40 @@ class KerasWeights:
 
     def conv1d(self, dilation: int) -> Layer:
         """keras.layers.Conv1D, causal: kernel (K, I, O), the last tap the present, and a bias (O,) unless it has none."""
-        kernel = self._kernel(0, "kernel", None, None, None)
-        bias = self._array(1, "bias", kernel.shape[2]) if self.expect(1, 2) == 2 else np.zeros(kernel.shape[2])
+        return self._convolution(self._kernel(0, "kernel", None, None, None), dilation, 1)
+
+    def separable_conv1d(self, dilation: int) -> Layer:
+        """keras.layers.SeparableConv1D, causal: depthwise kernel (K, I, M), pointwise kernel (1, I · M, O), a bias (O,) if any.
+
+        Nothing lies between the two kernels, so they are one convolution.
+        """
+        depthwise = self._array(0, "depthwise kernel", None, None, None)
+        _, inputs, multiplier = depthwise.shape
+        pointwise = self._array(1, "pointwise kernel", 1, inputs * multiplier, None)
+        self._check_size(depthwise.shape[0] * inputs * pointwise.shape[2])
+        with np.errstate(over="ignore"):
+            kernel = np.einsum("kim,imo->kio", depthwise, pointwise.reshape(inputs, multiplier, -1))
+        return self._convolution(kernel, dilation, 2)
+
+    def depthwise_conv1d(self, dilation: int) -> Layer:
+        """keras.layers.DepthwiseConv1D, causal: kernel (K, I, M), and a bias (I · M,) unless it has none."""
+        depthwise = self._array(0, "depthwise kernel", None, None, None)
+        taps, inputs, _ = depthwise.shape
+        self._check_size(depthwise.size * inputs)
+        kernel = np.einsum("kim,ij->kijm", depthwise, np.eye(inputs))  # an output reads its own input only
+        return self._convolution(kernel.reshape(taps, inputs, -1), dilation, 1)
+
+    def _check_size(self, n_weights: int) -> None:
+        """Refuse a convolution over all channels that is too large to write out."""
+        if n_weights > _MOST_WEIGHTS:
+            raise ConversionError(
+                f"{self._where}: is a convolution of {n_weights} weights, more than {_MOST_WEIGHTS} that are read"
+            )
+
+    def _convolution(self, kernel: NDArray[np.floating[Any]], dilation: int, n_kernels: int) -> Layer:
+        """A kernel (K, I, O), with the bias that comes after so many arrays of kernels."""
+        has_bias = self.expect(n_kernels, n_kernels + 1) > n_kernels
+        bias = self._array(n_kernels, "bias", kernel.shape[2]) if has_bias else np.zeros(kernel.shape[2])
         if len(kernel) == 1:
             return Dense(kernel[0].T, bias, LINEAR, self._dtype)
         return Conv1d(kernel.transpose(2, 1, 0), bias, dilation, self._dtype)

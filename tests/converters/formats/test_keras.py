@@ -13,11 +13,12 @@ from streamrnn import GRU, LSTM, ConversionError
 from streamrnn_converters import from_keras
 from streamrnn_converters.formats import read_model_file
 from streamrnn_converters.formats.keras.h5_file import read_h5
+from streamrnn_converters.formats.keras_weights import KerasWeights
 from tests.converters.formats.files import FIXTURES, answers, largest_error
 
 h5py = pytest.importorskip("h5py", reason="reading Keras files needs the extra 'keras'")
 
-NAMES = ["every_layer", "branches", "last_step", "normalised"]
+NAMES = ["every_layer", "branches", "last_step", "normalised", "separable"]
 _read_once = lru_cache(read_h5)
 
 
@@ -86,6 +87,9 @@ OPTIONS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "form": ("every_layer", "GRU", {"reset_after": None}, "reset_after"),
     "bias of another form": ("every_layer", "GRU", {"reset_after": True}, "bias"),
     "padding": ("every_layer", "Conv1D", {"padding": "same"}, "causal"),
+    "zeros": ("separable", "ZeroPadding1D", {"padding": [3, 0]}, "with 3 zeros before it"),
+    "zeros behind": ("separable", "ZeroPadding1D", {"padding": [2, 2]}, "after the last step"),
+    "no zeros": ("every_layer", "Conv1D", {"padding": "valid"}, "with 0 zeros before it"),
     "strides": ("every_layer", "Conv1D", {"strides": [2]}, "strides"),
     "taps": ("every_layer", "Conv1D", {"kernel_size": [2]}, "taps"),
     "axis": ("every_layer", "LayerNormalization", {"axis": 1}, "axis"),
@@ -188,3 +192,26 @@ def test_a_file_of_keras_2_is_read_with_its_own_hard_sigmoid(functional: bool, t
     np.testing.assert_array_equal(lstm.bias.reshape(12), bias)
     z_r_n = arrays["gru"][0].astype(np.float32).reshape(3, 3, 2)  # inputs, gates, units
     np.testing.assert_array_equal(gru.input_weights, z_r_n.transpose(1, 2, 0)[[1, 0, 2]])
+
+
+def test_zeros_before_what_is_no_convolution_are_refused(tmp_path: Path) -> None:
+    def change(config: Any) -> None:
+        layer = layer_of(config, "SeparableConv1D")
+        layer |= {"class_name": "Dropout", "registered_name": "Dropout"}
+        layer["config"] = {"name": layer["config"]["name"], "rate": 0.1}
+
+    def end(config: Any) -> None:
+        del config["config"]["layers"][2:]
+
+    with pytest.raises(ConversionError, match="its output has zeros before the first step"):
+        from_keras(edited(tmp_path / "net.keras", "separable", end))
+    with pytest.raises(ConversionError, match="only a convolution may be given those"):
+        from_keras(edited(tmp_path / "net.keras", "separable", change))
+
+
+@pytest.mark.parametrize("kind", ["separable", "depthwise"])
+def test_a_convolution_too_large_to_write_out_is_refused(kind: str) -> None:
+    wide, long = np.ones((1, 1 << 13, 1), np.float32), np.ones((1 << 13, 1, 1), np.float32)
+    weights = KerasWeights("layer 'c'", [long, wide.reshape(1, 1, -1)] if kind == "separable" else [wide], "float32")
+    with pytest.raises(ConversionError, match="layer 'c': is a convolution of 67108864 weights"):
+        getattr(weights, f"{kind}_conv1d")(1)

@@ -13,10 +13,11 @@ from streamrnn_converters.formats.keras_weights import KerasWeights
 
 @dataclass(frozen=True)
 class Value:
-    """What a Keras layer gives: a layer's index, and whether it still has a time axis."""
+    """What a Keras layer gives: a layer's index, whether it still has a time axis, zeros before its first step."""
 
     index: int
     has_time: bool
+    zeros: int = 0
 
 
 @dataclass(frozen=True)

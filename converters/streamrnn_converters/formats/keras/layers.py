@@ -31,6 +31,8 @@ def convert(
             raise ConversionError(
                 f"{where}: {class_name!r:.40} cannot be applied to each step; only {', '.join(_STEP_BY_STEP)} can"
             )
+    if any(source.zeros for source in sources) and class_name not in _AFTER_ZEROS:
+        raise ConversionError(f"{where}: reads a value with zeros before its first step; only a convolution may be given those")
     described = KerasLayer(where, layer["config"], KerasWeights(where, arrays, found.dtype), sources[0], version)
     if class_name in _MERGES:
         return _MERGES[class_name](found, described, sources), []
@@ -135,6 +137,9 @@ _KINDS: Mapping[str, _Kind] = {
     "SimpleRNN": over_time.rnn,
     "Dense": _dense,
     "Conv1D": over_time.conv1d,
+    "SeparableConv1D": over_time.separable_conv1d,
+    "DepthwiseConv1D": over_time.depthwise_conv1d,
+    "ZeroPadding1D": over_time.zero_padding1d,
     "Embedding": _embedding,
     "BatchNormalization": normalizations.batch_normalization,
     "LayerNormalization": normalizations.layer_normalization,
@@ -161,4 +166,5 @@ _MERGES: Mapping[str, Callable[[LayerList, KerasLayer, Sequence[Value]], Value]]
 }
 _WRAPPERS = ("TimeDistributed",)
 _STEP_BY_STEP = ("Dense", "Activation", "Dropout", "LayerNormalization", "BatchNormalization")
-_WITHOUT_ARRAYS = ("Activation", "Softmax", "ReLU", "LeakyReLU", "ELU")
+_AFTER_ZEROS = ("Conv1D", "SeparableConv1D", "DepthwiseConv1D", "ZeroPadding1D")
+_WITHOUT_ARRAYS = ("ZeroPadding1D", "Activation", "Softmax", "ReLU", "LeakyReLU", "ELU")

@@ -25,6 +25,8 @@ def read_keras(path: Path, dtype: str = "float32") -> ImportedFile:
         found, output = _follow(saved, dtype, remarks)
         if output.index != found.last:
             raise ConversionError("its output is not its last layer; save a model that ends with its output")
+        if output.zeros:
+            raise ConversionError("its output has zeros before the first step; only a convolution may be given those")
         if "float16" in "".join(str(layer["config"].get("dtype")) for layer in saved.layers):
             remarks.append(f"Keras computes some of it in float16; here all of it is computed in {dtype}")
         notes = source_notes("keras", data, remarks, keras=saved.keras)

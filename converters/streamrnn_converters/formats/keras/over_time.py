@@ -1,4 +1,4 @@
-"""The Keras layers that look at more than one step: LSTM, GRU, SimpleRNN and Conv1D."""
+"""The Keras layers that look at more than one step: LSTM, GRU, SimpleRNN, the convolutions, and zeros before them."""
 
 from streamrnn import Layer
 from streamrnn.errors import ConversionError
@@ -46,6 +46,40 @@ def _recurrent(found: LayerList, layer: KerasLayer, cell: Layer) -> Value:
 
 def conv1d(found: LayerList, layer: KerasLayer) -> Value:
     """keras.layers.Conv1D, causal or of one tap."""
+    dilation = _dilation(layer)
+    layer.expect_bias(1)
+    return _convolution(found, layer, layer.weights.conv1d(dilation))
+
+
+def separable_conv1d(found: LayerList, layer: KerasLayer) -> Value:
+    """keras.layers.SeparableConv1D, causal or of one tap."""
+    dilation = _dilation(layer)
+    layer.expect_bias(2)
+    return _convolution(found, layer, layer.weights.separable_conv1d(dilation))
+
+
+def depthwise_conv1d(found: LayerList, layer: KerasLayer) -> Value:
+    """keras.layers.DepthwiseConv1D, causal by the zeros before it, or of one tap."""
+    dilation = _dilation(layer)
+    layer.expect_bias(1)
+    return _convolution(found, layer, layer.weights.depthwise_conv1d(dilation))
+
+
+def zero_padding1d(found: LayerList, layer: KerasLayer) -> Value:
+    """keras.layers.ZeroPadding1D before the first step; a convolution with padding="valid" after it is causal."""
+    layer.check_time()
+    padding = layer.config.get("padding")
+    both = padding if isinstance(padding, list) else [padding, padding]
+    if len(both) != 2 or both[1] != 0:
+        raise ConversionError(
+            f"{layer.where}: padding {padding!r:.40} has zeros after the last step, which a stream does not have"
+        )
+    before = whole_number(f"{layer.where}, padding", both[0], 0)
+    return Value(layer.source.index, has_time=True, zeros=layer.source.zeros + before)
+
+
+def _dilation(layer: KerasLayer) -> int:
+    """The dilation of a convolution that can be streamed."""
     layer.check_time()
     config = layer.config
     taps, stride, dilation = (
@@ -56,12 +90,19 @@ def conv1d(found: LayerList, layer: KerasLayer) -> Value:
         raise ConversionError(
             f"{layer.where}: only strides 1, groups 1 and channels_last are imported; export the model as ONNX"
         )
-    if taps > 1 and config.get("padding") != "causal":
+    causal = config.get("padding") == "causal" or (taps == 1 and not layer.source.zeros)
+    if layer.source.zeros and config.get("padding") == "valid":
+        causal = layer.source.zeros == (taps - 1) * dilation
+    if not causal or (config.get("padding") == "causal" and layer.source.zeros):
         raise ConversionError(
-            f"{layer.where}: padding {config.get('padding')!r:.40} cannot be streamed from the first step; train with 'causal'"
+            f"{layer.where}: padding {config.get('padding')!r:.40} with {layer.source.zeros} zeros before it cannot be "
+            "streamed from the first step; train with 'causal', or with ZeroPadding1D(((taps - 1) * dilation, 0)) and 'valid'"
         )
-    layer.expect_bias(1)
-    convolution = layer.weights.conv1d(dilation)
+    return dilation
+
+
+def _convolution(found: LayerList, layer: KerasLayer, convolution: Layer) -> Value:
+    taps = only_item(layer.config.get("kernel_size"))
     found_taps = convolution.weights.shape[2] if convolution.kind == "conv1d" else 1  # type: ignore[attr-defined]
     if found_taps != taps:
         raise ConversionError(f"{layer.where}: kernel_size is {taps}, but its weights have {found_taps} taps")
