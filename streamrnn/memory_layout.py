@@ -30,6 +30,7 @@ from streamrnn.target.record import (
     BETWEEN_ROWS,
     BUFFERS,
     CONSTANTS,
+    FIRST_STATES,
     GROUP_ADVANCED,
     GROUP_FIELDS,
     GROUP_N_ADVANCED,
@@ -46,15 +47,22 @@ from streamrnn.target.record import (
     N_GROUPS,
     N_INPUTS,
     N_OUTPUTS,
+    N_ROW_STATES,
     N_SOURCES,
     OUTPUT_BUFFER,
     OUTPUTS,
+    OVER_ROWS,
     PANELS,
     POOL_HEADER_FIELDS,
     POOL_TILE,
     RECORD_FIELDS,
     RECORDS,
+    ROW_KERNEL,
+    ROW_ROOM,
+    ROW_STATES,
     ROWS,
+    ROWS_AT_ONCE,
+    ROWS_OF_STEP,
     SCRATCH,
     SOURCE,
     SOURCES,
@@ -62,6 +70,7 @@ from streamrnn.target.record import (
     STATE,
     STATE_BLOCK,
     STATE_BYTES,
+    STREAM_LISTS,
     STRIDE,
     TABLE,
     TARGET,
@@ -81,6 +90,10 @@ def stream_layout(plan: Plan) -> Layout:
     records, buffers = _begin_ops(layout, plan)
     states: list[At] = []
     for index, op in enumerate(plan.ops):
+        if op.held is not None:
+            states.append(layout.reserve("state", plan.state_strides[index] * _itemsize(plan) * len(op.state)))
+            _fill_rows_op(layout, plan, index, records[index], buffers, states[-1])
+            continue
         stride = _stride_bytes(plan, index)
         state = states[plan.halves[index]] if index in plan.halves else layout.reserve("state", stride * len(op.state))
         states.append(state)
@@ -108,6 +121,11 @@ def pool_layout(plan: PoolPlan) -> Layout:
     tile_rows, states = layout.reserve("working", 4 * 8 * POOL_TILE), list[int]()
     end = 0
     for index, op in enumerate(plan.ops):
+        if op.held is not None:
+            _fill_rows_op(layout, plan, index, records[index], buffers, end, tile_rows)
+            states.append(end)
+            end += plan.state_strides[index] * _itemsize(plan) * len(op.state)
+            continue
         stride = _stride_bytes(plan, index)
         state = states[plan.halves[index]] if index in plan.halves else end
         states.append(state)
@@ -134,7 +152,7 @@ def pool_layout(plan: PoolPlan) -> Layout:
 def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
     """For each layer: name -> (index of the first value of a state vector in a stream, its initial values, (size,))."""
     vectors, begin = [], 0
-    for op, stride in zip(plan.ops[: plan.output + 1], plan.strides, strict=False):
+    for op, stride in zip(plan.ops[: plan.output + 1], plan.state_strides, strict=False):
         vectors.append({name: (begin + n * stride, initial) for n, (name, initial) in enumerate(op.state.items())})
         begin += stride * len(op.state)
     return vectors
@@ -143,7 +161,7 @@ def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
 def row_bytes(plan: PoolPlan) -> int:
     """Bytes of a stream's states in a pool: an odd number of cache lines, so that the streams use all sets of a cache."""
     line = driver_width(plan.dtype).lanes
-    lines = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.strides, strict=True)) // line
+    lines = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.state_strides, strict=True)) // line
     return (lines | 1) * line * _itemsize(plan)
 
 
@@ -171,6 +189,39 @@ def _begin_ops(layout: Layout, plan: Plan) -> tuple[list[At], At]:
     return [records[index] for index in range(len(plan.ops))], layout.write(words)
 
 
+def _fill_rows_op(
+    layout: Layout, plan: Plan, index: int, record: At, buffers: At, kept: Word, tile_rows: At | None = None
+) -> None:
+    """Write the record of an op whose kernel goes over the rows of a step, and all that it points to.
+
+    kept       where the states of all rows begin: an address; in a pool, an offset in the states of a stream
+    tile_rows  in a pool: address of the lists of the tile's streams
+    """
+    op, one, stride = plan.ops[index], plan.ops[index].row, _stride_bytes(plan, index)
+    at_once = min(op.rows, POOL_TILE) if op.state else plan.tile
+    room = layout.reserve("working", 2 * at_once * stride * len(one.state))
+    memory: dict[int, Word] = {}
+    if op.row_kernel_is_a_pools:
+        scratch, table = layout.reserve("working", POOL_TILE * stride * one.pool_scratch), _pool_table(plan, index, 0, stride)
+        sums, memory[ROWS] = _sums_at_once(plan, index), layout.reserve("working", 4 * 8 * POOL_TILE)
+    else:
+        scratch = layout.reserve("working", stride * one.scratch)
+        sums, table, memory[STATE] = plan.input_sums_of(index), _table(plan, index, room, scratch, stride), room
+    rows: list[Word] = [0] * ROW_STATES
+    rows[ROW_KERNEL] = At(f"row kernel {index}")
+    rows[ROWS_OF_STEP], rows[ROWS_AT_ONCE], rows[N_ROW_STATES] = op.rows, at_once, len(one.state)
+    rows[ROW_ROOM], rows[FIRST_STATES], rows[STREAM_LISTS] = room, At(f"first states {index}"), tile_rows or 0
+    for number, initial in enumerate(one.state.values()):
+        rows += [kept + number * plan.state_strides[index] * _itemsize(plan), initial.size]
+    memory |= {
+        SCRATCH: scratch,
+        INPUT_SUMS: layout.reserve("working", sums * _itemsize(plan)) if sums else 0,
+        TABLE: layout.write(table),
+        OVER_ROWS: layout.write(rows),
+    }
+    layout.fill(record, _record(layout, plan, index, buffers) | memory)
+
+
 def _buffer(plan: Plan, op: int) -> int:
     """Index of the buffer that an op writes; for -1, of the input of the call."""
     return INPUT_BUFFER if op == -1 else OUTPUT_BUFFER if op == plan.output else OUTPUT_BUFFER + 1 + op
@@ -183,7 +234,7 @@ def _size(plan: Plan, op: int) -> int:
 
 def _record(layout: Layout, plan: Plan, index: int, buffers: At) -> dict[int, Word]:
     """The fields of an op record that a stream and a pool have in common."""
-    op, sources = plan.ops[index], plan.sources[index]
+    op, sources = plan.ops[index].row, plan.sources[index]
     read: list[Word] = []
     for source in sources:
         read += [buffers + 8 * _buffer(plan, source), _size(plan, source)]
@@ -235,7 +286,7 @@ def _header(layout: Layout, plan: Plan, records: list[At], buffers: At) -> dict[
 
 def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[Word]:
     """The table of an op in a stream. With a recipe, it has the addresses of the vectors."""
-    op, width = plan.ops[index], plan.widths[index]
+    op, width = plan.ops[index].row, plan.widths[index]
     if op.panels is None:
         return list(op.table)
     recipe = op.panels.recipe
@@ -251,7 +302,7 @@ def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[
 
 def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
     """The table of an op in a pool. With a recipe, it has for each vector the bytes to add to an address of a stream's list."""
-    op = plan.ops[index]
+    op = plan.ops[index].row
     if op.panels is None:
         return list(op.table)
     recipe = op.panels.recipe
@@ -262,7 +313,7 @@ def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
 
 def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str, Word]) -> list[Word]:
     """The words that `Positions` names, then the integers of the op itself. `now` and `then`: name of a vector -> its word."""
-    op, width = plan.ops[index], plan.widths[index]
+    op, width = plan.ops[index].row, plan.widths[index]
     assert op.panels is not None
     recipe, positions = op.panels.recipe, Positions(op.panels.recipe)
     options, weights = At(f"constants {index}"), At(f"weights {index}")
@@ -286,8 +337,11 @@ def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str
 
 def _pool_sums_of(plan: PoolPlan, index: int) -> int:
     """Size, in values, of an op's sums in a pool: of a tile's inputs; if the op has a state, of the streams taken at once."""
-    op = plan.ops[index]
-    if not op.has_state:
-        return plan.input_sums_of(index)
+    return _sums_at_once(plan, index) if plan.ops[index].has_state else plan.input_sums_of(index)
+
+
+def _sums_at_once(plan: Plan, index: int) -> int:
+    """Size, in values, of an op's sums of the streams, or rows, that a pool's kernel takes at once."""
+    op = plan.ops[index].row
     most = max(len(one.sums) for one in op.panels.recipe.passes) if op.panels else 0
     return _MOST_AT_ONCE * most * plan.widths[index].units

@@ -12,7 +12,7 @@ from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.model.loops import is_loop, parts
-from streamrnn.target.cpu import driver_width, pool_width_for, width_for
+from streamrnn.target.cpu import driver_width, pool_width_for, row_width, width_for
 from streamrnn.target.layout import aligned
 from streamrnn.target.op import Op
 from streamrnn.target.packing import Array, DType, Width
@@ -75,7 +75,12 @@ class Plan:
         self.tile = max(1, min(self.tile, MANY_ROWS // many)) if many else self.tile
         self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
-        self._kernels = [Function(self._kernel_of(op), width) for op, width in zip(self.ops, self.widths, strict=True)]
+        of_ops = enumerate(zip(self.ops, self.widths, strict=True))
+        self._kernels = {f"kernel {index}": self._function(op, width) for index, (op, width) in of_ops}
+        for index, op in enumerate(self.ops):
+            if op.held is not None:
+                kernel_of = pool_kernel_of if op.row_kernel_is_a_pools else stream_kernel_of
+                self._kernels[f"row kernel {index}"] = Function(kernel_of(op.held), self.widths[index])
 
     tile: int = TILE_STEPS
     _driver = "kernels.driver.run"
@@ -99,8 +104,8 @@ class Plan:
 
     @property
     def functions(self) -> list[Function]:
-        """The compiled functions: the kernel of each op, and the driver."""
-        return [*self._kernels, Function(self._driver, driver_width(self.dtype))]
+        """The compiled functions: the kernel of each op, those of the rows of a step, and the driver."""
+        return [*self._kernels.values(), Function(self._driver, driver_width(self.dtype))]
 
     @cached_property
     def driver(self) -> int:
@@ -110,15 +115,23 @@ class Plan:
     @cached_property
     def bases(self) -> dict[str, int]:
         """Region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels."""
-        bases = {}
-        for index, (op, kernel) in enumerate(zip(self.ops, self._kernels, strict=True)):
-            bases[f"kernel {index}"] = address_of(*kernel)
-            bases[f"weights {index}"] = self._copy(op.weights)
-            bases[f"constants {index}"] = self._copy(op.constants)
+        bases = {region: address_of(*kernel) for region, kernel in self._kernels.items()}
+        for index, op in enumerate(self.ops):
+            bases[f"weights {index}"] = self._copy(op.row.weights)
+            bases[f"constants {index}"] = self._copy(op.row.constants)
+            if op.held is not None:
+                bases[f"first states {index}"] = self._copy(self._first_states(index))
         return bases
 
+    def _function(self, op: Op, width: Width) -> Function:
+        """The kernel of an op. One that goes over rows only moves values itself."""
+        return Function(self._kernel_of(op), width if op.held is None else row_width(self.dtype))
+
     def _width_for(self, layer: Layer) -> Width:
-        return width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes, self.dtype)
+        row = layer.row
+        if row is not layer and layer.states:
+            return pool_width_for(row.n_units, row.passes, self.dtype)
+        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:
         return stream_kernel_of(op)
@@ -126,7 +139,7 @@ class Plan:
     @property
     def weight_bytes(self) -> int:
         """Bytes of weights that one step reads."""
-        return sum(rows * op.weights.nbytes for op, rows in zip(self.ops, self._rows, strict=False))
+        return sum(rows * op.row.weights.nbytes for op, rows in zip(self.ops, self._rows, strict=False))
 
     @property
     def step_bytes(self) -> int:
@@ -136,13 +149,28 @@ class Plan:
 
     @cached_property
     def strides(self) -> list[int]:
-        """For each op, values from one state or scratch vector to the next: whole panels, and whole cache lines."""
-        strides, line = [], driver_width(self.dtype).lanes
-        for op, width in zip(self.ops, self.widths, strict=True):
-            units = [op.hidden_size, op.output_size, *(initial.size for initial in op.state.values())]
-            longest = max(width.padded(n) for n in units)
-            strides.append(-(-longest // line) * line)
-        return strides
+        """For each op, values from one state or scratch vector of a row to the next: whole panels, and whole cache lines."""
+        return [self._stride(op.row, width) for op, width in zip(self.ops, self.widths, strict=True)]
+
+    @cached_property
+    def state_strides(self) -> list[int]:
+        """For each op, values from one state vector that the stream keeps to the next."""
+        return [
+            self._stride(op, row_width(self.dtype)) if op.held else stride
+            for op, stride in zip(self.ops, self.strides, strict=True)
+        ]
+
+    def _stride(self, op: Op, width: Width) -> int:
+        units = [op.hidden_size, op.output_size, *(initial.size for initial in op.state.values())]
+        return driver_width(self.dtype).padded(max(width.padded(n) for n in units))
+
+    def _first_states(self, index: int) -> Array:
+        """The initial states of a row, each vector as long as the op's stride."""
+        op, stride = self.ops[index].row, self.strides[index]
+        whole = np.zeros((len(op.state), stride), self.dtype)
+        for row, initial in zip(whole, op.state.values(), strict=True):
+            row[: initial.size] = initial
+        return whole.ravel()
 
     @cached_property
     def group_of(self) -> dict[int, Group]:
@@ -166,12 +194,11 @@ class Plan:
 
     def input_sums_of(self, index: int) -> int:
         """Size, in values, of an op's input sums for a tile of steps; 0 where they are not computed ahead."""
-        op, width, group = self.ops[index], self.widths[index], self.group_of[index]
-        return (
-            self.tile * group.rows * op.input_sums * width.padded(op.hidden_size)
-            if op.input_size >= INPUT_SUMS_FROM and not group.together
-            else 0
-        )
+        op, width, group = self.ops[index].row, self.widths[index], self.group_of[index]
+        if op.input_size < INPUT_SUMS_FROM or (group.together and self.ops[index].held is None):
+            return 0
+        n_rows = self.tile if self.ops[index].held else self.tile * group.rows
+        return n_rows * op.input_sums * width.padded(op.hidden_size)
 
     def _copy(self, values: Array) -> int:
         copy = aligned(values.size, values.dtype.type)
@@ -191,7 +218,7 @@ class PoolPlan(Plan):
         return self._rows[part[0]] > 1 and any(self.ops[index].has_state for index in part)
 
     def _width_for(self, layer: Layer) -> Width:
-        return pool_width_for(layer.n_units, layer.passes, self.dtype)
+        return pool_width_for(layer.row.n_units, layer.row.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:
         return pool_kernel_of(op)

@@ -22,16 +22,21 @@ from streamrnn import (
     Activation,
     Affine,
     Arithmetic,
+    Bank,
     Concat,
     Conv1d,
     Delay,
     Dense,
+    Depthwise,
     Frame,
     Layer,
     LayerNorm,
     Model,
     Pointwise,
     PRelu,
+    Reduce,
+    Rows,
+    Scan,
     Select,
     Softmax,
     cell,
@@ -131,6 +136,10 @@ def conv1d(rng: Rng, inputs: int, outputs: int, gain: float = 1.0, *, taps: int 
     return Conv1d(uniform(rng, bound, outputs, inputs, taps), uniform(rng, bound, outputs), dilation)
 
 
+def depthwise(rng: Rng, outputs: int, taps: int, gain: float = 1.0) -> Depthwise:
+    return Depthwise(uniform(rng, gain / math.sqrt(taps), outputs, taps), uniform(rng, gain, outputs))
+
+
 def _gates(r, z, h):  # type: ignore[no-untyped-def]
     return sigmoid(r) * h, sigmoid(z)
 
@@ -173,6 +182,25 @@ def _projected(**options: Any) -> Build:
     return lambda rng, inputs, hidden, gain=1.0: lstm(rng, inputs, hidden, gain, outputs=1 + hidden // 2, **options)
 
 
+def _rows(inputs: int) -> int:
+    """Rows into which a step of so many values can be cut."""
+    return next((count for count in (4, 3, 5, 2, 11, 17) if inputs % count == 0), 1)
+
+
+def _on_rows(holder: type[Rows | Bank | Scan], build: Callable[..., Layer], **options: Any) -> Build:
+    """A small layer on the rows of a step."""
+
+    def made(rng: Rng, inputs: int, hidden: int, gain: float = 1.0) -> Layer:
+        rows = _rows(inputs)
+        return holder(build(rng, inputs // rows, 1 + hidden // 8, gain, **options), rows)
+
+    return made
+
+
+def _reduced(operation: str) -> Build:
+    return lambda rng, inputs, hidden, gain=1.0: Reduce(_rows(inputs), inputs // _rows(inputs), operation)
+
+
 _EXOTIC = (Activation("hard_sigmoid", 0.3, 0.4), Activation("scaled_tanh", 1.3, 0.6), Activation("softsign"))
 
 #: name -> builder (rng, inputs, hidden, gain) of a layer: every kind with every option, and every kernel at least once.
@@ -211,6 +239,21 @@ VARIANTS: dict[str, Build] = {
     "layernorm": lambda rng, inputs, hidden, gain=1.0: LayerNorm(uniform(rng, gain, inputs), uniform(rng, gain, inputs), 0.1),
     "select-part": lambda rng, inputs, hidden, gain=1.0: Select(inputs, tuple(range(inputs // 2, inputs))),
     "select-any-order": lambda rng, inputs, hidden, gain=1.0: Select(inputs, tuple(rng.integers(0, inputs, hidden).tolist())),
+    "select-with-constants": lambda rng, inputs, hidden, gain=1.0: Select(
+        inputs, tuple(rng.integers(0, inputs + 5, hidden).tolist()), constants=uniform(rng, gain, 5)
+    ),
+    "select-runs": lambda rng, inputs, hidden, gain=1.0: Select(
+        inputs, tuple(range(inputs)) * 3 + tuple(range(inputs, inputs + 9)), constants=uniform(rng, gain, 9)
+    ),
+    "depthwise": lambda rng, inputs, hidden, gain=1.0: depthwise(rng, inputs // _rows(inputs), _rows(inputs), gain),
+    **{f"reduce-{name}": _reduced(name) for name in ("sum", "mean", "max", "min", "l1", "l2", "argmax", "argmin")},
+    "rows-dense": _on_rows(Rows, dense),
+    "rows-softmax": lambda rng, inputs, hidden, gain=1.0: Rows(Softmax(inputs // _rows(inputs)), _rows(inputs)),
+    "bank-gru": _on_rows(Bank, gru),
+    "bank-projected-lstm": _on_rows(Bank, lstm, outputs=2),
+    "bank-conv1d": _on_rows(Bank, conv1d, dilation=2),
+    "scan-gru": _on_rows(Scan, gru, form="reset-before"),
+    "scan-lstm": _on_rows(Scan, lstm),
 }
 
 

@@ -153,6 +153,35 @@ def own_cell_step(layer: Any, x: Vector, states: States) -> States:
     return {"h": (1 - z) * c + z * states["h"], "c": c}
 
 
+def rows_of(layer: Any, x: Vector) -> NDArray[np.float64]:
+    """A step as the rows of a layer that holds another one."""
+    return np.asarray(x, np.float64).reshape(layer.rows, -1)
+
+
+def bank_step(layer: Any, x: Vector, states: States) -> tuple[Vector, States]:
+    """One step of each row, which has its own part of each state vector."""
+    parts = {name: np.split(state, layer.rows) for name, state in states.items()}
+    outputs, ends = [], []
+    for index, row in enumerate(rows_of(layer, x)):
+        y, end = run_layer(layer.layer, row[None], states={name: part[index] for name, part in parts.items()})
+        outputs.append(y[0])
+        ends.append(end)
+    return np.concatenate(outputs), {name: np.concatenate([end[name] for end in ends]) for name in states}
+
+
+#: operation -> function of the rows, from ONNX's Reduce operators and ArgMax-13.
+REDUCTIONS: dict[str, Callable[[NDArray[np.float64]], Vector]] = {
+    "sum": lambda rows: rows.sum(axis=0),
+    "mean": lambda rows: rows.mean(axis=0),
+    "max": lambda rows: rows.max(axis=0),
+    "min": lambda rows: rows.min(axis=0),
+    "l1": lambda rows: np.abs(rows).sum(axis=0),
+    "l2": lambda rows: np.linalg.norm(rows, axis=0),
+    "argmax": lambda rows: rows.argmax(axis=0).astype(np.float64),
+    "argmin": lambda rows: rows.argmin(axis=0).astype(np.float64),
+}
+
+
 STATELESS: dict[str, Callable[..., Vector]] = {
     "dense": dense_step,
     "pointwise": lambda layer, x: activate(layer.activation, x),
@@ -161,7 +190,11 @@ STATELESS: dict[str, Callable[..., Vector]] = {
     "softmax": lambda layer, x: softmax(x),
     "layernorm": layernorm_step,
     "embedding": lambda layer, x: wide(layer, "table")[int(x[0])],
-    "select": lambda layer, x: x[list(layer.indices)],
+    "select": lambda layer, x: np.append(x, wide(layer, "constants"))[list(layer.indices)],
+    "depthwise": lambda layer, x: wide(layer, "bias") + (wide(layer, "weights") * x.reshape(-1, layer.bias.size).T).sum(axis=1),
+    "reduce": lambda layer, x: REDUCTIONS[layer.operation](x.reshape(layer.rows, layer.size)),
+    "rows": lambda layer, x: np.concatenate([STATELESS[layer.layer.kind](layer.layer, row) for row in rows_of(layer, x)]),
+    "scan": lambda layer, x: run_layer(layer.layer, rows_of(layer, x))[0].ravel(),
     "concat": lambda layer, *places: np.concatenate(places),
     "arithmetic": lambda layer, a, b: getattr(np, layer.operation)(a, b),
 }
@@ -176,6 +209,8 @@ def initial_states(layer: Any) -> States:
     if layer.kind == "conv1d":
         _, inputs, taps = np.asarray(layer.weights).shape
         return {"x": np.zeros((taps - 1) * layer.dilation * inputs)}
+    if layer.kind == "bank":
+        return {name: np.tile(state, layer.rows) for name, state in initial_states(layer.layer).items()}
     if layer.kind == "own_cell":
         return {"h": wide(layer, "initial_h"), "c": wide(layer, "initial_c")}
     if layer.kind == "delay":
@@ -204,6 +239,9 @@ def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> 
         elif layer.kind == "delay":
             outputs.append(states["value"])
             states = {"value": places[0]}
+        elif layer.kind == "bank":
+            y, states = bank_step(layer, *places, states)
+            outputs.append(y)
         else:
             states = STEPS[layer.kind](layer, *places, states)
             outputs.append(states["h"])

@@ -21,6 +21,7 @@ from streamrnn import (
     ModelError,
     NonFiniteStateError,
     Pointwise,
+    Reduce,
     Reverse,
     Select,
     Stream,
@@ -314,6 +315,10 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Select(3, (-1,)),
         lambda: Select(3, (0.5,)),  # type: ignore[arg-type]
         lambda: Select(3, None),  # type: ignore[arg-type]
+        lambda: Select(3, (5,), constants=[1, 2]),  # type: ignore[arg-type]
+        lambda: Reduce(0, 3, "sum"),
+        lambda: Reduce(3, 3, "median"),
+        lambda: Reduce(1 << 25, 1, "argmax"),
         lambda: Reverse(0),
         lambda: Reverse(3, "float16"),
         lambda: Delay(0),

@@ -6,10 +6,12 @@ in streamrnn/kernels.
 
 from streamrnn.layers.affine import Affine
 from streamrnn.layers.arithmetic import Arithmetic
+from streamrnn.layers.bank import Bank
 from streamrnn.layers.concat import Concat
 from streamrnn.layers.conv1d import Conv1d
 from streamrnn.layers.delay import Delay
 from streamrnn.layers.dense import Dense
+from streamrnn.layers.depthwise import Depthwise
 from streamrnn.layers.embedding import Embedding
 from streamrnn.layers.frame import Frame
 from streamrnn.layers.gru import GRU
@@ -19,8 +21,11 @@ from streamrnn.layers.lstm import LSTM
 from streamrnn.layers.own_cell import OwnCell, cell
 from streamrnn.layers.pointwise import Pointwise
 from streamrnn.layers.prelu import PRelu
+from streamrnn.layers.reduce import Reduce
 from streamrnn.layers.reverse import Reverse
 from streamrnn.layers.rnn import RNN
+from streamrnn.layers.rows import Rows
+from streamrnn.layers.scan import Scan
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
 
@@ -29,7 +34,7 @@ KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
-        Delay, Frame, Reverse,
+        Delay, Frame, Depthwise, Reduce, Rows, Bank, Scan, Reverse,
     )
 }  # fmt: skip
 
@@ -40,10 +45,12 @@ __all__ = [
     "RNN",
     "Affine",
     "Arithmetic",
+    "Bank",
     "Concat",
     "Conv1d",
     "Delay",
     "Dense",
+    "Depthwise",
     "Embedding",
     "Frame",
     "Layer",
@@ -51,7 +58,10 @@ __all__ = [
     "OwnCell",
     "PRelu",
     "Pointwise",
+    "Reduce",
     "Reverse",
+    "Rows",
+    "Scan",
     "Select",
     "Softmax",
     "cell",

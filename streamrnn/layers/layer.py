@@ -102,6 +102,11 @@ class Layer(ABC):
         return self.output_size
 
     @property
+    def row(self) -> "Layer":
+        """The layer whose kernel runs: itself, or the one that it holds and runs on each row of a step."""
+        return self
+
+    @property
     def recipe(self) -> Recipe | None:
         """The equations from which its kernels are built; None for a kind with a kernel of its own in streamrnn/kernels."""
         return None
@@ -135,6 +140,10 @@ class Layer(ABC):
         return {
             name: _to_json(value) for name, value in values.items() if value is not None and not isinstance(value, np.ndarray)
         }
+
+    def description(self) -> dict[str, Any]:
+        """What the layer is, without its tensors, as JSON values."""
+        return {"kind": self.kind, "options": self.options()}
 
     def test_vector(self) -> list[float] | None:
         """Values of the kind's equation, to see in an archive whether it has changed; None for the kinds that we define."""

@@ -9,6 +9,7 @@ from streamrnn import archive
 from streamrnn.errors import ArchiveError, ModelError
 from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import from_json
+from streamrnn.layers.over_rows import OverRows
 from streamrnn.model.model import Model
 
 _MEMBERS = ("kind", "options", "reads", "test_vector")
@@ -48,6 +49,9 @@ def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[
             "defines it (@streamrnn.cell) before loading"
         )
     kind = KINDS[description["kind"]]
+    if issubclass(kind, OverRows):
+        held = _layer(description["layer"], f"{prefix}layer.", tensors)
+        return kind(held, **description["options"])  # type: ignore[call-arg]
     if "test_vector" in description:
         kind.check_test_vector(description["test_vector"])
     names = kind.tensor_names()

@@ -139,8 +139,9 @@ class Model:
         }
         description = self._description()
         for described, layer in zip(description, self._layers, strict=True):
-            if (values := layer.test_vector()) is not None:
-                described["test_vector"] = values
+            of_row = described.get("layer", described)
+            if (values := layer.row.test_vector()) is not None:
+                of_row["test_vector"] = values
         archive.write(path, archive.Archive(tensors, description, self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -157,7 +158,7 @@ class Model:
         return f"<Model {' → '.join(kinds)}, {self.n_parameters} parameters{stride}>"
 
     def _description(self) -> list[dict[str, Any]]:
-        description: list[dict[str, Any]] = [{"kind": layer.kind, "options": layer.options()} for layer in self._layers]
+        description: list[dict[str, Any]] = [layer.description() for layer in self._layers]
         if self._sources != chain(self._layers):
             for entry, sources in zip(description, self._sources, strict=True):
                 entry["reads"] = list(sources)  # the file format's word

@@ -62,6 +62,11 @@ def driver_width(dtype: DType) -> Width:
     return Width(64 // np.dtype(dtype).itemsize, 1, dtype)
 
 
+def row_width(dtype: DType) -> Width:
+    """The width of kernels that only move values."""
+    return widths((), dtype)[0]
+
+
 def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
     """The width for a layer on this CPU: the one with the fewest estimated cycles; among about equal ones, the narrowest.
 

@@ -32,6 +32,8 @@ class Op:
     panels        the layout of the weights, for a kernel that is built from a recipe
     scratch       vectors of working memory, each as long as a padded state vector
     pool_scratch  the same, for each stream of a pool
+    held          the op of one row, where the kernel goes over the rows of a step: it has the weights and the tables
+    rows          rows of a step
     input_sums    sums per unit that the inputs feed and that a chunk can compute ahead; 0 where the kernel does not
     """
 
@@ -49,6 +51,18 @@ class Op:
     scratch: int = 0
     pool_scratch: int = 0
     input_sums: int = 0
+    held: "Op | None" = None
+    rows: int = 1
+
+    @property
+    def row(self) -> "Op":
+        """The op of one row: itself, unless it goes over rows."""
+        return self.held or self
+
+    @property
+    def row_kernel_is_a_pools(self) -> bool:
+        """Whether the rows have a state each, so that they are to its kernel what the streams of a pool are."""
+        return self.held is not None and bool(self.state)
 
     @property
     def has_state(self) -> bool:

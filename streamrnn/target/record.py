@@ -25,7 +25,19 @@ N_SOURCES: Final = 14  # how many sources it reads
 SOURCES: Final = 15  # address of a pair for each: address of the buffer's address, values per step
 BACKWARDS: Final = 16  # 1 where the next step takes the panels from the last to the first
 ROWS: Final = 17  # in a pool: address of four lists of a tile's addresses (streamrnn/kernels/pool/panel.py)
-RECORD_FIELDS: Final = 18
+OVER_ROWS: Final = 18  # address of the record of the rows of a step, for an op whose kernel goes over them
+RECORD_FIELDS: Final = 19
+
+# The rows of a step: of a layer that holds another one, whose kernel gets the same op record. INPUTS and OUTPUTS are of a row.
+ROW_KERNEL: Final = 0  # address of the kernel of the layer that is held
+ROWS_OF_STEP: Final = 1
+ROWS_AT_ONCE: Final = 2  # rows that the kernel takes at once, at most
+ROW_ROOM: Final = 3  # address of room for the states of so many rows, before and after the step
+FIRST_STATES: Final = 4  # address of the initial states of a row; whole vectors, STRIDE bytes apart
+STREAM_LISTS: Final = 5  # in a pool: address of the lists of the tile's streams; ROWS has those of the rows
+N_ROW_STATES: Final = 6  # state vectors of a row
+ROW_STATES: Final = 7  # from here on two fields for each: address of the vectors of all rows, which have no gaps, and values
+#: of a row. In a pool, the address is an offset in the states of a stream.
 
 # The plan header, before the op records. A buffer holds rows: between two ops, or the input or output of the call.
 RECORDS: Final = 0  # address of the op records

@@ -14,16 +14,21 @@ from streamrnn import (
     Activation,
     Affine,
     Arithmetic,
+    Bank,
     Concat,
     Conv1d,
     Dense,
+    Depthwise,
     Embedding,
     Layer,
     LayerNorm,
     ModelError,
     Pointwise,
     PRelu,
+    Reduce,
     Reverse,
+    Rows,
+    Scan,
     Select,
     Softmax,
 )
@@ -68,12 +73,15 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
     "dense": (Dense, {"weights": (H, I), "bias": (H,)}),
     "conv1d": (Conv1d, {"weights": (H, I, 3), "bias": (H,)}),
     "embedding": (Embedding, {"table": (H, I)}),
+    "depthwise": (Depthwise, {"weights": (H, I), "bias": (H,)}),
     "prelu": (PRelu, {"slope": (I,)}),
     "affine": (Affine, {"scale": (I,), "shift": (I,)}),
     "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
 #: Kinds without arrays, with sizes and options only (tests/test_graph.py).
-WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reverse]
+WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse]
+#: Kinds that hold another layer (tests/layers/test_over_rows.py).
+HOLDERS = [Rows, Bank, Scan]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
 every_array = pytest.mark.parametrize(("kind", "name"), FIELDS, ids=["-".join(entry) for entry in FIELDS])
 
@@ -85,7 +93,7 @@ def build(kind: str, **changes: Any) -> Layer:
 
 def test_every_kind_is_listed_under_its_name() -> None:
     ours = {kind: cls for kind, cls in KINDS.items() if not issubclass(cls, OwnCell)}
-    assert {kind: cls for kind, (cls, _) in SHAPES.items()} | {cls.kind: cls for cls in WITHOUT_ARRAYS} == ours
+    assert {kind: cls for kind, (cls, _) in SHAPES.items()} | {cls.kind: cls for cls in WITHOUT_ARRAYS + HOLDERS} == ours
     assert all(cls.kind == kind for kind, cls in KINDS.items())
 
 
@@ -150,7 +158,7 @@ def test_any_layout_and_real_type_of_an_array_is_the_same_layer(kind: str, name:
         np.testing.assert_array_equal(getattr(build(kind, **{name: given}), name), expected)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith(("rows", "bank", "scan"))])
 def test_a_layer_is_rebuilt_from_its_tensors_and_options(variant: str) -> None:
     layer = VARIANTS[variant](np.random.default_rng(1), I, H, 1.0)
     again = type(layer)(**{name: getattr(layer, name) for name in [*layer.tensors(), *layer.options()]})
@@ -160,7 +168,11 @@ def test_a_layer_is_rebuilt_from_its_tensors_and_options(variant: str) -> None:
         np.testing.assert_array_equal(again.tensors()[name], tensor)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+#: Variants whose sizes do not follow from `hidden`.
+OF_ROWS = tuple(name for name in VARIANTS if name.startswith(("rows", "bank", "scan", "depthwise", "reduce", "select-runs")))
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in OF_ROWS])
 def test_sizes_and_states_are_those_of_the_arrays(variant: str) -> None:
     layer = VARIANTS[variant](np.random.default_rng(2), I, H, 1.0)
     sizes = {name: state.size for name, state in layer.states.items()}
