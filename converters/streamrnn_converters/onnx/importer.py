@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamrnn import Layer
+from streamrnn import Layer, Rows
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.graph import Graph, Input, Node
@@ -112,6 +112,21 @@ class Importer:
         shape = flows[0].index_map.shape if sizes is None else tuple(sizes)
         index_map = np.arange(math.prod(shape)).reshape(shape)
         return replace(flows[0], parts=(LayerOutput(layer, reads),), index_map=index_map, axes=self.axes_of(node))
+
+    def on_rows(self, node: Node, layer: Layer, flow: Flow) -> Flow:
+        """What a layer without a state gives for each row of a flow whose index map is (rows, values): (rows, outputs).
+
+        The axes are those of the flow, which its index map need not fit.
+        """
+        n_rows = len(flow.index_map)
+        given = self.applied(node, layer if n_rows == 1 else Rows(layer, n_rows), flow)
+        return replace(given, index_map=given.index_map.reshape(n_rows, -1))
+
+    def applied(self, node: Node, layer: Layer, flow: Flow) -> Flow:
+        """What a layer gives for the values of a flow, as they come; the axes are those of the flow."""
+        out = LayerOutput(layer, (self.vector(node, flow),))
+        self.remark_last(flow)
+        return replace(flow, parts=(out,), index_map=np.arange(out.size))
 
     def remark_last(self, flow: Flow) -> None:
         """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""

@@ -9,7 +9,7 @@ from streamrnn import Concat, Reverse, Select
 from streamrnn_converters.onnx.budget import Budget
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Flow
-from streamrnn_converters.onnx.vectors import Carried, FinalState, First, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed, LayerOutput, Source, Vector
 
 _PER_INDEX = 40  # bytes
 
@@ -36,14 +36,19 @@ class Joiner:
                 parts[k] = self._carried(part.name, tuple(used.tolist()))
             else:
                 parts[k] = _readable(node, part)
-        joined = list(dict.fromkeys(parts.values()))
-        begins = dict(zip(joined, accumulate((part.size for part in joined), initial=0), strict=False))
+        numbers = list(dict.fromkeys(part for part in parts.values() if isinstance(part, Fixed)))
+        joined = [part for part in dict.fromkeys(parts.values()) if not isinstance(part, Fixed)]
+        if not joined:
+            raise node.refused("takes only constants of what is joined here; export the model simplified")
+        placed = [*joined, *numbers]
+        begins = dict(zip(placed, accumulate((part.size for part in placed), initial=0), strict=False))
         order += np.array([begins[parts[k]] for k in owned.tolist()], np.int64)[np.searchsorted(owned, owners)]
         whole = joined[0] if len(joined) == 1 else self._once(Concat(tuple(part.size for part in joined), self._dtype), *joined)
         if np.array_equal(order, np.arange(whole.size)):
             return whole
         self._budget.take(node, _PER_INDEX * order.size)
-        return self._once(Select(whole.size, tuple(order.tolist()), self._dtype), whole)
+        constants = np.concatenate([number.values for number in numbers]) if numbers else None
+        return self._once(Select(whole.size, tuple(order.tolist()), self._dtype, constants), whole)
 
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""
@@ -55,7 +60,9 @@ class Joiner:
         return self._made.setdefault((name, indices), Carried(name, indices))
 
     def _once(self, layer: Concat | Select | Reverse, *reads: Vector) -> Vector:
-        key = reads, layer.kind, layer.indices if isinstance(layer, Select) else ()
+        constants = layer.constants if isinstance(layer, Select) else None
+        moved = (layer.indices, b"" if constants is None else constants.tobytes()) if isinstance(layer, Select) else ()
+        key = reads, layer.kind, moved
         if key not in self._made:
             self._made[key] = LayerOutput(layer, reads)
         return self._made[key]

@@ -13,6 +13,7 @@ import streamrnn_converters.onnx.operators.dense
 import streamrnn_converters.onnx.operators.elementwise
 import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
+import streamrnn_converters.onnx.operators.pooling
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import time_axes_of

@@ -7,13 +7,13 @@ the input reaches, never from declared shapes. All other axes lie within a step.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn_converters.onnx.vectors import Carried, FinalState, First, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed, LayerOutput, Source, Vector
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,12 @@ Value = Union[Constant, Broadcast, Flow]  # noqa: UP007 - `|` of classes that ar
 Known = Union[Constant, Broadcast, Signal]  # noqa: UP007
 
 
+def with_fixed(flow: Flow, values: Any) -> tuple[Flow, int]:
+    """A flow whose index map may also have indices of constants, and the index of the first of them."""
+    fixed = Fixed(np.asarray(values, np.float64).ravel())
+    return replace(flow, parts=(*flow.parts, fixed)), sum(part.size for part in flow.parts)
+
+
 def rank(value: Value | Signal) -> int:
     """How many axes a value has."""
     if isinstance(value, Constant):
@@ -149,7 +155,9 @@ def describe(value: Value | Signal) -> str:
         return "a constant of a shape that depends on the input"
     if isinstance(value, Signal):
         return f"the signal {value.name!r}"
-    part = value.parts[0]
+    part = next((part for part in value.parts if not isinstance(part, Fixed)), value.parts[0])
+    if isinstance(part, Fixed):
+        return "numbers that no signal moves"
     if isinstance(part, Source):
         return f"the signal of graph input {part.name!r}, as it comes"
     if isinstance(part, Carried):

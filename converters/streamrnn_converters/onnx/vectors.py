@@ -1,8 +1,11 @@
-"""The vectors of a step: from a graph input, a layer or the step before, a final state, or the first step of another vector."""
+"""The vectors of a step: of a graph input, constants, a layer or the step before, a final state, or another's first step."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Union
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn import Layer
 
@@ -27,6 +30,18 @@ class Carried:
     def size(self) -> int:
         """How many values."""
         return len(self.indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Numbers that are the same in every step: padding, or a constant that a signal is joined with."""
+
+    values: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self.values.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +82,7 @@ class First:
         return self.of.size
 
 
-Vector = Union[Source, Carried, LayerOutput, FinalState, First]  # noqa: UP007 - named in LayerOutput before it is known
+Vector = Union[Source, Carried, Fixed, LayerOutput, FinalState, First]  # noqa: UP007 - named in LayerOutput before it is known
 
 
 def upstream(vectors: Iterable[Vector]) -> set[Vector]:

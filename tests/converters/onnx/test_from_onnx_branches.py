@@ -406,11 +406,6 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
     "a-fourth-power": (lambda g, y: g.add("Pow", y, np.float32(4)), "node 'my_Pow' (Pow)", "another power than 2, 3 or 0.5"),
     "divided-by-zero": (lambda g, y: g.add("Div", y, np.float32(0)), "node 'my_Div' (Div)", "every weight must be finite"),
     "the-greater-of-two-signals": (lambda g, y: g.add("Max", y, y), "node 'my_Max' (Max)", "compares several signals"),
-    "a-matrix-in-a-step": (
-        lambda g, y: g.add("MatMul", g.add("Reshape", y, [0, 0, 2, 2]), g.draw(2, 3)),
-        "node 'my_MatMul' (MatMul)",
-        "several rows of the output of a gru layer",
-    ),
     "merged-with-time": (
         lambda g, y: g.add("Reshape", y, [0, -1]),
         "node 'my_Reshape' (Reshape)",

@@ -144,7 +144,7 @@ CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
     "of-two-dimensions": (
         lambda g: g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(2, 1, 1, 3), pads=[0, 2, 0, 0]),
         "Conv",
-        "only convolutions over (batch, channels, time)",
+        "slide over an axis whose size the graph leaves open",
     ),
     "with-other-channels": (lambda g: g.add("Conv", "x", g.draw(4, 5, 2), pads=[1, 0]), "Conv", "takes 5 channels, but"),
     "padded-with-ones": (lambda g: convolved(g, g.add("Pad", "x", [2, 0], np.float32(1), [2])), "Pad", "only zeros"),

@@ -23,8 +23,17 @@ def fused(first: Layer, then: Layer) -> Layer | None:
     if isinstance(then, Affine) and isinstance(first, Affine):
         return Affine(_wide(then.scale) * first.scale, _shifted(first.shift, then), first.dtype)
     if isinstance(then, Select) and isinstance(first, Select):
-        return Select(first.size, tuple(first.indices[index] for index in then.indices), first.dtype)
+        return _selected(first, then)
     return None
+
+
+def _selected(first: Select, then: Select) -> Select:
+    """Values of a selection: those of the first, or constants of its own, which come after the first's."""
+    given, own = first.constants, then.constants
+    start = first.size + (0 if given is None else given.size)
+    indices = (first.indices[k] if k < then.size else start + k - then.size for k in then.indices)
+    both = [constants for constants in (given, own) if constants is not None]
+    return Select(first.size, tuple(indices), first.dtype, np.concatenate(both) if both else None)
 
 
 def _wide(array: NDArray[np.floating]) -> NDArray[np.float64]:

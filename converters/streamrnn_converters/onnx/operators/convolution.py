@@ -1,4 +1,4 @@
-"""Convolutions over time that look back only, and the zeros that are put before the first step for them."""
+"""Convolutions over time that look back only, and the zeros before the first step for them; those within a step; padding."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,41 +11,45 @@ from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.rules.convolution import padding_of, pads_argument
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.operators.convolution_within import convolved, transposed
+from streamrnn_converters.onnx.operators.padding import padded_within
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
 
 @operator("Pad")
 def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Zeros along time (Pad-13; attributes before opset 11), which the convolution after it takes as its own."""
+    """Pad-18; attributes before opset 11. Zeros along time are left to the convolution after it."""
     flow, mode, value = inputs[0], node.take("mode", "constant"), node.take("value", 0.0)
     if not isinstance(flow, Flow):
         raise node.refused("pads what is not the signal, which is not understood")
     if len(inputs) > 2 and isinstance(inputs[2], Constant):
         value = float(inputs[2].array.ravel()[0])
-    for _, before, after in pads_argument(node, inputs, rank(flow)):
+    axes = importer.axes_of(node)
+    for axis, before, after in pads_argument(node, inputs, rank(flow)):
         if (before, after) == (0, 0):
+            continue
+        if importer.is_within(flow.axes[axis]):
+            flow = padded_within(node, flow, axis, before, after, mode, value)
             continue
         if mode != "constant" or value != 0:
             raise node.refused(f"mode={mode!r} with value {value:g}: only zeros can be put before a signal that is streamed")
-        importer.axes_of(node)
         if flow.surplus or flow.integer or before < 0 or after < 0:
             raise node.refused(f"pads {describe(flow)} by {before} and {after}, which is not understood")
         flow = replace(flow, padding=(flow.padding[0] + before, flow.padding[1] + after))
-    return [flow]
+    return [replace(flow, axes=axes)]
 
 
 @operator("Conv")
 def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Conv-11 over (batch, channels, time)."""
+    """Conv-11 over (batch, channels, time), or over axes within a step."""
     given = inputs[0]
     padding = given.padding if isinstance(given, Flow) else (0, 0)
     flow = needs_flow(node, replace(given, padding=(0, 0)) if isinstance(given, Flow) else given, "X")
     weights = _constant(node, inputs[1], "W")
-    if weights.ndim != 3 or len(flow.axes) != 3:
-        raise node.refused(
-            f"its input X has {len(flow.axes)} axes and W {weights.ndim}; only convolutions over (batch, channels, time) are "
-            "understood"
-        )
+    if weights.ndim < 3 or weights.ndim != len(flow.axes):
+        raise node.refused(f"its input X has {len(flow.axes)} axes and W {weights.ndim}; both must have as many, 3 at least")
+    if weights.ndim > 3 or importer.is_within(flow.axes[2]):
+        return [convolved(importer, node, flow, weights, _optional_bias(node, inputs, len(weights)))]
     outputs, per_group, taps = weights.shape
     group, dilation = node.take("group", 1), (node.take("dilations") or [1])[0]
     if node.take("kernel_shape", [taps]) != [taps] or group < 1 or outputs % group:
@@ -57,10 +61,26 @@ def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     if isinstance(n_channels, int) and n_channels != per_group * group:
         raise node.refused(f"its W takes {per_group * group} channels, but the signal has {n_channels}")
     surplus = _surplus(node, padding, padding_of(node, (taps - 1) * dilation), (taps - 1) * dilation)
-    bias = _constant(node, inputs[2], "B") if len(inputs) > 2 and inputs[2] is not None else np.zeros(outputs)
+    bias = _optional_bias(node, inputs, outputs)
     limit(node, weights.size * group)
     layer = _layer(_ungrouped(weights, group), bias, dilation, importer.dtype)
     return [replace(importer.layered(node, layer, flow, sizes=(1, outputs, 1)), surplus=flow.surplus + surplus)]
+
+
+@operator("ConvTranspose")
+def _conv_transpose(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """ConvTranspose-11 over axes within a step."""
+    flow, weights = needs_flow(node, inputs[0], "X"), _constant(node, inputs[1], "W")
+    importer.axes_of(node)
+    bias = _optional_bias(node, inputs, weights.shape[1] * node.attributes.get("group", 1))
+    return [transposed(importer, node, flow, weights, bias)]
+
+
+def _optional_bias(node: Node, inputs: Inputs, size: int) -> NDArray[Any]:
+    bias = _constant(node, inputs[2], "B") if len(inputs) > 2 and inputs[2] is not None else np.zeros(size)
+    if bias.shape != (size,):
+        raise node.refused(f"its input B has shape {bias.shape}, expected ({size},)")
+    return bias
 
 
 def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int, dtype: str) -> Layer:

@@ -1,12 +1,12 @@
-"""Fully connected layers: Gemm, MatMul, and sums over the values of a step, which are such layers of ones."""
+"""Fully connected layers: Gemm and MatMul, of one or more rows in a step."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Dense
-from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices, limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
@@ -42,29 +42,9 @@ def _dense(importer: Importer, node: Node, value: Value | None, layer: Dense) ->
     axes, feature = importer.axes_of(node), flow.axes[-1]
     if feature.size != layer.input_size and isinstance(feature.size, int):
         raise node.refused(f"its weights have {layer.input_size} rows, but the signal has {feature.size} features")
-    if flow.index_map.size != flow.index_map.shape[-1]:
-        raise node.refused(
-            f"multiplies several rows of {describe(flow)} in one step, {flow.index_map.shape}: only one is understood; of "
-            "final states it takes the h of one layer"
-        )
-    return importer.layered(node, layer, flow, sizes=(*[1] * (len(axes) - 1), layer.output_size))
-
-
-@operator("ReduceMean", "ReduceSum")
-def _reduced(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Over axes within a step."""
-    flow, axes = needs_flow(node, inputs[0], "X"), axes_argument(node, inputs)
-    if node.take("noop_with_empty_axes", 0) and not axes:
-        return [flow]
-    summed = axis_indices(node, axes or list(range(rank(flow))), rank(flow))
-    kept = tuple(1 if index in summed else size for index, size in enumerate(flow.index_map.shape))
-    n_sums, n_values = int(np.prod(kept)), flow.index_map.size
-    groups = np.broadcast_to(np.arange(n_sums).reshape(kept), flow.index_map.shape).ravel()
-    limit(node, n_sums * n_values)
-    weights = np.zeros((n_sums, n_values))
-    weights[groups, np.arange(n_values)] = n_sums / n_values if node.op == "ReduceMean" else 1
-    left = importer.roles.extents(importer.axes_of(node))
-    return [importer.layered(node, Dense(weights, dtype=importer.dtype), flow, sizes=left)]
+    *outer, values = flow.index_map.shape
+    given = importer.on_rows(node, layer, replace(flow, index_map=flow.index_map.reshape(-1, values)))
+    return replace(given, index_map=given.index_map.reshape(*outer, layer.output_size), axes=axes)
 
 
 def _weights(node: Node, value: Value | None, name: str) -> NDArray[Any]:

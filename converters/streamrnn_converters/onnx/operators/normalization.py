@@ -1,18 +1,30 @@
-"""Softmax, LayerNormalization and BatchNormalization, over the values of a step."""
+"""Softmax, LayerNormalization, BatchNormalization and its like, over the values of a step."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Affine, LayerNorm, Softmax
+from streamrnn import Affine, Layer, LayerNorm, Softmax
+from streamrnn_converters.onnx.axes.arguments import axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.values import Constant, Value, describe
+from streamrnn_converters.onnx.values import Constant, Flow, Value, describe
 
 
 @operator("Softmax")
 def _softmax(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """Over one axis, or before opset 13 over all from it on."""
     flow = needs_flow(node, inputs[0], "input")
-    return [importer.layered(node, Softmax(flow.index_map.size, importer.dtype), flow)]
+    axes = importer.axes_of(node)
+    (axis,) = axis_indices(node, [node.take("axis", -1 if importer.roles.opset >= 13 else 1)], len(axes))
+    if importer.roles.opset < 13:
+        return [_on_rows(importer, node, flow, lambda size: Softmax(size, importer.dtype), axis)]
+    turned = replace(flow, index_map=np.moveaxis(flow.index_map, axis, -1))
+    given = _on_rows(importer, node, turned, lambda size: Softmax(size, importer.dtype), len(axes) - 1)
+    return [replace(given, index_map=np.moveaxis(given.index_map, -1, axis))]
 
 
 @operator("LayerNormalization")
@@ -20,11 +32,42 @@ def _layer_normalization(importer: Importer, node: Node, inputs: Inputs) -> list
     """LayerNormalization-17; mean and deviation are not given."""
     flow = needs_flow(node, inputs[0], "X")
     node.take("stash_type")
-    importer.axes_of(node)
-    sizes = flow.index_map.shape
+    axes = importer.axes_of(node)
+    (axis,) = axis_indices(node, [node.take("axis", -1)], len(axes))
+    sizes, epsilon = flow.index_map.shape[axis:], node.take("epsilon", 1e-5)
     scale = _vector(node, inputs[1], "Scale", sizes)
     bias = _vector(node, inputs[2], "B", sizes) if len(inputs) > 2 and inputs[2] is not None else np.zeros(scale.size)
-    return [importer.layered(node, LayerNorm(scale, bias, node.take("epsilon", 1e-5), importer.dtype), flow)]
+    return [_on_rows(importer, node, flow, lambda _: LayerNorm(scale, bias, epsilon, importer.dtype), axis)]
+
+
+@operator("InstanceNormalization", "GroupNormalization")
+def _channel_normalization(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """InstanceNormalization-6, GroupNormalization-21: each group of channels by itself, then each channel is scaled."""
+    flow = needs_flow(node, inputs[0], "input")
+    importer.axes_of(node)
+    channels, epsilon = flow.index_map.shape[1], node.take("epsilon", 1e-5)
+    groups = channels if node.op == "InstanceNormalization" else node.take("num_groups")
+    if not isinstance(groups, int) or groups < 1 or channels % groups:
+        raise node.refused(f"its {groups} groups do not fit {channels} channels")
+    node.take("stash_type")
+    if node.op == "GroupNormalization" and importer.roles.opset < 21:
+        raise node.refused("before opset 21 its scale was one for each group; export the model with a later opset")
+    scale, bias = (_vector(node, value, name, (channels,)) for value, name in zip(inputs[1:3], ("scale", "B"), strict=True))
+    rows = flow.index_map.reshape(flow.index_map.shape[0] * groups, -1)
+    ones, zeros = np.ones(rows.shape[1]), np.zeros(rows.shape[1])
+    given = importer.on_rows(node, LayerNorm(ones, zeros, epsilon, importer.dtype), replace(flow, index_map=rows))
+    shape = (1, channels, *[1] * (flow.index_map.ndim - 2))
+    scale, bias = (np.broadcast_to(array.reshape(shape), flow.index_map.shape).ravel() for array in (scale, bias))
+    scaled = replace(given, index_map=given.index_map.reshape(flow.index_map.shape))
+    return [importer.layered(node, Affine(scale, bias, importer.dtype), scaled)]
+
+
+def _on_rows(importer: Importer, node: Node, flow: Flow, layer: Callable[[int], Layer], axis: int) -> Flow:
+    """A layer on each row, which is made of the axes from one on."""
+    shape = flow.index_map.shape
+    rows = flow.index_map.reshape(math.prod(shape[:axis]), -1)
+    given = importer.on_rows(node, layer(rows.shape[1]), replace(flow, index_map=rows))
+    return replace(given, index_map=given.index_map.reshape(shape), axes=importer.axes_of(node))
 
 
 @operator("BatchNormalization")

@@ -7,7 +7,7 @@ binds axes to roles where the operator fixes them, and raises what `Node.refused
 from collections.abc import Callable, Sequence
 
 from streamrnn_converters.onnx.axes.roles import Roles
-from streamrnn_converters.onnx.axes.rules import convolution, elementwise, indexing, layers, recurrent, shape_ops
+from streamrnn_converters.onnx.axes.rules import convolution, elementwise, indexing, layers, recurrent, shape_ops, within_step
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.recurrent_kinds import RECURRENT_KINDS
 from streamrnn_converters.onnx.values import Known, Signal
@@ -19,11 +19,15 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
     **dict.fromkeys(("Add", "Div", "Mul", "Sub"), elementwise.arithmetic),
     **dict.fromkeys(("Flatten", "Reshape"), shape_ops.reshape),
-    **dict.fromkeys(("ReduceMean", "ReduceSum"), layers.reduction),
+    **dict.fromkeys(layers.REDUCTIONS, layers.reduction),
+    **dict.fromkeys(("AveragePool", "MaxPool"), within_step.pooling),
+    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), within_step.global_pooling),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), within_step.channel_normalization),
     **dict.fromkeys(RECURRENT_KINDS, recurrent.recurrent),
     "BatchNormalization": layers.batch_normalization,
     "Concat": indexing.concat,
     "Conv": convolution.convolution,
+    "ConvTranspose": within_step.transposed_convolution,
     "Gather": indexing.gather,
     "Gemm": layers.dense,
     "LayerNormalization": layers.layer_normalization,

@@ -1,10 +1,13 @@
-"""Conv over (batch, channels, time), and Pad along time: how many steps more than the input they give."""
+"""Conv over time, and Pad along time: how many steps more than the input they give. What goes over axes within a step is in
+`within_step`.
+"""
 
 from dataclasses import replace
 
 from streamrnn_converters.onnx.axes import arguments
 from streamrnn_converters.onnx.axes.arguments import axis_indices, integers
 from streamrnn_converters.onnx.axes.roles import Roles
+from streamrnn_converters.onnx.axes.rules import within_step
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Signal
@@ -13,10 +16,13 @@ _ROLES = ("batch", "feature", "time")
 
 
 def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Conv-11."""
+    """Conv-11: over (batch, channels, time), or over axes within a step."""
     own, weights = signal(node, inputs[0], "X"), inputs[1]
-    if not isinstance(weights, Constant) or weights.array.ndim != 3 or len(own.axes) != 3:
-        raise node.refused("only convolutions over (batch, channels, time) with constant weights are understood")
+    if not isinstance(weights, Constant) or weights.array.ndim != len(own.axes) or weights.array.ndim < 3:
+        raise node.refused("only convolutions over (batch, channels, ...) with constant weights are understood")
+    strided = set(node.attributes.get("strides") or [1]) != {1}
+    if len(own.axes) > 3 or roles.is_within(own.axes[2]) or (strided and _is_fixed(roles, own.axes[2])):
+        return within_step.convolution(roles, node, own, weights.array.shape)
     n_outputs, per_group, taps = weights.array.shape
     batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))
     roles.bind(node, channels, "feature", per_group * node.take("group", 1))
@@ -31,11 +37,21 @@ def padding(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     for axis, before, after in pads_argument(node, inputs, len(own.axes)):
         if (before, after) == (0, 0):
             continue
-        if roles.role(own.axes[axis]) not in ("time", "unknown"):
-            raise node.refused(f"pads the {roles.role(own.axes[axis])} axis; only time can be padded, for a convolution")
+        role = roles.role(own.axes[axis])
+        if role in ("batch", "merged"):
+            raise node.refused(f"pads the {role} axis; only time can be padded, for a convolution, and axes within a step")
+        mirrors = node.attributes.get("mode", "constant") != "constant"
+        if roles.is_within(own.axes[axis]) or (mirrors and _is_fixed(roles, own.axes[axis])):
+            own = within_step.padded(roles, node, own, axis, before + after)
+            continue
         roles.bind(node, own.axes[axis], "time")
         own = replace(own, surplus=own.surplus + before + after)
     return [own]
+
+
+def _is_fixed(roles: Roles, axis: Axis) -> bool:
+    """Whether an axis of unknown role has a known size, more than 1. Where it is strided or mirrored, it is not time."""
+    return roles.role(axis) == "unknown" and isinstance(axis.size, int) and axis.size > 1
 
 
 def pads_argument(node: Node, inputs: arguments.Inputs, n_axes: int) -> list[tuple[int, int, int]]:

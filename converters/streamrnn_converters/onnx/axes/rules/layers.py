@@ -6,6 +6,8 @@ from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signa
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Signal
 
+REDUCTIONS = "ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"
+
 
 def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """Gemm and MatMul, the signal times constant weights: the last axis is that of the features."""
@@ -20,8 +22,9 @@ def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """ReduceMean and ReduceSum, over axes within a step."""
-    own, axes = signal(node, inputs[0], "X"), axes_argument(node, inputs)
+    """ReduceMean, ReduceSum and the like, ArgMax and ArgMin, over axes within a step."""
+    own = signal(node, inputs[0], "X")
+    axes = [node.take("axis", 0)] if node.op.startswith("Arg") else axes_argument(node, inputs)
     keep = node.take("keepdims", 1)
     if node.take("noop_with_empty_axes", 0) and not axes:
         return [own]
@@ -61,8 +64,7 @@ def _bind_all(roles: Roles, node: Node, own: Signal, axis: int, *, to_the_end: b
     (first,) = axis_indices(node, [axis], len(own.axes))
     chosen = range(first, len(own.axes)) if to_the_end else [first]
     for index, each in enumerate(own.axes):
-        wrong = roles.role(each) in ("time", "batch", "merged") if index in chosen else roles.is_within(each)
-        if wrong and each.size != 1:
+        if index in chosen and roles.role(each) in ("time", "batch", "merged") and each.size != 1:
             raise node.refused(
                 f"axis={axis} is not the feature axis alone; only what goes over all features of a step can be streamed"
             )

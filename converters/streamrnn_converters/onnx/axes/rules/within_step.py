@@ -1,0 +1,99 @@
+"""Operators whose windows slide over axes within a step: convolutions, pooling, padding, and norms over such axes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from streamrnn_converters.onnx.axes.roles import Roles, inserted
+from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signal
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.values import Axis, Constant, Signal
+from streamrnn_converters.onnx.windows import Sliding, sliding_of, transposed_ends
+
+
+def convolution(roles: Roles, node: Node, own: Signal, shape: Sequence[int]) -> list[Signal]:
+    """Conv-11 of (batch, channels, ...) with weights of a shape: all axes that windows slide over lie within a step."""
+    roles.need(node, own.axes[1], shape[1] * node.take("group", 1))
+    return _slid(roles, node, own, shape[2:], shape[0])
+
+
+def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """ConvTranspose-11."""
+    own, weights = signal(node, inputs[0], "X"), inputs[1]
+    if not isinstance(weights, Constant) or weights.array.ndim != len(own.axes) or weights.array.ndim < 3:
+        raise node.refused("only transposed convolutions of (batch, channels, ...) with constant weights are understood")
+    n_inputs, per_group, *taps = weights.array.shape
+    roles.need(node, own.axes[1], n_inputs)
+    moved = [_moves(node, k, count) for k, count in enumerate(taps)]
+    sizes = [_needed(roles, node, axis) if moves else 1 for axis, moves in zip(own.axes[2:], moved, strict=True)]
+    _, ends = transposed_ends(node, sizes, taps)
+    outputs = per_group * node.take("group", 1)
+    return _given(node, own, outputs, [end if moves else None for end, moves in zip(ends, moved, strict=True)])
+
+
+def pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """MaxPool-12 and AveragePool-11 over axes within a step."""
+    own, taps = signal(node, inputs[0], "X"), node.take("kernel_shape")
+    if taps is None or len(own.axes) != len(taps) + 2:
+        raise node.refused(f"its kernel_shape does not fit a signal of {len(own.axes)} axes")
+    roles.need(node, own.axes[1])
+    return _slid(roles, node, own, taps, None, ceil=bool(node.take("ceil_mode", 0)))
+
+
+def global_pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """GlobalAveragePool-1 and GlobalMaxPool-1: over all axes but batch and channels."""
+    own = signal(node, inputs[0], "X")
+    for axis in own.axes[2:]:
+        roles.need(node, axis)
+    return computed(node, [*own.axes[:2], *(inserted(node, index) for index in range(2, len(own.axes)))], own.surplus)
+
+
+def channel_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """InstanceNormalization-6 and GroupNormalization-21: over all axes but batch, in groups of channels."""
+    own = signal(node, inputs[0], "input")
+    for axis in own.axes[1:]:
+        roles.need(node, axis)
+    return computed(node, own.axes, own.surplus)
+
+
+def padded(roles: Roles, node: Node, own: Signal, index: int, extra: int) -> Signal:
+    """A signal with so many more entries along an axis within a step."""
+    size = _needed(roles, node, own.axes[index]) + extra
+    if size < 1:
+        raise node.refused("cuts off all values of a step")
+    axis = Axis(f"{node.outputs[0]}.{index}", size, "feature")
+    return replace(own, axes=(*own.axes[:index], axis, *own.axes[index + 1 :]), moved=frozenset())
+
+
+def _slid(
+    roles: Roles, node: Node, own: Signal, taps: Sequence[int], outputs: int | None, *, ceil: bool = False
+) -> list[Signal]:
+    """What windows give. An axis with one tap, no stride and no padding stays what it is, time too."""
+    moved = [_moves(node, k, count) for k, count in enumerate(taps)]
+    sizes = [_needed(roles, node, axis) if moves else 1 for axis, moves in zip(own.axes[2:], moved, strict=True)]
+    windows: list[Sliding] = sliding_of(node, sizes, taps, ceil=ceil)
+    return _given(node, own, outputs, [one.n_windows if moves else None for one, moves in zip(windows, moved, strict=True)])
+
+
+def _given(node: Node, own: Signal, outputs: int | None, ends: Sequence[int | None]) -> list[Signal]:
+    axes = [
+        axis if end is None else inserted(node, 2 + k) if end == 1 else Axis(f"{node.outputs[0]}.{2 + k}", end, "feature")
+        for k, (axis, end) in enumerate(zip(own.axes[2:], ends, strict=True))
+    ]
+    channels = own.axes[1] if outputs is None else Axis(f"{node.outputs[0]}.channels", outputs, "feature")
+    return computed(node, [own.axes[0], channels, *axes], own.surplus)
+
+
+def _moves(node: Node, k: int, taps: int) -> bool:
+    """Whether windows of so many taps mix or move the values of the k-th axis."""
+    pads = node.attributes.get("pads")
+    strides, extra = node.attributes.get("strides"), node.attributes.get("output_padding")
+    is_padded = pads is not None and any(pads[at] for at in (k, k + len(pads) // 2))
+    return bool(taps != 1 or is_padded or (strides and strides[k] != 1) or (extra and extra[k]))
+
+
+def _needed(roles: Roles, node: Node, axis: Axis) -> int:
+    """The size of an axis that must lie within a step."""
+    roles.need(node, axis)
+    if not isinstance(axis.size, int):
+        raise node.refused("its windows slide over an axis whose size the graph leaves open; export it with a fixed one")
+    return axis.size

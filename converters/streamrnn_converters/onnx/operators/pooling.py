@@ -1,0 +1,82 @@
+"""Pooling and reductions over axes within a step: index maps of what is reduced, and a Reduce of it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from streamrnn import Affine, Reduce
+from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
+from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.values import Flow, Value, rank, with_fixed
+from streamrnn_converters.onnx.windows import gathered, n_inside, nearest_inside, sliding_of
+
+_REDUCTIONS = {f"Reduce{name}": name.lower() for name in ("L1", "L2", "Max", "Mean", "Min", "Sum")}
+
+
+@operator(*_REDUCTIONS)
+def _reduced(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """ReduceMean-18 and its like, over axes within a step."""
+    flow, axes = needs_flow(node, inputs[0], "X"), axes_argument(node, inputs)
+    node.take("keepdims")
+    if node.take("noop_with_empty_axes", 0) and not axes:
+        return [flow]
+    return [_over_axes(importer, node, flow, axis_indices(node, axes or range(rank(flow)), rank(flow)), _REDUCTIONS[node.op])]
+
+
+@operator("ArgMax", "ArgMin")
+def _index_of_best(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """ArgMax-13, as a number of floats."""
+    flow = needs_flow(node, inputs[0], "data")
+    node.take("keepdims")
+    if node.take("select_last_index", 0):
+        raise node.refused("select_last_index=1 is not understood; export the model without it")
+    return [_over_axes(importer, node, flow, axis_indices(node, [node.take("axis", 0)], rank(flow)), node.op.lower())]
+
+
+@operator("GlobalAveragePool", "GlobalMaxPool")
+def _global_pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """Over all axes but batch and channels."""
+    flow = needs_flow(node, inputs[0], "X")
+    return [_over_axes(importer, node, flow, range(2, rank(flow)), "mean" if node.op == "GlobalAveragePool" else "max")]
+
+
+def _over_axes(importer: Importer, node: Node, flow: Flow, axes: Sequence[int], operation: str) -> Flow:
+    """The rows of a Reduce are the entries of the axes, its columns those of the others."""
+    kept = [axis for axis in range(rank(flow)) if axis not in axes]
+    sizes = importer.roles.extents(importer.axes_of(node))
+    rows = math.prod(flow.index_map.shape[axis] for axis in axes)
+    below = replace(flow, index_map=flow.index_map.transpose([*axes, *kept]).reshape(rows, -1))
+    return importer.layered(node, Reduce(rows, below.index_map.shape[1], operation, importer.dtype), below, sizes=sizes)
+
+
+@operator("AveragePool", "MaxPool")
+def _pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """MaxPool-12 and AveragePool-19 over axes within a step; the indices of the largest are not given."""
+    flow, taps, is_max = needs_flow(node, inputs[0], "X"), node.take("kernel_shape"), node.op == "MaxPool"
+    axes, sizes = importer.axes_of(node), flow.index_map.shape[2:]
+    node.take("storage_order")
+    with_padding, ceil = node.take("count_include_pad", 0), bool(node.take("ceil_mode", 0))
+    if with_padding and ceil:
+        raise node.refused("counts padding and rounds up, which frameworks read in different ways; export one of the two")
+    windows = [one.indices() for one in sliding_of(node, sizes, taps, ceil=ceil)]
+    counts = n_inside(windows, sizes)
+    if not counts.all():
+        raise node.refused("has windows that see nothing but padding; export the model with less of it")
+    if is_max:
+        padding, windows = 0, [nearest_inside(own, size) for own, size in zip(windows, sizes, strict=True)]
+    else:
+        flow, padding = with_fixed(flow, 0.0)
+    seen = gathered(flow.index_map, windows, padding)
+    n_taps, channels = math.prod(taps), seen.shape[-1]
+    outer = seen.shape[: 1 + len(taps)]
+    layer = Reduce(n_taps, channels, "max" if is_max else "sum", importer.dtype)
+    pooled = importer.on_rows(node, layer, replace(flow, index_map=seen.reshape(math.prod(outer), -1)))
+    if not is_max:
+        divisors = np.full(counts.shape, n_taps) if with_padding else counts
+        scale = np.broadcast_to(1 / divisors[..., None], (*outer, channels)).ravel()
+        pooled = importer.applied(node, Affine(scale, np.zeros(scale.size), importer.dtype), pooled)
+    index_map = np.moveaxis(pooled.index_map.reshape(*outer, channels), -1, 1)
+    return [replace(pooled, index_map=index_map, axes=axes)]
