@@ -242,7 +242,7 @@ def squares_roots_and_means() -> Any:
         g,
         [g.add("Div", centred, g.add("Sqrt", g.add("Add", variance, np.float32(1e-3))))],
         ["TBH"],
-        ("gru dense select arithmetic arithmetic dense select arithmetic"),
+        ("gru reduce select arithmetic arithmetic reduce affine pointwise select arithmetic"),
     )
 
 
@@ -256,7 +256,7 @@ def sums_and_clips() -> Any:
         g,
         [g.add("Min", g.add("Mul", clipped, g.add("Unsqueeze", total, [2])), np.float32(0.05))],
         ["TBH"],
-        ("gru affine pointwise pointwise dense select arithmetic pointwise"),
+        ("gru affine pointwise pointwise reduce select arithmetic pointwise"),
     )
 
 
