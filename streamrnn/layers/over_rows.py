@@ -21,6 +21,8 @@ class OverRows(Layer):
         where = f"{self.kind} layer, layer: a {self.layer.kind} layer"
         if self.layer.row is not self.layer:
             raise ModelError(f"{where} goes over rows itself; give it the rows of both")
+        if self.layer.stride != 1:
+            raise ModelError(f"{where} answers every {self.layer.stride} rows only")
         if not self.layer.streamable or len(self.layer.input_sizes) != 1:
             raise ModelError(f"{where} {'needs later steps' if not self.layer.streamable else 'has several sources'}")
         self._check_sizes("rows", (self.rows,))

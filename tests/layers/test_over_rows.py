@@ -5,7 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import Bank, Dense, Layer, Model, ModelError, NonFiniteStateError, Reverse, Rows, Scan, Select, Stream, load
+from streamrnn import (
+    Bank,
+    Dense,
+    Frame,
+    Layer,
+    Model,
+    ModelError,
+    NonFiniteStateError,
+    Reverse,
+    Rows,
+    Scan,
+    Select,
+    Stream,
+    load,
+)
 from streamrnn.layers.arithmetic import Arithmetic
 from tests.models import conv1d, dense, gru, lstm, one_width, rebuilt, rnn, signal  # noqa: F401  (a fixture)
 
@@ -123,6 +137,7 @@ def test_a_row_whose_state_overflows_refuses_the_step_and_keeps_the_states(holde
         lambda a_dense, a_gru: Rows("dense", 2),
         lambda a_dense, a_gru: Rows(Rows(a_dense, 2), 2),
         lambda a_dense, a_gru: Rows(Reverse(3), 2),
+        lambda a_dense, a_gru: Bank(Frame(3, 2, 4), 2),
         lambda a_dense, a_gru: Rows(Arithmetic(3, "add"), 2),
     ],
 )
