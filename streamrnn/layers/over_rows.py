@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from numpy.typing import DTypeLike
+
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor
 from streamrnn.target.op import Op
@@ -55,8 +57,11 @@ class OverRows(Layer):
     def description(self) -> dict[str, Any]:
         return super().description() | {"layer": self.layer.description()}
 
-    def astype(self, dtype: str) -> Self:
+    def astype(self, dtype: DTypeLike) -> Self:
         return type(self)(self.layer.astype(dtype), self.rows)  # type: ignore[call-arg]
+
+    def _check_dtype(self) -> None:
+        """The layer that it holds has checked it."""
 
     def _over_rows(self, width: Width, kernel: str, state: Mapping[str, Tensor]) -> Op:
         """The op whose kernel goes over the rows, with the states that the stream keeps."""
