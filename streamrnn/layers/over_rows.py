@@ -57,7 +57,7 @@ class OverRows(Layer):
     def description(self) -> dict[str, Any]:
         return super().description() | {"layer": self.layer.description()}
 
-    def astype(self, dtype: DTypeLike) -> Self:
+    def astype(self, dtype: "DTypeLike") -> Self:
         return type(self)(self.layer.astype(dtype), self.rows)  # type: ignore[call-arg]
 
     def _check_dtype(self) -> None:

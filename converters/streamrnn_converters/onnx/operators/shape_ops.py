@@ -80,7 +80,7 @@ def _cast(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         "Not",
         "Or",
     ),
-    *("Range", "ReduceMax", "ReduceMin", "ReduceProd", "Shape", "Sin", "Size", "Tile", "Where"),
+    *("Range", "ReduceProd", "Shape", "Sin", "Size", "Tile", "Where"),
 )
 def _of_constants_only(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """The axis pass has worked these out where their inputs are constants, and Shape always."""
