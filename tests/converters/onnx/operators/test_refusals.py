@@ -230,7 +230,7 @@ def weights_that_are_not_finite() -> Refused:
 
 
 ONE_LINERS: dict[str, Callable[[], Refused]] = {
-    "unknown-operator": lambda: behind_a_gru("this operator is not understood as part of a stream", "Sin"),
+    "unknown-operator": lambda: behind_a_gru("this operator is not understood as part of a stream", "Hardmax"),
     "unknown-attribute": lambda: behind_a_gru("attribute 'wet' is not understood", "Identity", wet=1),
     "unknown-attribute-of-a-dense-layer": lambda: behind_a_gru(
         "attribute 'wet' is not understood", "MatMul", np.ones((HIDDEN, 2), np.float32), wet=1
