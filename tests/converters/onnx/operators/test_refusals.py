@@ -138,18 +138,6 @@ def a_head_on_the_cell_state() -> Refused:
 
 
 @refused
-def a_head_on_the_states_of_two_layers() -> Refused:
-    g = Sketch()
-    y, first = g.rnn("x")
-    both = g.add("Concat", first, g.rnn(g.squeezed(y, 1), inputs=HIDDEN)[1], axis=0)
-    return (
-        g.bytes(g.add("MatMul", both, g.draw(HIDDEN, 2))),
-        "node 'my_MatMul' (MatMul)",
-        "of final states it takes the h of one layer",
-    )
-
-
-@refused
 def states_joined_in_different_orders() -> Refused:
     g = Sketch(open_axes="T")
     y, first = g.rnn("x")

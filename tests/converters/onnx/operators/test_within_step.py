@@ -15,7 +15,7 @@ import onnxruntime
 
 from streamrnn import Layer, Rows, Stream
 from streamrnn_converters.onnx import read_onnx
-from tests.converters.onnx.sketch import Sketch, refusal
+from tests.converters.onnx.sketch import HIDDEN, Sketch, refusal
 
 #: What a frame of so many values is made of, a graph over it, and how many values that gives.
 Case = tuple[tuple[int, ...], Callable[[Sketch, str], str], int]
@@ -110,6 +110,17 @@ def test_what_works_within_a_step_gives_what_onnxruntime_gives(name: str) -> Non
     )
 
 
+def test_a_dense_layer_takes_the_last_h_of_each_of_two_layers() -> None:
+    g = Sketch()
+    y, first = g.rnn("x")
+    both = g.add("Concat", first, g.rnn(g.squeezed(y, 1), inputs=HIDDEN)[1], axis=0)
+    data = g.bytes(g.add("MatMul", both, g.draw(HIDDEN, 2)))
+    x = np.random.default_rng(2).normal(size=(6, 1, 3)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    found = Stream(read_onnx(data).model).process(x[:, 0])[-1]
+    np.testing.assert_allclose(found.reshape(2, 1, 2), expected, rtol=0, atol=1e-6)
+
+
 def kinds(name: str) -> list[str]:
     def named(layer: Layer) -> str:
         return layer.kind if layer.row is layer else f"{layer.kind} of {layer.row.kind}"
@@ -132,7 +143,7 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "pads-for-other-axes": (((2, 4), conv(3, 2, 2, pads=[1, 1, 1]), 0), "pads do not fit 1 axes"),
     "an-unknown-padding": (((2, 4), conv(3, 2, 2, auto_pad="SAME"), 0), "auto_pad='SAME' is not one of"),
     "another-kernel-shape": (((2, 4), conv(3, 2, 2, kernel_shape=[3]), 0), "does not fit its kernel_shape"),
-    "other-channels": (((2, 4), conv(3, 5, 2), 0), "takes 5 channels"),
+    "other-channels": (((2, 4), conv(3, 5, 2), 0), "makes 3 of 5 channels in 1 groups, but the signal has 2"),
     "groups-that-do-not-fit": (((4, 4), conv(3, 2, 2, groups=2), 0), "2 groups"),
     "a-transposed-padding-of-everything": (((2, 4), transposed(2, 3, 2, pads=[3, 3]), 0), "cuts off all outputs"),
     "a-transposed-shape-of-other-axes": (((2, 4), transposed(2, 3, 2, output_padding=[0, 0]), 0), "do not fit 1 axes"),

@@ -60,11 +60,13 @@ def batch_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal
 
 
 def _bind_all(roles: Roles, node: Node, own: Signal, axis: int, *, to_the_end: bool) -> None:
-    """Bind an axis, or all from it on, as axes within a step. No others may hold values of a step."""
+    """Bind an axis, or all from it on, as axes within a step."""
     (first,) = axis_indices(node, [axis], len(own.axes))
     chosen = range(first, len(own.axes)) if to_the_end else [first]
-    for index, each in enumerate(own.axes):
-        if index in chosen and roles.role(each) in ("time", "batch", "merged") and each.size != 1:
+    for index in chosen:
+        each, is_last = own.axes[index], index == len(own.axes) - 1
+        is_open = roles.role(each) == "unknown" and not isinstance(each.size, int) and not is_last
+        if (is_open or roles.role(each) in ("time", "batch", "merged")) and each.size != 1:
             raise node.refused(
                 f"axis={axis} is not the feature axis alone; only what goes over all features of a step can be streamed"
             )
