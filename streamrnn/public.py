@@ -1,6 +1,6 @@
 """The public names of the package. `streamrnn` has them all, and imports this module when one of them is first used."""
 
-from streamrnn import functions
+from streamrnn import audio, functions
 from streamrnn.activation import Activation
 from streamrnn.equations import run_equations
 from streamrnn.errors import (
@@ -95,6 +95,7 @@ __all__ = [
     "StreamRNNError",
     "VerificationError",
     "__version__",
+    "audio",
     "cell",
     "compiled",
     "functions",

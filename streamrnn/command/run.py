@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamrnn.audio import OutputRows
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names
 from streamrnn.command.running.many_signals import run_many_signals
@@ -76,11 +77,12 @@ def run(
     """Stream a signal through a model.
 
     Each input line gets one output line, as soon as it arrives. A model whose steps take several lines (`streamrnn inspect`
-    tells) gives one line for each step; lines at the end that are no whole step are named on standard error. Formats: csv has
-    numbers separated by commas, semicolons or tabs; a first line of names without any number is a header. jsonl has an array of
-    numbers on each line. f32 is raw little-endian float32. wav is audio, with a channel for each value; to read it takes the
-    extra `audio`. Blank lines are skipped. A number is written as the shortest text that reads as the same number. An input
-    that is compressed (gzip, xz, bzip2, or zstd with the extra `zstd`) is expanded.
+    tells) gives one line for each step, or several lines of a signal if its notes say so; lines at the end that are no whole
+    step are named on standard error, and so is the delay of the output. Formats: csv has numbers separated by commas,
+    semicolons or tabs; a first line of names without any number is a header. jsonl has an array of numbers on each line. f32
+    is raw little-endian float32. wav is audio, with a channel for each value; to read it takes the extra `audio`. Blank lines
+    are skipped. A number is written as the shortest text that reads as the same number. An input that is compressed (gzip, xz,
+    bzip2, or zstd with the extra `zstd`) is expanded.
 
     A bad line (a wrong count of values, NaN, infinity or something that is not a number) gives "error: line N: ..." on standard
     error and no output, and leaves the state as it was.
@@ -145,10 +147,10 @@ def run(
     if chosen and source_format is FormatName.CSV and len(columns.values) != model.input_size:
         raise typer.BadParameter(f"--columns has {len(columns.values)} columns, but the model takes {model.input_size} values")
     columns = columns._replace(input_names=input_names(model))
-    if keyed and model.stride > 1:
+    if keyed and (model.stride > 1 or OutputRows.of(model).rows > 1):
         raise typer.BadParameter(
-            f"--key is for models whose steps take one row, but a step of this one takes {model.stride}; give each signal a "
-            "run of its own with --state, or use streamrnn.StreamPool"
+            f"--key is for models whose steps take and give one row, but a step of this one takes {model.stride} and gives "
+            f"{OutputRows.of(model).rows}; give each signal a run of its own with --state, or use streamrnn.StreamPool"
         )
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")

@@ -20,9 +20,11 @@ class Block(NamedTuple):
         """The rows from `begin` to before `end`."""
         return Block(self.rows[begin:end], self.labels[begin:end])
 
-    def encoded(self, outputs: Array, target_format: Format) -> bytes:
-        """The outputs (n_rows, O) of the rows, with their labels."""
-        return target_format.encode(outputs, self.labels) if any(self.labels) else target_format.encode(outputs)
+    def encoded(self, outputs: Array, target_format: Format, n_each: int = 1) -> bytes:
+        """The outputs (n_rows, n_each O) of the rows, each as n_each rows of the output, with their labels."""
+        outputs = outputs.reshape(len(outputs) * n_each, -1)
+        labels = [label for label in self.labels for _ in range(n_each)]
+        return target_format.encode(outputs, labels) if any(labels) else target_format.encode(outputs)
 
 
 class BlockSize(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from streamrnn.audio import OutputRows
 from streamrnn.command.console import print_message
 from streamrnn.command.running import state_file
 from streamrnn.command.running.content import plain_content
@@ -52,7 +53,7 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES)
     else:
         session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
-    hops = Hops(model.stride)
+    hops, output = Hops(model.stride), OutputRows.of(model)
 
     def outputs_of(rows: Iterable[Row]) -> Iterator[bytes]:
         return session.outputs(hops.joined(rows))
@@ -67,17 +68,29 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         with (
             _opened(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
             _as_written(
-                outputs_of, target, endpoints, _output_rate(endpoints, rate, model.stride), model.output_size
+                outputs_of,
+                target,
+                endpoints,
+                _output_rate(endpoints, rate * output.rows, model.stride),
+                model.output_size // output.rows,
             ) as outputs,
         ):
             code = run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+    if output.delay:
+        print_message(
+            f"the output is {output.delay} rows later than the input: it begins with so many rows from before the signal, and "
+            "as many rows at the end of the input are not answered yet"
+        )
     if hops.left:
         print_message(hops.left)
     return code
 
 
 def _output_rate(endpoints: Endpoints, rate: int, stride: int) -> int:
-    """Frames per second of a wav output: --rate, or as many as there are steps in a second of the input."""
+    """Frames per second of a wav output: --rate, or as many as steps give in a second of the input.
+
+    rate  frames per second of the input, times the rows that a step gives
+    """
     if endpoints.rate is None and rate % stride and endpoints.target_format is FORMATS[FormatName.WAV]:
         raise InputError(f"a step takes {stride} rows, so the output has {rate / stride:.3f} rows per second; give --rate")
     return endpoints.rate or rate // stride

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from streamrnn.audio import OutputRows
 from streamrnn.command.running.blocks import Block, labelled, overflowed
 from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
@@ -32,6 +33,7 @@ class RecordingSession:
         self._model = model
         self._errors = errors
         self._format = target_format
+        self._n_each = OutputRows.of(model).rows
         self._max_rows = max(1, max_bytes // max_row_bytes(model))
         self._max_values = max_values
 
@@ -62,4 +64,4 @@ class RecordingSession:
             raise StreamRNNError(f"the output left the range of {dtype}; scale the input")
         for begin in range(0, len(outputs), self._max_rows):
             end = begin + self._max_rows
-            yield block.part(begin, end).encoded(outputs[begin:end], self._format)
+            yield block.part(begin, end).encoded(outputs[begin:end], self._format, self._n_each)

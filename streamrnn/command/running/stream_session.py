@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from streamrnn.audio import OutputRows
 from streamrnn.command.running.blocks import Block, BlockSize, blocks_of, overflowed
 from streamrnn.command.running.formats import Format, Row, max_row_bytes
 from streamrnn.command.running.row_errors import RowErrors
@@ -27,6 +28,7 @@ class StreamSession:
         self._stream = stream
         self._errors = errors
         self._format = target_format
+        self._n_each = OutputRows.of(stream.model).rows
         self._size = BlockSize(max_row_bytes(stream.model), max_bytes, max_bytes)
         self.state = stream.snapshot()
 
@@ -52,7 +54,7 @@ class StreamSession:
                 for index in range(len(block.rows)):
                     yield from self._process(block.part(index, index + 1))
         else:
-            yield block.encoded(outputs, self._format)
+            yield block.encoded(outputs, self._format, self._n_each)
             self.state = self._stream.snapshot()
 
     def _compute(self, block: list[Row]) -> Array:

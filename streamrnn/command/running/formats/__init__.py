@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from streamrnn.audio import OutputRows
 from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl, wav
 from streamrnn.command.running.formats.columns import Columns, input_names
@@ -101,8 +102,8 @@ def check_writable(path: Path) -> None:
 
 
 def max_row_bytes(model: Model) -> int:
-    """The most bytes of an output row of a model in any format, without a label: "[1.5, 2]" and a line break."""
-    return model.output_size * (_MAX_NUMBER_CHARS[str(model.dtype)] + len(", ")) + 1
+    """The most bytes of the output of a step in any format, without labels: for each row "[1.5, 2]" and a line break."""
+    return model.output_size * (_MAX_NUMBER_CHARS[str(model.dtype)] + len(", ")) + OutputRows.of(model).rows
 
 
 def rows_as_they_arrive(reader: Reader, chunks: Iterable[bytes]) -> Iterator[Iterator[Row]]:
