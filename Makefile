@@ -14,8 +14,9 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-run: $(VENV)/.convert ## import two trained models, prove them, stream recorded host metrics through them
+run: $(VENV)/.convert $(VENV)/.audio ## the examples: trained models, proven and streamed; host metrics, a guitar amplifier
 	@$(BIN)/python examples/host_load/compare.py
+	@$(BIN)/python examples/amplifier/amplify.py
 
 test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; COVERAGE=1 lists the lines not run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
@@ -38,7 +39,7 @@ fuzz: $(VENV)/.test ## import files gone wrong, and go on where the last time en
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py
 
-setup: $(VENV)/.convert $(VENV)/.test $(VENV)/.cuda $(VENV)/.check ## set up everything that run, test and check need, CUDA's compiler too
+setup: $(VENV)/.convert $(VENV)/.audio $(VENV)/.test $(VENV)/.cuda $(VENV)/.check ## set up everything that run, test and check need, CUDA's compiler too
 
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis .benchmarks

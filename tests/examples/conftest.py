@@ -8,13 +8,20 @@ from types import ModuleType
 
 import pytest
 
-HOST_LOAD = Path(__file__).parents[2] / "examples" / "host_load"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HOST_LOAD = EXAMPLES / "host_load"
 
 
 @pytest.fixture(scope="session")
 def host_load() -> Path:
     """The folder of the example."""
     return HOST_LOAD
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder of all examples."""
+    return EXAMPLES
 
 
 @pytest.fixture(scope="session")
