@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamrnn.command import exit_codes
-from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_archive_path, default_archive_path, not_written
 from streamrnn.command.proving.checkpoint import import_checkpoint
+from streamrnn.command.proving.import_output import ImportOutput
 from streamrnn.command.proving.proof import compare_layers, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, horizon_for_report, write_report
 from streamrnn.command.source_file import EXTENSIONS, check_is_graph, errors_name, read_source
@@ -67,6 +67,9 @@ def import_(
         Path | None,
         typer.Option(metavar="REFERENCE", help="Prove a checkpoint with an .onnx, or an .npz of recorded input and output."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: what was written, the proof, remarks and warnings.")
+    ] = False,
 ) -> None:
     """Convert an ONNX model or a checkpoint, prove it and write it.
 
@@ -99,24 +102,25 @@ def import_(
       streamrnn import policy.onnx --state carry
       streamrnn import checkpoint.pt --layers "lstm:rnn, dense:head" --against io.npz
       streamrnn import amplifier.aidax
+      streamrnn import vad.onnx --json | jq .proven
     """
     if report is not None and not verified:
         raise typer.BadParameter("--report writes a proof and --no-verify asks for none; give one of them")
     if against is not None and not verified:
         raise typer.BadParameter("--against asks for a proof and --no-verify for none; give one of them")
-    fixed, states = _values(constants or []), _states(state or [])
+    fixed, states, output = _values(constants or []), _states(state or []), ImportOutput(source, as_json)
     if source.suffix.lower() in EXTENSIONS:
         if fixed or allow_external_data or offline or time_axis or report is not None or state:
             raise typer.BadParameter(
                 "--set, --allow-external-data, --offline, --time-axis, --state and --report are for ONNX models; this is a "
                 "checkpoint or a model file"
             )
-        return import_checkpoint(source, target, force, layers, dtype, against, verified)
+        return import_checkpoint(source, target, force, layers, dtype, against, output, verified)
     check_is_graph(source)
     if layers is not None or dtype is not None or against is not None:
         raise typer.BadParameter("--layers, --dtype and --against are for checkpoints; an ONNX model describes itself")
     target, axis = target or default_archive_path(source), _time_axis(time_axis or [])
-    _import_graph(source, target, force, fixed, allow_external_data, offline, axis, verified, report, states)
+    _import_graph(source, target, force, fixed, allow_external_data, offline, axis, verified, report, states, output)
 
 
 def _import_graph(
@@ -130,6 +134,7 @@ def _import_graph(
     verified: bool,
     report: Path | None,
     states: "States",
+    output: ImportOutput,
 ) -> None:
     """Convert an ONNX model, prove it and write it; the options are those of the command."""
     from streamrnn_converters.onnx import read_onnx
@@ -141,26 +146,26 @@ def _import_graph(
     with errors_name(source):
         imported = read_onnx(data, fixed, offline=offline, time_axis=time_axis, states=states)
     model = imported.model
-    for remark in imported.remarks:
-        print_message(f"remark: {remark}")
+    output.add_remarks(imported.remarks)
     warnings = print_warnings(model)
+    output.add_warnings(warnings)
     if not verified:
         model.save(target)
-        print_message(f"{target}: written, but not proven; to prove it: streamrnn verify {target} --against {source}")
-        raise typer.Exit(exit_codes.UNPROVEN)
+        remedy = f"but not proven; to prove it: streamrnn verify {target} --against {source}"
+        return output.written(target, remedy, exit_codes.UNPROVEN)
     proof = prove(model, data)
-    show(str(proof))
+    noted = output.compared(proof, source.name)
     if report is not None or not proof.proven:
         layers = compare_layers(model, data)
-        show("", str(layers))
+        output.show("", str(layers))
         if report is not None:
             horizon = horizon_for_report(model, data)
-            write_report(report, model, source.name, proof, layers, horizon, warnings, imported.remarks)
-    if not proof.proven:
-        print_message(f"error: {not_written(target)}, because the output of the model differs from {source}")
-        raise typer.Exit(exit_codes.NOT_PROVEN)
-    model.with_notes(model.notes | {"proof": {"source": source.name} | proof.to_json()}).save(target)
-    show(f"{target}: written")
+            remarks, announce = imported.remarks, output.announce
+            write_report(report, model, source.name, proof, layers, horizon, warnings, remarks, announce)
+    if noted is None:
+        output.refuse(f"{not_written(target)}, because the output of the model differs from {source}", exit_codes.NOT_PROVEN)
+    model.with_notes(model.notes | {"proof": noted}).save(target)
+    output.written(target)
 
 
 def _states(given: list[str]) -> "States":

@@ -1,5 +1,6 @@
 """`streamrnn warmup`: kernels compiled before a stream needs them."""
 
+import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ def warmup(
         typer.Argument(metavar="MODEL", help="Archives whose kernels are compiled. [default: all kernels of all layers]"),
     ] = None,
     pools: Annotated[bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile kernels now, so that no stream waits for them later.
 
@@ -43,6 +45,7 @@ def warmup(
       streamrnn warmup
       streamrnn warmup vad.safetensors
       streamrnn warmup --pools vad.safetensors
+      streamrnn warmup vad.safetensors --json | jq .compiled
       STREAMRNN_CACHE_DIR=/opt/app/kernels streamrnn warmup models/*.safetensors
     """
     try:
@@ -52,11 +55,13 @@ def warmup(
         sizes.update(compile_all(missing))
     except KeyboardInterrupt:
         raise typer.Exit(exit_codes.INTERRUPTED + signal.SIGINT) from None
-    kibibytes = sum(size or 0 for size in sizes.values()) / 1024
-    show(
-        f"{len(missing)} kernels compiled, {len(sizes) - len(missing)} were there: "
-        f"{kibibytes:.0f} KiB in {printable(str(code_cache.directory()))}"
-    )
+    n_there, n_bytes, directory = len(sizes) - len(missing), sum(size or 0 for size in sizes.values()), code_cache.directory()
+    if as_json:
+        found = {"compiled": len(missing), "there": n_there, "bytes": n_bytes, "directory": str(directory)}
+        show(json.dumps(found, indent=2))
+    else:
+        where = printable(str(directory))
+        show(f"{len(missing)} kernels compiled, {n_there} were there: {n_bytes / 1024:.0f} KiB in {where}")
 
 
 def _all(pools: bool) -> list[Function]:

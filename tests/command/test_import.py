@@ -72,6 +72,37 @@ def test_what_is_not_proven_is_not_written(command: Command, source: Path, monke
     assert "not written, the older file is still there" in command("import", source).err
 
 
+def test_json_tells_what_was_written_and_how_it_was_proven(
+    command: Command, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = source.with_suffix(".safetensors")
+    ended = command("import", source, "--json")
+    found = json.loads(ended.out)
+    assert ended.code == exit_codes.DONE
+    assert list(found) == ["source", "written", "proven", "proof", "remarks", "warnings"]
+    assert (found["source"], found["written"], found["proven"]) == (source.name, str(target), True)
+    assert found["proof"] == load(target).notes["proof"]
+    assert f"{target}: written\n" in ended.err
+
+    unproven = command("import", source, "--json", "--no-verify")
+    assert unproven.code == exit_codes.UNPROVEN
+    assert json.loads(unproven.out) | {"remarks": found["remarks"]} == found | {"proven": None, "proof": None}
+
+    refuted = SimpleNamespace(proven=False, to_json=lambda: {"proven": False})
+    monkeypatch.setattr("streamrnn.command.import_.prove", lambda model, source: refuted)
+    refused = command("import", source, "--json")
+    assert refused.code == exit_codes.NOT_PROVEN
+    assert "error: " in refused.err
+    proof = {"source": source.name, "proven": False}
+    assert json.loads(refused.out) == found | {"written": None, "proven": False, "proof": proof}
+
+
+def test_json_tells_the_remarks_and_a_refusal_has_no_object(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "no.onnx").write_bytes(b"no model")
+    ended = command("import", tmp_path / "no.onnx", "--json")
+    assert (ended.code, ended.out) == (exit_codes.FAILED, "")
+
+
 def test_the_file_of_another_program_is_kept(command: Command, source: Path) -> None:
     weights = source.with_suffix(".safetensors")
     weights.write_bytes(b"somebody's weights")

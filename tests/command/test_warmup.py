@@ -1,5 +1,6 @@
 """`streamrnn warmup`: afterwards all kernels that a stream needs are in the cache, or the exit code says that they are not."""
 
+import json
 import os
 import signal
 import subprocess
@@ -86,6 +87,13 @@ def test_without_a_model_it_is_what_there_is(
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.err, ended.out.count("\n")) == (0, "", 1)
     assert all(files.read(key_of(*function)) for function in known)
+
+
+def test_json_tells_what_was_compiled_and_where_it_is(cache_dir: Path, known: list[Function], command: Command) -> None:
+    first, second = (json.loads(command("warmup", "--json").out) for _ in range(2))
+    n_bytes = sum(len(files.read(key_of(*function)).object) for function in known)
+    assert first == {"compiled": len(known), "there": 0, "bytes": n_bytes, "directory": str(cache_dir)}
+    assert second == first | {"compiled": 0, "there": len(known)}
 
 
 def test_damaged_code_is_mended(

@@ -4,14 +4,12 @@ The proof is the test vector that came with the file, or needs a separate refere
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from streamrnn.activation import LINEAR
 from streamrnn.command import exit_codes
-from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_archive_path, default_archive_path, not_written
+from streamrnn.command.proving.import_output import ImportOutput
 from streamrnn.command.proving.proof import prove
 from streamrnn.command.source_file import CHECKPOINTS, check_is_file, errors_name, read_source
 from streamrnn.errors import StreamRNNError
@@ -29,6 +27,7 @@ def import_checkpoint(
     layers: str | None,
     dtype: str | None,
     against: Path | None,
+    output: ImportOutput,
     verified: bool = True,
 ) -> None:
     """Convert a checkpoint or a model file, compare it with what there is to compare it with, and write it.
@@ -41,31 +40,27 @@ def import_checkpoint(
     target = target or default_archive_path(source)
     check_archive_path(target, source, force)
     model, remarks, vector = _read(source, layers, dtype)
-    for remark in remarks:
-        print_message(f"remark: {remark}")
+    output.add_remarks(remarks)
+    differs = f"{not_written(target)}, because the output of the model differs from"
     proof = None
     if vector is not None and verified:
-        proof = _compared(model, vector, source)
+        proof = _compared(model, vector, source, output)
         if proof is None:
-            print_message(
-                f"error: {not_written(target)}, because the output of the model differs from the test vector of {source}"
-            )
-            raise typer.Exit(exit_codes.NOT_PROVEN)
+            output.refuse(f"{differs} the test vector of {source}", exit_codes.NOT_PROVEN)
     if against is not None:
-        proof = proven_against(model, against)
+        proof = _proven_against(model, against, output)
         if proof is None:
             hint = remedies(model) if source.suffix.lower() in CHECKPOINTS else ""
-            print_message(f"error: {not_written(target)}, because the output of the model differs from {against}{hint}")
-            raise typer.Exit(exit_codes.NOT_PROVEN)
+            output.refuse(f"{differs} {against}{hint}", exit_codes.NOT_PROVEN)
     if proof is None:
         model.save(target)
-        print_message(
-            f"{target}: written, but not proven: weights alone do not show what the model should compute; "
+        remedy = (
+            "but not proven: weights alone do not show what the model should compute; "
             "give a reference with --against reference.onnx or --against io.npz"
         )
-        raise typer.Exit(exit_codes.UNPROVEN)
+        return output.written(target, remedy, exit_codes.UNPROVEN)
     model.with_notes(model.notes | {"proof": proof}).save(target)
-    show(f"{target}: written")
+    output.written(target)
 
 
 def _read(source: Path, layers: str | None, dtype: str | None) -> "tuple[Model, tuple[str, ...], Recording | None]":
@@ -93,7 +88,7 @@ def remedies(model: Model) -> str:
     return found
 
 
-def proven_against(model: Model, reference: Path) -> dict[str, object] | None:
+def _proven_against(model: Model, reference: Path, output: ImportOutput) -> dict[str, Any] | None:
     """Compare a model with an ONNX model or a recording and show the result.
 
     Returns the proof for the notes of the model; None if they differ.
@@ -102,21 +97,18 @@ def proven_against(model: Model, reference: Path) -> dict[str, object] | None:
 
     data = read_source(reference)
     if reference.suffix.lower() == ".onnx":
-        report = prove(model, data)
-        show(str(report))
-        return {"source": reference.name} | report.to_json() if report.proven else None
+        return output.compared(prove(model, data), reference.name)
     if reference.suffix.lower() != ".npz":
         raise StreamRNNError(f"{reference}: is neither an .onnx nor an .npz of recorded input and output")
     with errors_name(reference):
         recording = read_recording(data)
-    return _compared(model, recording, reference)
+    return _compared(model, recording, reference, output)
 
 
-def _compared(model: Model, recording: "Recording", reference: Path) -> dict[str, object] | None:
+def _compared(model: Model, recording: "Recording", reference: Path, output: ImportOutput) -> dict[str, Any] | None:
     """Compare a model with a recording in a file and show the result. Returns the proof; None if they differ."""
     from streamrnn_converters.proof.recording import compare
 
     with errors_name(reference):
         recorded = compare(model, recording)
-    show(str(recorded))
-    return {"source": reference.name} | recorded.to_json() if recorded.proven else None
+    return output.compared(recorded, reference.name)

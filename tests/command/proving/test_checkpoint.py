@@ -1,5 +1,6 @@
 """`streamrnn import` of checkpoints: written unproven, or proven against a recording or a graph."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,24 @@ def test_a_checkpoint_is_proven_against_a_recording(
     assert again.code == exit_codes.DONE
     assert "float32 weights converted to float64" in again.err
     assert load(target).dtype == np.float64
+
+
+def test_json_is_one_object_whatever_becomes_of_a_checkpoint(
+    command: Command, checkpoint: Path, recording: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.safetensors"
+    unproven = command("import", checkpoint, "-o", target, "--json")
+    proven = command("import", checkpoint, "--against", recording, "-o", target, "--json")
+    assert (unproven.code, proven.code) == (exit_codes.UNPROVEN, exit_codes.DONE)
+    first, second = json.loads(unproven.out), json.loads(proven.out)
+    assert (first["written"], first["proven"], first["proof"]) == (str(target), None, None)
+    assert "all names begin with 'module.', which is left out" in first["remarks"]
+    assert (second["written"], second["proven"], second["proof"]) == (str(target), True, load(target).notes["proof"])
+    other = record(tmp_path / "other.npz", from_zero(lstm(np.random.default_rng(5), 3, 4)))
+    refused = command("import", checkpoint, "--against", other, "-o", target, "--json")
+    third = json.loads(refused.out)
+    assert (refused.code, third["written"], third["proven"]) == (exit_codes.NOT_PROVEN, None, False)
+    assert third["proof"]["source"] == "other.npz"
 
 
 def test_a_checkpoint_is_proven_against_a_graph(command: Command, checkpoint: Path, layer: LSTM, tmp_path: Path) -> None:
