@@ -16,7 +16,6 @@ from streamrnn.command.progress_bar import progress_bar
 from streamrnn.readiness import functions_of
 from tests.command.process import PATIENCE, finished
 from tests.command.test_progress_bar import Terminal
-from tests.models import mixed
 
 LOG = logging.getLogger("streamrnn")
 
@@ -74,7 +73,6 @@ def test_elsewhere_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 def lacking(archive: Path, gated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A code cache that lacks one of the functions of the archive, a small one."""
     code.load_all(functions_of(gated))
-    code.load_all(functions_of(mixed()))
     whole = code.files.directory()
     (tmp_path / "store").mkdir(mode=0o700)
     lock = functions_of(gated)[-2]
@@ -105,6 +103,10 @@ def test_run_shows_it_in_a_terminal(lacking: None, archive: Path) -> None:
     assert b"compiling: kernels" in shown
     assert b"0/1" in shown
     assert b"compiling" not in on_a_terminal("run", archive, stdin=b"1,2\n")  # it was kept
+
+
+def test_warmup_shows_it_in_a_terminal(lacking: None, archive: Path) -> None:
+    assert b"compiling: kernels" in on_a_terminal("warmup", archive)
 
 
 def test_run_prints_nothing_where_there_is_no_terminal(lacking: None, archive: Path) -> None:

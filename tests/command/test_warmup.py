@@ -36,7 +36,6 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     """Two functions; for the test these are all."""
     functions = functions_of(gated)[:2]
-    code_cache.load_all(functions)
     monkeypatch.setattr(warmup, "_needed_by", lambda models, pools: functions)
     monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
     return functions
@@ -171,17 +170,6 @@ def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(cache_dir: Path) -
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
     assert {path.suffix for path in cache_dir.iterdir()} == {".o"}
-
-
-def test_progress_is_shown_where_there_is_a_terminal(cache_dir: Path, archive: Path) -> None:
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "streamrnn", "warmup", archive]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE, check=True)
-    shown = os.read(ours, 1 << 16)
-    os.close(theirs)
-    os.close(ours)
-    assert b"compiling: kernels" in shown
-    assert ended.stdout.count(b"\n") == 1
 
 
 def test_what_a_model_of_whole_recordings_needs_is_compiled_ahead(command: Command, backward_archive: Path) -> None:
