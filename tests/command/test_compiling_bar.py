@@ -14,7 +14,7 @@ from streamrnn.code_cache import code
 from streamrnn.command.compiling_bar import compiling_shown
 from streamrnn.command.progress_bar import progress_bar
 from streamrnn.readiness import functions_of
-from tests.command.process import PATIENCE, finished
+from tests.command.process import finished
 from tests.command.test_progress_bar import Terminal
 
 LOG = logging.getLogger("streamrnn")
@@ -86,15 +86,18 @@ def on_a_terminal(*arguments: str | Path, stdin: bytes = b"") -> bytes:
     """What the command shows on a terminal that is its standard error."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "streamrnn", *map(str, arguments)]
-    subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=theirs, timeout=PATIENCE, check=True)
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 1 << 16):
-            shown += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        process.stdin.write(stdin)
+        process.stdin.close()
+        shown = b""
+        try:
+            while chunk := os.read(ours, 1 << 16):  # or else the terminal would be full, and the command would wait
+                shown += chunk
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0
     return shown
 
 
