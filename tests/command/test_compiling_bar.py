@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streamrnn import Model
 from streamrnn.code_cache import code
 from streamrnn.command.compiling_bar import compiling_shown
 from streamrnn.command.progress_bar import progress_bar
@@ -70,7 +71,7 @@ def test_elsewhere_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lacking(archive: Path, gated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def lacking(archive: Path, gated: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A code cache that lacks one of the functions of the archive, a small one."""
     code.load_all(functions_of(gated))
     whole = code.files.directory()
@@ -117,11 +118,11 @@ def test_run_prints_nothing_where_there_is_no_terminal(lacking: None, archive: P
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_a_warning_is_one_line_without_source(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("STREAMRNN_CACHE_DIR", str(tmp_path / "file"))
+def test_a_warning_is_one_line_without_source(lacking: None, archive: Path, gated: Model) -> None:
+    store = code.files.directory()
+    (store / f"{code.key_of(*functions_of(gated)[-2])}.o").mkdir()  # where the file of the missing function would go
     ended = finished("run", archive, stdin=b"1,2\n")
     assert ended.returncode == 0
-    assert ended.stderr.startswith(f"warning: {tmp_path / 'file'}: compiled code cannot be kept (".encode())
+    assert ended.stderr.startswith(f"warning: {store}: compiled code cannot be kept (".encode())
     assert ended.stderr.count(b"\n") == 1
     assert b"STREAMRNN_CACHE_DIR" in ended.stderr
