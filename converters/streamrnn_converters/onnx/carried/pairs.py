@@ -159,8 +159,8 @@ def _doubt(known: Candidates, name: str, outputs: list[str]) -> ConversionError:
     options = " or ".join(repr(output) for output in outputs)
     one = outputs[-1]
     return ConversionError(
-        f"graph input {name!r}: may be a state that comes back as output {options}, or a signal; say which pairs are carried: "
-        f"states={{{name!r}: {one!r}}} (--state {name}={one}), or states={{}} (--state none) if nothing is"
+        f"graph input {name!r}: may be a state that comes back as output {options}, or a signal; say which pairs are "
+        f"carried, all of them: states={{{name!r}: {one!r}}} (--state {name}={one}), or states={{}} (--state none) if nothing is"
     )
 
 

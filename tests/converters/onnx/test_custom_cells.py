@@ -1,0 +1,41 @@
+"""Cells that no recurrent node is, each a step with a carried state as torch exports it (`tests/converters/fixtures`)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrnn import ConversionError, Stream
+
+pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
+
+from streamrnn_converters import verify
+from streamrnn_converters.onnx import read_onnx
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "custom_cells"
+STATES = {"cfc": ["hx"], "lru": ["state_re", "state_im"], "min-gru": ["h"], "normed-lstm": ["h", "c"], "sru": ["c"]}
+
+#: Where the newer exporter's names for the outputs leave it open, so that the import asks.
+SAID = {"lru.dynamo": {"re": "add", "im": "add_2"}, "sru.dynamo": {"c": "add_2"}}
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+@pytest.mark.parametrize("name", STATES)
+def test_a_custom_cell_streams_500_steps_as_torch_computes_them(name: str, exporter: str) -> None:
+    data = (FOLDER / f"{name}.{exporter}.onnx").read_bytes()
+    said = SAID.get(f"{name}.{exporter}")
+    if said:
+        with pytest.raises(
+            ConversionError, match=f"graph input '{next(iter(said))}': may be a state that comes back as output"
+        ):
+            read_onnx(data)
+    imported = read_onnx(data, states=said)
+    assert [state.name for state in imported.states] == list(said or STATES[name])
+    with np.load(FOLDER.with_suffix(".npz")) as archive:
+        x, expected = archive["x"], archive[name]
+    stream = Stream(imported.model)
+    ours = np.concatenate([[stream.step(row) for row in x[:250]], stream.process(x[250:])])
+    assert np.abs(ours - expected).max() <= 5e-6 * np.abs(expected).max()
+    if exporter == "script":
+        assert verify(imported.model, data).proven
