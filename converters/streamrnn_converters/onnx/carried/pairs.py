@@ -160,7 +160,7 @@ def _doubt(known: Candidates, name: str, outputs: list[str]) -> ConversionError:
     one = outputs[-1]
     return ConversionError(
         f"graph input {name!r}: may be a state that comes back as output {options}, or a signal; say which pairs are "
-        f"carried, all of them: states={{{name!r}: {one!r}}} (--state {name}={one}), or states={{}} (--state none) if nothing is"
+        f"carried, all of them: states={{{name!r}: {one!r}}} (--state {name}={one}), or states={{}} (--state none) if none is"
     )
 
 

@@ -17,19 +17,18 @@ from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_
 _BIAS, _LENGTHS = 3, 4  # inputs
 _FUNCTIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 _UNDERSTOOD = {"activations", "direction", "hidden_size", "input_forget", "layout", "linear_before_reset"}
-_OF_CONSTANTS = {*MOVES, "ConstantOfShape", "Shape", "Tile"}
 
 
 def without_computed_states(graph: Graph) -> tuple[Graph, list[str]]:
     """The graph with such nodes taken apart, and remarks. A node that does more than the usual equations is left as it is."""
-    known = {*graph.constants, *(entry.name for entry in graph.inputs)}  # graph inputs and constants, moved only
+    moved, computed = {entry.name for entry in graph.inputs}, set[str]()  # values that depend on graph inputs
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
     remarks = []
     for node in graph.nodes:
-        if node.op in _OF_CONSTANTS and (node.op == "Shape" or known.issuperset(filter(None, node.inputs))):
-            known.update(node.outputs)
-        if _has_computed_states(node, known) and _is_usual(graph, node):
+        if node.op != "Shape" and not (moved | computed).isdisjoint(node.inputs):
+            (moved if node.op in MOVES and computed.isdisjoint(node.inputs) else computed).update(filter(None, node.outputs))
+        if node.op in RECURRENT_KINDS and not computed.isdisjoint(_states_of(node)) and _is_usual(graph, node):
             step = _Step(graph, node, nodes, constants)
             step.give(_EQUATIONS[node.op](step))
             remarks.append(f"node {node.name!r} ({node.op}) was taken apart: its initial states are computed at every step")
@@ -42,10 +41,6 @@ def without_computed_states(graph: Graph) -> tuple[Graph, list[str]]:
 
 def _states_of(node: Node) -> tuple[str, ...]:
     return node.inputs[INITIAL_STATES : INITIAL_STATES + len(RECURRENT_KINDS[node.op].states)]
-
-
-def _has_computed_states(node: Node, known: set[str]) -> bool:
-    return node.op in RECURRENT_KINDS and not known.issuperset(filter(None, _states_of(node)))
 
 
 def _is_usual(graph: Graph, node: Node) -> bool:
