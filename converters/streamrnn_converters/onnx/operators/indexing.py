@@ -45,7 +45,7 @@ def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end:
             if not len(range(start, end, step)):
                 raise node.refused(f"picks nothing of {describe(flow)}")
             return replace(flow, index_map=np.take(flow.index_map, np.arange(start, end, step), axis))
-    if step == 1 and ((start == -1 and end >= END) or (isinstance(size, int) and end == start + 1)):
+    if step == 1 and ((start == -1 and end >= END) or end == start + 1 == 1 or (isinstance(size, int) and end == start + 1)):
         return _last(importer, node, flow, axis, start)
     raise node.refused(f"cuts {describe(flow)}; {ONLY_THE_LAST}")
 

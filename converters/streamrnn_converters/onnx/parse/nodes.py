@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Input, Node, check_names, needed
+from streamrnn_converters.onnx.parse import onnxruntime_nodes
 from streamrnn_converters.onnx.parse.tensors import array_of
 
 #: Inputs that a graph may have.
@@ -44,20 +45,25 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
     given = {*constants, *(info.name for info in graph.input)}
     for index, proto in enumerate(graph.node):
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
-        if proto.domain not in ("", "ai.onnx"):
+        if proto.domain not in ("", "ai.onnx", onnxruntime_nodes.DOMAIN):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
-        _check_inputs(node, opset)
+        if proto.domain != onnxruntime_nodes.DOMAIN:
+            _check_inputs(node, opset)
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
-            is_loop = node.op in ("Loop", "Scan") and not is_body
+            is_loop = node.op in ("Loop", "Scan") and not is_body and proto.domain != onnxruntime_nodes.DOMAIN
             if is_loop and attribute.name == "body" and attribute.type == onnx.AttributeProto.GRAPH:
                 body = _body(node, attribute.g, opset)
                 node = replace(node, inputs=_with_outside(node, body))
                 node.attributes[attribute.name] = body
                 continue
             node.attributes[attribute.name] = _attribute(node, attribute)
-        if node.op == "Constant":
+        if proto.domain == onnxruntime_nodes.DOMAIN:
+            for own in onnxruntime_nodes.in_onnx(node):
+                _check_inputs(own, opset)
+                nodes.append(own)
+        elif node.op == "Constant":
             value = _constant(node)
             if node.outputs[0] in given:
                 raise node.refused(f"its output {node.outputs[0]!r} is given twice in the graph; export it again")

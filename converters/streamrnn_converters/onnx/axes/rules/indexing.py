@@ -53,7 +53,8 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
             return roles.need(node, axis)._replace(size=n_left)
         if role == "time" and n_left == 1:
             return inserted(node, index)
-    if is_last and role in ("time", "unknown"):
+    is_first = (start, end, step) == (0, 1, 1)
+    if (is_last and role in ("time", "unknown")) or (is_first and role == "time"):
         return inserted(node, index)
     raise node.refused(f"cuts {describe(own)}{_across(roles, axis)}; {ONLY_THE_LAST}")
 
