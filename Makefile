@@ -14,10 +14,11 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-run: $(VENV)/.convert $(VENV)/.audio ## the examples: trained models, proven and streamed; host metrics, a guitar amplifier, speech
+run: $(VENV)/.convert $(VENV)/.audio ## the examples: trained models, proven and streamed; host metrics, a guitar amplifier, speech in noise
 	@$(BIN)/python examples/host_load/compare.py
 	@$(BIN)/python examples/amplifier/amplify.py
 	@$(BIN)/python examples/voice_activity/listen.py
+	@$(BIN)/python examples/denoiser/denoise.py
 
 test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; COVERAGE=1 lists the lines not run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
