@@ -35,6 +35,11 @@ class Activation:
     gelu              x (1 + erf(x / sqrt(2))) / 2 (Hendrycks & Gimpel 2016)
     gelu_tanh         x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2, close to gelu
     silu              x / (1 + exp(-alpha x)), also called swish (Ramachandran et al. 2017)
+    sin, cos          sin(x), cos(x): for |x| up to 2**20 in float32 and 2**49 in float64; NaN beyond
+    power             x**alpha; NaN where x < 0 and alpha is no whole number
+    sign              1 where x > 0, -1 where x < 0, else 0
+    floor, ceil       the largest whole number <= x, the smallest >= x
+    round             the nearest whole number, of two the even one
 
     A cell takes those above softmax; a `Dense` or a `Pointwise` layer takes the others too.
 
@@ -71,6 +76,13 @@ class Activation:
         "gelu": (None, None),
         "gelu_tanh": (None, None),
         "silu": (1.0, None),
+        "sin": (None, None),
+        "cos": (None, None),
+        "power": (1.0, None),
+        "sign": (None, None),
+        "floor": (None, None),
+        "ceil": (None, None),
+        "round": (None, None),
     }
 
     def __post_init__(self) -> None:

@@ -141,6 +141,13 @@ _TRANSFORMS: dict[str, Callable[..., Value]] = {
     "gelu": lambda x, alpha, beta: x * (1 + _erf(x / np.sqrt(2))) / 2,
     "gelu_tanh": lambda x, alpha, beta: x * (1 + tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
     "silu": lambda x, alpha, beta: x * sigmoid(alpha * x),
+    "sin": lambda x, alpha, beta: np.sin(x),
+    "cos": lambda x, alpha, beta: np.cos(x),
+    "power": lambda x, alpha, beta: np.power(x, alpha),
+    "sign": lambda x, alpha, beta: np.sign(x),
+    "floor": lambda x, alpha, beta: np.floor(x),
+    "ceil": lambda x, alpha, beta: np.ceil(x),
+    "round": lambda x, alpha, beta: np.round(x),
 }
 
 _ACTIVATIONS: dict[str, Callable[..., Value]] = {

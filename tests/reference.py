@@ -48,6 +48,13 @@ ACTIVATIONS: dict[str, tuple[Callable[[Vector, float, float], Vector], float, fl
     "gelu": (lambda x, a, b: x * np.vectorize(math.erfc, otypes=[np.float64])(-x / np.sqrt(2)) / 2, 0.0, 0.0),
     "gelu_tanh": (lambda x, a, b: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2, 0.0, 0.0),
     "silu": (lambda x, a, b: x * np.exp(-np.logaddexp(0, -a * x)), 1.0, 0.0),
+    "sin": (lambda x, a, b: np.sin(x), 0.0, 0.0),
+    "cos": (lambda x, a, b: np.cos(x), 0.0, 0.0),
+    "power": (lambda x, a, b: np.power(x, a), 1.0, 0.0),
+    "sign": (lambda x, a, b: np.sign(x), 0.0, 0.0),
+    "floor": (lambda x, a, b: np.floor(x), 0.0, 0.0),
+    "ceil": (lambda x, a, b: np.ceil(x), 0.0, 0.0),
+    "round": (lambda x, a, b: np.round(x), 0.0, 0.0),
 }
 
 
@@ -196,7 +203,8 @@ STATELESS: dict[str, Callable[..., Vector]] = {
     "rows": lambda layer, x: np.concatenate([STATELESS[layer.layer.kind](layer.layer, row) for row in rows_of(layer, x)]),
     "scan": lambda layer, x: run_layer(layer.layer, rows_of(layer, x))[0].ravel(),
     "concat": lambda layer, *places: np.concatenate(places),
-    "arithmetic": lambda layer, a, b: getattr(np, layer.operation)(a, b),
+    "arithmetic": lambda layer, a, b: np.asarray(getattr(np, layer.operation)(a, b), np.float64),
+    "where": lambda layer, condition, a, b: np.where(condition != 0, a, b),
 }
 
 STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step, "own_cell": own_cell_step}

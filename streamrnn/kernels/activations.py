@@ -22,6 +22,9 @@ from streamrnn.kernels.exponential import (
     within_tanh,
 )
 from streamrnn.kernels.inline import inline
+from streamrnn.kernels.power import power
+from streamrnn.kernels.rounding import ceil, floor, rounded, sign
+from streamrnn.kernels.sine import cos, sin
 from streamrnn.simd.arithmetic import absolute, fma, select, square_root
 from streamrnn.simd.memory import load_like
 
@@ -54,6 +57,13 @@ ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32
     _GELU,
     _GELU_TANH,
     _SILU,
+    _SIN,
+    _COS,
+    _POWER,
+    _SIGN,
+    _FLOOR,
+    _CEIL,
+    _ROUND,
 ) = map(np.float32, range(len(Activation.DEFAULTS)))
 
 
@@ -153,6 +163,20 @@ def transform(options, index, x):
         return gelu_tanh(x)
     if code == _SILU:
         return x / (ONE + exp(-load_like(options, index + 1, x) * x))
+    if code == _SIN:
+        return sin(x)
+    if code == _COS:
+        return cos(x)
+    if code == _POWER:
+        return power(x, load_like(options, index + 1, x))
+    if code == _SIGN:
+        return sign(x)
+    if code == _FLOOR:
+        return floor(x)
+    if code == _CEIL:
+        return ceil(x)
+    if code == _ROUND:
+        return rounded(x)
     return activate(options, index, x)
 
 

@@ -149,6 +149,15 @@ def _flush(form: Format) -> Function:
     return flush_to_zero
 
 
+def _normal_or_zero(form: Format) -> Function:
+    smallest, zero = form.number(2.0 ** (1 - form.bias)), form.number(0)
+
+    def normal_or_zero(x):
+        return select(x < smallest, zero, x)
+
+    return normal_or_zero
+
+
 def _exp2(form: Format) -> Function:
     lowest, zero = form.number(-form.largest_exponent), form.number(0)
 
@@ -171,21 +180,30 @@ def _exp(form: Format) -> Function:
     return exp
 
 
-def _log(form: Format, coefficients: list[float]) -> Function:
+def _split_logarithm(form: Format, coefficients: list[float]) -> Function:
     one, shift = form.number(1), form.bits(form.mantissa_bits)
-    smallest, largest = form.number(2.0 ** (1 - form.bias)), np.finfo(form.number).max
-    ln2, zero, infinity, nan = form.number(np.log(2)), form.number(0), form.number(np.inf), form.number(np.nan)
     half_root = form.number(np.sqrt(0.5)).view(form.bits)
     rounding = form.number(1.5 * 2.0**form.mantissa_bits)
     rounding_bits = rounding.view(form.bits)
     log_of_mantissa = _artanh(form, coefficients)
 
-    def log(x):
+    def split_logarithm(x):
         bits = to_bits(x)
         exponent = (bits - half_root) >> shift
         mantissa = from_bits(bits - (exponent << shift))  # between the roots of 1/2 and of 2
         number = from_bits(exponent + rounding_bits) - rounding
-        result = fma(number, ln2, log_of_mantissa((mantissa - one) / (mantissa + one)))
+        return number, log_of_mantissa((mantissa - one) / (mantissa + one))
+
+    return split_logarithm
+
+
+def _log(form: Format) -> Function:
+    smallest, largest = form.number(2.0 ** (1 - form.bias)), np.finfo(form.number).max
+    ln2, zero, infinity, nan = form.number(np.log(2)), form.number(0), form.number(np.inf), form.number(np.nan)
+
+    def log(x):
+        number, of_mantissa = split_logarithm(x)
+        result = fma(number, ln2, of_mantissa)
         result = select(x < zero, nan, select(x < smallest, -infinity, result))
         return select(x > largest, infinity, select(x != x, x, result))
 
@@ -196,8 +214,12 @@ def _log(form: Format, coefficients: list[float]) -> Function:
 split_exponential = for_both(_split)
 #: log(1 + x) for 0 <= x <= 1, as 2 artanh(x / (2 + x)).
 log1p = chosen(_log1p(SINGLE, _SINGLE_LOGARITHM), _log1p(DOUBLE, _DOUBLE_LOGARITHM))
+#: log(x) as (n, l): log(x) = n log 2 + l, n a whole number, for normal x > 0.
+split_logarithm = chosen(_split_logarithm(SINGLE, _SINGLE_LOGARITHM), _split_logarithm(DOUBLE, _DOUBLE_LOGARITHM))
 #: log(x); a subnormal x counts as 0.
-log = chosen(_log(SINGLE, _SINGLE_LOGARITHM), _log(DOUBLE, _DOUBLE_LOGARITHM))
+log = for_both(_log)
+#: x; 0 where x >= 0 is subnormal.
+normal_or_zero = for_both(_normal_or_zero)
 #: exp(x); 0 where that would be subnormal.
 exp = for_both(_exp)
 #: x, limited to the exponents of normal numbers.
