@@ -42,6 +42,7 @@ from streamrnn.layers import (
     Scan,
     Select,
     Softmax,
+    Where,
     cell,
 )
 from streamrnn.model import Model, load
@@ -94,6 +95,7 @@ __all__ = [
     "StreamPool",
     "StreamRNNError",
     "VerificationError",
+    "Where",
     "__version__",
     "audio",
     "cell",

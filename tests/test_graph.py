@@ -25,6 +25,7 @@ from streamrnn import (
     Reverse,
     Select,
     Stream,
+    Where,
     load,
 )
 from streamrnn.model.loops import is_loop, parts
@@ -131,14 +132,45 @@ def test_graphs_by_hand_are_the_reference(build: Any) -> None:
             np.testing.assert_allclose(state, ends[name], rtol=0, atol=5e-6)
 
 
-@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide"])
+ARITHMETIC = ["add", "subtract", "multiply", "divide", "maximum", "minimum"]
+COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal"]
+
+
+def parts_of(size: int, n_parts: int) -> list[Any]:
+    """Layers that give the parts of a step."""
+    return [Select(n_parts * size, tuple(range(k * size, (k + 1) * size))) for k in range(n_parts)]
+
+
+@pytest.mark.parametrize("operation", ARITHMETIC + COMPARISONS)
 @pytest.mark.parametrize("size", [1, 3, 8, 17, 40])
 def test_arithmetic_is_that_of_numpy_to_the_bit(operation: str, size: int) -> None:
-    halves = [Select(2 * size, tuple(range(size))), Select(2 * size, tuple(range(size, 2 * size)))]
-    whole = Model([*halves, Arithmetic(size, operation)], sources=[(-1,), (-1,), (0, 1)])
+    whole = Model([*parts_of(size, 2), Arithmetic(size, operation)], sources=[(-1,), (-1,), (0, 1)])
     x = signal(30, 2 * size)
+    x[::3, :size] = x[::3, size:]  # some are equal
     function = getattr(np, operation)
-    assert Stream(whole).process(x).tobytes() == function(x[:, :size], x[:, size:]).tobytes()
+    expected = np.asarray(function(x[:, :size], x[:, size:]), np.float32)
+    assert Stream(whole).process(x).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("operation", ["maximum", "minimum", *COMPARISONS])
+def test_comparisons_with_what_is_no_number_are_those_of_numpy(operation: str) -> None:
+    """0 / 0 is NaN, which a signal must not have, but a layer may give."""
+    layers = [*parts_of(9, 2), Arithmetic(9, "divide"), Arithmetic(9, operation), Arithmetic(9, operation), Concat((9, 9))]
+    whole = Model(layers, sources=[(-1,), (-1,), (0, 0), (2, 1), (1, 2), (3, 4)])
+    x = np.concatenate([np.zeros(9), np.ones(9)]).astype(np.float32)
+    function = getattr(np, operation)
+    nan, ones = np.full(9, np.nan, np.float32), np.ones(9, np.float32)
+    np.testing.assert_array_equal(Stream(whole).step(x), np.concatenate([function(nan, ones), function(ones, nan)]))
+
+
+@pytest.mark.parametrize("size", [1, 3, 17, 40])
+def test_where_chooses_by_what_is_not_zero(size: int) -> None:
+    whole = Model([*parts_of(size, 3), Where(size)], sources=[(-1,)] * 3 + [(0, 1, 2)])
+    x = signal(30, 3 * size)
+    x[::2, :size] = 0
+    expected = np.where(x[:, :size] != 0, x[:, size : 2 * size], x[:, 2 * size :])
+    assert Stream(whole).process(x).tobytes() == expected.tobytes()
+    np.testing.assert_array_equal(expected, reference.run(whole, x)[0].astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt", "absolute", "reciprocal"])
@@ -173,6 +205,75 @@ def test_erf_gelu_and_silu_are_exact_to_two_units_in_the_last_place(
     assert (error <= 2 * unit * np.maximum(1, np.abs(x))).all(), x[error.argmax()]
     near = np.abs(x) < 0.1
     assert (error[near] <= 2 * unit * np.abs(x[near])).all()
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sin_and_cos_are_exact_to_two_units_in_the_last_place(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the value, also near where it is 0; against long double."""
+    rng, limit = np.random.default_rng(0), 2.0 ** (20 if dtype == "float32" else 40)
+    near_zero = np.arange(1, 3000) * (np.pi / 2)
+    x = np.concatenate(
+        [np.linspace(-20, 20, 20_001), rng.uniform(-limit, limit, 20_000), near_zero, np.geomspace(1e-30, 1, 999)]
+    )
+    x = x.astype(dtype)
+    answers = set()
+    for lanes in "4", "16":
+        monkeypatch.setenv("STREAMRNN_LANES", lanes)
+        y = Stream(Model([Pointwise(1, name, dtype)])).process(x[:, None])[:, 0]
+        answers.add(y.tobytes())
+    assert len(answers) == 1  # the machine law
+    truth = getattr(np, name)(x.astype(np.longdouble))
+    unit = 2.0 ** (-23 if dtype == "float32" else -52)
+    assert (np.abs(y - truth) <= 2 * unit * np.abs(truth)).all(), x[(np.abs(y - truth) / np.abs(truth)).argmax()]
+
+
+@pytest.mark.parametrize("exponent", [0.3, -0.75, 1.0, -1.0, 1.5, 4.0, -7.0, 20.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_power_is_exact_to_some_units_in_the_last_place(exponent: float, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """4 + |exponent| units at most, over the whole range of numbers; beyond its ends it is 0 or infinite."""
+    form = np.finfo(dtype)
+    x = np.concatenate([np.geomspace(form.smallest_normal, form.max / 2, 9001), 1 + np.linspace(-1e-3, 1e-3, 1001)]).astype(
+        dtype
+    )
+    if exponent == int(exponent):
+        x = np.concatenate([x, -x])
+    answers = set()
+    for lanes in "4", "16":
+        monkeypatch.setenv("STREAMRNN_LANES", lanes)
+        y = Stream(Model([Pointwise(1, Activation("power", exponent), dtype)])).process(x[:, None])[:, 0]
+        answers.add(y.tobytes())
+    assert len(answers) == 1  # the machine law
+    with np.errstate(all="ignore"):
+        truth = np.power(x.astype(np.longdouble), np.dtype(dtype).type(exponent))
+    normal = (np.abs(truth) > 2 * form.smallest_normal) & (np.abs(truth) < form.max / 2)
+    error = np.abs(y[normal] - truth[normal]) / np.abs(truth[normal])
+    assert error.max() <= (4 + abs(exponent)) * float(form.eps), x[normal][error.argmax()]
+    assert (y[np.abs(truth) < form.smallest_normal / 2] == 0).all()
+    assert np.isinf(y[np.abs(truth) > 2 * np.longdouble(form.max)]).all()
+
+
+def test_powers_of_zero_and_of_negative_numbers_are_those_of_numpy() -> None:
+    x = np.array([0.0, -2.0, 1.0, 3.0, 1e-45], np.float32)
+    for exponent in (0.3, -0.3, 0.0, 4.0, 5.0, -5.0):
+        y = Stream(Model([Pointwise(5, Activation("power", exponent))])).step(x)
+        with np.errstate(all="ignore"):
+            expected = np.power(np.where(x < 1e-38, np.minimum(x, 0), x), np.float32(exponent))
+        np.testing.assert_allclose(y, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sign", "floor", "ceil", "round"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_is_that_of_numpy(name: str, dtype: str) -> None:
+    whole = 2.0 ** (23 if dtype == "float32" else 52)
+    steps = np.concatenate([np.linspace(-4, 4, 65), [whole / 2 - 0.5, whole / 2 + 0.5, whole + 1, 1e30, 0.49999997, 1e-30]])
+    x = np.concatenate([steps, -steps]).astype(dtype)
+    y = Stream(Model([Pointwise(x.size, name, dtype)])).step(x)
+    np.testing.assert_array_equal(y, getattr(np, name)(x))
+
+
+def test_a_sine_of_a_number_that_has_no_phase_is_nan() -> None:
+    assert np.isnan(Stream(Model([Pointwise(3, "sin")])).step([1.1e6, -1e30, 3e38])).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -306,6 +407,7 @@ def test_what_forms_no_graph_is_refused_by_place(layers: Any, sources: Any, mess
         lambda: Pointwise(3, "softmax"),
         lambda: Pointwise(3, "swosh"),
         lambda: Arithmetic(3, "power"),
+        lambda: Where(0),
         lambda: Arithmetic(3, ["add"]),  # type: ignore[arg-type]
         lambda: Concat(()),
         lambda: Concat((3, 0)),

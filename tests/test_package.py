@@ -55,6 +55,7 @@ PUBLIC = [
     "StreamPool",
     "StreamRNNError",
     "VerificationError",
+    "Where",
     "__version__",
     "audio",
     "cell",

@@ -1,7 +1,8 @@
-"""Kernels that combine two values into one (streamrnn/layers/arithmetic.py). ONNX Add-14, Sub-14, Mul-14, Div-14."""
+"""Kernels that combine two values into one (streamrnn/layers/arithmetic.py). ONNX Add-14, Max-13, Greater-13 and so on."""
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_map, source_at
+from streamrnn.simd.arithmetic import select
 from streamrnn.target.packing import Width
 from streamrnn.target.record import DONE, OUTPUTS
 
@@ -51,6 +52,47 @@ def _divide(a, b):
     return a / b
 
 
+@inline
+def _larger(a, b):
+    return select(a != a, a, select(a > b, a, b))
+
+
+@inline
+def _smaller(a, b):
+    return select(a != a, a, select(a < b, a, b))
+
+
+def _compare(width: Width, holds: Part) -> Kernel:
+    """A kernel that gives 1 where `holds(a, b)`, else 0."""
+    one, zero = width.dtype(1), width.dtype(0)
+
+    @inline
+    def function(a, b):
+        return select(holds(a, b), one, zero)
+
+    return _build(width, function)
+
+
+@inline
+def _is_greater(a, b):
+    return a > b
+
+
+@inline
+def _is_greater_or_equal(a, b):
+    return a >= b
+
+
+@inline
+def _is_less(a, b):
+    return a < b
+
+
+@inline
+def _is_less_or_equal(a, b):
+    return a <= b
+
+
 def add(width: Width) -> Kernel:
     """y = a + b."""
     return _build(width, _add)
@@ -69,3 +111,44 @@ def multiply(width: Width) -> Kernel:
 def divide(width: Width) -> Kernel:
     """y = a / b."""
     return _build(width, _divide)
+
+
+def maximum(width: Width) -> Kernel:
+    """y = max(a, b); NaN where one of them is."""
+    return _build(width, _larger)
+
+
+def minimum(width: Width) -> Kernel:
+    """y = min(a, b); NaN where one of them is."""
+    return _build(width, _smaller)
+
+
+def greater(width: Width) -> Kernel:
+    """y = 1 where a > b, else 0."""
+    return _compare(width, _is_greater)
+
+
+def greater_equal(width: Width) -> Kernel:
+    """y = 1 where a >= b, else 0."""
+    return _compare(width, _is_greater_or_equal)
+
+
+def less(width: Width) -> Kernel:
+    """y = 1 where a < b, else 0."""
+    return _compare(width, _is_less)
+
+
+def less_equal(width: Width) -> Kernel:
+    """y = 1 where a <= b, else 0."""
+    return _compare(width, _is_less_or_equal)
+
+
+def equal(width: Width) -> Kernel:
+    """y = 1 where a = b, else 0."""
+    one, zero = width.dtype(1), width.dtype(0)
+
+    @inline
+    def function(a, b):
+        return select(a != b, zero, one)
+
+    return _build(width, function)

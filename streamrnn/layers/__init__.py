@@ -28,13 +28,14 @@ from streamrnn.layers.rows import Rows
 from streamrnn.layers.scan import Scan
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
+from streamrnn.layers.where import Where
 
 # Add a new kind here.
 KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
-        Delay, Frame, Depthwise, Reduce, Rows, Bank, Scan, Reverse,
+        Delay, Frame, Depthwise, Reduce, Rows, Bank, Scan, Reverse, Where,
     )
 }  # fmt: skip
 
@@ -64,5 +65,6 @@ __all__ = [
     "Scan",
     "Select",
     "Softmax",
+    "Where",
     "cell",
 ]

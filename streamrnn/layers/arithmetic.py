@@ -1,4 +1,4 @@
-"""Add, subtract, multiply or divide two vectors: canonical form. The kernels are in streamrnn/kernels/arithmetic.py."""
+"""Combine or compare two vectors, value by value: canonical form. The kernels are in streamrnn/kernels/arithmetic.py."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,15 +8,21 @@ from streamrnn.layers.layer import Layer
 from streamrnn.target.op import Op
 from streamrnn.target.packing import Width
 
-_OPERATIONS = ("add", "subtract", "multiply", "divide")
+_OPERATIONS = (
+    *("add", "subtract", "multiply", "divide", "maximum", "minimum"),
+    *("greater", "greater_equal", "less", "less_equal", "equal"),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Arithmetic(Layer):
-    """y = a + b, a - b, a ⊙ b or a / b, of two sources of one size. ONNX Add-14, Sub-14, Mul-14, Div-14.
+    """y = a + b, a - b, max(a, b), a > b, ... of two sources of one size.
+
+    ONNX Add-14, Sub-14, Mul-14, Div-14, Max-13, Min-13, Greater-13, GreaterOrEqual-16, Less-13, LessOrEqual-16, Equal-13.
 
     size       n, values of each source
-    operation  "add", "subtract", "multiply" or "divide"
+    operation  "add", "subtract", "multiply", "divide", "maximum", "minimum"; or a comparison, which gives 1
+               where it holds, else 0: "greater", "greater_equal", "less", "less_equal", "equal"
     dtype      "float32" or "float64": compute precision
 
     Raises ModelError for anything that does not fit.

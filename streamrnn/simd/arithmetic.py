@@ -60,6 +60,8 @@ def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
 def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> Any:
     """`a` where the mask is true, else `b`."""
     typ = _common_type(a, b) if not isinstance(b, Vec) else _common_type(b, a)
+    if isinstance(mask, Vec) and isinstance(typ, types.Float):  # of two numbers
+        typ = mask.with_dtype(typ)
     if typ is None or (isinstance(mask, Vec) and not isinstance(typ, Vec)):
         return None
 

@@ -31,6 +31,7 @@ from streamrnn import (
     Scan,
     Select,
     Softmax,
+    Where,
 )
 from streamrnn.layers import KINDS, OwnCell
 from tests.models import ACTIVATIONS, RECURRENT, VARIANTS, name_of, rebuilt
@@ -79,7 +80,7 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
     "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
 #: Kinds without arrays, with sizes and options only (tests/test_graph.py).
-WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse]
+WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse, Where]
 #: Kinds that hold another layer (tests/layers/test_over_rows.py).
 HOLDERS = [Rows, Bank, Scan]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
