@@ -122,11 +122,11 @@ class Importer:
         given = self.applied(node, layer if n_rows == 1 else Rows(layer, n_rows), flow)
         return replace(given, index_map=given.index_map.reshape(n_rows, -1))
 
-    def applied(self, node: Node, layer: Layer, flow: Flow) -> Flow:
-        """What a layer gives for the values of a flow, as they come; the axes are those of the flow."""
-        out = LayerOutput(layer, (self.vector(node, flow),))
-        self.remark_last(flow)
-        return replace(flow, parts=(out,), index_map=np.arange(out.size))
+    def applied(self, node: Node, layer: Layer, *flows: Flow) -> Flow:
+        """What a layer gives for the values of flows, as they come; the axes are those of the first."""
+        out = LayerOutput(layer, tuple(self.vector(node, flow) for flow in flows))
+        self.remark_last(flows[0])
+        return replace(flows[0], parts=(out,), index_map=np.arange(out.size))
 
     def remark_last(self, flow: Flow) -> None:
         """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""

@@ -37,7 +37,9 @@ class Joiner:
             else:
                 parts[k] = _readable(node, part)
         numbers = list(dict.fromkeys(part for part in parts.values() if isinstance(part, Fixed)))
-        joined = [part for part in dict.fromkeys(parts.values()) if not isinstance(part, Fixed)]
+        joined: list[Vector] = [part for part in dict.fromkeys(parts.values()) if not isinstance(part, Fixed)]
+        if not joined:  # a Select of constants reads any signal
+            joined = [self._whole(node, part) for part in flow.parts if not isinstance(part, Fixed)][:1]
         if not joined:
             raise node.refused("takes only constants of what is joined here; export the model simplified")
         placed = [*joined, *numbers]
@@ -49,6 +51,11 @@ class Joiner:
         self._budget.take(node, _PER_INDEX * order.size)
         constants = np.concatenate([number.values for number in numbers]) if numbers else None
         return self._once(Select(whole.size, tuple(order.tolist()), self._dtype, constants), whole)
+
+    def _whole(self, node: Node, part: Vector) -> Vector:
+        if isinstance(part, Source) and part.is_state:
+            return self._carried(part.name, tuple(range(part.size)))
+        return _readable(node, part)
 
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""

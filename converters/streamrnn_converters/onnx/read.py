@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+import streamrnn_converters.onnx.operators.comparisons
 import streamrnn_converters.onnx.operators.convolution
 import streamrnn_converters.onnx.operators.dense
 import streamrnn_converters.onnx.operators.elementwise

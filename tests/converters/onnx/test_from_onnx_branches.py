@@ -403,9 +403,13 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
         "node 'my_ReduceMean' (ReduceMean)",
         "what is its feature axis is the time axis",
     ),
-    "a-fourth-power": (lambda g, y: g.add("Pow", y, np.float32(4)), "node 'my_Pow' (Pow)", "another power than 2, 3 or 0.5"),
+    "another-power-of-each-value": (
+        lambda g, y: g.add("Pow", y, g.draw(HIDDEN)),
+        "node 'my_Pow' (Pow)",
+        "a power that is not one constant number",
+    ),
+    "a-power-of-a-negative-number": (lambda g, y: g.add("Pow", np.float32(-2), y), "node 'my_Pow' (Pow)", "only positive"),
     "divided-by-zero": (lambda g, y: g.add("Div", y, np.float32(0)), "node 'my_Div' (Div)", "every weight must be finite"),
-    "the-greater-of-two-signals": (lambda g, y: g.add("Max", y, y), "node 'my_Max' (Max)", "compares several signals"),
     "merged-with-time": (
         lambda g, y: g.add("Reshape", y, [0, -1]),
         "node 'my_Reshape' (Reshape)",

@@ -84,6 +84,8 @@ IMPORTED = {
     "gru-gelu.script": "gru dense(gelu)",
     "gru-smooth.dynamo": SMOOTH,
     "gru-smooth.script": SMOOTH,
+    # Above its threshold of 20 torch's softplus is x; in float64 that is another number.
+    "gru-softplus-double.dynamo": "gru dense(linear) select arithmetic pointwise(softplus) where",
     "gru-softplus-double.script": "gru dense(softplus)",
     "gru-softplus-scaled.dynamo": "gru dense(softplus) affine",
     "gru-softplus-scaled.script": "gru dense(softplus) affine",
@@ -164,7 +166,6 @@ IMPORTED = {
     "rnn-time-first-no-bias-states.script": "rnn",
 }
 
-UNKNOWN = "this operator is not understood as part of a stream"
 BOTH_WAYS = "direction='bidirectional' cannot be streamed, the backward pass needs the end of the signal"
 #: Who refuses, by name, and why.
 REFUSED = {
@@ -172,8 +173,6 @@ REFUSED = {
     "gru-convolution-centred.script": ("node '/convolution/Conv' (Conv)", "looks 1 step ahead"),
     "gru-convolution-valid.dynamo": ("node 'node_conv1d' (Conv)", "gives 2 steps fewer than it takes"),
     "gru-convolution-valid.script": ("node '/convolution/Conv' (Conv)", "gives 2 steps fewer than it takes"),
-    # Above its threshold of 20 torch's softplus is x; in float64 that is another number.
-    "gru-softplus-double.dynamo": ("node 'n9' (Greater)", UNKNOWN),
     "lstm-bidirectional.dynamo": ("node 'node_lstm__2' (LSTM)", BOTH_WAYS),
     "lstm-bidirectional.script": ("node '/module/LSTM' (LSTM)", BOTH_WAYS),
     # The exporter writes what is no LSTM of ONNX: its states are of two sizes.

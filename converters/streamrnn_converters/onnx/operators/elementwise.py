@@ -8,23 +8,30 @@ from numpy.typing import NDArray
 
 from streamrnn import Activation, Affine, Arithmetic, Pointwise, PRelu
 from streamrnn.activation import SIGMOID
+from streamrnn_converters.onnx.axes.rules.elementwise import input_name
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank
+from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank, with_fixed
 from streamrnn_converters.onnx.vectors import LayerOutput
 
 #: ONNX's functions to our names, with their parameters' defaults (None: it has none).
 FUNCTIONS: dict[str, tuple[str, float | None, float | None]] = {
     "Abs": ("absolute", None, None),
+    "Ceil": ("ceil", None, None),
+    "Cos": ("cos", None, None),
     "Elu": ("elu", 1.0, None),
     "Erf": ("erf", None, None),
     "Exp": ("exp", None, None),
+    "Floor": ("floor", None, None),
     "HardSigmoid": ("hard_sigmoid", 0.2, 0.5),
     "LeakyRelu": ("leaky_relu", 0.01, None),
     "Log": ("log", None, None),
     "Reciprocal": ("reciprocal", None, None),
     "Relu": ("relu", None, None),
+    "Round": ("round", None, None),
     "Sigmoid": ("sigmoid", None, None),
+    "Sign": ("sign", None, None),
+    "Sin": ("sin", None, None),
     "Softplus": ("softplus", None, None),
     "Softsign": ("softsign", None, None),
     "Sqrt": ("sqrt", None, None),
@@ -39,24 +46,22 @@ ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide
 def _function(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     name, alpha, beta = FUNCTIONS[node.op]
     parameters = {key: node.take(key, value) for key, value in (("alpha", alpha), ("beta", beta)) if value is not None}
-    return [_activated(importer, node, inputs[0], Activation(name, **parameters))]
+    return [activated(importer, node, inputs[0], Activation(name, **parameters))]
 
 
 @operator("HardSwish")
 def _hard_swish(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """x times its hard sigmoid (HardSwish-14)."""
     flow = needs_flow(node, inputs[0], "X")
-    return [
-        _combined(importer, node, flow, _activated(importer, node, flow, Activation("hard_sigmoid", 1 / 6, 0.5)), "multiply")
-    ]
+    return [combined(importer, node, flow, activated(importer, node, flow, Activation("hard_sigmoid", 1 / 6, 0.5)), "multiply")]
 
 
 @operator("Mish")
 def _mish(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """x tanh(softplus(x)) (Mish-18)."""
     flow = needs_flow(node, inputs[0], "X")
-    factor = _activated(importer, node, _activated(importer, node, flow, Activation("softplus")), Activation("tanh"))
-    return [_combined(importer, node, flow, factor, "multiply")]
+    factor = activated(importer, node, activated(importer, node, flow, Activation("softplus")), Activation("tanh"))
+    return [combined(importer, node, flow, factor, "multiply")]
 
 
 @operator("Gelu")
@@ -66,14 +71,14 @@ def _gelu(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     names = {"none": "gelu", "tanh": "gelu_tanh"}
     if how not in names:
         raise node.refused(f"approximate={how!r} is neither 'none' nor 'tanh'")
-    return [_activated(importer, node, inputs[0], Activation(names[how]))]
+    return [activated(importer, node, inputs[0], Activation(names[how]))]
 
 
 @operator("Selu")
 def _selu(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """gamma elu(x) (Selu-6)."""
     elu = Activation("elu", node.take("alpha", 1.6732632))
-    return [_scaled(importer, node, _activated(importer, node, inputs[0], elu), node.take("gamma", 1.050701), 0)]
+    return [scaled(importer, node, activated(importer, node, inputs[0], elu), node.take("gamma", 1.050701), 0)]
 
 
 @operator("Celu")
@@ -82,8 +87,8 @@ def _celu(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     alpha = node.take("alpha", 1.0)
     if not alpha > 0:
         raise node.refused(f"alpha={alpha} is not positive")
-    inner = _scaled(importer, node, needs_flow(node, inputs[0], "X"), 1 / alpha, 0)
-    return [_scaled(importer, node, _activated(importer, node, inner, Activation("elu")), alpha, 0)]
+    inner = scaled(importer, node, needs_flow(node, inputs[0], "X"), 1 / alpha, 0)
+    return [scaled(importer, node, activated(importer, node, inner, Activation("elu")), alpha, 0)]
 
 
 @operator("Clip")
@@ -92,35 +97,26 @@ def _clip(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     bounds = [node.take("min"), node.take("max")]
     for index, value in enumerate(inputs[1:]):
         if value is not None:
-            bounds[index] = _number(node, value, ("min", "max")[index])
-    return [_activated(importer, node, inputs[0], Activation("clip", *bounds))]
+            bounds[index] = number_of(node, value, ("min", "max")[index])
+    return [activated(importer, node, inputs[0], Activation("clip", *bounds))]
 
 
-@operator("Max", "Min")
-def _bound(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Of a flow and one number."""
-    flows = [value for value in inputs if isinstance(value, Flow)]
-    if len(flows) != 1 or len(inputs) != 2:
-        raise node.refused("compares several signals; only one of them with a number is understood")
-    number = _number(node, next(value for value in inputs if not isinstance(value, Flow)), "bound")
-    bounds = {"alpha": number} if node.op == "Max" else {"beta": number}
-    return [_activated(importer, node, flows[0], Activation("clip", **bounds))]
-
-
-def _number(node: Node, value: Value | None, name: str) -> float:
+def number_of(node: Node, value: Value | None, name: str) -> float:
+    """A constant number of floats."""
     if not isinstance(value, Constant) or value.array.size != 1 or value.array.dtype.kind != "f":
         raise node.refused(f"its {name} is not a constant number of floats")
     return float(value.array.ravel()[0])
 
 
-def _activated(importer: Importer, node: Node, value: Value | None, activation: Activation) -> Flow:
+def activated(importer: Importer, node: Node, value: Value | None, activation: Activation) -> Flow:
+    """A function of each value."""
     flow = needs_flow(node, value, "X")
     return importer.layered(node, Pointwise(flow.index_map.size, activation, importer.dtype), flow)
 
 
 @operator("Neg")
 def _negated(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    return [_scaled(importer, node, needs_flow(node, inputs[0], "X"), -1, 0)]
+    return [scaled(importer, node, needs_flow(node, inputs[0], "X"), -1, 0)]
 
 
 @operator("PRelu")
@@ -131,15 +127,25 @@ def _prelu(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator("Pow")
 def _power(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """Squares, cubes and square roots."""
-    flow, exponent = needs_flow(node, inputs[0], "X"), inputs[1]
-    power = float(exponent.array.ravel()[0]) if isinstance(exponent, Constant) and exponent.array.size == 1 else None
+    """A signal to the power of one number, or a positive number to that of a signal (Pow-15)."""
+    base, exponent = inputs
+    if isinstance(base, Constant):
+        number = number_of(node, base, "base")
+        if not number > 0:
+            raise node.refused(f"raises {number} to the power of a signal; only positive numbers have such powers")
+        return [
+            activated(
+                importer, node, scaled(importer, node, needs_flow(node, exponent, "Y"), np.log(number), 0), Activation("exp")
+            )
+        ]
+    flow = needs_flow(node, base, "X")
+    if not isinstance(exponent, Constant) or exponent.array.size != 1 or exponent.array.dtype.kind not in "fiu":
+        raise node.refused("raises the signal to a power that is not one constant number, which is not understood")
+    power = float(exponent.array.ravel()[0])
     if power in (2, 3):
-        square = _combined(importer, node, flow, flow, "multiply")
-        return [square if power == 2 else _combined(importer, node, square, flow, "multiply")]
-    if power == 0.5:
-        return [_activated(importer, node, flow, Activation("sqrt"))]
-    raise node.refused("raises the signal to another power than 2, 3 or 0.5, which is not understood")
+        square = combined(importer, node, flow, flow, "multiply")
+        return [square if power == 2 else combined(importer, node, square, flow, "multiply")]
+    return [activated(importer, node, flow, Activation("sqrt") if power == 0.5 else Activation("power", power))]
 
 
 @operator(*ARITHMETIC)
@@ -149,23 +155,23 @@ def _arithmetic(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         flows = needs_flow(node, a, "A"), needs_flow(node, b, "B")
         x = _gated_by_itself(importer, node, *flows) if node.op == "Mul" else None
         if x is not None:
-            return [_activated(importer, node, x, Activation("silu"))]
-        return [_combined(importer, node, *flows, ARITHMETIC[node.op])]
+            return [activated(importer, node, x, Activation("silu"))]
+        return [combined(importer, node, *flows, ARITHMETIC[node.op])]
     if isinstance(b, Flow):
         flow, constant = _with_constant(importer, node, needs_flow(node, b, "B"), a, "A")
         if node.op == "Div":
-            flow = _activated(importer, node, flow, Activation("reciprocal"))
+            flow = activated(importer, node, flow, Activation("reciprocal"))
     else:
         flow, constant = _with_constant(importer, node, needs_flow(node, a, "A"), b, "B")
         if node.op == "Div":
             constant = 1 / constant
     if node.op in ("Mul", "Div"):
-        return [_scaled(importer, node, flow, constant, 0)]
+        return [scaled(importer, node, flow, constant, 0)]
     if node.op == "Sub":
         return [
-            _scaled(importer, node, flow, -1, constant) if isinstance(b, Flow) else _scaled(importer, node, flow, 1, -constant)
+            scaled(importer, node, flow, -1, constant) if isinstance(b, Flow) else scaled(importer, node, flow, 1, -constant)
         ]
-    return [_scaled(importer, node, flow, 1, constant)]
+    return [scaled(importer, node, flow, 1, constant)]
 
 
 def _gated_by_itself(importer: Importer, node: Node, a: Flow, b: Flow) -> Flow | None:
@@ -180,7 +186,7 @@ def _gated_by_itself(importer: Importer, node: Node, a: Flow, b: Flow) -> Flow |
     return None
 
 
-def _scaled(importer: Importer, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:
+def scaled(importer: Importer, node: Node, flow: Flow, scale: Any, shift: Any) -> Flow:
     """scale x + shift; no layer where that is x itself, as in torch's way to give a value twice."""
     n = flow.index_map.size
     if np.all(scale == 1) and not np.any(shift):
@@ -201,15 +207,34 @@ def _with_constant(
     return replace(flow, axes=axes, index_map=index_map), numbers.ravel()
 
 
-def _combined(importer: Importer, node: Node, a: Flow, b: Flow, operation: str) -> Flow:
-    """Two flows, value by value."""
+def combined(importer: Importer, node: Node, a: Value | None, b: Value | None, operation: str) -> Flow:
+    """Two flows, or a flow and a constant, value by value."""
+    one, other = operands(importer, node, (a, b))
+    return importer.layered(node, Arithmetic(one.index_map.size, operation, importer.dtype), one, other)
+
+
+def operands(importer: Importer, node: Node, inputs: Inputs) -> list[Flow]:
+    """The inputs broadcast to each other, the constants among them as flows too."""
     importer.axes_of(node)
-    over_time = [any(importer.roles.over_time(axis) for axis in flow.axes) for flow in (a, b)]
-    if (a.last, a.surplus, over_time[0]) != (b.last, b.surplus, over_time[1]):
-        raise node.refused(
-            f"combines {describe(a)} and {describe(b)}: every step of one with a single step of the other, or with steps that "
-            "are not at the same time"
-        )
-    maps = np.broadcast_arrays(a.index_map, b.index_map)
-    flows = [replace(flow, index_map=own) for flow, own in zip((a, b), maps, strict=True)]
-    return importer.layered(node, Arithmetic(maps[0].size, operation, importer.dtype), *flows)
+    flows = [needs_flow(node, value, input_name(node, k)) for k, value in enumerate(inputs) if isinstance(value, Flow)]
+    first, *others = flows
+    for other in others:
+        over_time = [any(importer.roles.over_time(axis) for axis in flow.axes) for flow in (first, other)]
+        if (first.last, first.surplus, over_time[0]) != (other.last, other.surplus, over_time[1]):
+            raise node.refused(
+                f"combines {describe(first)} and {describe(other)}: every step of one with a single step of the other, or with "
+                "steps that are not at the same time"
+            )
+    given = [value if isinstance(value, Flow) else _fixed(node, first, value, k) for k, value in enumerate(inputs)]
+    maps = np.broadcast_arrays(*(flow.index_map for flow in given))
+    return [replace(flow, index_map=own) for flow, own in zip(given, maps, strict=True)]
+
+
+def _fixed(node: Node, beside: Flow, value: Value | None, index: int) -> Flow:
+    """A constant as a flow, at the time of another one."""
+    assert isinstance(value, Constant | Broadcast)
+    array = value.array if isinstance(value, Constant) else full_rank(value)
+    if array.dtype.kind not in "fbiu":
+        raise node.refused(f"its input {input_name(node, index)} is {describe(value)}, not a constant of numbers")
+    flow, begin = with_fixed(beside, array)
+    return replace(flow, index_map=begin + np.arange(array.size).reshape(array.shape))

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Affine, Layer, LayerNorm, Softmax
+from streamrnn import Affine, Arithmetic, Layer, LayerNorm, Softmax
 from streamrnn_converters.onnx.axes.arguments import axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.operators.pooling import log_sum_exp, rows_below
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe
 
 
@@ -25,6 +26,21 @@ def _softmax(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     turned = replace(flow, index_map=np.moveaxis(flow.index_map, axis, -1))
     given = _on_rows(importer, node, turned, lambda size: Softmax(size, importer.dtype), len(axes) - 1)
     return [replace(given, index_map=np.moveaxis(given.index_map, -1, axis))]
+
+
+@operator("LogSoftmax")
+def _log_softmax(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """log(softmax(x)), over the same axes as Softmax; without taking the logarithm of a share that is nearly 0."""
+    flow = needs_flow(node, inputs[0], "input")
+    axes = importer.axes_of(node)
+    (axis,) = axis_indices(node, [node.take("axis", -1 if importer.roles.opset >= 13 else 1)], len(axes))
+    over = [axis] if importer.roles.opset >= 13 else range(axis, len(axes))
+    below = rows_below(flow, over)
+    shifted, _, logarithm = log_sum_exp(importer, node, below)
+    wide = replace(logarithm, index_map=np.broadcast_to(logarithm.index_map, below.index_map.shape))
+    given = importer.applied(node, Arithmetic(flow.index_map.size, "subtract", importer.dtype), shifted, wide)
+    order = rows_below(replace(flow, index_map=np.arange(flow.index_map.size).reshape(flow.index_map.shape)), over)
+    return [replace(given, index_map=np.argsort(order.index_map.ravel()).reshape(flow.index_map.shape), axes=axes)]
 
 
 @operator("LayerNormalization")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamrnn import Affine, Reduce
+from streamrnn import Activation, Affine, Arithmetic, Pointwise, Reduce
 from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
@@ -43,13 +43,62 @@ def _global_pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     return [_over_axes(importer, node, flow, range(2, rank(flow)), "mean" if node.op == "GlobalAveragePool" else "max")]
 
 
+@operator("ReduceSumSquare", "ReduceLogSum")
+def _of_sums(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """ReduceSumSquare-18, ReduceLogSum-18."""
+    flow, axes = needs_flow(node, inputs[0], "X"), _reduced_axes(node, inputs)
+    if node.op == "ReduceSumSquare":
+        square = importer.applied(node, Arithmetic(flow.index_map.size, "multiply", importer.dtype), flow, flow)
+        flow = replace(square, index_map=square.index_map.reshape(flow.index_map.shape))
+    given = _over_axes(importer, node, flow, axes, "sum")
+    if node.op == "ReduceSumSquare":
+        return [given]
+    return [importer.layered(node, Pointwise(given.index_map.size, Activation("log"), importer.dtype), given)]
+
+
+@operator("ReduceLogSumExp")
+def _log_of_sum_of_exponentials(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """ReduceLogSumExp-18, computed after subtracting the largest."""
+    flow = needs_flow(node, inputs[0], "X")
+    below = rows_below(flow, _reduced_axes(node, inputs))
+    _, largest, logarithm = log_sum_exp(importer, node, below)
+    out = importer.applied(node, Arithmetic(logarithm.index_map.size, "add", importer.dtype), logarithm, largest)
+    axes = importer.axes_of(node)
+    return [replace(out, axes=axes, index_map=out.index_map.reshape(importer.roles.extents(axes)))]
+
+
+def log_sum_exp(importer: Importer, node: Node, below: Flow) -> tuple[Flow, Flow, Flow]:
+    """Of rows below each other: x - m, m and log Σ exp(x - m), m the largest of each column."""
+    rows, size = below.index_map.shape
+    largest = importer.applied(node, Reduce(rows, size, "max", importer.dtype), below)
+    wide = replace(largest, index_map=np.broadcast_to(largest.index_map, (rows, size)))
+    shifted = importer.applied(node, Arithmetic(rows * size, "subtract", importer.dtype), below, wide)
+    powers = importer.applied(node, Pointwise(rows * size, Activation("exp"), importer.dtype), shifted)
+    total = importer.applied(node, Reduce(rows, size, "sum", importer.dtype), powers)
+    return shifted, largest, importer.applied(node, Pointwise(size, Activation("log"), importer.dtype), total)
+
+
+def rows_below(flow: Flow, axes: Sequence[int]) -> Flow:
+    """A flow whose index map has the entries of some axes below each other, and those of the others in columns."""
+    kept = [axis for axis in range(rank(flow)) if axis not in axes]
+    rows = math.prod(flow.index_map.shape[axis] for axis in axes)
+    return replace(flow, index_map=flow.index_map.transpose([*axes, *kept]).reshape(rows, -1))
+
+
 def _over_axes(importer: Importer, node: Node, flow: Flow, axes: Sequence[int], operation: str) -> Flow:
     """The rows of a Reduce are the entries of the axes, its columns those of the others."""
-    kept = [axis for axis in range(rank(flow)) if axis not in axes]
     sizes = importer.roles.extents(importer.axes_of(node))
-    rows = math.prod(flow.index_map.shape[axis] for axis in axes)
-    below = replace(flow, index_map=flow.index_map.transpose([*axes, *kept]).reshape(rows, -1))
-    return importer.layered(node, Reduce(rows, below.index_map.shape[1], operation, importer.dtype), below, sizes=sizes)
+    below = rows_below(flow, axes)
+    rows, size = below.index_map.shape
+    return importer.layered(node, Reduce(rows, size, operation, importer.dtype), below, sizes=sizes)
+
+
+def _reduced_axes(node: Node, inputs: Inputs) -> list[int]:
+    node.take("keepdims")
+    if node.take("noop_with_empty_axes", 0):
+        raise node.refused("noop_with_empty_axes=1 is not understood here; export the model without it")
+    n_axes = rank(inputs[0]) if inputs[0] is not None else 0
+    return list(axis_indices(node, axes_argument(node, inputs) or range(n_axes), n_axes))
 
 
 @operator("AveragePool", "MaxPool")

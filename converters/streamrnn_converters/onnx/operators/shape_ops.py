@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-from onnx import TensorProto
+import numpy as np
 
 from streamrnn_converters.onnx.axes.arguments import order_argument
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, operator
-from streamrnn_converters.onnx.precision import FLOATS
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe
-
-_INTEGER_TYPES = (TensorProto.INT32, TensorProto.INT64)
 
 
 def flow_of(value: Value | None) -> Flow:
@@ -38,11 +35,14 @@ def _reshape(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     return [replace(flow, axes=axes, index_map=flow.index_map.reshape(importer.roles.extents(axes)))]
 
 
-@operator("Expand")
-def _expand(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """An Expand that repeats nothing; the axis pass refuses others."""
-    importer.axes_of(node)
-    return [flow_of(inputs[0])]
+@operator("Expand", "Tile")
+def _repeated(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """Values of a step, given several times."""
+    flow, axes = flow_of(inputs[0]), importer.axes_of(node)
+    sizes = importer.roles.extents(axes)
+    own = flow.index_map.reshape((1,) * (len(sizes) - flow.index_map.ndim) + flow.index_map.shape)
+    repeats = [size // have for size, have in zip(sizes, own.shape, strict=True)]
+    return [replace(flow, axes=axes, index_map=np.tile(own, repeats))]
 
 
 @operator("Identity", "Dropout")
@@ -54,34 +54,7 @@ def _same(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     return [flow_of(inputs[0])]
 
 
-@operator("Cast")
-def _cast(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    flow, to = flow_of(inputs[0]), node.take("to")
-    node.take("saturate"), node.take("round_mode")
-    if flow.integer and to in _INTEGER_TYPES:
-        return [flow]
-    if to not in FLOATS or flow.integer:
-        raise node.refused("casts the signal from integers or to another type than floats; export the model in float32")
-    return [flow]
-
-
-@operator(
-    *(
-        "And",
-        "Ceil",
-        "ConstantOfShape",
-        "Cos",
-        "Equal",
-        "Floor",
-        "Greater",
-        "GreaterOrEqual",
-        "Less",
-        "LessOrEqual",
-        "Not",
-        "Or",
-    ),
-    *("Range", "ReduceProd", "Shape", "Sin", "Size", "Tile", "Where"),
-)
+@operator("ConstantOfShape", "Range", "ReduceProd", "Shape", "Size")
 def _of_constants_only(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """The axis pass has worked these out where their inputs are constants, and Shape always."""
     (name, value), *_ = ((name, value) for name, value in zip(node.inputs, inputs, strict=True) if isinstance(value, Flow))

@@ -229,8 +229,7 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "activation-over-time": lambda: behind_a_dense("axis=0 is not the feature axis alone", "Softmax", axis=0),
     "softmax-without-such-an-axis": lambda: behind_a_dense("axes [5] do not fit 3 axes", "Softmax", axis=5),
     "sum-with-itself": lambda: behind_a_gru("combines 4 values with 3", "Add", "x"),
-    "comparison": lambda: behind_a_gru("only constants are understood here", "Equal", np.float32(2)),
-    "choice": lambda: behind_a_gru("only constants are understood here", "Where", np.float32(2), np.float32(1)),
+    "product": lambda: behind_a_gru("only constants are understood here", "ReduceProd", [2]),
     "bias-of-too-many-numbers": lambda: behind_a_dense("has shape (4,), which does not fit", "Add", np.ones(4, np.float32)),
     "bias-of-one-number-a-signal": lambda: behind_a_gru(
         "it differs along the batch axis, as node 'my_GRU' (GRU) tells", "Add", np.ones((3, 1), np.float32)
@@ -280,7 +279,7 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "slice-without-an-end": lambda: behind_a_gru("has 2 inputs, but the operator takes 3 at least", "Slice", [0]),
     "slice-of-fewer-starts-than-axes": lambda: behind_a_gru("do not fit the operator", "Slice", [0], [3], [0, 1]),
     "expand-of-the-signal": lambda: behind_a_gru("repeats the signal", "Expand", [7, 2, 4]),
-    "cast-of-the-signal": lambda: behind_a_gru("to another type than floats", "Cast", to=TensorProto.BOOL),
+    "cast-of-the-signal": lambda: behind_a_gru("to another type than floats", "Cast", to=TensorProto.INT64),
     "cast-to-nothing": lambda: behind_a_gru("to another type than floats", "Cast"),
     "celu-of-no-constant": lambda: behind_a_gru("alpha=0.0 is not positive", "Celu", alpha=0.0),
     "gelu-of-another-kind": lambda: behind_a_gru("approximate='erf' is neither", "Gelu", approximate="erf"),

@@ -15,9 +15,10 @@ from streamrnn_converters.onnx.values import Known, Signal
 Rule = Callable[[Roles, Node, Sequence[Known | None]], list[Signal]]
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("Cast", "Dropout", "Expand", "Identity"), shape_ops.same),
+    **dict.fromkeys(("Cast", "Dropout", "Identity"), shape_ops.same),
     **dict.fromkeys(elementwise.FUNCTIONS, elementwise.function),
-    **dict.fromkeys(("Add", "Div", "Mul", "Sub"), elementwise.arithmetic),
+    **dict.fromkeys(elementwise.COMBINATIONS, elementwise.combination),
+    **dict.fromkeys(("Expand", "Tile"), shape_ops.repeated),
     **dict.fromkeys(("Flatten", "Reshape"), shape_ops.reshape),
     **dict.fromkeys(layers.REDUCTIONS, layers.reduction),
     **dict.fromkeys(("AveragePool", "MaxPool"), within_step.pooling),
@@ -32,10 +33,10 @@ RULES: dict[str, Rule] = {
     "Gemm": layers.dense,
     "LayerNormalization": layers.layer_normalization,
     "MatMul": layers.dense,
-    "PRelu": elementwise.arithmetic,
     "Pad": convolution.padding,
     "ReverseSequence": recurrent.reverse_sequence,
     "Slice": indexing.cut,
+    "LogSoftmax": layers.softmax,
     "Softmax": layers.softmax,
     "Split": indexing.split,
     "Squeeze": shape_ops.squeeze,

@@ -1,5 +1,8 @@
 """Functions and arithmetic, value by value: the axes stay, or are those at which two values meet."""
 
+from collections.abc import Sequence
+from string import ascii_uppercase
+
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed
 from streamrnn_converters.onnx.graph import Node
@@ -7,10 +10,16 @@ from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Known, S
 
 #: Operators that keep the axes of their only signal.
 FUNCTIONS = (
-    *("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min"),
-    *("Mish", "Neg", "Pow", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"),
-    "ThresholdedRelu",
+    *("Abs", "Ceil", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu"),
+    *("Log", "Mish", "Neg", "Not", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus"),
+    *("Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"),
 )
+#: Operators of values that are broadcast to each other.
+COMBINATIONS = (
+    *("Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "Or", "PRelu"),
+    *("Sub", "Where", "Xor"),
+)
+_NAMES = {"PRelu": ("X", "slope"), "Where": ("condition", "X", "Y")}
 
 
 def function(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -19,30 +28,37 @@ def function(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     return computed(node, own.axes, own.surplus)
 
 
-def arithmetic(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Two signals, or a signal and a constant."""
-    a, b = inputs
-    if isinstance(a, Signal) and isinstance(b, Signal):
-        n_axes = max(len(a.axes), len(b.axes))
-        pairs = zip(_padded(node, a, n_axes), _padded(node, b, n_axes), strict=True)
-        return computed(node, [_met(roles, node, *pair) for pair in pairs], a.surplus)
-    own, other, name = (b, a, "A") if isinstance(b, Signal) else (a, b, "slope" if node.op == "PRelu" else "B")
-    assert isinstance(own, Signal)
-    return computed(node, _with_constant(roles, node, own, other, name), own.surplus)
+def combination(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Signals that meet each other, and then constants."""
+    first, *others = (value for value in inputs if isinstance(value, Signal))
+    axes: Sequence[Axis] = first.axes
+    for other in others:
+        n_axes = max(len(axes), len(other.axes))
+        pairs = zip(_padded(node, axes, n_axes), _padded(node, other.axes, n_axes), strict=True)
+        axes = [_met(roles, node, *pair) for pair in pairs]
+    for index, value in enumerate(inputs):
+        if not isinstance(value, Signal):
+            axes = _with_constant(roles, node, axes, value, input_name(node, index))
+    return computed(node, axes, first.surplus)
 
 
-def _padded(node: Node, signal: Signal, n_axes: int) -> tuple[Axis, ...]:
-    """Axes of size 1 before the signal's own, so that there are `n_axes`."""
-    return (*(inserted(node, index) for index in range(n_axes - len(signal.axes))), *signal.axes)
+def input_name(node: Node, index: int) -> str:
+    """What the operator's definition calls an input."""
+    return _NAMES.get(node.op, ascii_uppercase)[index]
 
 
-def _with_constant(roles: Roles, node: Node, signal: Signal, value: Known | None, name: str) -> list[Axis]:
+def _padded(node: Node, axes: Sequence[Axis], n_axes: int) -> tuple[Axis, ...]:
+    """Axes of size 1 before those that are there, so that there are `n_axes`."""
+    return (*(inserted(node, index) for index in range(n_axes - len(axes))), *axes)
+
+
+def _with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known | None, name: str) -> list[Axis]:
     """The axes of a signal that meets a constant: either may repeat along an axis."""
     if not isinstance(value, Constant | Broadcast):
         raise node.refused(f"its input {name} is missing")
     sizes = value.array.shape if isinstance(value, Constant) else full_rank(value).shape
-    n_axes = max(len(sizes), len(signal.axes))
-    axes = list(_padded(node, signal, n_axes))
+    n_axes = max(len(sizes), len(own))
+    axes = list(_padded(node, own, n_axes))
     for index, size in enumerate((1,) * (n_axes - len(sizes)) + sizes):
         axis = axes[index]
         if size == 1:

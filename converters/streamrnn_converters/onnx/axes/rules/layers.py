@@ -6,7 +6,10 @@ from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signa
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Signal
 
-REDUCTIONS = "ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"
+REDUCTIONS = (
+    *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("ReduceSum", "ReduceSumSquare"),
+)
 
 
 def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:

@@ -14,13 +14,35 @@ _MOST_AXES = 8  # of a signal before and after a Reshape
 
 
 def same(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Cast, Dropout, Identity, and an Expand that repeats nothing."""
-    own = signal(node, inputs[0], "X")
+    """Cast, Dropout, Identity."""
+    return [signal(node, inputs[0], "X")]
+
+
+def repeated(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Tile and Expand: axes within a step are repeated; time and batch stay as they are."""
+    own = signal(node, inputs[0], "input")
+    numbers = integers(node, inputs[1], "shape" if node.op == "Expand" else "repeats")
     if node.op == "Expand":
-        sizes = integers(node, inputs[1], "shape")
-        if len(sizes) != len(own.axes) or not all(size in (1, axis.size) for size, axis in zip(sizes, own.axes, strict=True)):
-            raise node.refused(f"repeats {describe(own)}")
-    return [own]
+        n_new = max(0, len(numbers) - len(own.axes))
+        axes = (*(inserted(node, index) for index in range(n_new)), *own.axes)
+        numbers = [1] * (len(axes) - len(numbers)) + numbers
+        repeats = [1 if size in (1, axis.size) else size for size, axis in zip(numbers, axes, strict=True)]
+        if any(repeat != 1 != axis.size for repeat, axis in zip(repeats, axes, strict=True)):
+            raise node.refused(f"repeats {describe(own)} of shape {[axis.size for axis in axes]} as {numbers}")
+    else:
+        axes, repeats = own.axes, numbers
+    if len(repeats) != len(axes) or not all(isinstance(repeat, int) and repeat > 0 for repeat in repeats):
+        raise node.refused(f"repeats {describe(own)} of {len(axes)} axes by {repeats}")
+    given = []
+    for index, (axis, repeat) in enumerate(zip(axes, repeats, strict=True)):
+        if repeat == 1:
+            given.append(axis)
+            continue
+        roles.need(node, axis)
+        if not isinstance(axis.size, int):
+            raise node.refused("repeats an axis whose size the graph leaves open; export it with a fixed one")
+        given.append(Axis(f"{node.outputs[0]}.{index}", axis.size * repeat, "feature"))
+    return [replace(own, axes=tuple(given))]
 
 
 def transpose(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
