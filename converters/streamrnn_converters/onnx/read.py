@@ -37,6 +37,7 @@ from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
 from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
+from streamrnn_converters.onnx.rewrite.branches import without_branches
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
@@ -105,6 +106,7 @@ def read_onnx(
         raise ConversionError(f"states={states!r} is not understood; give {{'input': 'output'}}, 'carry', or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
+    graph = without_branches(graph)
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, apart = without_computed_states(graph)

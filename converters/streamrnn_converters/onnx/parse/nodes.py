@@ -37,8 +37,8 @@ def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
 def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, *, is_body: bool = False) -> list[Node]:
     """The nodes of a graph. Constant nodes are added to `constants` instead.
 
-    A Loop or Scan has its body, a `Graph`, among its attributes. After its own inputs come the names
-    that its body reads from outside.
+    A Loop or Scan has its body, a `Graph`, among its attributes, and an If its two branches. After its own inputs come the
+    names that these read from outside.
     """
     nodes = []
     most_values = Node.most_values + sum(array.size for array in constants.values())
@@ -57,6 +57,12 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
                 body = _body(node, attribute.g, opset)
                 node = replace(node, inputs=_with_outside(node, body))
                 node.attributes[attribute.name] = body
+                continue
+            is_choice = node.op == "If" and not is_body and attribute.name in ("then_branch", "else_branch")
+            if is_choice and attribute.type == onnx.AttributeProto.GRAPH:
+                branch = _body(node, attribute.g, opset)
+                node = replace(node, inputs=(*node.inputs, *branch.outside))
+                node.attributes[attribute.name] = branch
                 continue
             node.attributes[attribute.name] = _attribute(node, attribute)
         if proto.domain == onnxruntime_nodes.DOMAIN:
@@ -85,7 +91,7 @@ def _check_inputs(node: Node, opset: int) -> None:
 
 
 def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
-    """The graph within a Loop or Scan; after its inputs come those that it reads from outside, of unknown sizes."""
+    """The graph within a Loop, Scan or If; after its inputs come those that it reads from outside, of unknown sizes."""
     constants = initializers(graph)
     if len(graph.input) > MOST_INPUTS:
         raise node.refused(f"its body has {len(graph.input)} inputs; more than {MOST_INPUTS} are not read")

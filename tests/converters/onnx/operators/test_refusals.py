@@ -12,7 +12,7 @@ pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.converters.onnx.sketch import (
     HIDDEN,
@@ -174,7 +174,22 @@ def control_flow() -> Refused:
         name: helper.make_graph([helper.make_node("Identity", ["x"], [name])], name, [], [g.info(name, None)])
         for name in ("then_branch", "else_branch")
     }
-    return g.bytes(g.rnn(g.add("If", np.array(True), **bodies))[0]), "node 'my_If' (If)", "graphs within nodes"
+    condition = g.add("Greater", g.add("ReduceMax", "x"), np.float32(0))
+    return g.bytes(g.rnn(g.add("If", condition, **bodies))[0]), "node 'my_If' (If)", "its condition is not decided"
+
+
+@refused
+def a_choice_within_a_choice() -> Refused:
+    g, keys = Sketch(), ("then_branch", "else_branch")
+    inner, outer = {}, {}
+    for key in keys:
+        ends = [helper.make_node("Identity", ["x"], [f"{key}.inner"])]
+        inner[key] = helper.make_graph(ends, key, [], [g.info(f"{key}.inner", None)])
+    for key in keys:
+        choice = helper.make_node("If", ["decided.0"], [key], "inner", **inner)
+        outer[key] = helper.make_graph([choice], key, [], [g.info(key, None)])
+    decided = g.add("Constant", name="decided", value=numpy_helper.from_array(np.array(True)))
+    return g.bytes(g.rnn(g.add("If", decided, **outer))[0]), "node 'inner' (If)", "graphs within nodes"
 
 
 @refused
