@@ -43,7 +43,7 @@ def warn_without_fma() -> None:
         warn_once(
             "fma",
             "this CPU has no FMA, so every multiply-add is computed in software: the results are the same, but a step takes "
-            "100 to 1000 times as long; use an x86-64 CPU of 2013 or later, or 64-bit ARM",
+            "20 to 1000 times as long; use an x86-64 CPU of 2013 or later, or 64-bit ARM",
         )
 
 

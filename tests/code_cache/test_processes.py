@@ -204,7 +204,7 @@ def of_another_user(place: Path) -> Path:
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
-        (a_file, "File exists"),
+        (a_file, "is not a directory"),
         (below_a_file, "Not a directory"),
         (open_to_all, "others can write to it"),
         (of_another_user, "another user"),

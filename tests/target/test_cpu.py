@@ -1,8 +1,13 @@
-"""On every CPU there is a width for every layer."""
+"""On every CPU there is a width for every layer, chosen by its features; one without FMA is warned of."""
+
+import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from llvmlite import binding
 
+from streamrnn import warn
 from streamrnn.target import cpu
 from streamrnn.target.packing import DType
 
@@ -18,3 +23,61 @@ def test_pools_have_widths_that_fill_a_vector_of_the_cpu_at_most(
         monkeypatch.setattr(cpu, name, lambda: n_bytes)
     for units in (1, 2, 3, 16, 40, 1000):
         assert 16 <= cpu.pool_width_for(units, (gates,), dtype).vector_bytes <= n_bytes
+
+
+CACHED = cpu.widest_vector, cpu._full_rate_vector
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pretends to be on another CPU."""
+
+    def be(name: str, *features: str, triple: str = "x86_64-unknown-linux-gnu") -> None:
+        for function in CACHED:
+            function.cache_clear()
+        monkeypatch.setattr(warn, "_given", set())
+        monkeypatch.setattr(binding, "get_host_cpu_name", lambda: name)
+        monkeypatch.setattr(binding, "get_process_triple", lambda: triple)
+        monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(features, True))
+
+    yield be
+    monkeypatch.undo()
+    for function in CACHED:
+        function.cache_clear()
+
+
+HASWELL = "fma", "avx2"
+SKYLAKE_X = *HASWELL, "avx512f", "avx512vl"
+ZEN_4 = *SKYLAKE_X, "sse4a", "avx512bf16"
+
+
+@pytest.mark.parametrize("name", ["znver4", "znver3", "generic"])
+def test_widths_follow_features_whatever_the_compiler_calls_the_cpu(name: str, pretend) -> None:
+    pretend(name, *ZEN_4)
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (64, 32)
+    pretend(name, *ZEN_4, "avxvnni")  # Zen 5
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (64, 64)
+    pretend(name, *SKYLAKE_X)
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (64, 64)
+    pretend(name, *HASWELL, "sse4a")  # Zen 3
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (32, 32)
+    pretend(name, "avx2")
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (16, 16)
+
+
+def test_a_cpu_without_fma_is_warned_of_once(pretend) -> None:
+    pretend("nehalem", "sse4.2")
+    with pytest.warns(RuntimeWarning, match="no FMA.*the results are the same"):
+        cpu.warn_without_fma()
+    cpu.warn_without_fma()
+
+
+@pytest.mark.parametrize(
+    ("features", "triple"),
+    [(HASWELL, "x86_64-unknown-linux-gnu"), (("neon",), "aarch64-unknown-linux-gnu"), ((), "arm64-apple")],
+)
+def test_a_cpu_with_fma_is_not(features: tuple[str, ...], triple: str, pretend) -> None:
+    pretend("any", *features, triple=triple)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cpu.warn_without_fma()
