@@ -13,6 +13,7 @@ docs/decisions/object-store.md says why Numba's own cache is not used.
 
 from streamrnn.code_cache.code import Function, address_of, are_ready, keep, load_all, size_kept
 from streamrnn.code_cache.files import directory, trusted_directory
+from streamrnn.code_cache.key import numba_version
 from streamrnn.code_cache.unusable import why_not_kept
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "directory",
     "keep",
     "load_all",
+    "numba_version",
     "size_kept",
     "trusted_directory",
     "why_not_kept",

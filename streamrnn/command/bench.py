@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from streamrnn import code_cache
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, show
 from streamrnn.command.progress_bar import progress_bar
 from streamrnn.command.source_file import load_archive, read_source
 from streamrnn.command.table import plain_table
+from streamrnn.errors import MissingExtraError
 
 #: Label of a row, and where its time is in the results.
 _TIMES = {
@@ -54,6 +56,8 @@ def bench(
       streamrnn bench vad.safetensors --against vad.onnx
       streamrnn bench vad.safetensors --steps 1000000 --deadline 50 --json | jq .streamrnn.step
     """
+    if code_cache.numba_version() is None:
+        raise MissingExtraError("bench: needs Numba for a compiled loop, and it is not installed; pip install numba")
     model = load_archive(archive)
     source = None if against is None else read_source(against)
     try:

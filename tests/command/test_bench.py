@@ -179,6 +179,13 @@ def test_options_without_sense_are_wrong_usage(command: Command, archive: Path, 
     assert (ended.code, ended.out) == (2, "")
 
 
+def test_without_numba_it_says_how_to_install_it(command: Command, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamrnn.command.bench.code_cache.numba_version", lambda: None)
+    ended = command(archive)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "error: bench: needs Numba for a compiled loop, and it is not installed; pip install numba\n"
+
+
 def test_it_explains_itself_with_examples(command: Command) -> None:
     ended = command("--help")
     assert (ended.code, ended.err) == (0, "")

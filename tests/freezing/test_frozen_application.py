@@ -32,7 +32,7 @@ print(sys.frozen, ready, streamrnn.Stream(model).step([1.0]).tobytes().hex(), "n
 """
 #: What the application does not need, and would take long to pack.
 LEFT_OUT = (
-    *("cffi", "jinja2", "matplotlib", "numba.cuda", "numba.pycc", "numpy.f2py", "pkg_resources", "pycparser", "pygments"),
+    *("cffi", "jinja2", "matplotlib", "numba.pycc", "numpy.f2py", "pkg_resources", "pycparser", "pygments"),
     *("scipy", "setuptools", "torch", "yaml"),
 )
 

@@ -4,7 +4,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ from safetensors.numpy import load, save
 
 from streamrnn.errors import VerificationError
 from streamrnn_converters.missing import missing_extra
+from streamrnn_converters.own_process import command_of
 
 Arrays = Mapping[str, NDArray[Any]]
 _SERVER = Path(__file__).with_name("server.py")
@@ -40,8 +40,7 @@ def reference_process(model: bytes, timeout: float = 600.0, *, in_total: bool = 
     with tempfile.TemporaryDirectory(prefix="streamrnn-") as folder:
         path, messages = Path(folder, "model.onnx"), Path(folder, "messages")
         path.write_bytes(model)
-        command = [sys.executable, "-P", str(_SERVER), str(path)]  # -P: files beside the server must not be found as packages
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        command, environment = command_of(_SERVER, str(path)), os.environ | {"OMP_NUM_THREADS": "1"}
         with messages.open("wb") as stderr:
             process = subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=stderr)
         try:

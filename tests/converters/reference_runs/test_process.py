@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import VerificationError
+from streamrnn import StreamRNNError, VerificationError
 
 pytest.importorskip("onnx", reason="makes graphs with onnx, which is not installed")
 pytest.importorskip("onnxruntime", reason="runs onnxruntime, which is not installed")
@@ -24,6 +24,12 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     file = folder / "server.py"
     file.write_text(code)
     monkeypatch.setattr(process, "_SERVER", file)
+
+
+def test_a_frozen_application_does_not_start_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(StreamRNNError, match="import and prove the model where Python is installed"):
+        run_reference(good_file(), [{"x": ZEROS}])
 
 
 @pytest.mark.parametrize("shape", [(0, 2, INPUTS), (5, 0, INPUTS)], ids=["no-steps", "no-signals"])

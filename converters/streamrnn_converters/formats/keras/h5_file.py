@@ -7,7 +7,6 @@ import json
 import math
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from safetensors.numpy import load
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.missing import missing_extra
+from streamrnn_converters.own_process import command_of
 
 Array = np.ndarray[Any, Any]
 
@@ -77,9 +77,8 @@ def read_h5(data: bytes, seconds: float = 60.0) -> H5File:
     """
     if find_spec("h5py") is None:
         raise missing_extra("h5py", "keras")
-    command = [sys.executable, "-P", str(_SCRIPT)]  # -P: files beside the script must not be found as packages
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=seconds, check=False)
+        done = subprocess.run(command_of(_SCRIPT), input=data, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise ConversionError(
             f"not a whole HDF5 file (reading it takes more than {seconds:g} s); save or copy it again"
