@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from streamrnn.errors import ModelError
 from streamrnn.layers.layer import Layer, Tensor
@@ -49,6 +49,9 @@ class OverRows(Layer):
     def tensors(self) -> dict[str, Any]:
         """The canonical arrays of the layer that it holds, by "layer." and the field name."""
         return {f"layer.{name}": tensor for name, tensor in self.layer.tensors().items()}
+
+    def with_tensor(self, name: str, values: ArrayLike) -> Self:
+        return type(self)(self.layer.with_tensor(name.removeprefix("layer."), values), self.rows)  # type: ignore[call-arg]
 
     def options(self) -> dict[str, Any]:
         """How many rows. The layer that it holds is not among the options: see `description`."""

@@ -105,6 +105,14 @@ def test_the_layer_that_is_held_is_saved_and_converted(holder: type[Any], tmp_pa
     np.testing.assert_allclose(Stream(wide).process(x.astype(np.float64)), Stream(model).process(x), rtol=0, atol=1e-6)
 
 
+def test_an_array_of_the_layer_that_is_held_is_replaced_by_its_name() -> None:
+    layer = Rows(dense(np.random.default_rng(3), 3, 4), 5)
+    changed = layer.with_tensor("layer.bias", np.ones(4))
+    assert (changed.rows, changed.layer.weights is layer.layer.weights) == (5, False)  # type: ignore[attr-defined]
+    assert changed.tensors()["layer.bias"].tolist() == [1] * 4
+    assert changed.tensors()["layer.weights"].tolist() == layer.tensors()["layer.weights"].tolist()
+
+
 def test_another_layer_within_is_another_model() -> None:
     rng = np.random.default_rng(4)
     layers = [dense(rng, 3, 4), dense(rng, 3, 4), dense(rng, 3, 4, activation="tanh")]

@@ -17,7 +17,7 @@ from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.joining import Joiner
 from streamrnn_converters.onnx.precision import Precision
-from streamrnn_converters.onnx.values import Axis, Constant, Flow, Signal, Value, describe
+from streamrnn_converters.onnx.values import Axis, Constant, Flow, Signal, Value, describe, pruned
 from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector
 
 Inputs = Sequence[Value | None]
@@ -161,6 +161,7 @@ class Importer:
             raise node.refused(f"attribute {min(left)!r} is not understood; export the model without it")
         for name, value in zip(node.outputs, outputs, strict=False):
             if isinstance(value, Flow):
+                value = pruned(value)
                 self._check(node, value, inputs)
             self.values[name] = value
         self.values.pop("", None)

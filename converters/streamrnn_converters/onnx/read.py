@@ -18,7 +18,8 @@ import streamrnn_converters.onnx.operators.pooling
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import time_axes_of
-from streamrnn_converters.onnx.axes.solver import solve
+from streamrnn_converters.onnx.axes.one_step import is_one_step
+from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.carried import carried_of, is_final
 from streamrnn_converters.onnx.build.feedback import check_single_step, fed_back
@@ -152,17 +153,31 @@ def lowered(
 ) -> Importer:
     """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported.
 
+    A graph that is refused, whose sizes are all fixed and whose states are carried, is tried as a single step.
+
     states  graph inputs that the caller carries from run to run
     """
-    solution = solve(graph, time_axes, states)
-    importer = Importer(graph, solution, precision, offline=offline)
-    solution.roles.check()
+    try:
+        importer, solution = _visited(graph, solve(graph, time_axes, states), precision, offline=offline)
+    except ConversionError as refusal:
+        if not states or not is_one_step(graph):
+            raise
+        try:
+            return _visited(graph, solve_as_one_step(graph, states), precision, offline=offline)[0]
+        except ConversionError:
+            raise refusal from None
     for name, node in solution.roles.fixed.items():
         role, size = solution.roles.roles[name], solution.roles.sizes[name]
         if role in ("time", "batch"):
             what = "steps" if role == "time" else "signals"
             importer.remark(f"{node} fixes the number of {what} to {size}, which the graph declares open; a stream goes on")
     return importer
+
+
+def _visited(graph: Graph, solution: Solution, precision: Precision, *, offline: bool) -> tuple[Importer, Solution]:
+    importer = Importer(graph, solution, precision, offline=offline)
+    solution.roles.check()
+    return importer, solution
 
 
 def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:

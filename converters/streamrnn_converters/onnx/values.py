@@ -112,6 +112,18 @@ Value = Union[Constant, Broadcast, Flow]  # noqa: UP007 - `|` of classes that ar
 Known = Union[Constant, Broadcast, Signal]  # noqa: UP007
 
 
+def pruned(flow: Flow) -> Flow:
+    """The flow without the vectors of which it has no value. The same vector is kept once."""
+    if len(flow.parts) == 1:
+        return flow
+    starts = np.cumsum([0, *(part.size for part in flow.parts)])
+    owners = np.searchsorted(starts, flow.index_map, side="right") - 1
+    kept = dict.fromkeys(flow.parts[k] for k in np.unique(owners).tolist())
+    begins = dict(zip(kept, np.cumsum([0, *(part.size for part in kept)]).tolist(), strict=False))
+    moved = np.array([begins.get(part, 0) - start for part, start in zip(flow.parts, starts.tolist(), strict=False)], np.int64)
+    return replace(flow, parts=tuple(kept), index_map=flow.index_map + moved[owners])
+
+
 def with_fixed(flow: Flow, values: Any) -> tuple[Flow, int]:
     """A flow whose index map may also have indices of constants, and the index of the first of them."""
     fixed = Fixed(np.asarray(values, np.float64).ravel())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, Model
+from streamrnn import GRU, LSTM, Layer, Model
 from streamrnn.gates import GATE_ORDERS
 
 
@@ -26,12 +26,13 @@ def mutants(model: Model, seed: int) -> Iterator[tuple[str, Model]]:
                 changed = tensor.copy()
                 changed[part] = noise_like(rng, tensor[part], tensor)
                 layers = list(model.layers)
-                layers[index] = type(layer)(**(vars(layer) | {name: changed}))
+                layers[index] = layer.with_tensor(name, changed)
                 yield f"{name}{gate} of layer {index} ({layer.kind})", Model(layers, sources=model.sources)
 
 
-def _gates(layer: object, name: str, tensor: NDArray[np.floating]) -> list[tuple[slice | int, str]]:
+def _gates(layer: Layer, name: str, tensor: NDArray[np.floating]) -> list[tuple[slice | int, str]]:
     """The parts of a tensor that belong to one gate each, and what to call them."""
+    layer, name = layer.row, name.rpartition(".")[2]
     if isinstance(layer, LSTM | GRU):
         letters = GATE_ORDERS["lstm.peepholes" if name == "peepholes" else layer.kind]["streamrnn"]
         if tensor.ndim > 1 and len(tensor) == len(letters) and name != "projection":

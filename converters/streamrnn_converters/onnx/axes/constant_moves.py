@@ -131,6 +131,18 @@ def gather(node: Node, inputs: Inputs) -> Moved:
     return [Broadcast(np.take(array, chosen, axis), (*value.sizes[:axis], *chosen.shape, *value.sizes[axis + 1 :]))]
 
 
+def scatter(node: Node, inputs: Inputs) -> Moved:
+    """ScatterND."""
+    data, indices, updates = inputs
+    if not isinstance(data, Constant) or not isinstance(indices, Constant) or not isinstance(updates, Constant):
+        raise node.refused("writes to or from a constant of a shape that depends on the input, which is not understood")
+    if node.take("reduction", "none") != "none":
+        raise node.refused("combines what it writes with what is there, which is not understood; export without reduction")
+    written = data.array.copy()
+    written[tuple(np.moveaxis(indices.array.astype(int), -1, 0))] = updates.array
+    return [Constant(written)]
+
+
 def concat(node: Node, inputs: Inputs) -> Moved:
     """Concat. Of constants that are broadcast, only the axis along which they are joined is written out."""
     axis = node.take("axis")

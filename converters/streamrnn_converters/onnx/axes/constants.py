@@ -128,6 +128,7 @@ FOLDINGS: dict[str, Folding] = {
     "MatMul": product,
     "Range": _range,
     "Reshape": constant_moves.reshape,
+    "ScatterND": constant_moves.scatter,
     "Shape": _shape,
     "Size": _size,
     "Slice": constant_moves.cut,

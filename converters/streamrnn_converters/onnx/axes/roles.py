@@ -29,7 +29,10 @@ class Roles:
     assumed    names of axes whose role no node has told, so that it was chosen
     excess     names of inputs that have more axes than there are roles
     with_needs whether what nodes need counts too, besides what they tell
+    one_step   whether all axes lie within a step (`OneStep`)
     """
+
+    one_step = False
 
     def __init__(self, graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = ()) -> None:
         self.opset = graph.opset

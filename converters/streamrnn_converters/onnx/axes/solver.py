@@ -15,6 +15,7 @@ from itertools import islice
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.constants import FOLDINGS
 from streamrnn_converters.onnx.axes.conventions import choices, unsettled
+from streamrnn_converters.onnx.axes.one_step import OneStep
 from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import RULES
 from streamrnn_converters.onnx.budget import Budget
@@ -68,6 +69,11 @@ def solve(graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = 
             best, most = solution, errors[0]
     assert best is not None
     return best
+
+
+def solve_as_one_step(graph: Graph, states: Collection[str]) -> Solution:
+    """The sizes of all axes of a graph that is a single step, and its constants."""
+    return _sweep(graph, OneStep(graph, {}, states))
 
 
 def _solutions(graph: Graph, roles: Roles, n_branches: int) -> Iterator[Solution]:

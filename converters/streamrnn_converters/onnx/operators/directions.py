@@ -44,7 +44,7 @@ def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
     direction = node.take("direction", "forward")
     if direction not in _DIRECTIONS:
         raise node.refused(f"direction={direction!r} is not one of {', '.join(_DIRECTIONS)}")
-    if direction != "forward" and not importer.offline:
+    if direction != "forward" and not importer.offline and not importer.roles.one_step:
         raise node.refused(
             f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as "
             f"'forward', {OFFLINE}"

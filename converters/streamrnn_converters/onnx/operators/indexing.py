@@ -14,7 +14,7 @@ from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, ope
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
-from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Fixed, LayerOutput, Source, Vector
 
 
 @operator("Slice")
@@ -129,6 +129,28 @@ def _split(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     bounds = np.cumsum([0, *split_argument(node, inputs, total)])
     parts = [_cut(importer, node, flow, axis, int(a), int(b), 1) for a, b in pairwise(bounds)]
     return [replace(part, axes=own) for part, own in zip(parts, axes, strict=True)]
+
+
+@operator("ScatterND")
+def _scatter(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
+    """Values of one flow in place of those of another; either may be a constant."""
+    axes, indices = importer.axes_of(node), inputs[1]
+    assert isinstance(indices, Constant)
+    data, updates = (_with_indices(importer, node, inputs[k], name) for k, name in ((0, "data"), (2, "updates")))
+    index_map = data.index_map.copy()
+    at = tuple(np.moveaxis(indices.array.astype(int), -1, 0))
+    index_map[at] = np.broadcast_to(updates.index_map, index_map[at].shape) + sum(part.size for part in data.parts)
+    return [replace(data, parts=(*data.parts, *updates.parts), index_map=index_map, axes=axes)]
+
+
+def _with_indices(importer: Importer, node: Node, value: Value | None, name: str) -> Flow:
+    """A flow; of a constant, one whose indices are those of the numbers."""
+    if isinstance(value, Constant):
+        if value.array.dtype.kind != "f":
+            raise node.refused(f"its input {name} is {describe(value)}, not a constant of floats")
+        numbers = value.array.astype(np.float64)
+        return Flow((Fixed(numbers.ravel()),), np.arange(numbers.size).reshape(numbers.shape), ())
+    return needs_flow(node, value, name)
 
 
 @operator("Concat")

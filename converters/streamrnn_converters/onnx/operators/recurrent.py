@@ -4,18 +4,20 @@ What is found of onnxruntime and followed, since it is what imports are compared
 on its way through h.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN
+from streamrnn import GRU, LSTM, RNN, Layer
 from streamrnn.gates import reorder
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, operator
 from streamrnn_converters.onnx.operators.attributes import activations, arguments, clip, flag
 from streamrnn_converters.onnx.operators.directions import Signal, outputs_of, signal_of
+from streamrnn_converters.onnx.operators.recurrence_within import outputs_within
 from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, describe
 from streamrnn_converters.onnx.vectors import Source
@@ -61,7 +63,7 @@ def _lstm(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         )
         for own, looks, chosen in zip(directions, peepholes, functions, strict=True)
     ]
-    return outputs_of(importer, node, x, layers, _carried(inputs[5:7]))
+    return _outputs(importer, node, x, layers, inputs[5:7])
 
 
 @operator("GRU")
@@ -91,7 +93,7 @@ def _gru(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
                 clip=bound,
             )
         )
-    return outputs_of(importer, node, x, layers, _carried(inputs[5:6]))
+    return _outputs(importer, node, x, layers, inputs[5:6])
 
 
 @operator("RNN")
@@ -112,7 +114,13 @@ def _rnn(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         )
         for own, chosen in zip(directions, functions, strict=True)
     ]
-    return outputs_of(importer, node, x, layers, _carried(inputs[5:6]))
+    return _outputs(importer, node, x, layers, inputs[5:6])
+
+
+def _outputs(importer: Importer, node: Node, x: Signal, layers: Sequence[Layer], states: Inputs) -> list[Value]:
+    """What the layers give: over time, or within a step."""
+    outputs = outputs_within if importer.roles.one_step else outputs_of
+    return outputs(importer, node, x, layers, _carried(states))
 
 
 def _tensors(importer: Importer, node: Node, inputs: Inputs, x: Signal) -> list[_Tensors]:
@@ -212,7 +220,8 @@ def _initial(importer: Importer, node: Node, value: Value | None, name: str, sha
 def _carried(states: Inputs) -> tuple[Flow | None, ...]:
     """Those of the states that graph inputs bring; None for the others."""
     return tuple(
-        value if isinstance(value, Flow) and all(isinstance(part, Source) for part in value.parts) else None for value in states
+        value if isinstance(value, Flow) and all(isinstance(part, Source) for part, _ in value.elements()) else None
+        for value in states
     )
 
 

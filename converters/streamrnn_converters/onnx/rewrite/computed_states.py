@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamrnn_converters.onnx.carried.flow import MOVES
 from streamrnn_converters.onnx.graph import Graph, Node, needed
 from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
+from streamrnn_converters.onnx.rewrite.moved_values import Moved
 
 _BIAS, _LENGTHS = 3, 4  # inputs
 _FUNCTIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
@@ -22,12 +23,16 @@ _UNDERSTOOD = {"activations", "direction", "hidden_size", "input_forget", "layou
 def without_computed_states(graph: Graph) -> tuple[Graph, list[str]]:
     """The graph with such nodes taken apart, and remarks. A node that does more than the usual equations is left as it is."""
     moved, computed = {entry.name for entry in graph.inputs}, set[str]()  # values that depend on graph inputs
+    values = Moved(graph)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
     remarks = []
     for node in graph.nodes:
+        values.take(node)
         if node.op != "Shape" and not (moved | computed).isdisjoint(node.inputs):
-            (moved if node.op in MOVES and computed.isdisjoint(node.inputs) else computed).update(filter(None, node.outputs))
+            is_moved = node.op in MOVES and computed.isdisjoint(node.inputs)
+            is_picked = all(values.is_moved(name) for name in node.outputs if name)
+            (moved if is_moved or is_picked else computed).update(filter(None, node.outputs))
         if node.op in RECURRENT_KINDS and not computed.isdisjoint(_states_of(node)) and _is_usual(graph, node):
             step = _Step(graph, node, nodes, constants)
             step.give(_EQUATIONS[node.op](step))

@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
     "MatMul": layers.dense,
     "Pad": convolution.padding,
     "ReverseSequence": recurrent.reverse_sequence,
+    "ScatterND": indexing.scatter,
     "Slice": indexing.cut,
     "LogSoftmax": layers.softmax,
     "Softmax": layers.softmax,

@@ -8,7 +8,7 @@ from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Kind, Signal, Size, describe
+from streamrnn_converters.onnx.values import Axis, Constant, Kind, Signal, Size, describe, shape
 
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
@@ -106,6 +106,29 @@ def _pick(roles: Roles, node: Node, axis: Axis, indices: Constant) -> None:
     last = (-1,) if not isinstance(axis.size, int) else (-1, axis.size - 1)
     if role == "unknown" and (chosen.size != 1 or chosen[0] not in last):
         roles.need(node, axis)
+
+
+def scatter(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """ScatterND-18 with constant indices, of signals or constants: the axes that are indexed lie within a step."""
+    data, indices, updates = inputs
+    if node.take("reduction", "none") != "none":
+        raise node.refused("combines what it writes with what is there, which is not understood; export without reduction")
+    if not isinstance(indices, Constant) or indices.array.dtype.kind not in INTEGERS or indices.array.ndim < 1:
+        raise node.refused("its indices are not constant integers")
+    n_indexed = indices.array.shape[-1]
+    if isinstance(data, Signal):
+        for axis in data.axes[:n_indexed]:
+            if not isinstance(roles.need(node, axis).size, int):
+                raise node.refused("writes along an axis whose size the graph leaves open; export it with a fixed one")
+        axes = data.axes
+    else:
+        assert data is not None
+        sizes = enumerate(shape(data))
+        axes = tuple(inserted(node, k) if n == 1 else Axis(f"{node.outputs[0]}.{k}", n, "feature") for k, n in sizes)
+    given = updates.axes if isinstance(updates, Signal) else ()
+    for one, other in zip(axes[n_indexed:], given[indices.array.ndim - 1 :], strict=False):
+        roles.bind_alike(node, one, other)
+    return [Signal(axes)]
 
 
 def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:

@@ -15,6 +15,8 @@ def recurrent(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     if len(own.axes) != 3:
         raise node.refused(f"its input X has {len(own.axes)} axes, expected 3: time, batch and feature")
     weights, recurrent_weights = inputs[1], inputs[2]
+    if roles.one_step and not all(isinstance(axis.size, int) for axis in own.axes):
+        raise node.refused("goes over an axis whose size is not known; export the model with fixed sizes")
     time, batch = roles.bind(node, own.axes[layout], "time"), roles.bind(node, own.axes[1 - layout], "batch")
     roles.bind(node, own.axes[2], "feature", weights.array.shape[2] if isinstance(weights, Constant) else None)
     if len(inputs) > _LENGTHS:
