@@ -134,7 +134,7 @@ class Layer(ABC):
         """The canonical arrays by field name, without those that are None."""
         return {name: value for name, value in self._fields().items() if isinstance(value, np.ndarray)}
 
-    def with_tensor(self, name: str, values: ArrayLike) -> Self:
+    def with_tensor(self, name: str, values: "ArrayLike") -> Self:
         """The layer with another array for one of `tensors`."""
         return type(self)(**(self._fields() | {name: values}))
 

@@ -50,7 +50,7 @@ class OverRows(Layer):
         """The canonical arrays of the layer that it holds, by "layer." and the field name."""
         return {f"layer.{name}": tensor for name, tensor in self.layer.tensors().items()}
 
-    def with_tensor(self, name: str, values: ArrayLike) -> Self:
+    def with_tensor(self, name: str, values: "ArrayLike") -> Self:
         return type(self)(self.layer.with_tensor(name.removeprefix("layer."), values), self.rows)  # type: ignore[call-arg]
 
     def options(self) -> dict[str, Any]:
