@@ -51,7 +51,7 @@ class Roles:
             for name, size in zip(names_of(entry), entry.sizes, strict=True) if entry.name in states else ():
                 if size == 1:
                     self.lone.add(name)
-                elif size is not None and size not in batches:  # another size than a batch has
+                elif size is not None and batches.isdisjoint({size, None}):  # another size than a batch has
                     self.roles[name] = "feature"
         self._sources: dict[str, str] = {}  # by the name of an axis, who has told its role
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}

@@ -84,7 +84,7 @@ def _returned(
         for output, own in units.items()
         if len(own) == given.index_map.size
         and all(own[index] == unit for index, unit in read.items())
-        and _shape(importer, flows[output]) == _shape(importer, given)
+        and _alike(importer, flows[output], given)
     ]
     if known.named.get(name) in fits:
         return known.named[name], BY_FLOW if len(fits) == 1 else "by name, since several outputs give the same"
@@ -116,6 +116,8 @@ def _fits(importer: Importer, name: str, flow: Flow) -> bool:
     return [size for size in flow.index_map.shape if size != 1] == [size for size in given.index_map.shape if size != 1]
 
 
-def _shape(importer: Importer, flow: Flow) -> list[object]:
-    """The shape of a state for any number of signals."""
-    return [axis.size if isinstance(axis.size, int) else importer.role(axis) for axis in flow.axes]
+def _alike(importer: Importer, one: Flow, other: Flow) -> bool:
+    """Whether two flows have the shape of one state, for any number of signals."""
+    return len(one.axes) == len(other.axes) and all(
+        a.size == b.size or importer.role(a) == importer.role(b) == "batch" for a, b in zip(one.axes, other.axes, strict=True)
+    )
