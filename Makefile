@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test golden check bench fuzz wheel-test setup clean
+.PHONY: help run test golden check bench bounds fuzz wheel-test setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 
 
 fuzz: $(VENV)/.test ## import files gone wrong, and go on where the last time ended; N=100000 for more or fewer
 	$(BIN)/python -m tests.fuzz $(N)
+
+bounds: $(VENV)/.check ## use the package with the oldest packages that its bounds allow, and with the newest
+	$(BIN)/python tests/bounds.py oldest
+	$(BIN)/python tests/bounds.py newest
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py

@@ -10,7 +10,7 @@ from typing import Any
 from streamrnn.activation import LINEAR, TANH
 from streamrnn.errors import ConversionError
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_values import entry, numbers, object_entry, whole_number
+from streamrnn_converters.formats.json_values import check_names, entry, numbers, object_entry, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import Part
@@ -30,6 +30,7 @@ def read_guitarml(path: Path, dtype: str = "float32") -> ImportedFile:
             raise ConversionError(
                 f"model_data: model {network.get('model')!r:.40} is not read, only 'SimpleRNN'; export it as ONNX"
             )
+        check_names("model_data", network, {*_SIZES, "model", "unit_type", "skip", "bias_fl"})
         unit = entry("model_data", network, "unit_type")
         if not isinstance(unit, str) or unit not in _KINDS:
             raise ConversionError(f"model_data: unit_type {unit!r:.40} is none of {', '.join(_KINDS)}")
@@ -51,6 +52,8 @@ def read_guitarml(path: Path, dtype: str = "float32") -> ImportedFile:
         for layer in built.layers:
             found.add(layer)
         remarks = []
+        if others := sorted(description.keys() - {"model_data", "state_dict"}):
+            remarks.append(f"not used: {', '.join(f'{name!r:.60}' for name in others)}")
         if skip:
             found.add_skip(-1, skip)
             remarks.append("the input is added to the output (skip), as in training")

@@ -1,6 +1,6 @@
 """Checks the values in JSON that another program has written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,13 @@ def entry(where: str, description: Mapping[str, Any], name: str) -> Any:
     if name not in description:
         raise ConversionError(f"{where}: {name!r} is missing; save the whole model")
     return description[name]
+
+
+def check_names(where: str, description: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise ConversionError for entries that are not known: what they say would be ignored."""
+    if unknown := sorted(description.keys() - set(known)):
+        names = ", ".join(f"{name!r:.60}" for name in unknown[:8])
+        raise ConversionError(f"{where}: {names} is not understood; only {', '.join(sorted(known))} are")
 
 
 def object_entry(where: str, description: Mapping[str, Any], name: str) -> dict[str, Any]:

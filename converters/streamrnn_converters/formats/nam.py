@@ -16,9 +16,10 @@ from streamrnn.activation import LINEAR
 from streamrnn.errors import ConversionError
 from streamrnn.gates import reorder
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
-from streamrnn_converters.formats.json_values import entry, numbers, object_entry, whole_number
+from streamrnn_converters.formats.json_values import check_names, entry, numbers, object_entry, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
 
+_MEMBERS = {"version", "metadata", "architecture", "config", "weights", "sample_rate"}
 _CONFIG = {"input_size", "hidden_size", "num_layers", "in_channels", "out_channels"}
 
 
@@ -29,11 +30,9 @@ def read_nam(path: Path, dtype: str = "float32") -> ImportedFile:
         architecture = entry("the model", description, "architecture")
         if architecture != "LSTM":
             raise ConversionError(f"architecture {architecture!r:.40} is not recurrent; only LSTM is read")
+        check_names("the model", description, _MEMBERS)
         config = object_entry("the model", description, "config")
-        if unknown := sorted(config.keys() - _CONFIG):
-            raise ConversionError(
-                f"config: {', '.join(map(repr, unknown))} is not understood; only {', '.join(sorted(_CONFIG))} are"
-            )
+        check_names("config", config, _CONFIG)
         inputs = whole_number("config, input_size", entry("config", config, "input_size"))
         hidden = whole_number("config, hidden_size", entry("config", config, "hidden_size"))
         n_layers = whole_number("config, num_layers", entry("config", config, "num_layers"))

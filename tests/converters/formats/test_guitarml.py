@@ -39,6 +39,7 @@ def test_whether_the_input_is_added_is_said(name: str) -> None:
         ("skip", -1, "skip"),
         ("skip", None, "skip"),
         ("skip", "missing", "'skip' is missing"),
+        ("gain", 2.0, "model_data: 'gain' is not understood"),
     ],
 )
 def test_a_description_that_does_not_fit_the_weights_is_refused(entry: str, value: Any, why: str, tmp_path: Path) -> None:
@@ -49,6 +50,11 @@ def test_a_description_that_does_not_fit_the_weights_is_refused(entry: str, valu
     with pytest.raises(ConversionError, match=why) as error:
         from_guitarml(written(tmp_path / "amp.json", described))
     assert "amp.json" in str(error.value)
+
+
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    described = description("guitarml_lstm_skip.json") | {"author": "me"}
+    assert "not used: 'author'" in read_model_file(written(tmp_path / "amp.json", described)).remarks
 
 
 def test_a_tensor_that_nothing_uses_is_refused(tmp_path: Path) -> None:

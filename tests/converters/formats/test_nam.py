@@ -47,7 +47,7 @@ def test_the_head_of_several_outputs_is_read_row_by_row(tmp_path: Path) -> None:
     np.testing.assert_allclose(reference.run(model, x)[0], h @ np.array([[1, 2, 3], [4, 5, 6.0]]).T + [7, 8], rtol=1e-12)
 
 
-@pytest.mark.parametrize("change", ["fewer", "more", "WaveNet", "config", "stereo", "layers", "text", "nested"])
+@pytest.mark.parametrize("change", ["fewer", "more", "WaveNet", "config", "member", "stereo", "layers", "text", "nested"])
 def test_what_is_not_such_an_lstm_is_refused(change: str, tmp_path: Path) -> None:
     described: dict[str, Any] = description(EXAMPLE)
     weights, config = described["weights"], described["config"]
@@ -56,6 +56,7 @@ def test_what_is_not_such_an_lstm_is_refused(change: str, tmp_path: Path) -> Non
         "more": ({"weights": [*weights, 0.0]}, "asks for 70"),
         "WaveNet": ({"architecture": "WaveNet"}, "'WaveNet' is not recurrent"),
         "config": ({"config": config | {"bidirectional": True}}, "'bidirectional'"),
+        "member": ({"gain": 2.0}, "the model: 'gain' is not understood"),
         "stereo": ({"config": config | {"in_channels": 2}}, "in_channels"),
         "layers": ({"config": config | {"num_layers": 10**30}}, "num_layers"),
         "text": ({"weights": ["1"] * 70}, "real numbers"),

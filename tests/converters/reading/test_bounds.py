@@ -54,7 +54,7 @@ pytestmark = pytest.mark.skipif(
 def probed(paths: list[Path]) -> list[dict[str, Any]]:
     """What becomes of each file, and what it costs; the first one is not counted."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", PROBE, *map(str, paths)], capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 0, ended.stderr
     found = [json.loads(line) for line in ended.stdout.splitlines()]

@@ -62,7 +62,7 @@ def probed(data: bytes, folder: Path) -> dict[str, Any]:
     (folder / "good.onnx").write_bytes(good().SerializeToString())
     (folder / "hostile.onnx").write_bytes(data)
     command = [sys.executable, "-c", PROBE, str(folder / "good.onnx"), str(folder / "hostile.onnx")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout)
     assert found["turns"] < TURNS
