@@ -31,7 +31,7 @@ TESTS = (
     "tests/converters/checkpoints/test_files.py",
     "tests/converters/formats/test_keras.py",
     "tests/converters/formats/test_rtneural.py",
-    "tests/converters/onnx/operators/test_dense.py",
+    "tests/converters/onnx/test_from_onnx_exports.py",
     "tests/command/test_application.py",
     "tests/command/running/formats/test_wav.py",
 )

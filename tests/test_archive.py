@@ -305,6 +305,17 @@ def test_what_is_not_understood_is_refused_by_name(where: str, lstm: Path) -> No
         load(lstm)
 
 
+def test_what_is_not_understood_of_a_layer_within_a_layer_is_refused_by_name(tmp_path: Path) -> None:
+    model("rows-dense").save(tmp_path / "model")
+    header, description, body = parts((tmp_path / "model").read_bytes())
+    for layer, where in (description["layers"][0], "layer 0"), (description["layers"][0]["layer"], "layer 0, its layer"):
+        layer["cut"] = "1"
+        (tmp_path / "model").write_bytes(signed(header, description, body))
+        with pytest.raises(ArchiveError, match=f"{where} has 'cut', which is not understood"):
+            load(tmp_path / "model")
+        del layer["cut"]
+
+
 def test_a_name_that_is_there_twice_is_refused(lstm: Path) -> None:
     header, description, body = parts(lstm.read_bytes())
     text = json.dumps(description).replace('"format": 1', '"format": 1, "format": 1')

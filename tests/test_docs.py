@@ -17,9 +17,9 @@ from streamrnn.gates import GATE_ORDERS
 from tests.cuda.devices import MISSING
 
 ROOT = Path(__file__).parent.parent
+PAGES = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")
 DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix()
-    for path in (*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")), *(ROOT / "docs").rglob("*.md"))
+    path.relative_to(ROOT).as_posix() for path in (*(ROOT / f"{name}.md" for name in PAGES), *(ROOT / "docs").rglob("*.md"))
 )
 
 

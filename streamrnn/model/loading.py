@@ -12,8 +12,6 @@ from streamrnn.layers.layer import from_json
 from streamrnn.layers.over_rows import OverRows
 from streamrnn.model.model import Model
 
-_MEMBERS = ("kind", "options", "reads", "test_vector")
-
 
 def load(path: str | os.PathLike[str]) -> Model:
     """The model in an archive that `Model.save` or `streamrnn import` wrote. Nothing in an archive is executed.
@@ -27,8 +25,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     layers: list[Layer] = []
     try:
         for index, description in enumerate(descriptions):
-            archive.check_members(f"{path}: layer {index}", description, _MEMBERS)
-            layers.append(_layer(description, f"{index}.", unused))
+            own = {name: value for name, value in description.items() if name != "reads"}
+            layers.append(_layer(f"{path}: layer {index}", own, f"{index}.", unused))
         if unused:
             raise ModelError(f"tensor {next(iter(unused))!r} belongs to no layer")
         sources = [description["reads"] for description in descriptions if "reads" in description]
@@ -41,7 +39,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise ArchiveError(f"{path}: layer {len(layers)} cannot be read ({error!r}); import the model again") from error
 
 
-def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
+def _layer(where: str, description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> Layer:
     """The layer of a description. Its arrays are taken out of `tensors`, where their names are `prefix` and their field."""
     if description["kind"] not in KINDS:
         raise ModelError(
@@ -49,8 +47,9 @@ def _layer(description: dict[str, Any], prefix: str, tensors: dict[str, NDArray[
             "defines it (@streamrnn.cell) before loading"
         )
     kind = KINDS[description["kind"]]
+    archive.check_members(where, description, ("kind", "options", "layer" if issubclass(kind, OverRows) else "test_vector"))
     if issubclass(kind, OverRows):
-        held = _layer(description["layer"], f"{prefix}layer.", tensors)
+        held = _layer(f"{where}, its layer", description["layer"], f"{prefix}layer.", tensors)
         return kind(held, **description["options"])  # type: ignore[call-arg]
     if "test_vector" in description:
         kind.check_test_vector(description["test_vector"])
