@@ -17,9 +17,11 @@ from streamrnn import (
     Bank,
     Concat,
     Conv1d,
+    Delay,
     Dense,
     Depthwise,
     Embedding,
+    Frame,
     Layer,
     LayerNorm,
     ModelError,
@@ -79,8 +81,8 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
     "affine": (Affine, {"scale": (I,), "shift": (I,)}),
     "layernorm": (LayerNorm, {"scale": (I,), "bias": (I,)}),
 }
-#: Kinds without arrays, with sizes and options only (tests/test_graph.py).
-WITHOUT_ARRAYS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse, Where]
+#: Kinds without weights, with sizes and options only (tests/test_graph.py, tests/test_stride.py).
+WITHOUT_WEIGHTS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse, Where, Delay, Frame]
 #: Kinds that hold another layer (tests/layers/test_over_rows.py).
 HOLDERS = [Rows, Bank, Scan]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
@@ -94,7 +96,7 @@ def build(kind: str, **changes: Any) -> Layer:
 
 def test_every_kind_is_listed_under_its_name() -> None:
     ours = {kind: cls for kind, cls in KINDS.items() if not issubclass(cls, OwnCell)}
-    assert {kind: cls for kind, (cls, _) in SHAPES.items()} | {cls.kind: cls for cls in WITHOUT_ARRAYS + HOLDERS} == ours
+    assert {kind: cls for kind, (cls, _) in SHAPES.items()} | {cls.kind: cls for cls in WITHOUT_WEIGHTS + HOLDERS} == ours
     assert all(cls.kind == kind for kind, cls in KINDS.items())
 
 

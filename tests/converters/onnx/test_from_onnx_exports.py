@@ -243,8 +243,8 @@ def test_an_export_is_proven_by_onnxruntime(name: str) -> None:
     report = verify(imported.model, path(name), cases=BRIEF)
     assert report.proven, str(report)
     assert report.largest_error <= TOLERANCE["float32"], str(report)
-    assert {comparison.output for comparison in report.comparisons} == {output.name for output in imported.outputs}
-    assert len(report.comparisons) == len(BRIEF) * len(imported.outputs)
+    compared = [each.output for each in report.comparisons if each.case in {case.name for case in BRIEF}]
+    assert sorted(compared) == sorted([output.name for output in imported.outputs] * len(BRIEF))
 
 
 @pytest.mark.parametrize("name", [name for name in IMPORTED if "double" in name])
