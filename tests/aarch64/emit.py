@@ -20,13 +20,15 @@ from llvmlite import binding
 from streamrnn import code_cache
 from streamrnn.code_cache import Function, code, key, loader
 from streamrnn.code_cache.files import Code
+from streamrnn.door.compiled import functions_of_stream
 from streamrnn.plan import Plan, PoolPlan
+from streamrnn.pool.compiled_door import functions_of_pool
 from streamrnn.target import cpu as this_cpu
-from streamrnn.target.cpu import driver_width
 from tests.golden.models import MODELS, golden_model
 
 TRIPLE = "aarch64-unknown-linux-gnu"
 DTYPES = ("float32", "float64")
+_PER_PROCESS = 32  # functions; the compiler never frees its memory
 
 
 class OtherCpu:
@@ -64,28 +66,20 @@ def aim_at(name: str) -> list[Code]:
     return loaded
 
 
-def ask_for(model: str, lanes: str) -> None:
-    """Ask for all functions that a stream and a pool of a golden model need."""
+def needed_by(model: str, lanes: str) -> list[Function]:
+    """The functions that a stream and a pool of a golden model need, threads and both doors included."""
     os.environ["STREAMRNN_LANES"] = lanes
+    found: list[Function] = []
     for dtype in DTYPES:
-        for plan in (Plan, PoolPlan):
-            plan(golden_model(model, dtype))
+        made = golden_model(model, dtype)
+        found += functions_of_stream(Plan(made)) + functions_of_pool(PoolPlan(made), threads=2)
+    return found
 
 
-def ask_for_doors() -> None:
-    """Ask for the functions between Python and the drivers."""
-    for dtype in (np.float32, np.float64):
-        width = driver_width(dtype)
-        for path in ("stream.step", "pool.step", "entry_lock.enter", "entry_lock.leave"):
-            code_cache.address_of(f"door.machine.{path}", width)
-        for path in ("share", "serve"):
-            code_cache.address_of(f"kernels.pool.workers.{path}", width)
-
-
-def kept(name: str, model: str, lanes: str) -> None:
-    """In a process of its own: put the code of a model into the code cache."""
+def kept(name: str, function: Function) -> None:
+    """In a process of its own: put the code of a function into the code cache."""
     aim_at(name)
-    ask_for(model, lanes)
+    code_cache.keep(function)
 
 
 def write_library(folder: Path, loaded: list[Code], tools: str) -> dict[Function, str]:
@@ -119,13 +113,18 @@ def main() -> None:
     parser.add_argument("--tools", default="aarch64-linux-gnu-", help="what the names of binutils begin with")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    cases = [(model, lanes) for model in given.models.split(",") for lanes in dict.fromkeys(given.lanes.split(","))]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), max_tasks_per_child=8) as pool:
-        list(pool.map(kept, [given.cpu] * len(cases), *zip(*cases, strict=True)))
-    loaded = aim_at(given.cpu)
-    for case in cases:
-        ask_for(*case)
-    ask_for_doors()
+    loaded, functions = aim_at(given.cpu), dict[Function, None]()
+    for model in given.models.split(","):
+        for lanes in given.lanes.split(","):
+            functions |= dict.fromkeys(needed_by(model, lanes))
+    missing = [function for function in functions if code_cache.size_kept(function) is None]
+    n_workers = os.cpu_count() or 1
+    for begin in range(0, len(missing), _PER_PROCESS * n_workers):
+        batch = missing[begin : begin + _PER_PROCESS * n_workers]
+        with ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn")) as pool:
+            list(pool.map(kept, [given.cpu] * len(batch), batch))
+        print(f"compiled {begin + len(batch)} of {len(missing)}", file=sys.stderr)
+    code_cache.load_all([*functions])
     symbols = write_library(given.folder, loaded, given.tools)
     manifest = {"triple": TRIPLE, "cpu": given.cpu, "functions": list(_entries(symbols))}
     (given.folder / "kernels.json").write_text(json.dumps(manifest, indent=1), "ascii")
