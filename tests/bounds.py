@@ -31,7 +31,8 @@ TESTS = (
     "tests/converters/checkpoints/test_files.py",
     "tests/converters/formats/test_keras.py",
     "tests/converters/formats/test_rtneural.py",
-    "tests/converters/onnx/test_from_onnx_exports.py",
+    "tests/converters/onnx/test_from_onnx_exports.py::test_an_export_streams_what_torch_computes",
+    "tests/converters/onnx/test_from_onnx_steps.py",
     "tests/command/test_application.py",
     "tests/command/running/formats/test_wav.py",
 )
