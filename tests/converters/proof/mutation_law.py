@@ -16,7 +16,6 @@ from streamrnn import ConversionError, Model, StreamRNNError, VerificationError
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.verification import Case
-from tests.models import rebuilt
 
 BRIEF = (Case("normal", 1.0, 30),)
 
@@ -28,7 +27,7 @@ def mutants(data: bytes, seed: int, states: Any = None) -> Iterator[tuple[str, M
     for index, layer in enumerate(model.layers):
         for name, tensor in layer.tensors().items():
             layers = list(model.layers)
-            layers[index] = rebuilt(layer, **{name: rng.normal(size=tensor.shape)})
+            layers[index] = layer.with_tensor(name, rng.normal(size=tensor.shape))
             yield f"{name} of layer {index} ({layer.kind})", Model(layers, model.notes, model.sources)
     graph = onnx.load_model_from_string(data)
     for tensor in graph.graph.initializer:
