@@ -218,6 +218,8 @@ class PoolPlan(Plan):
         return self._rows[part[0]] > 1 and any(self.ops[index].has_state for index in part)
 
     def _width_for(self, layer: Layer) -> Width:
+        if layer.row.states and not layer.states:  # its rows go through the kernel of a stream
+            return super()._width_for(layer)
         return pool_width_for(layer.row.n_units, layer.row.passes, self.dtype)
 
     def _kernel_of(self, op: Op) -> str:

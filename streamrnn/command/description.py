@@ -31,10 +31,12 @@ def describe(model: Model) -> dict[str, Any]:
     }
 
 
-def _describe_layer(layer: Layer, sources: tuple[int, ...]) -> dict[str, Any]:
+def _describe_layer(layer: Layer, sources: tuple[int, ...] | None = None) -> dict[str, Any]:
+    """A layer of a model with the layers that it reads, or, without sources, one that a layer holds."""
+    reads = {} if sources is None else {"reads": list(sources)}  # indices of layers; -1 is the input
     return {
         "kind": layer.kind,
-        "reads": list(sources),  # indices of layers; -1 is the input
+        **reads,
         "input_size": layer.input_size,
         "units": layer.n_units,
         "output_size": layer.output_size,
@@ -61,4 +63,6 @@ def _options(layer: Layer) -> dict[str, Any]:
 def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json_value(item) for item in value]
+    if isinstance(value, Layer):
+        return _describe_layer(value)
     return str(value) if isinstance(value, Activation) else value

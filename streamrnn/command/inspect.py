@@ -65,8 +65,11 @@ def _layer(index: int, layer: dict[str, Any]) -> list[str]:
     sizes = [str(layer[name]) for name in ("input_size", "units", "output_size", "parameters")]
     reads = ", ".join("input" if source == -1 else str(source) for source in layer["reads"])
     state = ", ".join(f"{name} {size}" for name, size in layer["state"].items())
-    options = "; ".join(_option(name, value) for name, value in layer["options"].items())
-    return [str(index), layer["kind"], *sizes, reads, state or "-", options or "-"]
+    return [str(index), layer["kind"], *sizes, reads, state or "-", _options(layer) or "-"]
+
+
+def _options(layer: dict[str, Any]) -> str:
+    return "; ".join(_option(name, value) for name, value in layer["options"].items())
 
 
 def _flat(notes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -79,9 +82,12 @@ def _flat(notes: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _option(name: str, value: Any) -> str:
-    """`coupled`, `clip 0.5`, `peepholes 3x9`, `activations relu tanh tanh`."""
+    """`coupled`, `clip 0.5`, `peepholes 3x9`, `activations relu tanh tanh`, `layer gru 2 to 5 (form reset-before)`."""
     if value is True:
         return name
+    if isinstance(value, dict):
+        held = _options(value)
+        return f"{name} {value['kind']} {value['input_size']} to {value['output_size']}" + (f" ({held})" if held else "")
     if isinstance(value, list):
         value = ("x" if isinstance(value[0], int) else " ").join(map(str, value))
     return f"{name} {value}"

@@ -16,7 +16,7 @@ from streamrnn.kernels.exponential import (
 )
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.rounding import floor
-from streamrnn.simd.arithmetic import absolute, fma, select
+from streamrnn.simd.arithmetic import absolute, fma, in_every_lane, select
 
 _times_ln2 = scaled(float(np.log(2)))
 _ZERO, _HALF, _ONE, _NAN = np.float32(0), np.float32(0.5), np.float32(1), np.float32(np.nan)
@@ -25,6 +25,7 @@ _ZERO, _HALF, _ONE, _NAN = np.float32(0), np.float32(0.5), np.float32(1), np.flo
 @inline
 def power(x, exponent):
     """x**exponent; NaN where x < 0 and the exponent is no whole number. Subnormal numbers count as 0."""
+    exponent = in_every_lane(exponent, x)
     size = normal_or_zero(absolute(x))
     number, logarithm = split_logarithm(size)
     half = exponent * _HALF  # of the root, whose square cannot be too large before the end

@@ -72,6 +72,19 @@ def select(typingctx: Any, mask: types.Type, a: types.Type, b: types.Type) -> An
 
 
 @intrinsic
+def in_every_lane(typingctx: Any, number: types.Type, like: types.Type) -> Any:
+    """A number in every lane of a vector of the type of `like`. What is computed of it is then rounded as vectors are."""
+    if not isinstance(like, Vec):
+        return signature(number, number, like), lambda context, builder, sig, args: args[0]
+    vec = like.with_dtype(number)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return splat(builder, args[0], vec)
+
+    return signature(vec, number, like), codegen
+
+
+@intrinsic
 def absolute(typingctx: Any, a: types.Type) -> Any:
     """|a|, by clearing the sign bit."""
 

@@ -244,7 +244,7 @@ def test_both_directions_are_imported_offline_with_a_proof_and_a_report(command:
 
 def test_a_checkpoint_is_not_imported_offline(command: Command, tmp_path: Path) -> None:
     ended = command("import", tmp_path / "weights.npz", "--offline")
-    assert (ended.code, "--offline and --report are for ONNX" in " ".join(ended.err.split())) == (2, True)
+    assert (ended.code, "--offline, --time-axis, --state and --report are for ONNX" in " ".join(ended.err.split())) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -63,15 +63,25 @@ def test_options_are_those_that_are_not_the_default(variant: str, options: dict[
     assert {name: value for name, value in found.items() if not name.startswith("initial")} == options
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith("conv1d")])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if "conv1d" not in name])
 def test_learned_initial_states_are_told(variant: str) -> None:
     (layer,) = describe(model(variant))["layers"]
+    layer = layer["options"].get("layer", layer)  # the one that it holds has them
     initial = {
         "value" if name == "initial" else name.removeprefix("initial_")[0]: shape
         for name, shape in layer["options"].items()
         if name.startswith("initial")
     }
     assert initial == {name: [size] for name, size in layer["state"].items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_kind_of_layer_is_told_as_text_and_as_json(variant: str, command: Command, tmp_path: Path) -> None:
+    model(variant).save(tmp_path / "m.safetensors")
+    told = [command("inspect", tmp_path / "m.safetensors", *options) for options in ([], ["--json"])]
+    assert [(ended.code, ended.err) for ended in told] == [(0, ""), (0, "")]
+    assert model(variant).layers[0].kind in told[0].out
+    assert json.loads(told[1].out) == describe(model(variant))
 
 
 def test_nothing_is_wrapped_coloured_or_cut_off_outside_a_terminal(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ ATOMIC_BYTES: Final = getattr(select, "PIPE_BUF", 512)
 STANDARD = Path("-")
 _READ_BYTES = 1 << 16
 _BINARY: Final = getattr(os, "O_BINARY", 0)  # or Windows changes line ends
-_sync_data = getattr(os, "fdatasync", os.fsync)
 _MEBIBYTE = 1 << 20
 
 
@@ -95,7 +94,7 @@ def sync(file: OpenFile) -> None:
     """Make what was written to a regular file survive a power failure. Raises StreamRNNError if that fails."""
     if is_regular(file):
         try:
-            _sync_data(file.descriptor)
+            getattr(os, "fdatasync", os.fsync)(file.descriptor)  # Windows and macOS have no fdatasync
         except OSError as error:
             raise StreamRNNError(f"{file.name}: cannot be written ({error.strerror})") from error
 

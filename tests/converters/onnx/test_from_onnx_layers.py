@@ -206,8 +206,8 @@ def test_an_input_that_is_a_constant_is_fixed(shape: list[int]) -> None:
     report = verify(model, data)
     assert report.proven, str(report)
     assert model.notes["source"]["constants"] == {"sr": 8000}
-    assert model.fingerprint != from_onnx(data, constants={"sr": 16000}).fingerprint
-    assert not verify(model, data, constants={"sr": 16000}).proven
+    assert model.fingerprint != from_onnx(data, constants={"sr": 4000}).fingerprint
+    assert not verify(model, data, constants={"sr": 4000}).proven
 
 
 def test_an_input_that_is_no_signal_is_refused_unless_it_is_fixed() -> None:

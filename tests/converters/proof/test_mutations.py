@@ -180,7 +180,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     def forget(kind: str) -> None:
         kept = {function: address for function, address in code._addresses.items() if f".{kind}." not in function.path}
         monkeypatch.setattr(code, "_addresses", kept)
-        monkeypatch.setattr(code, "_code_of", lambda function: loader.emit(*compiled(*function)))
+        monkeypatch.setattr(code, "_kept", lambda function: loader.emit(*compiled(*function)))
 
     yield forget
     compiled_cell.cache_clear()

@@ -85,7 +85,7 @@ COMPOSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "mish": ("Mish", {}, "gru pointwise(softplus) pointwise(tanh) arithmetic"),
     "selu": ("Selu", {}, "gru pointwise(elu(1.67326)) affine"),
     "selu-of-other-constants": ("Selu", {"alpha": 1.2, "gamma": 0.7}, "gru pointwise(elu(1.2)) affine"),
-    "celu": ("Celu", {}, "gru affine pointwise(elu(1)) affine"),
+    "celu": ("Celu", {}, "gru pointwise(elu(1))"),
     "celu-of-another-constant": ("Celu", {"alpha": 0.3}, "gru affine pointwise(elu(1)) affine"),
 }
 

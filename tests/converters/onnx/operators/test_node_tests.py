@@ -74,6 +74,8 @@ def streamed(model: Any, X: NDArray[Any]) -> dict[str, NDArray[Any]]:
             ((layer, state),) = output.states
             axes = ["batch", "feature"]
             values = np.array([stream.states[layer][state] for stream, _ in signals])
+        elif "time" not in output.axes:  # the graph takes one step: the last state is that of the step
+            axes, values = ["batch", "feature"], ys[:, -1]
         ones = [axis for axis in output.axes if axis not in axes]
         values = values[(..., *[None] * len(ones))]
         results[output.name] = values.transpose([[*axes, *ones].index(axis) for axis in output.axes])
