@@ -29,7 +29,9 @@ def warmup(
         list[Path] | None,
         typer.Argument(metavar="MODEL", help="Archives whose kernels are compiled. [default: all kernels of all layers]"),
     ] = None,
-    pools: Annotated[bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool; a Bank layer uses them too.")] = False,
+    pools: Annotated[
+        bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool; a Bank layer uses them too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile kernels now, so that no stream waits for them later.

@@ -25,32 +25,11 @@ ACTIVATIONS = {
 }
 
 
-#: The attributes of all three operators, and what their values must be.
-_ATTRIBUTES: dict[str, tuple[type, bool]] = {
-    "activation_alpha": (float, True),
-    "activation_beta": (float, True),
-    "activations": (str, True),
-    "clip": (float, False),
-    "direction": (str, False),
-    "hidden_size": (int, False),
-    "input_forget": (int, False),
-    "layout": (int, False),
-    "linear_before_reset": (int, False),
-}
-
-
 def arguments(node: Node, inputs: Inputs, most_inputs: int, most_outputs: int) -> Inputs:
-    """All inputs of the operator, None where one is left out. Refuses more of them, and attributes of a wrong type."""
+    """All inputs of the operator, None where one is left out. Refuses more of them."""
     for what, have, most in (("inputs", len(inputs), most_inputs), ("outputs", len(node.outputs), most_outputs)):
         if have > most:
             raise node.refused(f"it has {have} {what}, but the operator has {most}")
-    for name, value in node.attributes.items():
-        kind, repeated = _ATTRIBUTES.get(name, (object, False))
-        if isinstance(value, list) != repeated and kind is not object:
-            raise node.refused(f"{name}={value!r} is {'not a list' if repeated else 'a list'}; export the model again")
-        for item in value if repeated else [value]:
-            if not isinstance(item, kind):
-                raise node.refused(f"{name}={value!r} is not of type {kind.__name__}; export the model again")
     return [*inputs, *[None] * (most_inputs - len(inputs))]
 
 

@@ -47,8 +47,6 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
         if proto.domain not in ("", "ai.onnx", onnxruntime_nodes.DOMAIN):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
-        if proto.domain != onnxruntime_nodes.DOMAIN:
-            _check_inputs(node, opset)
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
@@ -67,7 +65,7 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
             node.attributes[attribute.name] = _attribute(node, attribute)
         if proto.domain == onnxruntime_nodes.DOMAIN:
             for own in onnxruntime_nodes.in_onnx(node):
-                _check_inputs(own, opset)
+                _check_form(own, opset)
                 nodes.append(own)
         elif node.op == "Constant":
             value = _constant(node)
@@ -76,18 +74,44 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
             given.add(node.outputs[0])
             constants[node.outputs[0]] = value
         else:
+            _check_form(node, opset)
             nodes.append(node)
     return nodes
 
 
-def _check_inputs(node: Node, opset: int) -> None:
-    """The node has at least the inputs that ONNX demands of its operator, so that nobody else has to check."""
+def _check_form(node: Node, opset: int) -> None:
+    """The node has the inputs that ONNX demands of its operator, and attributes of its types: nobody else has to check."""
     try:
-        least = onnx.defs.get_schema(node.op, min(opset, onnx.defs.onnx_opset_version())).min_input
+        schema = onnx.defs.get_schema(node.op, min(opset, onnx.defs.onnx_opset_version()))
     except onnx.defs.SchemaError:  # an unknown operator is refused later
         return
-    if len(node.inputs) < least:
-        raise node.refused(f"has {len(node.inputs)} inputs, but the operator takes {least} at least; export the model again")
+    if len(node.inputs) < schema.min_input:
+        least = f"the operator takes {schema.min_input} at least"
+        raise node.refused(f"has {len(node.inputs)} inputs, but {least}; export the model again")
+    for name, value in node.attributes.items():
+        kind = schema.attributes[name].type if name in schema.attributes else None
+        if kind not in _PYTHON_TYPES:
+            continue
+        of, repeated = _PYTHON_TYPES[kind]
+        shown = f"{name}={repr(value)[:60]}" if isinstance(value, int | float | str | list) else f"attribute {name!r}"
+        if isinstance(value, list) != repeated:
+            raise node.refused(f"{shown} is {'not a list' if repeated else 'a list'}; export the model again")
+        if not all(isinstance(item, of) for item in (value if repeated else [value])):
+            raise node.refused(f"{shown} is not of type {of.__name__}; export the model again")
+
+
+_Type = onnx.defs.OpSchema.AttrType
+#: ONNX's types of attributes -> those that `_attribute` gives, and whether in a list.
+_PYTHON_TYPES: dict[Any, tuple[type, bool]] = {
+    _Type.FLOAT: (float, False),
+    _Type.FLOATS: (float, True),
+    _Type.GRAPH: (Graph, False),
+    _Type.INT: (int, False),
+    _Type.INTS: (int, True),
+    _Type.STRING: (str, False),
+    _Type.STRINGS: (str, True),
+    _Type.TENSOR: (np.ndarray, False),
+}
 
 
 def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:

@@ -299,7 +299,7 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "celu-of-no-constant": lambda: behind_a_gru("alpha=0.0 is not positive", "Celu", alpha=0.0),
     "gelu-of-another-kind": lambda: behind_a_gru("approximate='erf' is neither", "Gelu", approximate="erf"),
     "dropout-in-training": lambda: behind_a_gru("training mode", "Dropout", np.float32(0.4), np.array(True)),
-    "shape-with-a-wrong-attribute": lambda: behind_a_gru("do not fit the operator", "Shape", start=1.5),
+    "shape-with-a-wrong-attribute": lambda: behind_a_gru("start=1.5 is not of type int", "Shape", start=1.5),
 }
 
 
