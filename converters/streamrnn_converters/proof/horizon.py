@@ -89,6 +89,7 @@ def horizon(
     *,
     n_steps: int = N_STEPS,
     constants: Mapping[str, Any] | None = None,
+    allow_external_data: bool = False,
     seed: int = 0,
     tolerance: float = 1e-5,
     timeout: float = 600.0,
@@ -103,6 +104,7 @@ def horizon(
     source     path or bytes of the ONNX file
     n_steps    of a signal of normally distributed numbers
     constants  graph inputs that were fixed for the import; None: those that the model notes
+    allow_external_data  tensors of `source`, then a path, may be in other files of its folder
     tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|)
     timeout    seconds that onnxruntime may take for a part
     progress   called with (done, total) during the comparison
@@ -111,7 +113,7 @@ def horizon(
     """
     if n_steps < 1:
         raise VerificationError(f"a horizon of {n_steps} steps is too short; pass at least 1")
-    data, imported = read_origin(model, source, constants)
+    data, imported = read_origin(model, source, constants, allow_external_data)
     check_sizes(model, imported.model, "name the file that it was imported from")
     if imported.offline:
         raise VerificationError("the graph answers whole recordings, so there is no long signal; leave out the horizon")

@@ -72,6 +72,7 @@ def layerwise(
     source: str | os.PathLike[str] | bytes,
     *,
     constants: Mapping[str, Any] | None = None,
+    allow_external_data: bool = False,
     seed: int = 0,
     tolerance: float = 1e-5,
     timeout: float = 600.0,
@@ -82,7 +83,7 @@ def layerwise(
 
     Raises VerificationError where the source cannot be imported or run, MissingExtraError without onnx and onnxruntime.
     """
-    data, imported = read_origin(model, source, constants)
+    data, imported = read_origin(model, source, constants, allow_external_data)
     if imported.offline:
         return Layerwise(tolerance, 0, (), ("layers were not compared one by one: the graph answers whole recordings",))
     graph = onnx.load_model_from_string(runnable(data)[0])

@@ -11,11 +11,12 @@ from streamrnn_converters.onnx.parse.file import read_bytes
 
 
 def read_origin(
-    model: Model, source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None
+    model: Model, source: str | os.PathLike[str] | bytes, constants: Mapping[str, Any] | None, allow_external_data: bool = False
 ) -> tuple[bytes, Imported]:
     """The file's bytes, and the import of them.
 
     constants  graph inputs that were fixed for the import; None: those that the model notes
+    allow_external_data  tensors of `source`, then a path, may be in other files of its folder
 
     What was said about states for the import is taken from the model's notes. Raises VerificationError where it cannot be
     imported.
@@ -24,7 +25,7 @@ def read_origin(
     if constants is None:
         constants = noted.get("constants")
     try:
-        data = read_bytes(source)
+        data = read_bytes(source, allow_external_data=allow_external_data)
         states, time_axis = noted.get("states"), noted.get("time_axis")
         return data, read_onnx(data, constants, offline=True, time_axis=time_axis, states=states)
     except ConversionError as error:

@@ -34,6 +34,7 @@ def verify(
     source: str | os.PathLike[str] | bytes,
     *,
     constants: Mapping[str, Any] | None = None,
+    allow_external_data: bool = False,
     seed: int = 0,
     tolerance: float = 1e-5,
     cases: tuple[Case, ...] = CASES,
@@ -50,6 +51,7 @@ def verify(
     model      from `from_onnx` or an archive
     source     path or bytes of the ONNX file
     constants  graph inputs that were fixed for the import; None: those that the model notes
+    allow_external_data  tensors of `source`, then a path, may be in other files of its folder
     tolerance  a value agrees where |ours - reference| <= tolerance * max(1, |reference|). Where that fails by little, the model
                is run in its other type too; a few times the difference is added to the tolerance, and a remark says so
     timeout    seconds that onnxruntime may take to load the graph, and for each run
@@ -58,7 +60,7 @@ def verify(
     Raises VerificationError where the comparison cannot be made: the source is not understood, its sizes are others, the model
     overflows at once, onnxruntime refuses, crashes or is late. MissingExtraError without onnx and onnxruntime.
     """
-    data, imported = read_origin(model, source, constants)
+    data, imported = read_origin(model, source, constants, allow_external_data)
     _check_layers(model, imported.model)
     to_run, remarks = runnable(data)
     views = [View(imported, to_run, cases)]

@@ -12,16 +12,10 @@ from streamrnn_converters.formats import read_model_file
 from tests import reference
 from tests.converters.formats.files import FIXTURES, answers, description, largest_error, written
 
-SHARED = Path(__file__).parents[4] / "shared" / "models" / "rtneural"
-CSV = ["gru", "lstm", "gru_torch", "lstm_torch"]
 
-
-@pytest.mark.parametrize("name", CSV)
+@pytest.mark.parametrize("name", ["gru", "lstm", "gru_torch", "lstm_torch"])
 def test_its_own_models_give_their_own_output(name: str) -> None:
-    folder = FIXTURES / "rtneural" if name in ("gru", "lstm") else SHARED
-    if not folder.exists():
-        pytest.skip(f"{SHARED} is absent, which has RTNeural's torch models")
-    found = read_model_file(folder / f"{name}.json")
+    found = read_model_file(FIXTURES / "rtneural" / f"{name}.json")
     assert found.vector is not None
     assert f"test vector: {name}_x.csv and {name}_y.csv" in found.remarks
     assert largest_error(found.model, found.vector.input, found.vector.output) < 1e-6

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import ConversionError
+from streamrnn import ConversionError, VerificationError
 
 onnx = pytest.importorskip("onnx", reason="imports ONNX graphs, and onnx is not installed")
 resource = pytest.importorskip("resource", reason="this system does not tell how much memory a process has taken")
 
-from streamrnn_converters import from_onnx  # noqa: E402
+from streamrnn_converters import from_onnx, verify  # noqa: E402
 from streamrnn_converters.onnx.parse.wire import check_wire  # noqa: E402
 from streamrnn_converters.reading import read_file  # noqa: E402
 from tests.converters.onnx.hostile import HOSTILE, LONG, good  # noqa: E402
@@ -140,6 +140,9 @@ def test_external_data_is_refused_unless_it_is_allowed_and_then_the_model_is_the
     with pytest.raises(ConversionError, match=r"initializer 'R': its data lies in another file; .*allow_external_data=True"):
         from_onnx(path)
     whole = from_onnx(good().SerializeToString())
+    assert verify(whole, path, allow_external_data=True).proven
+    with pytest.raises(VerificationError, match="allow_external_data=True"):
+        verify(whole, path)
     assert from_onnx(path, allow_external_data=True).fingerprint == whole.fingerprint
     with pytest.raises(ConversionError, match="its data lies in another file"):
         from_onnx(path.read_bytes(), allow_external_data=True)
