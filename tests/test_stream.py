@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrnn import Dense, Model, SnapshotError, Stream, StreamRNNError, load
+from streamrnn import Dense, InputError, Model, SnapshotError, Stream, StreamBusyError, StreamRNNError, load
 from tests.models import ALL, RECURRENT, mixed, model, models, name_of, one_width, quick, rebuilt, signal  # noqa: F401
 
 every_variant = pytest.mark.parametrize("variant", ALL)
@@ -211,3 +211,131 @@ def test_a_snapshot_of_a_stateless_model_is_still_bound_to_it() -> None:
     one, same, other = Stream(model("dense-tanh")), Stream(model("dense-tanh")), Stream(model("dense-tanh", seed=1))
     one.restore(same.snapshot())
     assert_refused(one, other.snapshot())
+
+
+def test_a_snapshot_of_other_weights_is_taken_where_the_caller_says_so(tiny: Stream) -> None:
+    retrained = Stream(model("lstm", inputs=1, hidden=2, seed=1))
+    retrained.restore(tiny.snapshot(), same_shapes=True)
+    assert [{name: s.tolist() for name, s in of.items()} for of in retrained.states] == [
+        {name: s.tolist() for name, s in of.items()} for of in tiny.states
+    ]
+    before = retrained.snapshot()
+    for other in model("lstm", inputs=1, hidden=3), Model([Dense([[1.0]])]):
+        with pytest.raises(SnapshotError, match="does not fit"):
+            retrained.restore(Stream(other).snapshot(), same_shapes=True)
+    with pytest.raises(SnapshotError, match="same_shapes=True"):
+        retrained.restore(tiny.snapshot())
+    assert retrained.snapshot() == before
+
+
+# --- states that are given, streams ahead ------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("STREAMRNN_DOOR", request.param)
+    return str(request.param)
+
+
+@quick
+@given(whole=models(), n_before=st.integers(0, 50))
+def test_given_states_go_on_with_the_same_bits(whole: Model, n_before: int) -> None:
+    first, second = Stream(whole), Stream(whole)
+    first.process(signal(n_before, whole.input_size))
+    second.set_states([{name: state.astype(np.float64).tolist() for name, state in of.items()} for of in first.states])
+    assert second.snapshot() == first.snapshot()
+    following = signal(20, whole.input_size, seed=1)
+    assert second.process(following).tobytes() == first.process(following).tobytes()
+
+
+def test_given_states_are_those_of_the_equations(door: str) -> None:
+    (layer,) = model("gru-reset-after", inputs=3, hidden=5).layers
+    hidden = np.random.default_rng(3).uniform(-1, 1, 5).astype(np.float32)
+    begun, expected = Stream(Model([layer])), Stream(Model([rebuilt(layer, initial_hidden=hidden)]))
+    begun.states = ({"h": hidden},)
+    for row in signal(30):
+        assert begun.step(row).tobytes() == expected.step(row).tobytes()
+
+
+H = np.zeros(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("states", "why"),
+    [
+        (None, "NoneType"),
+        ("hc", "states"),
+        ([], "0 layers"),
+        ([{"h": H, "c": H}, {}], "2 layers"),
+        ([{"h": H}], r"\['c', 'h'\], not \['h'\]"),
+        ([{"h": H, "c": H, "z": H}], "not"),
+        ([{"h": H, 1: H}], "not"),
+        ([{"h": H, "c": H[:1]}], r"state 'c' of layer 0: shape \(1,\)"),
+        ([{"h": H[None], "c": H}], r"state 'h' of layer 0: shape \(1, 2\)"),
+        ([{"h": ["a", "b"], "c": H}], "not an array of numbers"),
+        ([{"h": H * 1j, "c": H}], "not an array of numbers"),
+        ([{"h": np.ma.masked_array(H, [True, False]), "c": H}], "masked"),
+        ([{"h": [0, np.nan], "c": H}], "NaN"),
+        ([{"h": H, "c": [1e300, 0]}], "beyond float32"),
+        ([3], "not what Stream.states gives"),
+    ],
+    ids=str,
+)
+def test_states_that_do_not_fit_are_refused(states: Any, why: str, tiny: Stream) -> None:
+    before = tiny.snapshot()
+    with pytest.raises(InputError, match=why):
+        tiny.set_states(states)
+    assert tiny.snapshot() == before
+
+
+def test_states_are_not_set_while_another_caller_is_in(tiny: Stream) -> None:
+    with tiny._door.entry_lock:
+        for call in lambda: tiny.set_states([{"h": H, "c": H}]), tiny.fork, lambda: tiny.roll_out(1, 0.0):
+            with pytest.raises(StreamBusyError):
+                call()
+
+
+@every_variant
+def test_a_fork_goes_on_by_itself(variant: str) -> None:
+    stream, following = Stream(model(variant)), signal(20, seed=1)
+    stream.process(signal(20))
+    saved = stream.snapshot()
+    fork = stream.fork()
+    expected = fork.process(following)
+    assert stream.snapshot() == saved
+    assert stream.process(following).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("n_given", [1, 2, 7])
+def test_rolling_out_feeds_each_output_back_and_moves_nothing(n_given: int, door: str) -> None:
+    forecaster = Model([*model("lstm", inputs=3, hidden=5).layers, Dense(np.random.default_rng(1).normal(size=(3, 5)))])
+    stream, by_hand = Stream(forecaster), Stream(forecaster)
+    given = signal(n_given)
+    for each in stream, by_hand:
+        each.process(signal(10, seed=2))
+    before = stream.snapshot()
+    ahead = stream.roll_out(7, given)
+    rows = list(given)
+    for index in range(7):
+        y = by_hand.step(rows[index])
+        assert ahead[index].tobytes() == y.tobytes()
+        rows[index + 1 :] = rows[index + 1 :] or [y]
+    assert stream.snapshot() == before
+    assert stream.roll_out(7, given[0]).tobytes() == stream.roll_out(7, given[:1].tolist()).tobytes()
+    assert stream.roll_out(7).tobytes() == stream.roll_out(7, [0, 0, 0]).tobytes()
+    assert stream.roll_out(0).shape == (0, 3)
+
+
+def test_rolling_out_takes_every_input_where_an_output_is_none(tiny: Stream) -> None:
+    given = signal(4, 1)
+    assert tiny.roll_out(4, given).tobytes() == tiny.fork().process(given).tobytes()
+    assert tiny.roll_out(4).tobytes() == tiny.fork().process(np.zeros((4, 1))).tobytes()
+    for n in 3, 5:
+        with pytest.raises(InputError, match=f"x has 4 steps, for n={n}; give all {n}, since outputs of size 2"):
+            tiny.roll_out(n, given)
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, True, None, "3", 10**12, 10**30], ids=str)
+def test_a_number_of_steps_that_is_none_is_refused(n: Any, tiny: Stream) -> None:
+    with pytest.raises(InputError, match=r"roll_out: .*(whole number|memory)"):
+        tiny.roll_out(n)

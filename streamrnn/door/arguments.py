@@ -1,7 +1,7 @@
 """A caller's arrays: converted to what a model takes, or refused with a reason."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -65,6 +65,40 @@ def check_whole_steps(call: str, n_rows: int, stride: int) -> None:
             f"{call}: {n_rows} rows are no whole number of steps, each of which takes {stride} rows; keep the last {left} for "
             "the next call"
         )
+
+
+def state_values(states: Any, sizes: Sequence[Mapping[str, int]], dtype: np.dtype[Any]) -> Array:
+    """What `Stream.set_states` takes, as the values of all state vectors, one after the other, in the model's dtype.
+
+    sizes  for each layer, the sizes of its state vectors, by name
+
+    Raises InputError for other layers, names or shapes, NonFiniteInputError for a state that is not finite in this dtype.
+    """
+    call = "set_states"
+    with refusing(InputError, f"{call}: not what Stream.states gives, a sequence with a dict of arrays for each layer"):
+        if not isinstance(states, Sequence):
+            raise TypeError(f"it is of type {type(states).__name__}")
+        given = [dict(of_layer) for of_layer in states]
+    if len(given) != len(sizes):
+        raise InputError(
+            f"{call}: states of {len(given)} layers, but the model has {len(sizes)}; give a dict for each, empty or not"
+        )
+    values: list[Array] = [np.zeros(0, dtype)]
+    for index, (of_layer, expected) in enumerate(zip(given, sizes, strict=True)):
+        if of_layer.keys() != expected.keys():
+            names = [sorted(map(str, mapping)) for mapping in (of_layer, expected)]
+            raise InputError(f"{call}: layer {index} has the states {names[1]}, not {names[0]}; give exactly these")
+        for name, size in expected.items():
+            where = f"{call}: state {name!r} of layer {index}"
+            array = real_array(where, of_layer[name])
+            if array.shape != (size,):
+                raise InputError(f"{where}: shape {array.shape} does not fit, expected ({size},)")
+            values.append(own_copy(array, dtype))
+            if not np.isfinite(values[-1]).all():
+                raise NonFiniteInputError(
+                    f"{where}: NaN, infinity or a value beyond {dtype}; the state is unchanged; give numbers"
+                )
+    return np.concatenate(values)
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:

@@ -25,9 +25,9 @@ def as_snapshots(saved: Any, one: bool) -> list[Any]:
         return [saved] if one or isinstance(saved, bytes | bytearray | memoryview) else list(saved)
 
 
-def decode_all(model: Model, n_values: int, n: int, saved: list[Any]) -> Array:
+def decode_all(model: Model, n_values: int, n: int, saved: list[Any], any_owner: bool) -> Array:
     """The states in n snapshots, (n, n_values). Raises InputError for another number, SnapshotError for other bytes."""
     if len(saved) != n:
         raise InputError(f"restore: {n} streams, but {len(saved)} snapshots; give one for each")
-    states = [snapshot.decode(model.fingerprint, n_values, model.dtype, data) for data in saved]
+    states = [snapshot.decode(model.fingerprint, n_values, model.dtype, data, any_owner) for data in saved]
     return np.array(states, model.dtype).reshape(n, n_values)

@@ -217,8 +217,10 @@ class StreamPool:
             saved = encode_all(self._model, self._memory.read(chosen))
             return saved[0] if _is_one(slots) else saved
 
-    def restore(self, slots: int | SlotsLike, saved: bytes | Sequence[bytes]) -> None:
+    def restore(self, slots: int | SlotsLike, saved: bytes | Sequence[bytes], *, same_shapes: bool = False) -> None:
         """Set the state of one slot to that of a snapshot of a `Stream` or a pool; for several slots, to those of a list.
+
+        same_shapes  as for `Stream.restore`: whether snapshots may be of this model with other weights
 
         Raises SnapshotError for bytes that are not a snapshot of this model, InputError for a slot that is not open or a wrong
         number of snapshots. Then all streams are unchanged.
@@ -227,7 +229,7 @@ class StreamPool:
         given = as_snapshots(saved, one)
         with self._door.entry_lock:
             chosen = self._checked("restore", [slots] if one else slots)
-            states = decode_all(self._model, self._memory.n_values, len(chosen), given)
+            states = decode_all(self._model, self._memory.n_values, len(chosen), given, same_shapes)
             self._slots.touch(chosen)
             self._memory.write(chosen, states)
 

@@ -51,12 +51,22 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
     return body[_HEAD : _HEAD + _HASH].hex(), body[_HEAD + _HASH :]
 
 
-def decode(fingerprint: str, n_values: int, dtype: np.dtype[np.floating[Any]], data: bytes | bytearray | memoryview) -> Array:
-    """The state in a snapshot, (n_values,), of a dtype. Raises SnapshotError for bytes that are not one of this model."""
+def decode(
+    fingerprint: str,
+    n_values: int,
+    dtype: np.dtype[np.floating[Any]],
+    data: bytes | bytearray | memoryview,
+    any_owner: bool = False,
+) -> Array:
+    """The state in a snapshot, (n_values,), of a dtype. Raises SnapshotError for bytes that are not one of this model.
+
+    any_owner  whether it may be of another model, whose states have the same shapes: their number and dtype are checked
+    """
     owner, state = unpack(data)
-    if owner != fingerprint:
+    if owner != fingerprint and not any_owner:
         raise SnapshotError(
-            f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…; use its own model"
+            f"restore: the snapshot belongs to model {owner[:12]}…, not to this one, {fingerprint[:12]}…; use its own model, "
+            "or same_shapes=True if this is that model with other weights"
         )
     values = np.frombuffer(state, dtype.newbyteorder("<")) if len(state) == n_values * dtype.itemsize else None
     if values is None or not np.isfinite(values).all():

@@ -193,6 +193,18 @@ def test_a_snapshot_is_that_of_a_stream_and_goes_to_and_fro() -> None:
     assert pool.step([there], x(1))[0].tobytes() == stream.step(x(1)[0]).tobytes()
 
 
+def test_snapshots_of_other_weights_are_taken_where_the_caller_says_so() -> None:
+    stream, pool = Stream(model("rnn-tanh", seed=1)), StreamPool(model("rnn-tanh"))
+    stream.process(signal(9))
+    slots, alone = [pool.open(), pool.open()], Stream(pool.model)
+    pool.restore(slots, [stream.snapshot()] * 2, same_shapes=True)
+    alone.set_states(stream.states)
+    assert pool.snapshot(slots) == [alone.snapshot()] * 2
+    with pytest.raises(SnapshotError, match="does not fit"):
+        pool.restore(slots[0], Stream(mixed()).snapshot(), same_shapes=True)
+    assert pool.snapshot(slots) == [alone.snapshot()] * 2
+
+
 def test_a_snapshot_of_another_model_or_altered_is_refused_for_all(pool: StreamPool) -> None:
     before = pool.snapshot()
     other = StreamPool(mixed(seed=1))
