@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN nodes as ONNX defines them, in float64 NumPy: operators for onnx's own evaluator, which lacks most of them.
+"""Nodes as ONNX defines them, in float64 NumPy: operators for onnx's own evaluator, which lacks them or has them wrong.
 
 Slow, and independent of what a graph is imported as. They are asked where float32 leaves open who is right. As onnxruntime has
 it, `clip` bounds the sums of the gates, and not c on its way through h.
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops import op_conv_transpose
 
 from streamrnn import Activation
 from streamrnn.gates import GATE_ORDERS
@@ -30,8 +31,8 @@ def jittered(array: NDArray[Any], rng: np.random.Generator | None) -> NDArray[An
     return np.asarray(array * (1 + _HALF_ULP * rng.choice((-1.0, 1.0), array.shape)), array.dtype)
 
 
-def recurrent_operators(rng: np.random.Generator | None) -> list[type[OpRun]]:
-    """The three operators. With `rng` every state is off by rounding after every step."""
+def own_operators(rng: np.random.Generator | None) -> list[type[OpRun]]:
+    """The operators. With `rng` every state of a recurrent node is off by rounding after every step."""
 
     class LSTM(OpRun):
         op_domain = ""
@@ -51,7 +52,44 @@ def recurrent_operators(rng: np.random.Generator | None) -> list[type[OpRun]]:
         def _run(self, X, W, R, B=None, lens=None, h=None, **attributes: Any) -> Any:  # type: ignore[no-untyped-def]
             return tuple(_run("RNN", [X, W, R, B, lens, h, None, None], attributes, rng))
 
-    return [LSTM, GRU, RNN]
+    return [LSTM, GRU, RNN, BatchNormalization, ConvTranspose]
+
+
+class BatchNormalization(OpRun):
+    """Outside training. onnx's own takes the statistics of the batch where a node before opset 14 has a momentum."""
+
+    op_domain = ""
+
+    def _run(self, X, scale, bias, mean, variance, epsilon=None, **others: Any) -> Any:  # type: ignore[no-untyped-def]
+        scale = scale / np.sqrt(variance + (1e-5 if epsilon is None else epsilon))
+        scale, shift = (each.reshape(-1, *[1] * (X.ndim - 2)) for each in (scale, bias - mean * scale))
+        return (X * scale + shift,)
+
+
+class ConvTranspose(op_conv_transpose.ConvTranspose):
+    """With explicit pads. onnx's own, which does the rest, is wrong for groups, and takes 100 times as long."""
+
+    op_domain = ""
+
+    def _run(self, X, W, B=None, **given: Any) -> Any:  # type: ignore[no-untyped-def, override]
+        if given.get("auto_pad") not in (None, "NOTSET") or given.get("output_shape"):
+            return super()._run(X, W, B, **given)  # type: ignore[no-untyped-call]
+        n_axes, groups = X.ndim - 2, given.get("group") or 1
+        one, none = [1] * n_axes, [0] * n_axes
+        strides, dilations = given.get("strides") or one, given.get("dilations") or one
+        padding, pads = given.get("output_padding") or none, given.get("pads") or 2 * none
+        x = X.reshape(len(X), groups, -1, *X.shape[2:])
+        w = W.reshape(groups, -1, *W.shape[1:])
+        spread = [(n - 1) * stride + 1 for n, stride in zip(X.shape[2:], strides, strict=True)]
+        reach = [(n - 1) * step + extra for n, step, extra in zip(W.shape[2:], dilations, padding, strict=True)]
+        whole = np.zeros((len(X), groups, W.shape[1], *map(sum, zip(spread, reach, strict=True))), X.dtype)
+        for tap in np.ndindex(W.shape[2:]):
+            begins = [k * step for k, step in zip(tap, dilations, strict=True)]
+            met: Any = [slice(b, b + n, stride) for b, n, stride in zip(begins, spread, strides, strict=True)]
+            whole[(..., *met)] += np.einsum("bgc...,gcm->bgm...", x, w[(..., *tap)])
+        kept: Any = [slice(pads[k], size - pads[k + n_axes]) for k, size in enumerate(whole.shape[3:])]
+        y = whole.reshape(len(X), -1, *whole.shape[3:])[(..., *kept)]
+        return (y if B is None else y + B.reshape(-1, *one),)
 
 
 def _run(op: str, inputs: Sequence[Any], attributes: dict[str, Any], rng: np.random.Generator | None) -> list[Array]:

@@ -60,3 +60,53 @@ def test_rounding_moves_it_by_about_a_rounding_of_float32() -> None:
 def test_what_onnx_cannot_run_is_said() -> None:
     with pytest.raises(VerificationError, match="onnx cannot run the graph in float64"):
         float64_runs(carrying(), [{"x": np.ones((1, 1, 7), np.float32), "h": np.zeros((1, 1, 4), np.float32)}], {})
+
+
+def convolved(groups: int, n_axes: int) -> Sketch:
+    """A transposed convolution over axes of 5 values, with all that its definition has."""
+    g = Sketch("TBF", "")
+    g.inputs = [g.info("x", [2, 2 * groups, *[5] * n_axes])]
+    kernel = g.draw(2 * groups, 3, *[3] * n_axes)
+    sizes = {"strides": [3] * n_axes, "dilations": [2] * n_axes, "output_padding": [1] * n_axes}
+    g.add("ConvTranspose", "x", kernel, g.draw(3 * groups), group=groups, pads=[*[1] * n_axes, *[2] * n_axes], **sizes)
+    return g
+
+
+@pytest.mark.parametrize("n_axes", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_transposed_convolutions_of_groups_are_those_of_onnxruntime(groups: int, n_axes: int) -> None:
+    _agrees(convolved(groups, n_axes).bytes("my_ConvTranspose.0"), (2, 2 * groups, *[5] * n_axes))
+
+
+def test_batch_norms_of_old_graphs_with_a_momentum_take_the_statistics_of_the_graph() -> None:
+    g = Sketch("TBF", "", opset=11)
+    g.inputs = [g.info("x", [2, 3, 4])]
+    y = g.add("BatchNormalization", "x", *(g.draw(3) for _ in range(3)), np.abs(g.draw(3)), momentum=0.9, epsilon=1e-3)
+    _agrees(g.bytes(y), (2, 3, 4))
+
+
+def _agrees(data: bytes, shape: tuple[int, ...]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    (expected,) = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    ((found,),) = (answers.values() for answers in float64_runs(data, [{"x": x}], {}))
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-5
+
+
+def test_rounding_moves_no_exponent_and_no_value_that_is_only_moved() -> None:
+    g = Sketch("TBF", "")
+    g.inputs = [g.info("x", [1, 1, INPUTS])]
+    square = g.add("Pow", g.add("Transpose", "x", perm=[0, 1, 2]), np.float32(2))
+    feed = {"x": np.full((1, 1, INPUTS), -3.0, np.float32)}
+    (moved,) = float64_runs(g.bytes(square), [feed], {}, np.random.default_rng(0))
+    assert 0 < np.abs(moved[square] - 9).max() < 9 * 2**-22
+
+
+def test_a_computed_value_within_a_graph_is_rounded_too() -> None:
+    g = Sketch("TBF", "")
+    g.inputs = [g.info("x", [1, 1, INPUTS])]
+    apart = g.add("Sub", g.add("Add", "x", np.float32(1000)), np.float32(1000))
+    feed = {"x": np.zeros((1, 1, INPUTS), np.float32)}
+    (moved,) = float64_runs(g.bytes(apart), [feed], {}, np.random.default_rng(0))
+    assert 1000 * 2**-25 < np.abs(moved[apart]).max() < 1000 * 2**-21
