@@ -15,10 +15,10 @@ Inputs = Sequence[Known | None]
 
 
 def _divided(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """a / b; integers are rounded towards zero (ONNX Div-14)."""
+    """a / b; integers are rounded towards zero (ONNX Div-14), also beside sizes that are not known yet."""
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
         return np.asarray(np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b)), a.dtype)
-    return np.asarray(a / b)
+    return np.asarray(a // b if a.dtype == object else a / b)
 
 
 def _clipped(array: NDArray[Any], least: NDArray[Any] | None = None, most: NDArray[Any] | None = None) -> NDArray[Any]:

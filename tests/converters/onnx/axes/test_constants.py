@@ -146,3 +146,12 @@ def test_a_constant_that_depends_on_the_input_is_refused(name: str) -> None:
     g = Sketch()
     message = refusal(g.bytes(g.rnn("x", initial_h=draw(g))[0]))
     assert why in message
+
+
+def test_sizes_are_divided_as_integers_where_others_of_the_shape_are_open() -> None:
+    """As torch writes chunk: pieces of (4 + 1) / 2 = 2 values."""
+    g = Sketch(open_axes="T")
+    y = g.add("Squeeze", g.rnn("x")[0], [1])
+    size = g.add("Div", g.add("Add", g.add("Gather", g.add("Shape", y), [2]), [1]), [2])
+    imported = assert_streams_what_onnxruntime_gives(g.bytes(g.add("Slice", y, [0], size, [2])), "TBF", "TBF")
+    assert imported.model.output_size == (HIDDEN + 1) // 2
