@@ -16,6 +16,11 @@ from streamrnn_converters.reading.zip_members import zip_members
 _ZIP = b"PK\3\4"
 _BEFORE_1_6 = 0x1950A86A20F9469CFC6C
 _TORCHSCRIPT = re.compile(r"[^/]+/(code/.*\.py|constants\.pkl)")  # entries that torch.save does not write
+_LOADED = (
+    "if you trust it, load it with torch, model = torch.jit.load(path), and save its weights alone: "
+    "torch.save(model.state_dict(), 'weights.pt'); or export it to ONNX: "
+    "torch.onnx.export(model, (x,), 'model.onnx', dynamo=False)"
+)
 _MAIN = re.compile(r"([^/]*/)data\.pkl")
 #: A tensor takes some 200 bytes of it. A single byte may make an object of 64 bytes, which takes some tenths of a microsecond.
 _LONGEST_PICKLE = 3 << 18
@@ -55,7 +60,7 @@ def read_torch(data: bytes) -> TorchFile:
 def _from_zip(data: bytes) -> TorchFile:
     members = zip_members(data)
     if any(_TORCHSCRIPT.fullmatch(name) for name in members):
-        raise ConversionError(f"is a TorchScript program, which is code; {ALONE}")
+        raise ConversionError(f"is a TorchScript program, which is code; {_LOADED}")
     folders = [match[1] for name in members if (match := _MAIN.fullmatch(name))]
     if len(folders) != 1:
         raise ConversionError("not a whole file of torch.save (it has no data.pkl); save or copy it again")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import ConversionError, Model, StreamRNNError
+from streamrnn import ConversionError, Model, Stream, StreamRNNError
 from streamrnn_converters import from_checkpoint
 from streamrnn_converters.checkpoints import read_checkpoint
 from tests.converters.checkpoints.state_dicts import NETWORK, written
@@ -141,5 +141,36 @@ def test_a_torchscript_program_is_called_one(tmp_path: Path) -> None:
         file.writestr("net/data.pkl", b"\x80\x02}.")
         file.writestr("net/code/__torch__.py", "class Net(Module):\n" * 1000)
         file.writestr("net/constants.pkl", b"\x80\x02).")
-    with pytest.raises(ConversionError, match=r"net\.pt: is a TorchScript program, .* save its weights alone"):
+    with pytest.raises(
+        ConversionError, match=r"net\.pt: is a TorchScript program, .* save its weights alone.* export it to ONNX"
+    ):
         from_checkpoint(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("how", ["script", "trace"])
+def test_both_ways_that_are_told_of_a_torchscript_program_lead_to_its_model(how: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="writes and reads TorchScript")
+    pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+    from streamrnn_converters import from_onnx
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = torch.nn.LSTM(3, 5, batch_first=True), torch.nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0])
+
+    torch.manual_seed(0)
+    net, x = Net().eval(), torch.randn(1, 12, 3)
+    right = net(x)[0].detach().numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(net) if how == "script" else torch.jit.trace(net, x), tmp_path / "net.pt")
+        with pytest.raises(ConversionError, match=r"torch\.jit\.load\(path\).*dynamo=False"):
+            from_checkpoint(tmp_path / "net.pt")
+        loaded = torch.jit.load(tmp_path / "net.pt")
+        torch.save(loaded.state_dict(), tmp_path / "weights.pt")
+        torch.onnx.export(loaded, (x,), tmp_path / "model.onnx", dynamo=False)
+    for model in (from_checkpoint(tmp_path / "weights.pt"), from_onnx(tmp_path / "model.onnx")):
+        assert np.abs(Stream(model).process(x[0].numpy()) - right).max() <= 1e-6

@@ -27,9 +27,7 @@ REFUSED = {
     **dict.fromkeys(
         ("keras3-tensorflow-embedding-lstm", "tf2onnx-keras3-embedding-lstm"), "integers, which can only pick from a table"
     ),
-    **dict.fromkeys(
-        ("keras3-tensorflow-gru-step", "tf2onnx-keras3-gru-step", "tf2onnx-keras3-lstm-step"), "when it ends is not understood"
-    ),
+    "tf2onnx-keras3-lstm-step": "is not one cell behind the other",  # it loses the batch axis of one sum
     "tf2onnx-keras2-lstm-dropout": "is not one cell behind the other",
     "tf2onnx-keras2-lstm-layer-norm": "is the merged axis of the signal",
 }

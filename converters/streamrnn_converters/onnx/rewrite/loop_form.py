@@ -4,8 +4,9 @@ The body is a graph inside the node. A Scan hands it the rows of the signal; in 
 step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -165,8 +166,9 @@ def _n_steps(graph: Graph, loop: Loop, steps: set[str], condition: str) -> str:
     limits, loose = ([_without(outer, name, *_SAME_NUMBER) for name in names] for names in (limits, loose))
     if not limits or (first and not _begins(graph, outer, first, limits)):
         raise loop.node.refused(_NO_END)
+    constants = graph.constants | loop.body.constants
     for other in (*limits[1:], *loose):
-        if other != limits[0] and not _equal(graph, limits[0], other):
+        if other != limits[0] and not _equal(constants, limits[0], other):
             raise loop.node.refused(f"ends by two numbers of steps, {limits[0]!r} and {other!r}, that need not be the same")
     return limits[0]
 
@@ -186,8 +188,9 @@ def _begins(graph: Graph, outer: dict[str, Node], condition: str, limits: list[s
         if node.op == "And":
             waiting += node.inputs
             continue
-        zero = graph.constants.get(_without(outer, node.inputs[0], *_SAME_NUMBER))
-        if zero is None or zero.any() or _without(outer, node.inputs[1], *_SAME_NUMBER) not in limits:
+        zero, most = (_without(outer, each, *_SAME_NUMBER) for each in node.inputs)
+        begin, end = graph.constants.get(zero), graph.constants.get(most)
+        if begin is None or begin.any() or not (most in limits or (end is not None and end.size and (end > 0).all())):
             return False
     return False
 
@@ -218,8 +221,8 @@ def _limits(loop: Loop, name: str, steps: set[str], condition: str) -> tuple[lis
     return limits, loose
 
 
-def _equal(graph: Graph, one: str, other: str) -> bool:
-    arrays = graph.constants.get(one), graph.constants.get(other)
+def _equal(constants: Mapping[str, Any], one: str, other: str) -> bool:
+    arrays = constants.get(one), constants.get(other)
     return all(array is not None for array in arrays) and np.array_equal(np.ravel(arrays[0]), np.ravel(arrays[1]))  # type: ignore[arg-type]
 
 
