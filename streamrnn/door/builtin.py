@@ -17,14 +17,21 @@ from streamrnn.door.machine.layout import (
     BUSY,
     DATA,
     DIMENSIONS,
+    DROP_REFERENCE,
     DTYPE,
     FLAGS,
+    LIST_ITEMS,
+    LIST_SIZE,
     N_DIMENSIONS,
     N_INPUTS,
     N_OUTPUTS,
+    NEW_ARRAY,
+    NEW_REFERENCE,
+    NUMBER,
     OUT,
     PLAIN_STEP,
     STRIDE,
+    STRIDES,
     TUPLE_ITEMS,
     TUPLE_SIZE,
     TYPE,
@@ -34,6 +41,10 @@ from streamrnn.door.machine.layout import (
 from streamrnn.plan import Plan
 
 _FORCED = "STREAMRNN_DOOR"
+
+#: NumPy's C interface: the version that is known here, and the position of PyArray_Empty in its table of functions.
+_INTERFACE: Final = 0x02000000
+_EMPTY_POSITION: Final = 184
 
 
 class Method(ctypes.Structure):
@@ -58,11 +69,18 @@ class _Table(np.ndarray[tuple[int], np.dtype[np.int64]]):
 
 def may_be_compiled() -> bool:
     """Whether compiled doors are used. The environment variable STREAMRNN_DOOR=plain turns them off."""
-    return os.environ.get(_FORCED) != "plain" and layout_is_known()
+    return os.environ.get(_FORCED) != "plain" and layout_is_known() and _address_of_empty() is not None
 
 
 def builtin(
-    machine: Function, doc: bytes, plan: Plan, busy: int, words: NDArray[np.int64], unusual: Any, more: Mapping[int, int]
+    machine: Function,
+    doc: bytes,
+    plan: Plan,
+    busy: int,
+    words: NDArray[np.int64],
+    unusual: Any,
+    more: Mapping[int, int],
+    kept: Any = None,
 ) -> Any:
     """The builtin `step` of a plan.
 
@@ -71,6 +89,7 @@ def builtin(
     busy     address of the entry lock's flag, not 0 while a caller is in
     words    the table to bind; it is filled with the entries of every door, and with `more`
     unusual  the function that answers every unusual call
+    kept     what else must live as long as the builtin
     """
     entries = {
         ARRAY_TYPE: id(np.ndarray),
@@ -82,12 +101,15 @@ def builtin(
         PLAIN_STEP: id(unusual),
         VECTORCALL: python_function("PyObject_Vectorcall"),
         BUSY: busy,
+        NEW_REFERENCE: python_function("Py_IncRef"),
+        DROP_REFERENCE: python_function("Py_DecRef"),
+        NEW_ARRAY: _address_of_empty() or 0,
     }
     for position, value in (entries | dict(more)).items():
         words[position] = value
     table = words.view(_Table)
     table.flags.writeable = False
-    table.kept = unusual
+    table.kept = unusual, kept
     create = ctypes.pythonapi.PyCFunction_NewEx
     create.restype, create.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     return create(ctypes.addressof(_method(machine, doc)), table, None)
@@ -111,7 +133,7 @@ def layout_is_known() -> bool:
     if not usual or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
     sample = np.zeros((3, 5), np.float32)
-    names = ("out", "x")
+    names, listed = ("out", "x"), ["out", "x"]
     others = [sample] * 7
     counted = _half(id(sample))
     del others
@@ -124,9 +146,45 @@ def layout_is_known() -> bool:
         and _word(id(sample) + DTYPE) == id(np.dtype(np.float32))
         and _word(_word(id(sample) + DIMENSIONS)) == 3
         and _word(_word(id(sample) + DIMENSIONS) + 8) == 5
+        and _word(id(sample) + STRIDES) == _word(id(sample) + DIMENSIONS) + 16
+        and _word(_word(id(sample) + STRIDES)) == 20
+        and _word(_word(id(sample) + STRIDES) + 8) == 4
         and _word(id(names) + TUPLE_SIZE) == 2
         and _word(id(names) + TUPLE_ITEMS) == id(names[0])
+        and _word(id(listed) + LIST_SIZE) == 2
+        and _word(_word(id(listed) + LIST_ITEMS) + 8) == id(listed[1])
+        and all(_has_number(number, ctypes.c_double) for number in (0.3, np.float64(0.3)))
+        and _has_number(np.float32(0.3), ctypes.c_float)
     )
+
+
+def _has_number(number: Any, kind: Any) -> bool:
+    return bool(kind.from_address(id(number) + NUMBER).value == number)
+
+
+@cache
+def _address_of_empty() -> int | None:
+    """Address of PyArray_Empty; None if it is not found, or does not do what it should."""
+    try:
+        from numpy._core._multiarray_umath import _ARRAY_API  # type: ignore[import-not-found]
+    except ImportError:
+        return None
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    table = ctypes.cast(pointer(_ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    if ctypes.CFUNCTYPE(ctypes.c_uint)(table[0] or 0)() != _INTERFACE:
+        return None
+    address = table[_EMPTY_POSITION]
+    return address if address and _makes_arrays(address) else None
+
+
+def _makes_arrays(address: int) -> bool:
+    """Whether the function at an address makes an array, and takes over the reference to its dtype. Tried on one."""
+    dtype, shape = np.dtype(np.float32), np.array([3, 5])
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(address)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(dtype))
+    made: Any = make(2, shape.ctypes.data, id(dtype), 0)
+    return type(made) is np.ndarray and made.shape == (3, 5) and made.dtype is dtype and made.flags.c_contiguous
 
 
 def data_reader() -> Callable[[NDArray[Any]], int]:

@@ -1,29 +1,42 @@
-"""The compiled door of a stream: `step` as a builtin function that reads the array object itself.
+"""The compiled door of a stream: `step` as a builtin function that reads the caller's objects itself.
 
-A METH_FASTCALL function, compiled by Numba, is bound to a table of addresses. It reads the header of the array that it gets
-(PyArrayObject in numpy/ndarraytypes.h). In the usual call that is one vector of the model's dtype and size; then the function
-runs the driver and returns an array. It passes every other call on to the plain door, unchanged.
+A METH_FASTCALL function, compiled by Numba, is bound to a table of addresses. In the usual call it gets one vector of the
+model's dtype and size, reads its header (PyArrayObject in numpy/ndarraytypes.h), runs the driver and returns an array. It first
+converts a vector of 32 or 64 bits with any stride, a float, or a list or tuple of floats. It passes every other call on to the
+plain door, unchanged.
 
 Results come from a ring of arrays. An array is reused only while nothing but the ring refers to it and its header is
-unchanged, so a result stays the caller's for good (the ownership law). When callers hold all arrays, the ring is replaced.
+unchanged, so a result stays the caller's for good (the ownership law). When callers hold all arrays, NumPy makes a new one,
+which takes the place of the ring's first.
 """
 
-import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamrnn.code_cache import Function
 from streamrnn.door.builtin import builtin, data_of, may_be_compiled
-from streamrnn.door.entry_lock import busy_address, entry_lock, functions_of_locks
-from streamrnn.door.machine.layout import PLAN, RING, RING_SIZE
-from streamrnn.door.plain import PlainDoor, refuse
-from streamrnn.errors import StreamBusyError
+from streamrnn.door.entry_lock import busy_address, functions_of_locks
+from streamrnn.door.machine.layout import (
+    CONVERTED,
+    DOUBLE_DTYPE,
+    DOUBLE_TYPE,
+    FLOAT_TYPE,
+    LIST_TYPE,
+    PLAN,
+    RING,
+    RING_DATA,
+    RING_SIZE,
+    SINGLE_DTYPE,
+    SINGLE_TYPE,
+    STREAM_TABLE_FIELDS,
+    TUPLE_TYPE,
+)
+from streamrnn.door.plain import PlainDoor
 from streamrnn.plan import Plan
 from streamrnn.target.cpu import driver_width
-from streamrnn.target.packing import Array, DType
+from streamrnn.target.packing import Array
 from streamrnn.workspace import Workspace
 
 _DOC: Final = b"step($self, x, out=None, /)\n--\n\nAdvance by one step; see streamrnn.Stream.step."
@@ -42,44 +55,24 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array
     """The compiled `step` of a stream, or None where compiled doors are not used."""
     if not may_be_compiled():
         return None
-    words = np.zeros(RING + 2 * RING_SIZE, np.int64)
-    ring = _Ring(words[RING:], workspace.plan.output_size, workspace.plan.dtype)
-
-    def unusual(*args: Any, **kwargs: Any) -> Array:
-        result = plain.step(*args, **kwargs)
-        ring.renew()
-        return result
-
-    busy, more = busy_address(plain.entry_lock), {PLAN: workspace.address}
-    step = builtin(_machine(workspace.plan), _DOC, workspace.plan, busy, words, unusual, more)
+    plan = workspace.plan
+    arrays = [np.zeros(plan.output_size, plan.dtype) for _ in range(RING_SIZE)]
+    ring, converted = np.empty(RING_SIZE, object), np.zeros(plan.input_size, plan.dtype)
+    for index, array in enumerate(arrays):
+        ring[index] = array  # it owns the reference; machine code replaces it
+    more = {
+        PLAN: workspace.address,
+        CONVERTED: data_of(converted),
+        LIST_TYPE: id(list),
+        TUPLE_TYPE: id(tuple),
+        FLOAT_TYPE: id(float),
+        SINGLE_TYPE: id(np.float32),
+        DOUBLE_TYPE: id(np.float64),
+        SINGLE_DTYPE: id(np.dtype(np.float32)),
+        DOUBLE_DTYPE: id(np.dtype(np.float64)),
+        RING: data_of(ring),
+        **{RING_DATA + index: data_of(array) for index, array in enumerate(arrays)},
+    }
+    words, busy = np.zeros(STREAM_TABLE_FIELDS, np.int64), busy_address(plain.entry_lock)
+    step = builtin(_machine(plan), _DOC, plan, busy, words, plain.step, more, (ring, converted))
     return step  # type: ignore[no-any-return]
-
-
-class _Ring:
-    """The arrays that `step` returns, one after the other. `words` has (object, data) of each, for the compiled code."""
-
-    def __init__(self, words: NDArray[np.int64], size: int, dtype: DType) -> None:
-        self._words, self._size, self._dtype = words, size, dtype
-        self._arrays: list[Array] = []
-        self._renewing = entry_lock(refuse)
-        self.renew()
-
-    def renew(self) -> None:
-        """Replace the arrays if none of them can be reused, unless another call is doing that."""
-        try:
-            with self._renewing:
-                if not self._words[0] or not any(self._free(index) for index in range(RING_SIZE)):
-                    self._replace()
-        except StreamBusyError:
-            pass
-
-    def _replace(self) -> None:
-        # Another thread may step, or Ctrl-C may come, between any two lines: what `words` point to must always be alive.
-        self._words[0::2] = 0
-        self._arrays = [np.zeros(self._size, self._dtype) for _ in range(RING_SIZE)]
-        self._words[1::2] = [data_of(array) for array in self._arrays]
-        self._words[0::2] = [id(array) for array in self._arrays]
-
-    def _free(self, index: int) -> bool:
-        """Whether only the ring refers to an array (the list and this call make two references), with its shape unchanged."""
-        return sys.getrefcount(self._arrays[index]) == 2 and self._arrays[index].shape == (self._size,)

@@ -6,15 +6,17 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 
-from streamrnn import LSTM, InputError, Model, NonFiniteInputError, Stream, StreamBusyError
+from streamrnn import LSTM, Dense, InputError, Model, NonFiniteInputError, Stream, StreamBusyError
 from streamrnn.door import builtin
 from streamrnn.door.machine.layout import RING_SIZE
 from streamrnn.door.plain import PlainDoor
+from tests.laws.test_calm_law import growth
 
 RNG = np.random.default_rng(0)
 I, H = 3, 8  # noqa: E741 - the field's names
@@ -65,23 +67,108 @@ def test_out_is_written_and_returned(calls: list[Any], expected: np.ndarray, giv
     assert sys.getrefcount(out) == before
 
 
-@pytest.mark.parametrize(
-    "unusual",
-    [
-        lambda x: x.astype(np.float64),
-        lambda x: x.tolist(),
-        lambda x: np.repeat(x, 2)[::2],
-        lambda x: x.astype(">f4"),
-        lambda x: x.view(type("Array", (np.ndarray,), {})),
-        lambda x: memoryview(x),
-    ],
-    ids=["float64", "list", "strided", "big-endian", "subclass", "buffer"],
-)
-def test_an_unusual_input_goes_to_the_plain_door(calls: list[Any], expected: np.ndarray, unusual: Callable[..., Any]) -> None:
+CONVERTED: dict[str, Callable[[Any], Any]] = {
+    "float64": lambda x: x.astype(np.float64),
+    "list": lambda x: x.tolist(),
+    "tuple": lambda x: tuple(x.tolist()),
+    "list of np.float32": lambda x: list(x),
+    "tuple of np.float64 and floats": lambda x: (np.float64(x[0]), *x[1:].tolist()),
+    "strided": lambda x: np.repeat(x, 2)[::2],
+    "strided float64": lambda x: np.repeat(x.astype(np.float64), 3)[::3],
+    "backwards": lambda x: x[::-1].copy()[::-1],
+}
+
+UNUSUAL: dict[str, Callable[[Any], Any]] = {
+    "big-endian": lambda x: x.astype(">f4"),
+    "big-endian float64": lambda x: x.astype(">f8"),
+    "long double": lambda x: x.astype(np.longdouble),
+    "subclass": lambda x: x.view(type("Array", (np.ndarray,), {})),
+    "buffer": lambda x: memoryview(x),
+    "list in a subclass": lambda x: type("List", (list,), {})(x.tolist()),
+    "float in a subclass": lambda x: [type("Float", (float,), {})(value) for value in x],
+    "an array in a list": lambda x: [np.array(x[0]), *x[1:].tolist()],
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_an_input_in_another_form_is_converted_without_the_plain_door(
+    calls: list[Any], expected: np.ndarray, name: str
+) -> None:
+    stream, out = Stream(MODEL), np.empty(H, np.float32)
+    for x, y in zip(X[:25], expected, strict=False):
+        assert stream.step(CONVERTED[name](x)).tobytes() == y.tobytes()
+    for x, y in zip(X[25:], expected[25:], strict=True):
+        assert stream.step(CONVERTED[name](x), out=out) is out
+        assert out.tobytes() == y.tobytes()
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_input_goes_to_the_plain_door(calls: list[Any], expected: np.ndarray, name: str) -> None:
     stream = Stream(MODEL)
     for x, y in zip(X, expected, strict=True):
-        assert stream.step(unusual(x)).tobytes() == y.tobytes()
+        assert stream.step(UNUSUAL[name](x)).tobytes() == y.tobytes()
     assert len(calls) == len(X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("number", [0.3, np.float32(0.3), np.float64(0.3), [0.3], (np.float32(0.3),)], ids=repr)
+def test_a_number_is_converted_without_the_plain_door(calls: list[Any], number: Any, dtype: str) -> None:
+    alone = Model([LSTM(RNG.normal(size=(4, H, 1)), RNG.normal(size=(4, H, H)) / 4, dtype=dtype)])
+    expected = PlainDoor.step(Stream(alone)._door, np.atleast_1d(number)).tobytes()
+    calls.clear()
+    assert Stream(alone).step(number).tobytes() == expected
+    assert calls == []
+
+
+def test_values_are_rounded_as_numpy_rounds_them() -> None:
+    identity = Stream(Model([Dense([[1.0]])]))
+    between = [1 + 2**-24, 1 + 3 * 2**-24, 1 + 2**-24 + 2**-50, 1e-40, 1e-46, 3.4028235e38, 0.1]
+    for value in between:
+        assert identity.step(value).tobytes() == np.float32(value).tobytes()
+        assert identity.step(np.array([value])).tobytes() == np.float32(value).tobytes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [np.nan, 0.0, 0.0],
+        (0.0, float("inf"), 0.0),
+        np.array([0.0, 1e300, 0.0]),
+        [0.0, 0.0, np.float64(-1e39)],
+        X[0][:2].tolist(),
+        [*X[0].tolist(), 1.0],
+        [],
+        0.5,
+        np.float32(0.5),
+        X[0].astype(np.float64)[:2],
+        X[:1].astype(np.float64),
+        [0.0, None, 0.0],
+        [0.0, "1", 0.0],
+        [[0.0], [0.0], [0.0, 0.0]],
+    ],
+    ids=repr,
+)
+def test_what_is_not_converted_is_refused_in_the_words_of_the_plain_door(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = []
+    for door in "compiled", "plain":
+        monkeypatch.setenv("STREAMRNN_DOOR", door)
+        stream = Stream(MODEL)
+        stream.step(X[1])
+        before = stream.snapshot()
+        with pytest.raises(InputError) as caught:
+            stream.step(wrong)
+        assert stream.snapshot() == before
+        messages.append((type(caught.value), str(caught.value)))
+    assert messages[0] == messages[1]
+
+
+def test_an_input_that_is_converted_may_lie_in_out() -> None:
+    square = Model([LSTM(RNG.normal(size=(4, H, H)), RNG.normal(size=(4, H, H)) / 4)])
+    one, other = Stream(square), Stream(square)
+    memory = RNG.normal(size=2 * H).astype(np.float32)
+    y = other.step(memory[::2].copy())
+    assert one.step(memory[::2], out=memory[:H]).tobytes() == y.tobytes()
 
 
 def test_a_read_only_input_is_as_good_as_any(calls: list[Any], expected: np.ndarray) -> None:
@@ -159,16 +246,38 @@ def test_what_a_caller_made_of_a_result_does_not_come_back(expected: np.ndarray,
         spoil(result)
 
 
-def test_held_results_are_replaced_by_fresh_ones_and_dropped_ones_come_again(calls: list[Any]) -> None:
+def test_held_results_are_joined_by_fresh_ones_and_dropped_ones_come_again(calls: list[Any], expected: np.ndarray) -> None:
     stream = Stream(MODEL)
     held = [stream.step(x) for x in X]
     assert len({id(y) for y in held}) == len(X)
-    assert len(calls) <= len(X) // RING_SIZE
+    assert np.array(held).tobytes() == expected.tobytes()
     del held
-    calls.clear()
     again = {id(stream.step(x)) for x in X}
     assert calls == []
     assert len(again) <= RING_SIZE
+
+
+def test_a_refused_call_that_had_to_make_an_array_drops_it() -> None:
+    stream = Stream(MODEL)
+    held = [stream.step(x) for x in X]
+    counts = [sys.getrefcount(y) for y in held]
+    for _ in range(100):
+        with pytest.raises(NonFiniteInputError):
+            stream.step([np.nan] * I)
+    assert [sys.getrefcount(y) for y in held] == counts
+
+
+def test_a_step_from_the_end_of_an_array_that_the_ring_drops_is_a_step_like_others(expected: np.ndarray) -> None:
+    stream, ends = Stream(MODEL), []
+    held = [stream.step(x) for x in X[:RING_SIZE]]
+    held[0].shape = (2, H // 2)  # so that it cannot come again
+    watcher = weakref.ref(held[0], lambda _: ends.append(stream.step(X[RING_SIZE + 1])))
+    del held[0]
+    assert watcher() is not None
+    held.append(stream.step(X[RING_SIZE]))
+    assert watcher() is None
+    results = [*held, *ends, stream.step(X[RING_SIZE + 2])]
+    assert np.array(results).tobytes() == expected[1 : RING_SIZE + 3].tobytes()
 
 
 def test_the_call_leaks_no_reference() -> None:
@@ -178,9 +287,29 @@ def test_the_call_leaks_no_reference() -> None:
     for _ in range(1000):
         stream.step(x)
         stream.step(x.tolist())
+        stream.step(memoryview(x))
+        _ = [stream.step(x) for _ in range(5)]
         with pytest.raises(NonFiniteInputError):
             stream.step(x * np.nan)
     assert (sys.getrefcount(x), sys.getrefcount(stream), sys.getrefcount(stream.step)) == before
+
+
+def test_a_million_calls_leak_nothing() -> None:
+    stream, shared = Stream(MODEL), (np.dtype(np.float32), np.dtype(np.float64))
+    forms = [lambda x: x, *(CONVERTED[name] for name in ("float64", "list", "tuple of np.float64 and floats", "strided"))]
+    given = [form(x) for form in forms for x in X]
+    wrong = [[np.nan] * I, [0.0, "1", 0.0]]
+
+    def many() -> list[np.ndarray]:
+        for x in wrong:
+            with suppress(InputError):
+                stream.step(x)
+        return [stream.step(x) for x in given]
+
+    many()
+    before = [sys.getrefcount(each) for each in shared]
+    assert growth(many, 1_000_000 // len(given)) < 64 * 1024
+    assert [sys.getrefcount(each) for each in shared] == before
 
 
 def test_a_stream_is_freed_when_its_last_holder_goes() -> None:
@@ -254,7 +383,10 @@ def test_an_unknown_layout_means_the_plain_door(monkeypatch: pytest.MonkeyPatch,
     assert np.array([stream.step(x) for x in X]).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("name", ["TYPE", "DATA", "N_DIMENSIONS", "DTYPE", "FLAGS", "TUPLE_SIZE", "TUPLE_ITEMS"])
+@pytest.mark.parametrize(
+    "name",
+    ["TYPE", "DATA", "N_DIMENSIONS", "DTYPE", "FLAGS", "STRIDES", "TUPLE_SIZE", "TUPLE_ITEMS", "LIST_SIZE", "NUMBER"],
+)
 def test_the_layout_test_notices_a_field_elsewhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     builtin.layout_is_known.cache_clear()
     monkeypatch.setattr(builtin, name, getattr(builtin, name) + (-8 if name == "FLAGS" else 8))

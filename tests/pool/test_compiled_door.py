@@ -14,7 +14,7 @@ import pytest
 
 from streamrnn import InputError, NonFiniteInputError, NonFiniteStateError, StateStore, Stream, StreamBusyError, StreamPool
 from streamrnn.door import builtin
-from streamrnn.pool import compiled_door, plain_door
+from streamrnn.pool import plain_door
 from tests.models import model, signal
 
 I, H, N = 3, 8, 6  # noqa: E741 - the field's names
@@ -367,16 +367,16 @@ def test_the_plain_door_can_be_chosen(monkeypatch: pytest.MonkeyPatch, expected:
 
 @pytest.mark.parametrize("name", ["layout_is_known", "_address_of_empty"])
 def test_what_is_not_known_means_the_plain_door(name: str, monkeypatch: pytest.MonkeyPatch, expected: np.ndarray) -> None:
-    monkeypatch.setattr(builtin if hasattr(builtin, name) else compiled_door, name, lambda: None)
+    monkeypatch.setattr(builtin, name, lambda: None)
     pool, slots = opened()
     assert not isinstance(pool.step, types.BuiltinFunctionType)
     assert np.array([pool.step(slots, x) for x in X]).tobytes() == expected.tobytes()
 
 
 def test_numpys_function_is_looked_at_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled_door._address_of_empty.cache_clear()
-    monkeypatch.setattr(compiled_door, "_INTERFACE", 0x03000000)
+    builtin._address_of_empty.cache_clear()
+    monkeypatch.setattr(builtin, "_INTERFACE", 0x03000000)
     try:
-        assert compiled_door._address_of_empty() is None
+        assert builtin._address_of_empty() is None
     finally:
-        compiled_door._address_of_empty.cache_clear()
+        builtin._address_of_empty.cache_clear()

@@ -8,14 +8,20 @@ TYPE: Final = 8
 DATA: Final = _HEAD
 N_DIMENSIONS: Final = _HEAD + 8
 DIMENSIONS: Final = _HEAD + 16
+STRIDES: Final = _HEAD + 24
 DTYPE: Final = _HEAD + 40
 FLAGS: Final = _HEAD + 48
-READABLE: Final = 0x1 | 0x100  # C order, aligned
+ALIGNED: Final = 0x100
+READABLE: Final = 0x1 | ALIGNED  # 0x1: C order
 WRITABLE: Final = READABLE | 0x400
 
-# Offsets of a tuple's size and items, in bytes.
+# Offsets of the size and the items of a tuple, of the address of a list's items, and of the number in a float or a NumPy
+# scalar, in bytes.
 TUPLE_SIZE: Final = 16
 TUPLE_ITEMS: Final = 24
+LIST_SIZE: Final = 16
+LIST_ITEMS: Final = 24
+NUMBER: Final = _HEAD
 
 # The table of every compiled `step`: positions in an int64 array.
 ARRAY_TYPE: Final = 0
@@ -27,20 +33,30 @@ PLAIN_STEP: Final = 5  # the plain door's step, which answers every unusual call
 VECTORCALL: Final = 6  # PyObject_Vectorcall
 BUSY: Final = 7  # address of a flag, not 0 while a caller is in
 STRIDE: Final = 8  # rows of the input of a step
+NEW_REFERENCE: Final = 9  # Py_IncRef
+DROP_REFERENCE: Final = 10  # Py_DecRef
+NEW_ARRAY: Final = 11  # PyArray_Empty
 
 # A stream's table continues with these.
-PLAN: Final = 9  # the workspace's table
-RING: Final = 10  # (array object or NULL, its data) for each array of the ring
+PLAN: Final = 12  # the workspace's table
+CONVERTED: Final = 13  # address of room for an input that is converted
+LIST_TYPE: Final = 14
+TUPLE_TYPE: Final = 15
+FLOAT_TYPE: Final = 16  # of Python's floats
+SINGLE_TYPE: Final = 17  # of NumPy's scalars of 32 and 64 bits
+DOUBLE_TYPE: Final = 18
+SINGLE_DTYPE: Final = 19  # the dtype objects of both
+DOUBLE_DTYPE: Final = 20
+RING: Final = 21  # address of the arrays of the ring
+RING_DATA: Final = 22  # address of the data of each
 RING_SIZE: Final = 3
+STREAM_TABLE_FIELDS: Final = RING_DATA + RING_SIZE
 
 # A pool's table continues with these.
-POOL: Final = 9  # address of the address of the pool's table; of NULL, while it cannot be used
-SLOT_DTYPE: Final = 10  # the dtype object of slots
-MAX_UNSHARED: Final = 11  # the most streams that one thread advances alone
-MAX_WITH_GIL: Final = 12  # the most streams for which the GIL is kept
-NEW_REFERENCE: Final = 13  # Py_IncRef
-DROP_REFERENCE: Final = 14  # Py_DecRef
-NEW_ARRAY: Final = 15  # PyArray_Empty
+POOL: Final = 12  # address of the address of the pool's table; of NULL, while it cannot be used
+SLOT_DTYPE: Final = 13  # the dtype object of slots
+MAX_UNSHARED: Final = 14  # the most streams that one thread advances alone
+MAX_WITH_GIL: Final = 15  # the most streams for which the GIL is kept
 RELEASE_GIL: Final = 16  # PyEval_SaveThread
 TAKE_GIL: Final = 17  # PyEval_RestoreThread
 DRIVER: Final = 18  # address of the pool's driver

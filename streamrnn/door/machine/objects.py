@@ -2,16 +2,18 @@
 
 from streamrnn.door.machine.layout import (
     ARRAY_TYPE,
-    DATA,
     DIMENSIONS,
     DTYPE,
     FLAGS,
     N_DIMENSIONS,
+    NEW_ARRAY,
+    NEW_REFERENCE,
     OUT,
     PLAIN_STEP,
     TUPLE_ITEMS,
     TUPLE_SIZE,
     TYPE,
+    VALUE_DTYPE,
     VECTORCALL,
 )
 from streamrnn.kernels.inline import inline
@@ -52,10 +54,16 @@ def out_of_call(args, n_args, names, n_usual, table):
 
 
 @inline
-def are_apart(one, n_bytes, other, n_bytes_other):
-    """Whether two arrays in C order share no bytes."""
-    at, at_other = load_int(one + DATA), load_int(other + DATA)
+def are_apart(at, n_bytes, at_other, n_bytes_other):
+    """Whether the data of two arrays in C order, given by their addresses, share no bytes."""
     return at + n_bytes <= at_other or at_other + n_bytes_other <= at
+
+
+@inline
+def new_array(table, n_dimensions, shape):
+    """A new array for results, of the shape at an address. NULL, with an exception set, if memory is full."""
+    call(field(table, NEW_REFERENCE), field(table, VALUE_DTYPE))  # the array takes it over
+    return call(field(table, NEW_ARRAY), n_dimensions, shape, field(table, VALUE_DTYPE), 0)
 
 
 @inline

@@ -9,7 +9,6 @@ from streamrnn.door.machine.layout import (
     MAX_WITH_GIL,
     N_INPUTS,
     N_OUTPUTS,
-    NEW_ARRAY,
     NEW_REFERENCE,
     POOL,
     READABLE,
@@ -21,7 +20,7 @@ from streamrnn.door.machine.layout import (
     VALUE_DTYPE,
     WRITABLE,
 )
-from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, out_of_call, unusual
+from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, new_array, out_of_call, unusual
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field
 from streamrnn.simd.call import call
@@ -58,7 +57,7 @@ def _usual(width: Width) -> Part:
         if out != NULL:
             if not _is_matrix(out, n, n_outputs, WRITABLE, table):
                 return -1
-            if not are_apart(out, n * n_outputs * itemsize, x, n * n_inputs * itemsize):
+            if not are_apart(load_int(out + DATA), n * n_outputs * itemsize, load_int(x + DATA), n * n_inputs * itemsize):
                 return -1
         return n
 
@@ -70,8 +69,7 @@ def _new_matrix(table, n_rows):
     """A new array for results; NULL, with an exception set, if memory is full."""
     store_int(table + 8 * SHAPE, n_rows)
     store_int(table + 8 * (SHAPE + 1), field(table, N_OUTPUTS))
-    call(field(table, NEW_REFERENCE), field(table, VALUE_DTYPE))  # the array takes it over
-    return call(field(table, NEW_ARRAY), 2, table + 8 * SHAPE, field(table, VALUE_DTYPE), 0)
+    return new_array(table, 2, table + 8 * SHAPE)
 
 
 @inline
