@@ -49,6 +49,13 @@ class Residents(SlotTable):
         self._stays[slot] = key is None
         return slot
 
+    def open_many(self, n: int) -> Slots:
+        """Begin n streams without keys, which stay in memory. Raises InputError when full."""
+        self._call += 1
+        slots = super().open_many(n)
+        self._stays[slots] = True
+        return slots
+
     def open_keys(self, keys: Sequence[Hashable]) -> Slots:
         """The slots of some keys; streams of new keys begin. Raises InputError for too many keys at once."""
         return self._brought_in("open", keys, begin=True)

@@ -47,6 +47,11 @@ class SlotTable:
             return int(self.open_keys([key])[0])
         return int(self._fill(1)[0])
 
+    def open_many(self, n: int) -> Slots:
+        """Begin n streams without keys. Returns their slots."""
+        self._repair()
+        return self._fill(n)
+
     def open_keys(self, keys: Sequence[Hashable]) -> Slots:
         """Begin a stream for each key. Returns their slots. Raises InputError for a key that is in use, or for duplicates."""
         self._repair()
@@ -118,7 +123,7 @@ class SlotTable:
             self._consistent = False
             try:
                 self._memory.grow(after)
-            except MemoryError:
+            except (MemoryError, ValueError, OverflowError):  # the last two for sizes beyond any memory
                 raise InputError(f"open: {after} streams do not fit into memory; close some, or use several pools") from None
             self._keys += [None] * (after - before)
             self._free[:0] = range(after)[: before - 1 : -1]

@@ -118,15 +118,28 @@ class StreamPool:
         with self._door.entry_lock:
             return self._slots.open(key)
 
+    def open_many(self, n: int) -> NDArray[np.int64]:
+        """`open` for n streams without keys. Returns their slots, (n,). If it raises, none has begun."""
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+            raise InputError(f"open_many: n {n!r} is not a whole number from 0 on")
+        with self._door.entry_lock:
+            return self._slots.open_many(int(n))
+
     def open_keys(self, keys: Sequence[Hashable]) -> NDArray[np.int64]:
         """`open` for many keys, without duplicates. Returns their slots, (n,), in the order of the keys."""
         with self._door.entry_lock:
             return self._slots.open_keys(keys)
 
-    def close(self, slot: int) -> None:
-        """End a stream, in the store too. Another stream may get its slot. Raises InputError for a slot that is not open."""
+    def close(self, slots: int | SlotsLike) -> None:
+        """End the stream of a slot, or those of several slots, in the store too. Other streams may get their slots.
+
+        Raises InputError for a slot that is not open, or for duplicates; then none has ended.
+        """
+        given: Any = [slots] if _is_one(slots) else slots
+        chosen = as_slots("close", given)
         with self._door.entry_lock:
-            self._slots.close(self._checked("close", [slot]))
+            check_open("close", chosen, self._memory.room.marks)
+            self._slots.close(chosen)
 
     def close_keys(self, keys: Sequence[Hashable]) -> None:
         """End the streams of some keys, without duplicates, in memory and in the store.

@@ -50,6 +50,20 @@ def inputs(*keys: Any) -> dict[Any, Any]:
     return {key: [1, 2, 3] for key in keys}
 
 
+def test_many_streams_without_keys_stay_in_memory(pool: StreamPool) -> None:
+    slots = pool.open_many(5)
+    pool.step(slots, np.tile(signal(1), (5, 1)))
+    before = pool.snapshot(slots)
+    for key in range(20):
+        pool.open(f"k{key}")
+        pool.step_keys({f"k{key}": signal(1)[0]})
+    assert pool.snapshot(slots) == before
+    with pytest.raises(InputError, match="the pool is full"):
+        pool.open_many(4)
+    pool.close(slots)
+    assert len(pool.open_many(8)) == pool.capacity
+
+
 def test_a_stream_that_went_to_the_store_comes_back_with_the_same_bits(whole: Any, pool: StreamPool) -> None:
     assert (len(pool), pool.capacity, min(pool.keys)) == (CAPACITY, CAPACITY, 12)
     for key, row in enumerate(signal(20)):

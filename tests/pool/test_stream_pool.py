@@ -216,6 +216,45 @@ def test_a_snapshot_of_another_model_or_altered_is_refused_for_all(pool: StreamP
         assert pool.snapshot() == before
 
 
+@pytest.mark.parametrize("n", [0, 1, 3, 500])
+def test_many_streams_begin_and_end_at_once_as_one_by_one(n: int) -> None:
+    pool = StreamPool(mixed(), 4)
+    before = pool.open("before")
+    slots = pool.open_many(n)
+    assert (slots.dtype, slots.shape, len(pool), len({*slots.tolist(), before})) == (np.int64, (n,), n + 1, n + 1)
+    fresh = Stream(pool.model)
+    assert pool.snapshot(slots) == [fresh.snapshot()] * n
+    if n:
+        assert {y.tobytes() for y in pool.step(slots, np.tile(signal(1), (n, 1)))} == {fresh.step(signal(1)[0]).tobytes()}
+    pool.close(slots[::-1])
+    assert pool.slots.tolist() == [before]
+    assert sorted(pool.open_many(n).tolist()) == sorted(slots.tolist())
+
+
+@pytest.mark.parametrize("n", [3, 500])
+@pytest.mark.parametrize("wrong", ["twice", "closed", "negative", "beyond"])
+def test_many_streams_end_or_none(n: int, wrong: str) -> None:
+    pool = StreamPool(model("rnn-tanh"), 4)
+    slots = pool.open_many(n)
+    other = {"twice": slots[0], "closed": pool.open(), "negative": -1, "beyond": 10**15}[wrong]
+    if wrong == "closed":
+        pool.close(other)
+    before, opened = pool.snapshot(), pool.slots.tolist()
+    with pytest.raises(InputError, match=f"close: slot {other} (appears twice|is not open)"):
+        pool.close([*slots.tolist(), other])
+    assert pool.snapshot() == before
+    assert pool.slots.tolist() == opened
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, True, None, "3", 10**14, 10**30], ids=str)
+def test_a_number_of_streams_that_is_none_is_refused(n: Any) -> None:
+    pool = StreamPool(model("rnn-tanh"), 4)
+    with pytest.raises(InputError, match=r"open(_many)?: .*(whole number|memory)"):
+        pool.open_many(n)
+    assert (len(pool), pool.capacity) == (0, 4)
+    assert pool.open() == 0
+
+
 def test_growth_leaves_the_others_as_they_are_and_their_slots_too() -> None:
     whole = mixed()
     pool, alone = StreamPool(whole, 1), []
