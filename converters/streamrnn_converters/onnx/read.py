@@ -40,9 +40,11 @@ from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.rewrite.branches import without_branches
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
+from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
+from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector, upstream
 
@@ -107,7 +109,7 @@ def read_onnx(
         raise ConversionError(f"states={states!r} is not understood; give {{'input': 'output'}}, 'carry', or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
-    graph = without_branches(graph)
+    graph = with_flat_convolutions(without_wrapping(without_branches(graph)))
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, apart = without_computed_states(graph)

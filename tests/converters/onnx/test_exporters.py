@@ -20,13 +20,6 @@ TOLERANCE = 5e-6
 REFUSED = {
     "keras-k2-masking-lstm-last-open.tf2onnx": "is not one cell behind the other",  # it keeps its states where a step is masked
     "torch-lstm-meanpool.script.open": "is the time axis of the signal, as node '/rnn/LSTM' (LSTM) tells",  # a mean over time
-    **dict.fromkeys(
-        ("keras3-tensorflow-convolution-gru", "tf2onnx-keras2-convolution-gru", "tf2onnx-keras3-convolution-gru"),
-        "what is its feature axis is the time axis of the signal",
-    ),
-    **dict.fromkeys(
-        ("keras3-tensorflow-embedding-lstm", "tf2onnx-keras3-embedding-lstm"), "integers, which can only pick from a table"
-    ),
     "tf2onnx-keras3-lstm-step": "is not one cell behind the other",  # it loses the batch axis of one sum
     "tf2onnx-keras2-lstm-dropout": "is not one cell behind the other",
     "tf2onnx-keras2-lstm-layer-norm": "is the merged axis of the signal",
