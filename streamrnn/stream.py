@@ -88,15 +88,16 @@ class Stream:
         """
         return self._door.step(x, out)
 
-    def process(self, block: ArrayLike) -> Array:
+    def process(self, block: ArrayLike, out: Array | None = None) -> Array:
         """Advance by many steps: the same bits as one `step` after the other. Releases the GIL; Ctrl-C interrupts it.
 
         block    (n_steps * stride, input_size), of the model's dtype or convertible to it; n_steps may be 0
-        returns  (n_steps, output_size), of the model's dtype, the caller's to keep
+        out      (n_steps, output_size), of the model's dtype: the array for the results; None: a new array
+        returns  (n_steps, output_size), of the model's dtype, the caller's to keep; or `out`
 
-        Raises as `step` does. A call that raises or is interrupted leaves the state unchanged.
+        Raises as `step` does. A call that raises or is interrupted leaves the state unchanged, and `out` with any values.
         """
-        return self._door.process(block)
+        return self._door.process(block, out)
 
     def reset(self) -> None:
         """Begin a new signal: set every state vector to its initial value."""
@@ -161,7 +162,7 @@ class Stream:
             why = "" if fed_back else f"all {n}, since outputs of size {model.output_size} are no inputs"
             raise InputError(f"roll_out: x has {n_given} steps, for n={n}; give {why or f'1 to {n}'}")
         ahead = self.fork()
-        y[:n_given] = ahead.process(given)
+        ahead.process(given, out=y[:n_given])
         for index in range(n_given, n):
             ahead.step(y[index - 1].reshape(model.step_shape), out=y[index])
         return y

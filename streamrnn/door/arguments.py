@@ -130,12 +130,12 @@ def kernel_array(call: str, value: ArrayLike, shape: tuple[int | str, ...], dtyp
         return np.require(array, dtype, ["C", "A"])
 
 
-def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *, c_order: bool = False) -> None:
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *, c_order: bool = False, call: str = "step") -> None:
     """Raise InputError unless results can be written to `out`."""
     fits = type(out) is np.ndarray and out.dtype == dtype and out.shape == shape
     if not fits or not (out.flags.carray if c_order else out.flags.writeable):
         order = " in C order" if c_order else ""
-        raise InputError(f"step: out must be a writable {dtype} array{order} of shape {shape}, not {_described(out)}")
+        raise InputError(f"{call}: out must be a writable {dtype} array{order} of shape {shape}, not {_described(out)}")
 
 
 def has_masked(value: Any) -> bool:

@@ -51,11 +51,15 @@ class PlainDoor:
             out[:] = self._y
             return out
 
-    def process(self, block: ArrayLike) -> Array:
+    def process(self, block: ArrayLike, out: Array | None = None) -> Array:
         """Many steps, as `Stream.process` describes it."""
         array = block_of("process", block, self._x.shape[-1], self._stride)
+        shape = len(array) // self._stride, self._y.size
+        if out is not None:
+            check_out(out, shape, self._dtype, call="process")
+        direct = out is not None and out.flags.carray and not np.may_share_memory(out, array)
         try:
-            y = np.empty((len(array) // self._stride, self._y.size), self._dtype)
+            y = out if out is not None and direct else np.empty(shape, self._dtype)
         except MemoryError:
             raise InputError(f"process: {len(array)} rows at once do not fit into memory; give them in chunks") from None
         state = self._workspace.state
@@ -70,7 +74,10 @@ class PlainDoor:
             except BaseException:
                 state[:] = before  # a single assignment without a call: another Ctrl-C cannot come before it is done
                 raise
-        return y
+        if out is None or direct:
+            return y
+        out[:] = y
+        return out
 
 
 def refuse() -> None:
