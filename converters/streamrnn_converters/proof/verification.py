@@ -91,7 +91,11 @@ def verify(
         seed=seed,
         tolerance=tolerance,
         comparisons=tuple(compared.comparisons.values()),
-        remarks=(*remarks, *(remark for each in found for remark in each.remarks), *compared.remarks),
+        remarks=(
+            *remarks,
+            *(remark for each in found for remark in each.remarks),
+            *compared.remarks,
+        ),
         unreached=names,
     )
 
@@ -104,7 +108,13 @@ class _Compared:
         self.comparisons: dict[tuple[str, str], Comparison] = {}
         #: Beyond the tolerance, what a value was allowed to differ by.
         self.slack: dict[tuple[str, str], float] = {}
-        self.remarks: list[str] = []
+        self._remarks: list[str] = []
+        self._judged: dict[tuple[str, str], str] = {}  # the worst of each output and case
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of the trials, a sentence each."""
+        return [*self._remarks, *self._judged.values()]
 
     @property
     def agrees(self) -> bool:
@@ -114,7 +124,7 @@ class _Compared:
     def add(self, model: Model, answered: Answered, index: int) -> None:
         """Compare all outputs in one trial."""
         trial, ours, runs = answered.trials[index], answered.ours[index], list(answered.runs[index])
-        self.remarks += _overflow_remarks(model, trial, ours)
+        self._remarks += _overflow_remarks(model, trial, ours)
         judge = Judge(answered.view, trial, ours, runs, self._tolerance, self._seed, self._timeout)
         for output in answered.view.imported.outputs:
             pair = pair_answers(output, trial, ours, [run[output.name] for run in runs])
@@ -125,8 +135,9 @@ class _Compared:
                 found = judge.judge(pair, found.comparison)
             key, other = (output.name, trial.case.name), found.comparison
             self.comparisons[key] = worse(self.comparisons.get(key, other), other, continues=trial.start > 0)
+            if found.remark and (not other.agrees or found.slack >= self.slack.get(key, 0.0)):
+                self._judged[key] = found.remark
             self.slack[key] = max(self.slack.get(key, 0.0), found.slack)
-            self.remarks += [found.remark] if found.remark else []
 
 
 def _window_remarks(imported: Imported, laid_open: View | None) -> list[str]:
