@@ -7,19 +7,21 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import soundfile
-from network import CONTEXT, FILE, HOP, RATE, by_onnxruntime, one_hop
 from numpy.typing import NDArray
 from segments import changes
 
 from streamrnn import Frame, Model, Stream, StreamRNNError, audio
 from streamrnn_converters import from_onnx
 
-SPEECH = Path(__file__).parent / "speech.wav"
+HERE = Path(__file__).parent
+NETWORK, SPEECH = HERE / "silero_vad_16k_op15.onnx", HERE / "speech.wav"
+RATE, HOP, CONTEXT = 16_000, 512, 64  # the network takes the last 64 samples of the hop before, too
 TOLERANCE = 1e-5
 
 Samples = NDArray[np.float32]
@@ -30,14 +32,26 @@ def detector() -> Model:
 
     Raises SystemExit if it is not what onnxruntime computes of the file as it is, over `speech.wav`.
     """
-    model = audio.in_a_row(Model([Frame(1, HOP, CONTEXT + HOP)]), from_onnx(one_hop()))
+    network = from_onnx(NETWORK, {"sr": RATE, "batch": 1, "sequence": CONTEXT + HOP})
+    model = audio.in_a_row(Model([Frame(1, HOP, CONTEXT + HOP)]), network)
     hops = list(hops_of_file(SPEECH))
     found = Stream(model).process(np.concatenate(hops))[:, 0]
     error = float(np.abs(found - list(by_onnxruntime(hops))).max())
     if not error <= TOLERANCE:
-        sys.exit(f"listen.py: {FILE.name}: its probabilities differ from those of onnxruntime by {error:.1e}")
+        sys.exit(f"listen.py: {NETWORK.name}: its probabilities differ from those of onnxruntime by {error:.1e}")
     print(f"compared with onnxruntime over {len(hops)} hops: largest error {error:.1e}", file=sys.stderr, flush=True)
     return model
+
+
+def by_onnxruntime(hops: Iterable[Samples]) -> Iterator[float]:
+    """The probability of speech in each hop, by onnxruntime, with the context and the state carried."""
+    session = onnxruntime.InferenceSession(NETWORK, providers=["CPUExecutionProvider"])
+    context, state = np.zeros(CONTEXT, np.float32), np.zeros((2, 1, 128), np.float32)
+    for hop in hops:
+        samples = np.concatenate([context, hop.ravel()])
+        context = samples[-CONTEXT:]
+        probability, state = session.run(None, {"input": samples[None], "state": state, "sr": np.array(RATE)})
+        yield float(probability[0, 0])
 
 
 def hops_of_file(path: str | Path) -> Iterator[Samples]:

@@ -30,7 +30,7 @@ def import_(
     ] = True,
     constants: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Fix a graph input to a value; repeatable."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a graph input, or an open size by its name; repeatable."),
     ] = None,
     allow_external_data: Annotated[
         bool, typer.Option("--allow-external-data", help="Allow tensors of SOURCE in other files of its folder.")
@@ -95,7 +95,7 @@ def import_(
       streamrnn import vad.onnx
       streamrnn import vad.onnx -o models/vad.safetensors
       streamrnn import vad.onnx --report vad.html
-      streamrnn import vad.onnx --set sr=16000
+      streamrnn import vad.onnx --set sr=16000 --set batch=1 --set sequence=576
       streamrnn import both_ways.onnx --offline
       streamrnn import two_inputs.onnx --time-axis x=1 --time-axis u=0
       streamrnn import cell.onnx --state h_in=h_out --state mean=new_mean

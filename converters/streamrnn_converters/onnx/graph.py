@@ -68,6 +68,7 @@ class Input:
     name: str
     sizes: tuple[int | None, ...]
     type: str = "float32"  # by NumPy's names
+    open_sizes: tuple[str, ...] = ()  # the names of those that are open and have one
 
     @property
     def is_integer(self) -> bool:

@@ -78,7 +78,7 @@ def from_onnx(
     becomes a model whose streams keep them.
 
     source     path or bytes
-    constants  fixed values for graph inputs, by name: {"sr": 16000}
+    constants  fixed values for graph inputs, by name, and for sizes of them that are open: {"sr": 16000, "batch": 1}
     allow_external_data  tensors may be in other files in the folder of `source`, which then is a path; otherwise
                such a model is refused
     offline    the model is to answer whole recordings (`streamrnn.run_offline`), so that it may read them backwards, and the
@@ -145,7 +145,7 @@ def read_onnx(
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes, states)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
-    fixed = {name: _in_float32(graph.constants[name]) for name in constants}
+    fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
     said = (*precision.remarks, *remarks, *apart, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 

@@ -4,7 +4,7 @@ onnx.checker accepts nearly every wrong tensor, so that everything that later st
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def _message(data: bytes) -> onnx.ModelProto:
 
 
 def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
-    """The graph in the bytes of an ONNX file. The inputs in `fixed` become constants.
+    """The graph in the bytes of an ONNX file. The inputs in `fixed` become constants, and open sizes in it are declared.
 
     Raises ConversionError for anything broken, external or nested, and for a constant that does not fit.
     """
@@ -65,7 +65,8 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     opset = _opset(model)
     _check_text([model.producer_name, model.producer_version], [graph, *_bodies(graph)])
     constants = initializers(graph)
-    constants |= fixed_inputs(model, fixed or {})
+    fixed = _without_sizes(graph, constants, fixed or {})
+    constants |= fixed_inputs(model, fixed)
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
     if len(inputs) > MOST_INPUTS:
         raise ConversionError(f"its graph has {len(inputs)} inputs; more than {MOST_INPUTS} are not read, join them")
@@ -78,11 +79,12 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
 
 
 def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graphs within the nodes of a graph; graphs within those are not understood."""
+    """The graphs within the nodes of a graph, and those within these."""
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield attribute.g
+                yield from _bodies(attribute.g)
 
 
 def _check_text(names: list[Any], graphs: Sequence[onnx.GraphProto]) -> None:
@@ -128,7 +130,8 @@ def _input(info: onnx.ValueInfoProto) -> Input:
         raise ConversionError(
             f"graph input {info.name!r}: {kind} cannot be streamed, only FLOAT, DOUBLE and FLOAT16; export the model in float32"
         )
-    return Input(info.name, sizes_of(info), _TYPES[tensor.elem_type])
+    open_sizes = tuple(dim.dim_param for dim in tensor.shape.dim if dim.dim_param)
+    return Input(info.name, sizes_of(info), _TYPES[tensor.elem_type], open_sizes)
 
 
 def _declared(info: onnx.ValueInfoProto) -> Input:
@@ -137,13 +140,31 @@ def _declared(info: onnx.ValueInfoProto) -> Input:
     return Input(info.name, sizes_of(info), _TYPES.get(kind, "another type" if kind else ""))
 
 
+def _without_sizes(graph: onnx.GraphProto, constants: Collection[str], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What is fixed but for open sizes of graph inputs, by their names: those are declared in the graph then."""
+    taken, sizes = {*constants, *(info.name for info in graph.input)}, set()
+    for dim in (dim for info in graph.input for dim in info.type.tensor_type.shape.dim):
+        name = dim.dim_param
+        if name not in fixed or name in taken:
+            continue
+        size = fixed[name]
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size < 1 << 31:
+            raise ConversionError(f"constant {name!r}: {size!r} is no size of a graph input, which is a whole number from 1 on")
+        dim.dim_value = size
+        sizes.add(name)
+    return {name: value for name, value in fixed.items() if name not in sizes}
+
+
 def fixed_inputs(model: onnx.ModelProto, fixed: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Graph inputs fixed to values, in the type and shape that each declares."""
     given = {info.name: info for info in model.graph.input}
     arrays = {}
     for name, value in fixed.items():
         if name not in given:
-            raise ConversionError(f"constant {name!r}: the graph has no such input; it has {', '.join(map(repr, given))}")
+            raise ConversionError(
+                f"constant {name!r}: the graph has no such input, nor an open size of that name; it has the inputs "
+                f"{', '.join(map(repr, given))}"
+            )
         try:
             dtype = onnx.helper.tensor_dtype_to_np_dtype(given[name].type.tensor_type.elem_type)
             array = np.asarray(value)

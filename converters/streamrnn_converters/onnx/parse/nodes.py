@@ -34,11 +34,13 @@ def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...]:
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
 
 
-def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, *, is_body: bool = False) -> list[Node]:
+def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: int, within: str = "") -> list[Node]:
     """The nodes of a graph. Constant nodes are added to `constants` instead.
 
     A Loop or Scan has its body, a `Graph`, among its attributes, and an If its two branches. After its own inputs come the
     names that these read from outside.
+
+    within  the operator in which the graph is, "" for none: in a branch of an If may be further ones
     """
     nodes = []
     most_values = Node.most_values + sum(array.size for array in constants.values())
@@ -50,13 +52,13 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
-            is_loop = node.op in ("Loop", "Scan") and not is_body and proto.domain != onnxruntime_nodes.DOMAIN
+            is_loop = node.op in ("Loop", "Scan") and not within and proto.domain != onnxruntime_nodes.DOMAIN
             if is_loop and attribute.name == "body" and attribute.type == onnx.AttributeProto.GRAPH:
                 body = _body(node, attribute.g, opset)
                 node = replace(node, inputs=_with_outside(node, body))
                 node.attributes[attribute.name] = body
                 continue
-            is_choice = node.op == "If" and not is_body and attribute.name in ("then_branch", "else_branch")
+            is_choice = node.op == "If" and within in ("", "If") and attribute.name in ("then_branch", "else_branch")
             if is_choice and attribute.type == onnx.AttributeProto.GRAPH:
                 branch = _body(node, attribute.g, opset)
                 node = replace(node, inputs=(*node.inputs, *branch.outside))
@@ -120,7 +122,7 @@ def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
     if len(graph.input) > MOST_INPUTS:
         raise node.refused(f"its body has {len(graph.input)} inputs; more than {MOST_INPUTS} are not read")
     inputs = [Input(info.name, sizes_of(info)) for info in graph.input]
-    nodes = nodes_of(graph, constants, opset, is_body=True)
+    nodes = nodes_of(graph, constants, opset, node.op)
     outputs = tuple(info.name for info in graph.output)
     own = {*constants, *(entry.name for entry in inputs)}
     given = own | {name for inner in nodes for name in inner.outputs}

@@ -1,31 +1,40 @@
-"""If nodes whose condition is decided by constants and by the declared shapes of graph inputs: the branch that is taken."""
+"""If nodes whose condition is decided by constants and by sizes that follow from declared ones: the branch that is taken."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 
 from streamrnn_converters.onnx.graph import Graph, Node, needed
+from streamrnn_converters.onnx.parse.nodes import sizes_of
 from streamrnn_converters.onnx.rewrite.folding import folded
+
+_MOST_CHOICES = 200  # for each, the nodes before it are looked at
+_MOST_SIZES = 1000  # values of a constant that may tell sizes
 
 
 def without_branches(graph: Graph) -> Graph:
     """The graph with the nodes of the branches that are taken. Raises ConversionError where a signal decides."""
     if not any(node.op == "If" for node in graph.nodes):
         return graph
-    nodes, constants, shapes = list(graph.nodes), dict(graph.constants), _shapes(graph)
+    nodes, constants = list(graph.nodes), dict(graph.constants)
     taken = {name for node in nodes for name in node.outputs} | {entry.name for entry in graph.inputs} | set(constants)
+    n_choices = 0
     while any(node.op == "If" for node in nodes):
         index = next(k for k, node in enumerate(nodes) if node.op == "If")
         node = nodes[index]
-        condition = folded(replace(graph, nodes=tuple(nodes[:index]), constants=constants | shapes)).constants.get(
-            node.inputs[0]
-        )
+        n_choices += 1
+        if n_choices > _MOST_CHOICES:
+            raise node.refused(f"comes after {_MOST_CHOICES} other choices; more are not decided, export without them")
+        condition = _decided(replace(graph, nodes=tuple(nodes[:index]), constants=constants), node.inputs[0])
         if condition is None or condition.size != 1:
             raise node.refused(
                 "its condition is not decided by constants and the declared shapes of graph inputs; fix an input that decides, "
-                "by constants={'sr': 16000}, or export the model with fixed sizes, or without the choice"
+                f"by constants={{'sr': 16000}},{_open_sizes(graph)} or export the model with fixed sizes, or without the choice"
             )
         branch = node.attributes["then_branch" if condition.ravel()[0] else "else_branch"]
         if not isinstance(branch, Graph) or len(branch.outputs) < len(node.outputs):
@@ -44,13 +53,62 @@ def without_branches(graph: Graph) -> Graph:
     return replace(graph, nodes=needed(nodes, graph.outputs), constants=constants)
 
 
-def _shapes(graph: Graph) -> dict[str, NDArray[Any]]:
-    """What Shape nodes give of graph inputs whose sizes are all declared."""
-    sizes = {entry.name: entry.sizes for entry in graph.inputs}
-    given = {}
+def _decided(graph: Graph, condition: str) -> NDArray[Any] | None:
+    """The value of a condition after the nodes of a graph, as far as constants and sizes tell it."""
+    known = folded(replace(graph, constants=graph.constants | _shapes(graph, {})))
+    if condition not in known.constants and (inferred := _inferred(known)):
+        known = folded(replace(known, constants=known.constants | _shapes(known, inferred)))
+    return known.constants.get(condition)
+
+
+def _shapes(graph: Graph, inferred: Mapping[str, tuple[int | None, ...]]) -> dict[str, NDArray[Any]]:
+    """What Shape nodes, and Gather nodes after them, give of sizes that are all known: of graph inputs, and inferred ones."""
+    sizes = {entry.name: entry.sizes for entry in graph.inputs} | dict(inferred)
+    found: dict[str, NDArray[Any]] = {}
     for node in graph.nodes:
-        known = sizes.get(node.inputs[0]) if node.op == "Shape" else None
-        if known and None not in known:
+        if node.op == "Shape" and node.inputs[0] in sizes:
             begin, end = node.attributes.get("start", 0), node.attributes.get("end")
-            given[node.outputs[0]] = np.array(known[slice(begin, end)], np.int64)
-    return given
+            found[node.outputs[0]] = np.array(sizes[node.inputs[0]][slice(begin, end)], object)
+        elif node.op == "Gather" and node.inputs[0] in found and node.inputs[1] in graph.constants:
+            shape, index = found[node.inputs[0]], graph.constants[node.inputs[1]]
+            if index.dtype.kind == "i" and ((index >= -len(shape)) & (index < len(shape))).all():
+                found[node.outputs[0]] = np.array(shape[index], object)
+    return {name: values.astype(np.int64) for name, values in found.items() if None not in values.ravel().tolist()}
+
+
+def _inferred(graph: Graph) -> dict[str, tuple[int | None, ...]]:
+    """The sizes of what nodes give, by ONNX's inference; {} where it fails."""
+    inputs = [(entry.name, np.dtype(entry.type), entry.sizes) for entry in graph.inputs]
+    small = {name for name, array in graph.constants.items() if array.dtype.kind in "biu" and array.size <= _MOST_SIZES}
+    inputs += [(name, array.dtype, array.shape) for name, array in graph.constants.items() if name not in small]
+    try:
+        model = onnx.helper.make_model(
+            onnx.helper.make_graph(
+                [_proto(node) for node in graph.nodes if not graph.constants.keys() >= set(filter(None, node.outputs))],
+                "sizes",
+                [make_tensor_value_info(name, np_dtype_to_tensor_dtype(dtype), sizes) for name, dtype, sizes in inputs],
+                [],
+                [onnx.numpy_helper.from_array(graph.constants[name], name) for name in small],
+            ),
+            opset_imports=[onnx.helper.make_opsetid("", graph.opset)],
+        )
+        found = onnx.shape_inference.infer_shapes(model).graph.value_info
+    except Exception:  # nodes that do not fit their operators are refused where they are imported
+        return {}
+    return {info.name: sizes_of(info) for info in found if info.type.tensor_type.HasField("shape")}
+
+
+def _proto(node: Node) -> onnx.NodeProto:
+    """The node as ONNX has it."""
+    attributes = {
+        name: onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in node.attributes.items()
+        if not isinstance(value, Graph)
+    }
+    return onnx.helper.make_node(node.op, node.inputs, node.outputs, node.name, **attributes)
+
+
+def _open_sizes(graph: Graph) -> str:
+    """How to fix the sizes that the graph leaves open, where they have names."""
+    names = dict.fromkeys(name for entry in graph.inputs for name in entry.open_sizes)
+    return f" fix the open sizes {', '.join(map(repr, names))} in the same way," if names else ""
