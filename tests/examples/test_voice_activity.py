@@ -3,9 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from streamrnn import LSTM, Model
+from streamrnn_converters import from_onnx, verify
+from streamrnn_converters.proof.trials import Case
 
 soundfile = pytest.importorskip("soundfile", reason="wav is read with soundfile, the extra `audio`")
 
@@ -13,6 +18,18 @@ soundfile = pytest.importorskip("soundfile", reason="wav is read with soundfile,
 @pytest.fixture(scope="module")
 def folder(examples):
     return examples / "voice_activity"
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1e-4])
+def test_the_network_is_proven_and_weights_that_are_off_by_little_are_not(folder, wrong):
+    path = folder / "silero_vad_16k_op15.onnx"
+    model = from_onnx(path, {"sr": 16_000, "batch": 1, "sequence": 576})
+    (index,) = (index for index, layer in enumerate(model.layers) if isinstance(layer, LSTM))
+    lstm, layers = model.layers[index], list(model.layers)
+    off = 1 + wrong * np.random.default_rng(0).normal(size=lstm.recurrent_weights.shape)
+    layers[index] = replace(lstm, recurrent_weights=(lstm.recurrent_weights * off).astype(np.float32))
+    report = verify(Model(layers, model.notes, model.sources), path, cases=(Case("normal", 1.0, 66),))
+    assert report.proven == (not wrong), report
 
 
 def listen(folder, *arguments, **options):
