@@ -398,11 +398,11 @@ def test_an_onnxruntime_that_crashes_is_no_proof(tmp_path: Path, monkeypatch: py
 # What float32 leaves open.
 
 
-def imprecise(n_inputs: int = 64) -> bytes:
+def imprecise(n_inputs: int = 64, size: float = 1000) -> bytes:
     """Small differences of large sums, which depend on how these are rounded."""
     g = Sketch("BF")
     g.inputs = [g.info("x", ["B", n_inputs])]
-    large, rest = 1000 * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
+    large, rest = np.float32(size) * g.draw(n_inputs, 4), g.draw(n_inputs, 4)
     sums = g.add("MatMul", "x", np.concatenate([large, large + rest], axis=1))
     difference = np.concatenate([np.eye(4), -np.eye(4)]).astype(np.float32)
     return g.bytes(g.add("Tanh", g.add("MatMul", sums, difference)))
@@ -414,6 +414,13 @@ def test_what_rounding_explains_is_proven_and_told() -> None:
     assert report.proven, str(report)
     assert report.largest_error > report.tolerance
     assert any("rounding alone moves float64 by" in remark for remark in report.remarks)
+
+
+def test_where_rounding_moves_too_much_to_prove_anything_that_is_told() -> None:
+    data = imprecise(size=1e6)
+    report = verify(from_onnx(data), data, cases=BRIEF)
+    assert not report.proven
+    assert any("and more than 50 tolerances cannot be proven" in remark for remark in report.remarks), str(report)
 
 
 def test_what_rounding_does_not_explain_is_not_proven() -> None:
