@@ -120,6 +120,11 @@ def activate(options: Value, index: int, x: Value) -> Value:
     return _ACTIVATIONS[name](x, options[index + 1], options[index + 2])
 
 
+def applied(activation: Activation, x: Value) -> Value:
+    """A function of cells on an array."""
+    return _ACTIVATIONS[activation.name](x, activation.alpha, activation.beta)
+
+
 def transform(options: Value, index: int, x: Value) -> Value:
     """As `activate`, with also the functions that cells do not have: those after softmax."""
     name, alpha, beta = list(Activation.DEFAULTS)[int(options[index])], options[index + 1], options[index + 2]

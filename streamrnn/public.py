@@ -49,6 +49,7 @@ from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
 from streamrnn.readiness import compiled
+from streamrnn.recording import Trace, gate_blocks, record_gates, warm_up
 from streamrnn.states.store import StateStore
 from streamrnn.stream import Stream
 from streamrnn.version import __version__
@@ -94,6 +95,7 @@ __all__ = [
     "StreamBusyError",
     "StreamPool",
     "StreamRNNError",
+    "Trace",
     "VerificationError",
     "Where",
     "__version__",
@@ -101,7 +103,10 @@ __all__ = [
     "cell",
     "compiled",
     "functions",
+    "gate_blocks",
     "load",
+    "record_gates",
     "run_equations",
     "run_offline",
+    "warm_up",
 ]

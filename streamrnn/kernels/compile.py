@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from numba import cfunc, config, types
@@ -23,7 +24,8 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
     """Compile the kernel or driver at a path, for a width: a function of four int64 that returns one.
 
     A path names a function that builds it, "kernels.driver.run" for example; or a recipe, and the driver that calls the kernel:
-    "cells.lstm.standard/stream", "own.li_gru.1.<hash>/pool". Paths begin below the package `streamrnn`.
+    "cells.lstm.standard/stream", "own.li_gru.1.<hash>/pool". Paths begin below the package `streamrnn`. A recipe's name may be
+    followed by one of its states, which is then the output: "cells.lstm.standard:c/stream".
 
     Returns the name of the symbol, and the optimised text of the module.
     """
@@ -43,8 +45,11 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
 
 def _builder(path: str) -> Callable[[Width], Any]:
     location, _, driver = path.partition("/")
+    location, _, state = location.partition(":")
     if location.startswith("own."):
-        return lambda width: _MAKERS[driver](OWN[location], width)
-    module, _, name = f"streamrnn.{location}".rpartition(".")
-    target: Any = getattr(importlib.import_module(module), name)
-    return (lambda width: _MAKERS[driver](target, width)) if driver else target
+        target: Any = OWN[location]
+    else:
+        module, _, name = f"streamrnn.{location}".rpartition(".")
+        target = getattr(importlib.import_module(module), name)
+    recipe = replace(target, output=state) if state else target
+    return (lambda width: _MAKERS[driver](recipe, width)) if driver else target

@@ -1,0 +1,80 @@
+"""Numbers that one reads off the gates of a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+#: A gate is saturated below and above these.
+SATURATED = 0.05, 0.95
+#: A unit is dead where |h| never exceeds this.
+DEAD = 1e-6
+#: A unit is stuck where h moves by less than this over the whole signal, but is not dead.
+STUCK = 1e-3
+
+#: The gates of a kind that lie between 0 and 1; and the one that keeps the past.
+_BOUNDED = {"lstm": "ifo", "gru": "rz"}
+_KEEPS = {"lstm": "f", "gru": "z"}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFigures:
+    """What one reads off a layer's gates. A gate's mean is that over the steps of the signal.
+
+    saturated  gate -> share of its values, over all steps and units, below 0.05 or above 0.95
+    memory     (units,): steps in which a state falls to 1/e of its value, -1 / ln(mean of f, or of z); infinite where that
+               mean is 1. None for layers without such a gate
+    reset      (units,): mean of r, how far the reset gate opens; None for other layers than GRU
+    dead       units whose |h| never exceeds 1e-6
+    stuck      units, not dead, whose h moves by less than 1e-3 over the whole signal
+    """
+
+    saturated: dict[str, float]
+    memory: Array | None
+    reset: Array | None
+    dead: tuple[int, ...]
+    stuck: tuple[int, ...]
+
+    @property
+    def memory_quantiles(self) -> dict[str, float]:
+        """The memory of the units at which 10, 50 and 90 % of them have less; {} where there is none."""
+        if self.memory is None:
+            return {}
+        return {f"{q} %": float(np.quantile(self.memory, q / 100, method="nearest")) for q in (10, 50, 90)}
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as JSON values; an infinite memory is null."""
+        finite = {name: value if np.isfinite(value) else None for name, value in self.memory_quantiles.items()}
+        return {
+            "saturated": self.saturated,
+            "memory_steps": finite,
+            "reset_mean": None if self.reset is None else float(self.reset.mean()),
+            "dead": list(self.dead),
+            "stuck": list(self.stuck),
+        }
+
+
+def figures_of(kind: str, arrays: dict[str, Array]) -> LayerFigures:
+    """The numbers of a layer of a kind, from its gates and states over (n_steps, units)."""
+    low, high = SATURATED
+    bounded = _BOUNDED.get(kind, "")
+    saturated = {gate: float(np.mean((arrays[gate] < low) | (arrays[gate] > high))) for gate in bounded}
+    memory = _memory(arrays[_KEEPS[kind]]) if kind in _KEEPS else None
+    reset = arrays["r"].mean(axis=0, dtype=np.float64) if kind == "gru" else None
+    h = next(reversed(arrays.values()))  # the layer's output
+    size, motion = np.abs(h).max(axis=0), np.ptp(h, axis=0)
+    dead = np.flatnonzero(size <= DEAD)
+    stuck = np.flatnonzero((motion < STUCK) & (size > DEAD))
+    return LayerFigures(saturated, memory, reset, tuple(map(int, dead)), tuple(map(int, stuck)))
+
+
+def _memory(keeps: Array) -> Array:
+    mean = np.clip(keeps.mean(axis=0, dtype=np.float64), 1e-300, 1)
+    with np.errstate(divide="ignore"):
+        steps: Array = -1 / np.log(mean)
+    return steps

@@ -1,0 +1,188 @@
+"""`record_gates`: every gate and state of a model's recurrent layers, at each step of a signal.
+
+The engine itself gives the states: a model runs whose output is all of them, side by side. The gates follow from these by the
+equations, a block of steps at a time.
+"""
+
+from __future__ import annotations  # so that help() shows names of types, not what they stand for
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.boundary import refusing
+from streamrnn.errors import InputError, ModelError, StreamRNNError
+from streamrnn.layers import Concat, Layer
+from streamrnn.layers.recipe_layer import Recurrent
+from streamrnn.layers.state_output import StateOutput
+from streamrnn.model import Model
+from streamrnn.recipe import X
+from streamrnn.recording.cell_gates import gates_of
+from streamrnn.recording.figures import LayerFigures, figures_of
+from streamrnn.stream import Stream
+
+Array = NDArray[Any]
+
+#: Steps of a block: few enough that the sums of a wide layer stay small.
+BLOCK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a model did on a signal.
+
+    kinds   the kind of each layer of the model
+    layers  for each layer of the model its gates and states by name, (n_steps, units) each; {} where it has none:
+            LSTM  i, f, g, o, and after the step c, h (with a projection, h is (n_steps, P))
+            GRU   r, z, n, and after the step h. h' = (1 - z) n + z h: z = 1 keeps the past. Keras and torch mean the same z;
+                  papers after Chung et al. (2014) turn it round
+            RNN   h after the step
+            own cells  their sums before any function, what earlier passes return, and after the step their states
+    output  of the model, (n_steps, output_size)
+
+    All arrays are of the model's dtype.
+    """
+
+    kinds: tuple[str, ...]
+    layers: tuple[dict[str, Array], ...]
+    output: Array
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the signal."""
+        return len(self.output)
+
+    @property
+    def figures(self) -> tuple[LayerFigures | None, ...]:
+        """For each layer what one reads off its gates, see `LayerFigures`; None where it has none."""
+        pairs = zip(self.kinds, self.layers, strict=True)
+        return tuple(figures_of(kind, arrays) if arrays else None for kind, arrays in pairs)
+
+    def arrays(self) -> dict[str, Array]:
+        """All arrays by name: "0.f" is the forget gate of layer 0; and "output"."""
+        named = {f"{index}.{name}": array for index, layer in enumerate(self.layers) for name, array in layer.items()}
+        return named | {"output": self.output}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `arrays` to an .npz file. Raises StreamRNNError where it cannot be written."""
+        try:
+            with open(path, "wb") as file:
+                np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
+        except OSError as error:
+            raise StreamRNNError(f"{os.fspath(path)}: cannot be written ({error.strerror})") from error
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame with a row for each step and a column for each unit: ("0.f", 3), ("output", 0).
+
+        Raises StreamRNNError without pandas.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped]
+        except ImportError:
+            raise StreamRNNError("to_pandas needs pandas; install it: pip install pandas") from None
+        arrays = self.arrays()
+        names = [(name, unit) for name, array in arrays.items() for unit in range(array.shape[1])]
+        columns = pandas.MultiIndex.from_tuples(names, names=["name", "unit"])
+        return pandas.DataFrame(np.concatenate(list(arrays.values()), axis=1), columns=columns)
+
+
+def record_gates(model: Model, signal: ArrayLike) -> Trace:
+    """Run a model on a signal from its initial states, and record the gates and states of its recurrent layers.
+
+    signal   (n_steps, input_size); for a model whose steps take several rows (`Model.stride`), (n_steps * stride, input_size)
+    returns  a `Trace`, all of it in memory: n_steps x units values for each gate. `gate_blocks` gives it in parts
+
+    States are those of a `Stream`, bit for bit. Gates are computed from them in float64, within 1e-5 of the engine's own.
+    Layers that run on rows of a step (`Rows`, `Bank`, `Scan`) are not looked into.
+
+    Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process` raises.
+    """
+    blocks = list(gate_blocks(model, signal))
+    layers = [
+        {name: np.concatenate([block.layers[index][name] for block in blocks]) for name in arrays}
+        for index, arrays in enumerate(blocks[0].layers)
+    ]
+    return Trace(blocks[0].kinds, tuple(layers), np.concatenate([block.output for block in blocks]))
+
+
+def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK) -> Iterator[Trace]:
+    """What `record_gates` records, in blocks of so many steps: for signals whose trace is larger than the memory.
+
+    Raises as `record_gates` does, when the first block is asked for.
+    """
+    recorder = _Recorder(model)
+    with refusing(InputError, "record_gates, signal: not an array"):
+        rows = np.asarray(signal)
+    length = n_steps * model.stride
+    for begin in range(0, max(1, len(rows)), length):
+        yield recorder.record(rows[begin : begin + length])
+
+
+class _Recorder:
+    """A stream of a model that gives all that the equations need, and the states before the next step."""
+
+    def __init__(self, model: Model) -> None:
+        if not model.streamable:
+            raise ModelError("record_gates: the model reads its input backwards and cannot be streamed; record its parts")
+        self._model = model
+        self._recurrent = [index for index, layer in enumerate(model.layers) if isinstance(layer, Recurrent)]
+        if not self._recurrent:
+            raise ModelError("record_gates: the model has no LSTM, GRU, RNN or own cell outside of other layers")
+        last = len(model.layers) - 1
+        for index in self._recurrent:
+            if model.rows[index] != model.rows[last]:
+                times = f"it runs {model.rows[index]} times a step"
+                raise ModelError(f"record_gates, layer {index}: {times}; record its part alone")
+        layers: list[Layer] = list(model.layers)
+        sources = [tuple(each) for each in model.sources]
+        self._places: dict[tuple[int, str], slice] = {}  # (layer, vector), where it stands in the output
+        joined: list[int] = []
+
+        def join(key: tuple[int, str], source: int, size: int) -> None:
+            at = sum(layers[each].output_size for each in joined)
+            self._places[key] = slice(at, at + size)
+            joined.append(source)
+
+        join((last, "y"), last, model.output_size)
+        for index in self._recurrent:
+            layer, (source,) = model.layers[index], model.sources[index]
+            assert isinstance(layer, Recurrent)
+            if source != -1:
+                join((index, X), source, layer.input_size)
+            for state, initial in layer.states.items():
+                shown = index
+                if state != layer.recipe.output:
+                    shown = len(layers)
+                    layers.append(StateOutput(layer, state))
+                    sources.append((source,))
+                join((index, state), shown, initial.size)
+        sizes = tuple(layers[each].output_size for each in joined)
+        recorder = Model([*layers, Concat(sizes, str(model.dtype))], sources=[*sources, tuple(joined)])
+        self._stream = Stream(recorder)
+        self._states = {
+            index: {name: np.asarray(initial, np.float64)[None] for name, initial in model.layers[index].states.items()}
+            for index in self._recurrent
+        }
+
+    def record(self, rows: Array) -> Trace:
+        """The next steps."""
+        found = self._stream.process(rows)
+        layers: list[dict[str, Array]] = [{} for _ in self._model.layers]
+        for index in self._recurrent:
+            layer = self._model.layers[index]
+            assert isinstance(layer, Recurrent)
+            after = {name: found[:, self._places[index, name]].astype(np.float64) for name in layer.states}
+            before = {name: np.concatenate([self._states[index][name], values])[:-1] for name, values in after.items()}
+            place = self._places.get((index, X))
+            inputs = np.asarray(rows).reshape(len(found), layer.input_size) if place is None else found[:, place]
+            gates = gates_of(layer, {X: inputs.astype(np.float64), **before}, after)
+            shown = {name: found[:, self._places[index, name]] for name in reversed(list(layer.states))}
+            layers[index] = {name: values.astype(found.dtype) for name, values in (gates | shown).items()}
+            if len(found):
+                self._states[index] = {name: values[-1:] for name, values in after.items()}
+        kinds = tuple(layer.kind for layer in self._model.layers)
+        return Trace(kinds, tuple(layers), found[:, self._places[len(layers) - 1, "y"]])
