@@ -14,11 +14,13 @@ import pytest
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
 
 
-@pytest.fixture(scope="module", autouse=True)
-def old_objects_are_left_alone() -> None:
+@pytest.fixture(scope="module")
+def old_objects_are_left_alone() -> Iterator[None]:
     """What is there before a module's tests is left out of their collections of garbage, which take seconds otherwise."""
     gc.collect()
     gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

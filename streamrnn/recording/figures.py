@@ -47,6 +47,18 @@ class LayerFigures:
             return {}
         return {f"{q} %": float(np.quantile(self.memory, q / 100, method="nearest")) for q in (10, 50, 90)}
 
+    def lines(self) -> list[tuple[str, str]]:
+        """The numbers by name, as text."""
+        lines = [(f"{gate} saturated", f"{share:.1%} of values") for gate, share in self.saturated.items()]
+        if quantiles := self.memory_quantiles:
+            shown = ", ".join(f"{name} of units below {steps:.3g}" for name, steps in quantiles.items())
+            lines.append(("memory in steps", shown))
+        if self.reset is not None:
+            lines.append(("r open", f"{self.reset.mean():.1%} on average"))
+        for what, units in (("dead units", self.dead), ("stuck units", self.stuck)):
+            lines.append((what, ", ".join(map(str, units)) or "none"))
+        return lines
+
     def to_json(self) -> dict[str, Any]:
         """The numbers as JSON values; an infinite memory is null."""
         finite = {name: value if np.isfinite(value) else None for name, value in self.memory_quantiles.items()}

@@ -11,6 +11,8 @@ from streamrnn import Stream, StreamPool
 from tests.interruption import at_every_line, by_timer
 from tests.models import model, signal
 
+pytestmark = pytest.mark.usefixtures("old_objects_are_left_alone")
+
 FILES = "plain.py", "plain_door.py", "workspace.py", "stream.py", "stream_pool.py"
 WHOLE = model("lstm", inputs=3, hidden=5)
 BLOCK = signal(60_000)

@@ -15,6 +15,8 @@ from numba.core import event
 from streamrnn import NonFiniteInputError, Stream
 from tests.models import ALL, mixed, model, signal
 
+pytestmark = pytest.mark.usefixtures("old_objects_are_left_alone")
+
 
 @pytest.fixture
 def compilations() -> Iterator[list[Any]]:

@@ -15,6 +15,8 @@ from tests.golden.make import FOLDER
 from tests.interruption import at_every_line
 from tests.models import model
 
+pytestmark = pytest.mark.usefixtures("old_objects_are_left_alone")
+
 FILES = "database.py", "table.py", "schema.py", "store.py"
 WHOLE = model("rnn-tanh", inputs=3, hidden=2)
 

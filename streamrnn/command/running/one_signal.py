@@ -7,7 +7,6 @@ from pathlib import Path
 from streamrnn.audio import OutputRows
 from streamrnn.command.console import print_message
 from streamrnn.command.running import state_file
-from streamrnn.command.running.content import plain_content
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.file_descriptors import (
     ATOMIC_BYTES,
@@ -16,20 +15,20 @@ from streamrnn.command.running.file_descriptors import (
     is_regular,
     open_source,
     open_target,
-    read_chunks,
     rewrite_start,
     size_of,
     sync,
     sync_folder,
 )
-from streamrnn.command.running.formats import FORMATS, Format, FormatName, Row, wav
+from streamrnn.command.running.formats import FORMATS, FormatName, Row, wav
 from streamrnn.command.running.hops import Hops
 from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
+from streamrnn.command.running.source_bytes import source_bytes
 from streamrnn.command.running.stream_session import StreamSession
 from streamrnn.command.signals import signals_deferred
-from streamrnn.command.waits import InterruptibleWaits, signals_end_waits
+from streamrnn.command.waits import signals_end_waits
 from streamrnn.errors import InputError
 from streamrnn.model import Model
 from streamrnn.stream import Stream
@@ -66,7 +65,7 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
     ):
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
         with (
-            _opened(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
+            source_bytes(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
             _as_written(
                 outputs_of,
                 target,
@@ -94,20 +93,6 @@ def _output_rate(endpoints: Endpoints, rate: int, stride: int) -> int:
     if endpoints.rate is None and rate % stride and endpoints.target_format is FORMATS[FormatName.WAV]:
         raise InputError(f"a step takes {stride} rows, so the output has {rate / stride:.3f} rows per second; give --rate")
     return endpoints.rate or rate // stride
-
-
-@contextmanager
-def _opened(
-    source: OpenFile, source_format: Format, size: int, waits: InterruptibleWaits
-) -> Iterator[tuple[Iterator[bytes], int]]:
-    """The bytes of the input for the reader of its format, and frames per second of a wav, else 0."""
-    if source_format is not FORMATS[FormatName.WAV]:
-        yield plain_content(read_chunks(source, waits), source.name, text=source_format.label is not None), 0
-        return
-    if not is_regular(source):
-        raise InputError(f"{source.name}: a wav can be read from a file only, not from a pipe; name the file")
-    with wav.opened(source.descriptor, source.name, size) as recording:
-        yield recording.frames(waits.wait_for_input), recording.rate
 
 
 @contextmanager

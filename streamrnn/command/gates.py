@@ -1,0 +1,91 @@
+"""`streamrnn gates`: what the gates of a model do on a signal, to look at."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamrnn.command.console import print_message, show
+from streamrnn.command.output_path import check_output_path
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of
+from streamrnn.command.running.whole_signal import read_signal
+from streamrnn.command.source_file import load_archive
+from streamrnn.command.table import plain_table
+from streamrnn.errors import StreamRNNError
+from streamrnn.recording import Trace, record_gates, warm_up
+from streamrnn.recording.page import page
+from streamrnn.recording.picture import draw
+from streamrnn.target.packing import Array
+
+_KINDS = (".html", ".png", ".svg", ".npz")
+
+
+def gates(
+    archive: Annotated[Path, typer.Argument(metavar="MODEL", help="An archive that `streamrnn import` wrote.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The signal: csv, jsonl, f32 or wav.")],
+    target: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="A page (.html), a picture (.png, .svg) or arrays (.npz)."),
+    ] = None,
+    input_format: Annotated[
+        FormatName | None, typer.Option("--format", help="Format of the input. [default: by its extension, else csv]")
+    ] = None,
+    chosen: Annotated[
+        str, typer.Option("--columns", metavar="COLUMNS", help="The input columns, in the model's order: load,temp or 2,3.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what the gates of a model do on a signal.
+
+    It prints for each recurrent layer how often its gates are saturated (below 0.05 or above 0.95), the memory of its units in
+    steps (-1 / ln of the mean of f, or of z), units that never move, and after how many steps the model has forgotten where it
+    began. With -o it also writes a page to look at in a browser, a picture, or the arrays themselves.
+
+    LSTM: i, f, g, o, c, h. GRU: r, z, n, h, with h' = (1 - z) n + z h, so z = 1 keeps the past.
+
+    \b
+    Examples:
+      streamrnn gates load.safetensors load.csv -o gates.html
+      streamrnn gates vad.safetensors speech.wav --json
+    """
+    if target is not None:
+        if target.suffix.lower() not in _KINDS:
+            raise typer.BadParameter(f"{target}: the output is one of {', '.join(_KINDS)}")
+        check_output_path(target, archive)
+    model = load_archive(archive)
+    columns = Columns(values=tuple(name for name in chosen.split(",") if name))
+    signal = read_signal(model, source, FORMATS[input_format or format_of(source, FormatName.CSV)], columns)
+    if not len(signal):
+        raise StreamRNNError(f"{source}: has no rows")
+    signal = signal[: len(signal) // model.stride * model.stride]
+    trace, forgotten = record_gates(model, signal), warm_up(model, signal)
+    found = {index: figures for index, figures in enumerate(trace.figures) if figures is not None}
+    if as_json:
+        layers = [{"layer": index, "kind": trace.kinds[index], **figures.to_json()} for index, figures in found.items()]
+        show(json.dumps({"steps": trace.n_steps, "warm_up_steps": forgotten, "layers": layers}, indent=2))
+    else:
+        rows = [
+            [f"{index} {trace.kinds[index]}", name, value]
+            for index, figures in found.items()
+            for name, value in figures.lines()
+        ]
+        never = f"not within these {trace.n_steps} steps"
+        rows.append(["model", "start forgotten", never if forgotten is None else f"after {forgotten} steps"])
+        show(plain_table(["layer", "what", "value"], rows))
+    if target is not None:
+        _write(target, trace, signal, f"{archive.name} on {source.name}")
+        print_message(f"{target}: written")
+
+
+def _write(target: Path, trace: Trace, signal: Array, title: str) -> None:
+    match target.suffix.lower():
+        case ".npz":
+            trace.save(target)
+        case ".html":
+            try:
+                target.write_text(page(trace, signal, title), "utf-8")
+            except OSError as error:
+                raise StreamRNNError(f"{target}: cannot be written ({error.strerror})") from error
+        case _:
+            draw(trace, signal, target, title)

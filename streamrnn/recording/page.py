@@ -1,0 +1,78 @@
+"""A trace as an HTML page that loads nothing: heat maps of units over time, and lines of input and output on the same axis.
+
+A long signal is drawn in columns of several steps, each as the smallest and the largest value of these.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from streamrnn.recording.figures import LayerFigures
+from streamrnn.recording.trace import Trace
+
+Array = NDArray[Any]
+
+#: Columns of a picture, at most.
+MOST_COLUMNS = 2000
+
+
+def page(trace: Trace, signal: ArrayLike, title: str, about: str = "") -> str:
+    """The page.
+
+    signal  that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
+    """
+    rows = np.asarray(signal, np.float64).reshape(len(np.asarray(signal)), -1)
+    inputs = rows[len(rows) // max(1, trace.n_steps) - 1 :: max(1, len(rows) // max(1, trace.n_steps))][: trace.n_steps]
+    per_column = max(1, -(-trace.n_steps // MOST_COLUMNS))
+    data = {
+        "steps": trace.n_steps,
+        "columns": -(-trace.n_steps // per_column),
+        "steps_per_column": per_column,
+        "input": _picture(inputs, per_column),
+        "output": _picture(trace.output, per_column),
+        "layers": [
+            _layer(index, kind, arrays, figures, per_column)
+            for index, (kind, arrays, figures) in enumerate(zip(trace.kinds, trace.layers, trace.figures, strict=True))
+            if figures is not None
+        ],
+    }
+    steps = f"{trace.n_steps} steps" + (f", {per_column} to a column." if per_column > 1 else ".")
+    template = Template(files("streamrnn.recording").joinpath("page.html").read_text("utf-8"))
+    as_text = json.dumps(data).replace("</", "<\\/")
+    return template.substitute(title=escape(title), about=escape(f"{about} {steps}".strip()), data=as_text)
+
+
+def _layer(index: int, kind: str, arrays: dict[str, Array], figures: LayerFigures, per_column: int) -> dict[str, Any]:
+    units = next(iter(arrays.values())).shape[1]
+    order = np.arange(units) if figures.memory is None else np.argsort(-figures.memory, kind="stable")
+    return {
+        "index": index,
+        "kind": kind,
+        "units": units,
+        "sorted": figures.memory is not None,
+        "order": order.tolist(),
+        "figures": figures.lines(),
+        "gates": [{"name": name, **_picture(array, per_column)} for name, array in arrays.items()],
+    }
+
+
+def _picture(array: Array, per_column: int) -> dict[str, Any]:
+    """The smallest and largest value of each column, (rows, columns) in 256 levels from `low` to `high`."""
+    begins = np.arange(0, len(array), per_column)
+    smallest, largest = np.minimum.reduceat(array, begins), np.maximum.reduceat(array, begins)
+    low, high = float(smallest.min()), float(largest.max())
+    levels = 255 / (high - low) if high > low else 0.0
+
+    def encoded(values: Array) -> str:
+        bytes_ = np.round((values.T.astype(np.float64) - low) * levels).astype(np.uint8)
+        return base64.b64encode(np.ascontiguousarray(bytes_).tobytes()).decode()
+
+    return {"rows": array.shape[1], "low": low, "high": high, "min": encoded(smallest), "max": encoded(largest)}

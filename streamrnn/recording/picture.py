@@ -1,0 +1,48 @@
+"""A trace as a picture, drawn by matplotlib: heat maps of units over time, under input and output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamrnn.errors import MissingExtraError, StreamRNNError
+from streamrnn.recording.trace import Trace
+
+
+def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
+    """Write the picture, .png or .svg.
+
+    Raises MissingExtraError without matplotlib, StreamRNNError where the file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("drawing needs matplotlib; install it: pip install 'streamrnn[plot]'") from None
+    maps = [(index, name, array) for index, layer in enumerate(trace.layers) for name, array in layer.items()]
+    figure = Figure(figsize=(12, 2.4 + 1.1 * len(maps)), layout="constrained")
+    axes = figure.subplots(2 + len(maps), 1, sharex=True)
+    stride = max(1, len(np.asarray(signal)) // max(1, trace.n_steps))
+    figure.suptitle(title)
+    for axis, name, lines in zip(
+        axes, ("output", "input"), (trace.output, np.asarray(signal)[stride - 1 :: stride]), strict=False
+    ):
+        axis.plot(lines, linewidth=0.6)
+        axis.set_ylabel(name)
+    for axis, (index, name, array) in zip(axes[2:], maps, strict=True):
+        figures = trace.figures[index]
+        memory = None if figures is None else figures.memory
+        order = np.arange(array.shape[1]) if memory is None or len(memory) != array.shape[1] else np.argsort(-memory)
+        reach = float(np.abs(array).max()) or 1.0
+        image = axis.imshow(
+            array.T[order], aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-reach, vmax=reach, rasterized=True
+        )
+        axis.set_ylabel(f"{index} {name}")
+        axis.set_yticks([])
+        figure.colorbar(image, ax=axis)
+    axes[-1].set_xlabel("step; units that remember longest on top")
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise StreamRNNError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,65 @@
+"""`streamrnn gates`: numbers, a page, a picture and arrays of a model on a signal."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamrnn import load, record_gates
+from tests.command.process import Command
+
+
+@pytest.fixture
+def source(archive: Path, tmp_path: Path) -> Path:
+    rows = np.random.default_rng(0).normal(size=(3000, load(archive).input_size)).astype(np.float32)
+    path = tmp_path / "in.csv"
+    path.write_text("".join(",".join(map(repr, row)) + "\n" for row in rows.tolist()))
+    return path
+
+
+def test_numbers_are_those_of_the_trace_as_text_and_as_json(command: Command, archive: Path, source: Path) -> None:
+    text, ended = command("gates", archive, source), command("gates", archive, source, "--json")
+    assert [(each.code, each.err) for each in (text, ended)] == [(0, ""), (0, "")]
+    found = json.loads(ended.out)
+    (figures, *_) = record_gates(load(archive), np.loadtxt(source, delimiter=",", dtype=np.float32)).figures
+    assert figures is not None
+    assert found["layers"] == [{"layer": 0, "kind": "gru", **figures.to_json()}]
+    assert found["steps"] == 3000
+    for name, value in figures.lines():
+        assert name in text.out
+        assert value in text.out
+
+
+def test_a_page_holds_every_gate_and_loads_nothing(command: Command, archive: Path, source: Path, tmp_path: Path) -> None:
+    assert command("gates", archive, source, "-o", tmp_path / "g.html").code == 0
+    page = (tmp_path / "g.html").read_text()
+    assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    assert [gate["name"] for gate in data["layers"][0]["gates"]] == ["r", "z", "n", "h"]
+    assert (data["steps"], data["columns"], data["steps_per_column"]) == (3000, 1500, 2)
+    assert sorted(data["layers"][0]["order"]) == list(range(8))
+
+
+def test_arrays_and_pictures_are_written_by_the_extension(
+    command: Command, archive: Path, source: Path, tmp_path: Path
+) -> None:
+    assert command("gates", archive, source, "-o", tmp_path / "g.npz").code == 0
+    with np.load(tmp_path / "g.npz") as arrays:
+        assert arrays["0.z"].shape == (3000, 8)
+    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
+    assert command("gates", archive, source, "-o", tmp_path / "g.png").code == 0
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_shown_is_an_error_that_says_where(
+    command: Command, archive: Path, source: Path, tmp_path: Path
+) -> None:
+    assert command("gates", archive, source, "-o", tmp_path / "g.pdf").code == 2
+    (tmp_path / "bad.csv").write_text("1,2\n1,oops\n")
+    bad = command("gates", archive, tmp_path / "bad.csv")
+    assert (bad.code, bad.err.startswith("error: line 2: ")) == (1, True)
+    (tmp_path / "empty.csv").write_text("")
+    assert command("gates", archive, tmp_path / "empty.csv").err == f"error: {tmp_path / 'empty.csv'}: has no rows\n"
+    assert command("gates", archive, tmp_path / "none.csv").code == 1
