@@ -54,6 +54,7 @@ PUBLIC = [
     "StreamBusyError",
     "StreamPool",
     "StreamRNNError",
+    "Trace",
     "VerificationError",
     "Where",
     "__version__",
@@ -61,9 +62,12 @@ PUBLIC = [
     "cell",
     "compiled",
     "functions",
+    "gate_blocks",
     "load",
+    "record_gates",
     "run_equations",
     "run_offline",
+    "warm_up",
 ]
 ERRORS = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 NOT_AT_ONCE = ["numba", "numba_cuda", "onnx", "onnxruntime", "rich", "sqlite3", "streamrnn_converters", "torch", "typer"]

@@ -1,10 +1,11 @@
-"""The gates of a layer over a whole block of steps, from its inputs and its states: the equations, in float64 NumPy.
+"""The gates of a layer over a whole block of steps, from its inputs and its states: the equations, in NumPy.
 
 Since the states of each step are known, no step waits for the one before it, and a block takes a few matrix products.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from streamrnn.layers import GRU, LSTM, RNN, OwnCell
 from streamrnn.layers.recipe_layer import Parameters, Recurrent
 from streamrnn.recipe import X
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Vectors = Mapping[str, Array]
 
 
@@ -22,7 +23,8 @@ Vectors = Mapping[str, Array]
 def gates_of(layer: Recurrent, before: Vectors, after: Vectors) -> dict[str, Array]:
     """The gates of each step by name, (n_steps, H), as the layer's docstring names them.
 
-    before  "x", the inputs, (n_steps, I), and each state as it was before the step, (n_steps, size)
+    before  "x", the inputs, (n_steps, I), and each state as it was before the step, (n_steps, size), all of one dtype, in which
+            the gates are computed
     after   each state after the step
     """
     raise NotImplementedError(layer.kind)
@@ -31,8 +33,8 @@ def gates_of(layer: Recurrent, before: Vectors, after: Vectors) -> dict[str, Arr
 @gates_of.register
 def _of_lstm(layer: LSTM, before: Vectors, after: Vectors) -> dict[str, Array]:
     parameters = layer.parameters()
-    i, f, g, o = (_sum(parameters, name, before) for name in "ifgo")
-    p_i, p_f, p_o = np.zeros((3, 1)) if layer.peepholes is None else layer.peepholes.astype(np.float64)
+    i, f, g, o = _sums(parameters, "ifgo", before)
+    p_i, p_f, p_o = np.zeros((3, 1), i.dtype) if layer.peepholes is None else layer.peepholes
     of_gates, of_candidate, _ = layer.activations
     i = applied(of_gates, _limited(i + p_i * before["c"], layer.clip))
     f = 1 - i if layer.coupled else applied(of_gates, _limited(f + p_f * before["c"], layer.clip))
@@ -45,11 +47,12 @@ def _of_lstm(layer: LSTM, before: Vectors, after: Vectors) -> dict[str, Array]:
 def _of_gru(layer: GRU, before: Vectors, after: Vectors) -> dict[str, Array]:
     parameters = layer.parameters()
     of_gates, of_candidate = layer.activations
-    r, z = (applied(of_gates, _limited(_sum(parameters, name, before), layer.clip)) for name in "rz")
+    r, z, *rest = _sums(parameters, "rznp" if layer.form == "reset-after" else "rz", before)
+    r, z = (applied(of_gates, _limited(gate, layer.clip)) for gate in (r, z))
     if layer.form == "reset-after":
-        n = _sum(parameters, "n", before) + r * _sum(parameters, "p", before)
+        n = rest[0] + r * rest[1]
     else:
-        n = _sum(parameters, "n", {X: before[X], "reset_h": r * before["h"]})
+        (n,) = _sums(parameters, "n", {X: before[X], "reset_h": r * before["h"]})
     return {"r": r, "z": z, "n": applied(of_candidate, _limited(n, layer.clip))}
 
 
@@ -62,9 +65,9 @@ def _of_rnn(layer: RNN, before: Vectors, after: Vectors) -> dict[str, Array]:
 def _of_own_cell(layer: OwnCell, before: Vectors, after: Vectors) -> dict[str, Array]:
     """The sums of all passes, before any function, and what passes before the last one return."""
     parameters, found = layer.parameters(), dict[str, Array]()
-    per_unit = {name: np.asarray(vector, np.float64) for name, vector in parameters.per_unit.items()}
+    per_unit = {name: np.asarray(vector, before[X].dtype) for name, vector in parameters.per_unit.items()}
     for one in layer.recipe.passes:
-        sums = {name: _sum(parameters, name, before) for name in one.sums}
+        sums = dict(zip(one.sums, _sums(parameters, one.sums, before), strict=True))
         found |= sums
         if not set(one.writes) <= set(layer.recipe.states):
             known = {**per_unit, **before, **sums}
@@ -75,13 +78,20 @@ def _of_own_cell(layer: OwnCell, before: Vectors, after: Vectors) -> dict[str, A
     return found
 
 
-def _sum(parameters: Parameters, name: str, vectors: Vectors) -> Array:
-    """A sum of each unit, unscaled: its bias, and its weights times each vector that feeds it. (n_steps, units)"""
-    total = np.asarray(parameters.biases.get(name, 0.0), np.float64)
-    for (vector, fed), weights in parameters.weights.items():
-        if fed == name and vector in vectors:
-            total = total + vectors[vector] @ np.asarray(weights, np.float64).T
-    return total
+def _sums(parameters: Parameters, names: Iterable[str], vectors: Vectors) -> list[Array]:
+    """Sums of each unit, unscaled: a bias, and weights times each vector that feeds the sum. (n_steps, units) each.
+
+    A vector is multiplied with the weights of all sums that it feeds at once.
+    """
+    names, products = list(names), dict[str, list[Array]]()
+    for vector, values in vectors.items():
+        fed = [name for name in names if (vector, name) in parameters.weights]
+        if fed:
+            weights = np.concatenate([parameters.weights[vector, name] for name in fed]).astype(values.dtype, copy=False)
+            for name, product in zip(fed, np.split(values @ weights.T, len(fed), axis=1), strict=True):
+                products.setdefault(name, []).append(product)
+    biases = {name: np.asarray(parameters.biases.get(name, 0.0), vectors[X].dtype) for name in names}
+    return [sum(products[name], biases[name]) for name in names]
 
 
 def _limited(sums: Array, clip: float | None) -> Array:

@@ -96,7 +96,7 @@ def record_gates(model: Model, signal: ArrayLike) -> Trace:
     signal   (n_steps, input_size); for a model whose steps take several rows (`Model.stride`), (n_steps * stride, input_size)
     returns  a `Trace`, all of it in memory: n_steps x units values for each gate. `gate_blocks` gives it in parts
 
-    States are those of a `Stream`, bit for bit. Gates are computed from them in float64, within 1e-5 of the engine's own.
+    States are those of a `Stream`, bit for bit. Gates are computed from them, and are within 1e-5 of the engine's own.
     Layers that run on rows of a step (`Rows`, `Bank`, `Scan`) are not looked into.
 
     Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process` raises.
@@ -164,8 +164,7 @@ class _Recorder:
         recorder = Model([*layers, Concat(sizes, str(model.dtype))], sources=[*sources, tuple(joined)])
         self._stream = Stream(recorder)
         self._states = {
-            index: {name: np.asarray(initial, np.float64)[None] for name, initial in model.layers[index].states.items()}
-            for index in self._recurrent
+            index: {name: initial[None] for name, initial in model.layers[index].states.items()} for index in self._recurrent
         }
 
     def record(self, rows: Array) -> Trace:
@@ -175,13 +174,12 @@ class _Recorder:
         for index in self._recurrent:
             layer = self._model.layers[index]
             assert isinstance(layer, Recurrent)
-            after = {name: found[:, self._places[index, name]].astype(np.float64) for name in layer.states}
+            after = {name: found[:, self._places[index, name]] for name in layer.states}
             before = {name: np.concatenate([self._states[index][name], values])[:-1] for name, values in after.items()}
             place = self._places.get((index, X))
             inputs = np.asarray(rows).reshape(len(found), layer.input_size) if place is None else found[:, place]
-            gates = gates_of(layer, {X: inputs.astype(np.float64), **before}, after)
-            shown = {name: found[:, self._places[index, name]] for name in reversed(list(layer.states))}
-            layers[index] = {name: values.astype(found.dtype) for name, values in (gates | shown).items()}
+            gates = gates_of(layer, {X: inputs.astype(found.dtype, copy=False), **before}, after)
+            layers[index] = gates | {name: after[name].copy() for name in reversed(list(layer.states))}
             if len(found):
                 self._states[index] = {name: values[-1:] for name, values in after.items()}
         kinds = tuple(layer.kind for layer in self._model.layers)
