@@ -39,6 +39,7 @@ from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
 from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.rewrite.branches import without_branches
+from streamrnn_converters.onnx.rewrite.computed_pieces import with_known_pieces
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
 from streamrnn_converters.onnx.rewrite.lifting import lift
@@ -112,7 +113,7 @@ def read_onnx(
     graph = with_flat_convolutions(without_wrapping(without_branches(graph)))
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
-    graph, apart = without_computed_states(graph)
+    graph, apart = without_computed_states(with_known_pieces(graph))
     pairs = states if isinstance(states, Mapping) else None
     graph, more = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
     known, time_axes = candidates(graph, pairs), time_axes_of(graph, time_axis)

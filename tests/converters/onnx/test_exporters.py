@@ -24,6 +24,18 @@ REFUSED = {
     "tf2onnx-keras2-lstm-dropout": "is not one cell behind the other",
     "tf2onnx-keras2-lstm-layer-norm": "is the merged axis of the signal",
 }
+#: Keras 3 on torch writes the first step alone where the number of steps is open, so that no file can give its answers.
+_FIRST_STEP_ALONE = {
+    "leaves the size of axis 1 open": ("gru", "lstm", "lstm-last"),
+    "a constant of a shape that depends on the input": (
+        "convolution-gru",
+        "embedding-lstm",
+        "gru-reset-before",
+        "lstm-stacked",
+        "rnn",
+    ),
+}
+REFUSED |= {f"keras3-torch-{name}": reason for reason, names in _FIRST_STEP_ALONE.items() for name in names}
 NAMES = sorted(path.name.removesuffix(".onnx") for path in FOLDER.glob("*.onnx"))
 
 
