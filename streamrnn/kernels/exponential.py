@@ -53,11 +53,26 @@ _DOUBLE_LOGARITHM = [
 ]
 
 
+def _square(form: Format) -> Function:
+    shift = form.number(form.negligible)
+
+    def square(x):
+        shifted = x + shift
+        return shifted * shifted
+
+    return square
+
+
+#: x * x, or, where that vanishes beside the constant of a polynomial, another small number. It is never subnormal, since that
+#: would make quiet inputs slow, and a polynomial has the bits that it has with x * x.
+square = for_both(_square)
+
+
 def _single_remainder() -> Function:
     p0, p1, p2, p3, p4, p5 = map(np.float32, _SINGLE_POWERS)
 
     def remainder(x):
-        x2 = x * x
+        x2 = square(x)
         return x * fma(x2, fma(x2, fma(x, p5, p4), fma(x, p3, p2)), fma(x, p1, p0))
 
     return remainder
@@ -67,7 +82,7 @@ def _double_remainder() -> Function:
     p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11 = map(np.float64, _DOUBLE_POWERS)
 
     def remainder(x):
-        x2 = x * x
+        x2 = square(x)
         low = fma(x2, fma(x, p3, p2), fma(x, p1, p0))
         middle = fma(x2, fma(x, p7, p6), fma(x, p5, p4))
         high = fma(x2, fma(x, p11, p10), fma(x, p9, p8))
@@ -98,7 +113,7 @@ def _artanh(form: Format, coefficients: list[float]) -> Function:
 
     @inline
     def twice_artanh(s):
-        s2 = s * s
+        s2 = square(s)
         return s * fma(s2, series(s2), two)
 
     return twice_artanh

@@ -23,6 +23,7 @@ class Format(NamedTuple):
     bias: int  # of the exponent
     saturated: int  # tanh is 1 from 2**saturated = exp(2 x) on
     tiny: float  # smaller values are flushed to zero
+    negligible: float  # x + negligible is x, unless x * x vanishes beside 1/2; where it is not 0, its square is normal
 
     @property
     def largest_exponent(self) -> int:
@@ -30,8 +31,8 @@ class Format(NamedTuple):
         return self.bias - 1
 
 
-SINGLE = Format(np.float32, np.int32, 23, 127, 30, 1e-30)
-DOUBLE = Format(np.float64, np.int64, 52, 1023, 60, 1e-200)
+SINGLE = Format(np.float32, np.int32, 23, 127, 30, 1e-30, 2.0**-38)
+DOUBLE = Format(np.float64, np.int64, 52, 1023, 60, 1e-200, 2.0**-80)
 
 
 def chosen(single: Function, double: Function) -> Function:
