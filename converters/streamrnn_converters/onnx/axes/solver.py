@@ -130,7 +130,8 @@ def _found(node: Node, inputs: Sequence[Known | None], solution: Solution) -> Fo
             for value in outputs:
                 _count(node, value, inputs, solution.budget)
     except ConversionError as error:
-        return Found(error=error, is_constant=is_constant)
+        error.__context__ = None  # its frames would hold all constants of this sweep until garbage is collected
+        return Found(error=error.with_traceback(None), is_constant=is_constant)
     return Found(outputs, None, is_constant, frozenset(own.attributes))
 
 
