@@ -16,7 +16,7 @@ from streamrnn_converters import from_onnx
 from tests.converters.fixtures import exporters_page
 from tests.converters.fixtures.exporters_page import FOLDER, about, largest_error
 
-TOLERANCE = 5e-6
+TOLERANCE = 1e-6
 REFUSED = {
     "keras-k2-masking-lstm-last-open.tf2onnx": "is not one cell behind the other",  # it keeps its states where a step is masked
     "torch-lstm-meanpool.script.open": "is the time axis of the signal, as node '/rnn/LSTM' (LSTM) tells",  # a mean over time
