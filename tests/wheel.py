@@ -40,13 +40,13 @@ def run(*command: str | Path, cwd: Path, stdin: str | None = None) -> str:
 
 
 def check_content(wheel: Path) -> None:
-    """Each module of the source tree is in the wheel, and no other package."""
+    """Each module and page of the source tree is in the wheel, and no other package."""
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         path.relative_to(root).as_posix()
         for package, root in SOURCES.items()
         for path in (root / package).rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in (".py", ".html") or path.name == "py.typed"
     }
     packed = {name for name in names if ".dist-info/" not in name}
     if packed != wanted:

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn import VerificationError
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
 
+#: Values of a signal that a graph is tried on: 1 GiB in float32.
+MOST_VALUES = 1 << 28
 _AXES = ("time", "batch")  # of the values, before those of one step
 
 
@@ -39,7 +42,13 @@ def random_signal(
     """A signal for all inputs, (n_steps, n_signals, input_size): normally distributed numbers times `scale`.
 
     An input of indices gets any of those that its table has. An input without a batch axis gets the same for all signals.
+
+    Raises VerificationError for more values than `MOST_VALUES`: the graph fixes an axis to a huge size.
     """
+    n_values = n_steps * n_signals * sum(given.size for given in inputs)
+    if n_values > MOST_VALUES:
+        sizes = f"{n_steps} steps of {n_signals} signals have {n_values} values"
+        raise VerificationError(f"{sizes}, and more than {MOST_VALUES} are not tried; export a graph with smaller axes")
     parts = []
     for given in inputs:
         shape = n_steps, n_signals if "batch" in given.axes else 1, given.size
