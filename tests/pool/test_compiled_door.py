@@ -3,6 +3,7 @@
 import gc
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Callable
@@ -12,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import InputError, NonFiniteInputError, NonFiniteStateError, StateStore, Stream, StreamBusyError, StreamPool
+from streamrnn import (
+    Dense,
+    InputError,
+    Model,
+    NonFiniteInputError,
+    NonFiniteStateError,
+    StateStore,
+    Stream,
+    StreamBusyError,
+    StreamPool,
+)
 from streamrnn.door import builtin
 from streamrnn.pool import plain_door
 from tests.models import model, signal
@@ -380,3 +391,30 @@ def test_numpys_function_is_looked_at_before_it_is_used(monkeypatch: pytest.Monk
         assert builtin._address_of_empty() is None
     finally:
         builtin._address_of_empty.cache_clear()
+
+
+def test_an_input_that_another_thread_changes_meanwhile_never_comes_out_as_nan() -> None:
+    """Where the GIL is released, the input that was checked is the one that is computed with."""
+    rng = np.random.default_rng(0)
+    pool = StreamPool(Model([Dense(rng.normal(size=(64, 64)))]), 256)
+    slots = np.array([pool.open() for _ in range(256)])
+    x = rng.normal(size=(256, 64)).astype(np.float32)
+    ended = threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            x[200, 5] = np.nan
+            x[200, 5] = 1.0
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            try:
+                assert np.isfinite(pool.step(slots, x)).all()
+            except NonFiniteInputError:
+                continue
+    finally:
+        ended.set()
+        thread.join()

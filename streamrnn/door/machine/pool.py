@@ -22,12 +22,15 @@ from streamrnn.door.machine.layout import (
 )
 from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array, new_array, out_of_call, unusual
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field
+from streamrnn.kernels.panel import Kernel, Part, field, row_copy
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
 from streamrnn.simd.shared import store_shared, swap_shared
 from streamrnn.target.packing import Width
 from streamrnn.target.record import BEGIN, CAPACITY, DONE, END, N_SLOTS, SLOTS
+
+#: A status beside those of the driver.
+NO_MEMORY = -1
 
 
 @inline
@@ -65,32 +68,44 @@ def _usual(width: Width) -> Part:
 
 
 @inline
-def _new_matrix(table, n_rows):
-    """A new array for results; NULL, with an exception set, if memory is full."""
+def _new_matrix(table, n_rows, n_columns):
+    """A new array of the model's dtype; NULL, with an exception set, if memory is full."""
     store_int(table + 8 * SHAPE, n_rows)
-    store_int(table + 8 * (SHAPE + 1), field(table, N_OUTPUTS))
+    store_int(table + 8 * (SHAPE + 1), n_columns)
     return new_array(table, 2, table + 8 * SHAPE)
 
 
-@inline
-def _run(table, pool, slots, n, x, y):
-    """The driver's status for a call of the n slots at the address `slots`.
+def _run(width: Width) -> Part:
+    copy_values = row_copy(width)
 
-    The driver reads the pool's own copy of them: no other thread can change it while the GIL is released.
-    """
-    own_slots = field(pool, SLOTS)
-    for index in range(n):
-        store_int(own_slots + 8 * index, load_int(slots + 8 * index))
-    store_int(pool + 8 * N_SLOTS, n)
-    store_int(pool + 8 * BEGIN, 0)
-    store_int(pool + 8 * END, n)
-    driver = field(table, DRIVER) if n <= field(table, MAX_UNSHARED) else field(table, SHARED_DRIVER)
-    if n <= field(table, MAX_WITH_GIL):
-        return call(driver, pool, x, y, 1)
-    thread = call(field(table, RELEASE_GIL))
-    status = call(driver, pool, x, y, 1)
-    call(field(table, TAKE_GIL), thread)
-    return status
+    @inline
+    def run(table, pool, slots, n, x, y):
+        """The driver's status for a call of the n slots at the address `slots`; NO_MEMORY, with an exception set.
+
+        The driver reads the pool's own copy of the slots, and, where the GIL is released, a copy of the inputs: no other thread
+        can change them meanwhile.
+        """
+        own_slots = field(pool, SLOTS)
+        for index in range(n):
+            store_int(own_slots + 8 * index, load_int(slots + 8 * index))
+        store_int(pool + 8 * N_SLOTS, n)
+        store_int(pool + 8 * BEGIN, 0)
+        store_int(pool + 8 * END, n)
+        driver = field(table, DRIVER) if n <= field(table, MAX_UNSHARED) else field(table, SHARED_DRIVER)
+        if n <= field(table, MAX_WITH_GIL):
+            return call(driver, pool, x, y, 1)
+        inputs = _new_matrix(table, n, field(table, N_INPUTS))
+        if inputs == NULL:
+            return NO_MEMORY
+        own_x = load_int(inputs + DATA)
+        copy_values(own_x, x, n * field(table, N_INPUTS))
+        thread = call(field(table, RELEASE_GIL))
+        status = call(driver, pool, own_x, y, 1)
+        call(field(table, TAKE_GIL), thread)
+        call(field(table, DROP_REFERENCE), inputs)
+        return status
+
+    return run
 
 
 def step(width: Width) -> Kernel:
@@ -99,7 +114,7 @@ def step(width: Width) -> Kernel:
     `self` is the table's array object, `args` the address of the arguments, `names` a tuple or NULL. A call that the driver
     refuses goes to the plain door too, which refuses it again and says why.
     """
-    n_of_usual_call = _usual(width)
+    n_of_usual_call, run = _usual(width), _run(width)
 
     def step(self, args, n_args, names):
         table = load_int(self + DATA)
@@ -107,18 +122,22 @@ def step(width: Width) -> Kernel:
         n = n_of_usual_call(table, pool, args, n_args, out)
         if n < 0:
             return unusual(table, args, n_args, names)
-        result = out if out != NULL else _new_matrix(table, n)
+        result = out if out != NULL else _new_matrix(table, n, field(table, N_OUTPUTS))
         if result == NULL:
             return NULL
         if swap_shared(field(table, BUSY), 1) == 0:
             slots, x = load_int(args), load_int(args + 8)
             y = load_int(result + DATA)
-            status = _run(table, pool, load_int(slots + DATA), n, load_int(x + DATA), y)
+            status = run(table, pool, load_int(slots + DATA), n, load_int(x + DATA), y)
             store_shared(field(table, BUSY), 0)
             if status == DONE:
                 if out != NULL:
                     call(field(table, NEW_REFERENCE), out)
                 return result
+            if status == NO_MEMORY:
+                if out == NULL:
+                    call(field(table, DROP_REFERENCE), result)
+                return NULL
         if out == NULL:
             call(field(table, DROP_REFERENCE), result)
         return unusual(table, args, n_args, names)
