@@ -218,7 +218,10 @@ def test_an_input_that_is_no_signal_is_refused_unless_it_is_fixed() -> None:
 @pytest.mark.parametrize(
     ("constants", "why"),
     [
-        ({"rate": 16000}, "constant 'rate': the graph has no such input; it has 'x', 'sr'"),
+        (
+            {"rate": 16000},
+            "constant 'rate': the graph has no such input, nor an open size of that name; it has the inputs 'x', 'sr'",
+        ),
         ({"sr": "fast"}, "constant 'sr': 'fast' does not fit"),
         ({"sr": 0.5}, "constant 'sr': 0.5 does not fit the graph input (it is not of type int64)"),
         ({"sr": [1, 2]}, "constant 'sr': [1, 2] does not fit"),

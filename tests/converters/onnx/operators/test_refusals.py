@@ -179,17 +179,15 @@ def control_flow() -> Refused:
 
 
 @refused
-def a_choice_within_a_choice() -> Refused:
-    g, keys = Sketch(), ("then_branch", "else_branch")
-    inner, outer = {}, {}
-    for key in keys:
-        ends = [helper.make_node("Identity", ["x"], [f"{key}.inner"])]
-        inner[key] = helper.make_graph(ends, key, [], [g.info(f"{key}.inner", None)])
-    for key in keys:
-        choice = helper.make_node("If", ["decided.0"], [key], "inner", **inner)
-        outer[key] = helper.make_graph([choice], key, [], [g.info(key, None)])
+def a_loop_within_a_choice() -> Refused:
+    g, branches = Sketch(), {}
+    for key in ("then_branch", "else_branch"):
+        row, copied = g.info(f"{key}.row", None), g.info(f"{key}.copied", None)
+        body = helper.make_graph([helper.make_node("Identity", [row.name], [copied.name])], key, [row], [copied])
+        loop = helper.make_node("Scan", ["x"], [key], "inner", body=body, num_scan_inputs=1)
+        branches[key] = helper.make_graph([loop], key, [], [g.info(key, None)])
     decided = g.add("Constant", name="decided", value=numpy_helper.from_array(np.array(True)))
-    return g.bytes(g.rnn(g.add("If", decided, **outer))[0]), "node 'inner' (If)", "graphs within nodes"
+    return g.bytes(g.rnn(g.add("If", decided, **branches))[0]), "node 'inner' (Scan)", "graphs within nodes"
 
 
 @refused
