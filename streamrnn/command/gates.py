@@ -8,7 +8,7 @@ import typer
 
 from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_output_path
-from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, listed
 from streamrnn.command.running.whole_signal import read_signal
 from streamrnn.command.source_file import load_archive
 from streamrnn.command.table import plain_table
@@ -54,7 +54,7 @@ def gates(
             raise typer.BadParameter(f"{target}: the output is one of {', '.join(_KINDS)}")
         check_output_path(target, archive)
     model = load_archive(archive)
-    columns = Columns(values=tuple(name for name in chosen.split(",") if name))
+    columns = Columns(values=listed(chosen))
     signal = read_signal(model, source, FORMATS[input_format or format_of(source, FormatName.CSV)], columns)
     if not len(signal):
         raise StreamRNNError(f"{source}: has no rows")

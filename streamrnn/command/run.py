@@ -7,7 +7,7 @@ import typer
 
 from streamrnn.audio import OutputRows
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names, listed
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
 from streamrnn.command.running.row_errors import OnError, RowErrors
@@ -134,7 +134,7 @@ def run(
         raise typer.BadParameter("a wav output needs a sample rate; give --rate")
     if target_format is not FormatName.WAV and rate is not None:
         raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
-    columns = Columns(key, _listed(chosen), _listed(kept), header, decimal_comma)
+    columns = Columns(key, listed(chosen), listed(kept), header, decimal_comma)
     if source_format is not FormatName.CSV and (header is not None or decimal_comma):
         raise typer.BadParameter(f"--header, --no-header and --decimal-comma are for csv, but the input is {source_format}")
     if binary and columns.all and (kept or binary is source_format):
@@ -162,8 +162,3 @@ def run(
         code = run_many_signals(model, archive, endpoints, store, resume, errors)
     errors.print_summary()
     raise typer.Exit(code)
-
-
-def _listed(columns: str) -> tuple[str, ...]:
-    """The columns of an option."""
-    return tuple(column.strip() for column in columns.split(",")) if columns else ()

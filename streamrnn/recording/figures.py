@@ -71,6 +71,13 @@ class LayerFigures:
         }
 
 
+def by_memory(figures: LayerFigures | None, n_units: int) -> Array:
+    """The units of an array, those that remember longest first; in their own order where nothing is known of their memory."""
+    if figures is None or figures.memory is None or len(figures.memory) != n_units:
+        return np.arange(n_units)
+    return np.argsort(-figures.memory, kind="stable")
+
+
 def figures_of(kind: str, arrays: dict[str, Array]) -> LayerFigures:
     """The numbers of a layer of a kind, from its gates and states over (n_steps, units)."""
     low, high = SATURATED

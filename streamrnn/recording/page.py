@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.recording.figures import LayerFigures
+from streamrnn.recording.figures import LayerFigures, by_memory
 from streamrnn.recording.trace import Trace
 
 Array = NDArray[Any]
@@ -29,14 +29,12 @@ def page(trace: Trace, signal: ArrayLike, title: str, about: str = "") -> str:
 
     signal  that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
     """
-    rows = np.asarray(signal, np.float64).reshape(len(np.asarray(signal)), -1)
-    inputs = rows[len(rows) // max(1, trace.n_steps) - 1 :: max(1, len(rows) // max(1, trace.n_steps))][: trace.n_steps]
     per_column = max(1, -(-trace.n_steps // MOST_COLUMNS))
     data = {
         "steps": trace.n_steps,
         "columns": -(-trace.n_steps // per_column),
         "steps_per_column": per_column,
-        "input": _picture(inputs, per_column),
+        "input": _picture(trace.inputs(signal), per_column),
         "output": _picture(trace.output, per_column),
         "layers": [
             _layer(index, kind, arrays, figures, per_column)
@@ -52,13 +50,12 @@ def page(trace: Trace, signal: ArrayLike, title: str, about: str = "") -> str:
 
 def _layer(index: int, kind: str, arrays: dict[str, Array], figures: LayerFigures, per_column: int) -> dict[str, Any]:
     units = next(iter(arrays.values())).shape[1]
-    order = np.arange(units) if figures.memory is None else np.argsort(-figures.memory, kind="stable")
     return {
         "index": index,
         "kind": kind,
         "units": units,
         "sorted": figures.memory is not None,
-        "order": order.tolist(),
+        "order": by_memory(figures, units).tolist(),
         "figures": figures.lines(),
         "gates": [{"name": name, **_picture(array, per_column)} for name, array in arrays.items()],
     }

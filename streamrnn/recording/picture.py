@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.errors import MissingExtraError, StreamRNNError
+from streamrnn.recording.figures import by_memory
 from streamrnn.recording.trace import Trace
 
 
@@ -23,17 +24,13 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
     maps = [(index, name, array) for index, layer in enumerate(trace.layers) for name, array in layer.items()]
     figure = Figure(figsize=(12, 2.4 + 1.1 * len(maps)), layout="constrained")
     axes = figure.subplots(2 + len(maps), 1, sharex=True)
-    stride = max(1, len(np.asarray(signal)) // max(1, trace.n_steps))
     figure.suptitle(title)
-    for axis, name, lines in zip(
-        axes, ("output", "input"), (trace.output, np.asarray(signal)[stride - 1 :: stride]), strict=False
-    ):
+    figures_by_layer = trace.figures  # computed once, for all pictures
+    for axis, name, lines in zip(axes, ("output", "input"), (trace.output, trace.inputs(signal)), strict=False):
         axis.plot(lines, linewidth=0.6)
         axis.set_ylabel(name)
     for axis, (index, name, array) in zip(axes[2:], maps, strict=True):
-        figures = trace.figures[index]
-        memory = None if figures is None else figures.memory
-        order = np.arange(array.shape[1]) if memory is None or len(memory) != array.shape[1] else np.argsort(-memory)
+        order = by_memory(figures_by_layer[index], array.shape[1])
         reach = float(np.abs(array).max()) or 1.0
         image = axis.imshow(
             array.T[order], aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-reach, vmax=reach, rasterized=True

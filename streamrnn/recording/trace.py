@@ -62,6 +62,12 @@ class Trace:
         pairs = zip(self.kinds, self.layers, strict=True)
         return tuple(figures_of(kind, arrays) if arrays else None for kind, arrays in pairs)
 
+    def inputs(self, signal: ArrayLike) -> Array:
+        """Of a recorded signal the last row of each step, (n_steps, input_size)."""
+        rows = np.asarray(signal)
+        stride = max(1, len(rows) // max(1, self.n_steps))
+        return rows[stride - 1 :: stride]
+
     def arrays(self) -> dict[str, Array]:
         """All arrays by name: "0.f" is the forget gate of layer 0; and "output"."""
         named = {f"{index}.{name}": array for index, layer in enumerate(self.layers) for name, array in layer.items()}

@@ -13,7 +13,7 @@ from streamrnn.stream import Stream
 def warm_up(model: Model, signal: ArrayLike, tolerance: float = 1e-3) -> int | None:
     """After how many steps of a signal two different starts give the same outputs, from then on to the signal's end.
 
-    One stream begins with the initial states, the other with those that it has after the whole signal.
+    The stream begins once with the initial states, once with those that it has after the whole signal.
 
     signal     (n_steps, input_size), or (n_steps * stride, input_size)
     tolerance  outputs agree where they differ by no more than this times the largest |output|
@@ -21,12 +21,11 @@ def warm_up(model: Model, signal: ArrayLike, tolerance: float = 1e-3) -> int | N
 
     Raises InputError for a signal of no steps; what `Stream.process` raises.
     """
-    first, second = Stream(model), Stream(model)
-    ys = first.process(signal)
+    stream = Stream(model)
+    ys = stream.process(signal)
     if not len(ys):
         raise InputError("warm_up: the signal has no steps")
-    second.process(signal)
-    differ = np.abs(second.process(signal) - ys).max(axis=1) > tolerance * np.abs(ys).max()
+    differ = np.abs(stream.process(signal) - ys).max(axis=1) > tolerance * np.abs(ys).max()
     steps = np.flatnonzero(differ)
     if not len(steps):
         return 0

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from streamrnn.audio import OutputRows
 from streamrnn.command.running.content import COMPRESSED_EXTENSIONS
 from streamrnn.command.running.formats import csv, f32, jsonl, wav
-from streamrnn.command.running.formats.columns import Columns, input_names
+from streamrnn.command.running.formats.columns import Columns, input_names, listed
 from streamrnn.command.running.formats.row import Row, Scalar
 from streamrnn.errors import InputError
 from streamrnn.model import Model
@@ -24,6 +24,7 @@ __all__ = [
     "check_writable",
     "format_of",
     "input_names",
+    "listed",
     "max_row_bytes",
     "rows_as_they_arrive",
 ]

@@ -47,3 +47,8 @@ def input_names(model: Model) -> tuple[str, ...]:
         return ()
     names = [entry[0] for entry in inputs if isinstance(entry, list) and len(entry) == 2 and entry[1] == 1]
     return tuple(names) if len(names) == len(inputs) and all(isinstance(name, str) for name in names) else ()
+
+
+def listed(columns: str) -> tuple[str, ...]:
+    """The columns of an option, such as "load, temp"."""
+    return tuple(column.strip() for column in columns.split(",")) if columns else ()
