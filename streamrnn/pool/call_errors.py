@@ -46,6 +46,12 @@ def state_overflow(slots: Sequence[int], dtype: Any) -> NonFiniteStateError:
     return _about(error, slots, why)
 
 
+def slots_to_blame(error: InputError | NonFiniteStateError) -> tuple[int, ...]:
+    """The slots that the error of a call is about; () if it is about none."""
+    slots, _ = getattr(error, "_about", ((), ""))
+    return tuple(map(int, slots))
+
+
 def naming_keys(error: InputError | NonFiniteStateError, key_of: Mapping[int, Any]) -> InputError | NonFiniteStateError:
     """The error of a call, told of the keys of its streams instead of their slots; the error itself if it is of no stream."""
     slots, why = getattr(error, "_about", ((), ""))

@@ -61,7 +61,7 @@ class StreamPool:
             raise InputError(f"StreamPool: threads {threads!r} is not a whole number from 1 to {MAX_THREADS}")
         if store is not None and not isinstance(store, StateStore):
             raise InputError(f"StreamPool: {type(store).__name__} is not a store; give streamrnn.StateStore(path)")
-        self._model = model
+        self._model, self._store = model, store
         try:
             self._memory, self._door = self._make(capacity, threads)
         except StreamRNNError:
@@ -87,6 +87,11 @@ class StreamPool:
     def model(self) -> Model:
         """The model."""
         return self._model
+
+    @property
+    def store(self) -> StateStore | None:
+        """The store, if the pool has one."""
+        return self._store
 
     @property
     def capacity(self) -> int:
