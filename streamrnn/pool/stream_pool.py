@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.boundary import refusing
 from streamrnn.code_cache import load_all
-from streamrnn.door.arguments import inputs_of
-from streamrnn.errors import InputError, NonFiniteStateError, StreamRNNError
+from streamrnn.door.arguments import inputs_of, kernel_array
+from streamrnn.errors import InputError, NonFiniteInputError, NonFiniteStateError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.plan import pool_plan_of
 from streamrnn.pool.call_errors import naming_keys
@@ -248,6 +248,45 @@ class StreamPool:
         with self._door.entry_lock:
             chosen = self._checked("restore", [slots] if one else slots)
             states = decode_all(self._model, self._memory.n_values, len(chosen), given, same_shapes)
+            self._slots.touch(chosen)
+            self._memory.write(chosen, states)
+
+    @property
+    def state_size(self) -> int:
+        """Values of the state of one stream: a row of `state_rows`."""
+        return self._memory.n_values
+
+    def state_rows(self, slots: SlotsLike | None = None) -> Array:
+        """A copy of the states of some slots (None: all), in one array: the quick way to keep many streams somewhere else.
+
+        returns  (n, state_size), of the model's dtype: a row for each slot, its values in the order of a snapshot. Unlike a
+                 snapshot, a row does not say which model it belongs to
+
+        Raises InputError for a slot that is not open.
+        """
+        with self._door.entry_lock:
+            return self._memory.read(self._checked("state_rows", slots))
+
+    def set_state_rows(self, slots: SlotsLike, rows: ArrayLike) -> None:
+        """Set the states of some slots to rows that `state_rows` of a pool of the same model gave.
+
+        slots  (n,), whole numbers: open slots, without duplicates, in any order
+        rows   (n, state_size), of the model's dtype or convertible to it
+
+        Raises InputError for a slot that is not open or another shape or type, NonFiniteInputError for NaN or infinity. Then
+        all streams are unchanged.
+        """
+        chosen = as_slots("set_state_rows", slots)
+        states = kernel_array("set_state_rows", rows, (len(chosen), self.state_size), self._model.dtype)
+        states = states.copy() if states is rows else states
+        if not np.isfinite(states).all():
+            row, index = (int(at) for at in np.argwhere(~np.isfinite(states))[0])
+            raise NonFiniteInputError(
+                f"set_state_rows: rows[{row}, {index}] is {states[row, index]}; all states are unchanged; give what "
+                "state_rows() returned"
+            )
+        with self._door.entry_lock:
+            check_open("set_state_rows", chosen, self._memory.room.marks)
             self._slots.touch(chosen)
             self._memory.write(chosen, states)
 

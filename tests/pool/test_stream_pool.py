@@ -463,6 +463,34 @@ def test_inputs_that_are_changed_during_a_call_do_not_change_its_answer(monkeypa
     assert pool.snapshot() == other.snapshot()
 
 
+def test_rows_of_states_are_the_snapshots_without_their_frame() -> None:
+    pool = StreamPool(mixed(), 4)
+    slots = pool.open_many(3)
+    pool.process(slots, np.stack([signal(5, seed=seed) for seed in range(3)]))
+    rows = pool.state_rows(slots[::-1])
+    assert rows.shape == (3, pool.state_size)
+    assert [row.tobytes() in snapshot for row, snapshot in zip(rows, pool.snapshot(slots[::-1]), strict=True)] == [True] * 3
+    other = StreamPool(pool.model, 4)
+    there = other.open_many(3)
+    other.set_state_rows(there[::-1], rows.astype(np.float64))
+    assert other.snapshot(there) == pool.snapshot(slots)
+    assert other.state_rows().tobytes() == pool.state_rows(slots).tobytes()
+
+
+def test_rows_of_states_that_do_not_fit_are_refused_and_change_nothing(pool: StreamPool) -> None:
+    before, rows = pool.snapshot(), pool.state_rows()
+    with pytest.raises(InputError, match=r"set_state_rows: shape \(4, 1\) does not fit"):
+        pool.set_state_rows([0, 1, 3, 4], rows[:, :1])
+    with pytest.raises(InputError, match="slot 2 is not open"):
+        pool.set_state_rows([0, 1, 2, 3], rows)
+    with pytest.raises(InputError, match="slot 2 is not open"):
+        pool.state_rows([2])
+    rows[2, 1] = np.inf
+    with pytest.raises(NonFiniteInputError, match=r"rows\[2, 1\] is inf"):
+        pool.set_state_rows([0, 1, 3, 4], rows)
+    assert pool.snapshot() == before
+
+
 def test_masked_slots_are_refused() -> None:
     pool = StreamPool(model("lstm", hidden=4))
     slots = [pool.open(), pool.open()]
