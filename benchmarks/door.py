@@ -1,4 +1,4 @@
-"""What a call costs beside the step itself: `step` in the ways in which it is called, and streams of a pool that come and go.
+"""What a call costs beside the step itself: `step` in the ways in which it is called, by keys, and streams that come and go.
 
     python -m benchmarks.door [HIDDEN ...]
 
@@ -7,13 +7,16 @@ An LSTM with one input, and one with eight. All ways take turns; the least time 
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from benchmarks.case import Case
 from benchmarks.contender import Contender
 from benchmarks.turns import take_turns
-from streamrnn import Stream, StreamPool
+from streamrnn import StateStore, Stream, StreamPool
 from streamrnn.command.measuring.machine import cpu_name
 
 _N_CALLS, _N_ROUNDS, _N_STREAMS = 2000, 60, 1000
@@ -68,10 +71,25 @@ def streams(case: Case) -> dict[str, Contender]:
     return ways
 
 
+def ticks(case: Case, folder: str) -> dict[str, Contender]:
+    """Ticks of a pool, by slots and by keys, without a store and with one, whose file is in `folder`."""
+    rows = case.signal(_N_STREAMS)
+    keys = [f"key {index}" for index in range(_N_STREAMS)]
+    inputs = dict(zip(keys, rows, strict=True))
+    ways = {}
+    for name, store in (("", None), (", store", StateStore(Path(folder, str(case))))):
+        pool = StreamPool(case.model(), _N_STREAMS, store)
+        slots = pool.open_keys(keys)
+        ways[f"tick of 1000{name}"] = Contender(partial(pool.step, slots, rows), _N_STREAMS)
+        ways[f"step_keys of 1000{name}"] = Contender(partial(pool.step_keys, inputs), _N_STREAMS)
+    return ways
+
+
 def main(hidden: list[int]) -> None:
     print(cpu_name())
     for case in [Case("lstm", inputs, units) for units in hidden for inputs in (1, 8)]:
-        times = take_turns(steps(case) | streams(case), _N_ROUNDS, str(case))
+        with TemporaryDirectory() as folder:
+            times = take_turns(steps(case) | streams(case) | ticks(case, folder), _N_ROUNDS, str(case))
         usual = min(times["float32 array"])
         for name, seconds in times.items():
             print(f"  {name:24}{min(seconds) * 1e9:8.0f} ns{(min(seconds) - usual) * 1e9:+9.0f}", flush=True)

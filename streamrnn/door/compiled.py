@@ -20,18 +20,11 @@ from streamrnn.door.builtin import builtin, data_of, may_be_compiled
 from streamrnn.door.entry_lock import busy_address, functions_of_locks
 from streamrnn.door.machine.layout import (
     CONVERTED,
-    DOUBLE_DTYPE,
-    DOUBLE_TYPE,
-    FLOAT_TYPE,
-    LIST_TYPE,
     PLAN,
     RING,
     RING_DATA,
     RING_SIZE,
-    SINGLE_DTYPE,
-    SINGLE_TYPE,
     STREAM_TABLE_FIELDS,
-    TUPLE_TYPE,
 )
 from streamrnn.door.plain import PlainDoor
 from streamrnn.plan import Plan
@@ -63,13 +56,6 @@ def open_compiled(workspace: Workspace, plain: PlainDoor) -> Callable[..., Array
     more = {
         PLAN: workspace.address,
         CONVERTED: data_of(converted),
-        LIST_TYPE: id(list),
-        TUPLE_TYPE: id(tuple),
-        FLOAT_TYPE: id(float),
-        SINGLE_TYPE: id(np.float32),
-        DOUBLE_TYPE: id(np.float64),
-        SINGLE_DTYPE: id(np.dtype(np.float32)),
-        DOUBLE_DTYPE: id(np.dtype(np.float64)),
         RING: data_of(ring),
         **{RING_DATA + index: data_of(array) for index, array in enumerate(arrays)},
     }

@@ -10,12 +10,15 @@ from typing import Final
 import numpy as np
 
 from streamrnn.code_cache import Function
-from streamrnn.door.builtin import builtin, may_be_compiled, python_function
+from streamrnn.door.builtin import builtin, data_of, may_be_compiled, python_function
 from streamrnn.door.entry_lock import busy_address, functions_of_locks
 from streamrnn.door.machine.layout import (
+    CHANGED,
     DRIVER,
+    LAST_CALL,
     MAX_UNSHARED,
     MAX_WITH_GIL,
+    N_CALLS,
     POOL,
     POOL_TABLE_FIELDS,
     RELEASE_GIL,
@@ -24,7 +27,9 @@ from streamrnn.door.machine.layout import (
     TAKE_GIL,
 )
 from streamrnn.plan import Plan
+from streamrnn.pool.key_rows import KeyRows, functions_of_key_rows
 from streamrnn.pool.plain_door import PoolDoor
+from streamrnn.pool.uses import Uses
 from streamrnn.pool.worker_threads import functions_of_workers
 from streamrnn.target.cpu import driver_width
 from streamrnn.target.packing import Array
@@ -38,7 +43,7 @@ _WITH_GIL_BYTES = 2_000_000
 
 def functions_of_pool(plan: Plan, threads: int = 1) -> list[Function]:
     """The compiled functions of a pool."""
-    doors = [_machine(plan)] if _is_compiled(plan) else []
+    doors = [_machine(plan), *functions_of_key_rows(plan)] if _is_compiled(plan) else []
     return [*plan.functions, *functions_of_locks(), *doors, *(functions_of_workers(plan) if threads > 1 else [])]
 
 
@@ -51,8 +56,13 @@ def _is_compiled(plan: Plan) -> bool:
     return plan.stride == 1 and may_be_compiled()
 
 
-def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
-    """The compiled `step` of a pool, or None where compiled doors are not used, or a step takes several rows."""
+def open_pool_compiled(door: PoolDoor, uses: Uses | None = None) -> tuple[Callable[..., Array], KeyRows] | None:
+    """The compiled `step` of a pool, and what makes arrays for `step_keys`.
+
+    uses  of a pool with a store: `step` notes there which streams it has changed
+
+    None where compiled doors are not used, or a step takes several rows.
+    """
     plan = door.memory.plan
     if not _is_compiled(plan):
         return None
@@ -66,6 +76,8 @@ def open_pool_compiled(door: PoolDoor) -> Callable[..., Array] | None:
         DRIVER: plan.driver,
         SHARED_DRIVER: door.shared_driver,
     }
+    if uses:
+        more |= {N_CALLS: data_of(uses.n_calls), LAST_CALL: data_of(uses.last_call), CHANGED: data_of(uses.changed)}
     words = np.zeros(POOL_TABLE_FIELDS, np.int64)
-    step = builtin(_machine(plan), _DOC, plan, busy_address(door.entry_lock), words, door.step, more)
-    return step  # type: ignore[no-any-return]
+    step = builtin(_machine(plan), _DOC, plan, busy_address(door.entry_lock), words, door.step, more, uses)
+    return step, KeyRows(plan, words)

@@ -10,6 +10,7 @@ from streamrnn.model import Model
 from streamrnn.pool.protocols import Memory
 from streamrnn.pool.slot_arguments import Slots
 from streamrnn.pool.slots import SlotTable, check_distinct
+from streamrnn.pool.uses import Uses
 from streamrnn.states.keys import Key, check_key_types
 from streamrnn.states.store import StateStore
 from streamrnn.target.packing import Array
@@ -24,6 +25,8 @@ class Residents(SlotTable):
 
     For each slot it knows the last call that named it, whether its state has changed since it was saved, and whether its key
     may be in the store. A stream without a key stays in memory.
+
+    uses  the first two of these, which the pool's compiled door writes as well
     """
 
     def __init__(self, memory: Memory, store: StateStore, model: Model) -> None:
@@ -31,11 +34,10 @@ class Residents(SlotTable):
         self._store = store.lend(self, model.fingerprint)
         self._dtype = model.dtype
         self._stored_dtype = model.dtype.newbyteorder("<")
-        self._call = 0
-        self._last_call = np.zeros(self.capacity, np.int64)
+        self.uses = Uses(self.capacity)
+        self._changed = self.uses.changed
         self._stays = np.zeros(self.capacity, bool)
-        # Free rows start as changed: after an interrupted open an extra save is harmless, a missed one is not.
-        self._changed, self._in_store = np.ones(self.capacity, bool), np.ones(self.capacity, bool)
+        self._in_store = np.ones(self.capacity, bool)  # free slots too, for the same reason as they count as changed
 
     @property
     def n_unsaved(self) -> int:
@@ -44,14 +46,14 @@ class Residents(SlotTable):
 
     def open(self, key: Hashable | None) -> int:
         """The slot of a key's stream, which begins if it is new, or of a new stream. Raises InputError when full."""
-        self._call += 1
+        self.uses.begin_call()
         slot = super().open(key)
         self._stays[slot] = key is None
         return slot
 
     def open_many(self, n: int) -> Slots:
         """Begin n streams without keys, which stay in memory. Raises InputError when full."""
-        self._call += 1
+        self.uses.begin_call()
         slots = super().open_many(n)
         self._stays[slots] = True
         return slots
@@ -86,10 +88,7 @@ class Residents(SlotTable):
 
     def touch(self, slots: Slots) -> None:
         """Note that some streams are about to change. `slots` may not have been checked yet."""
-        slots = slots[(slots >= 0) & (slots < self.capacity)]
-        self._call += 1
-        self._last_call[slots] = self._call
-        self._changed[slots] = True
+        self.uses.note(slots)
 
     def flush(self, note: str | None) -> None:
         """Save every stream that has a key and has changed, and a note, in one transaction."""
@@ -110,10 +109,10 @@ class Residents(SlotTable):
         self._repair()
         given = _store_keys(call, keys)
         try:
-            return np.array(self.by_key.find(given), np.int64)
+            return np.fromiter(self.by_key.find(given), np.int64, len(given))
         except KeyError:
             self._bring_in(call, given, begin)
-            return np.array(self.by_key.find(given), np.int64)
+            return np.fromiter(self.by_key.find(given), np.int64, len(given))
 
     def _bring_in(self, call: str, given: list[Key], begin: bool) -> None:
         """Bring the streams of all keys into memory. If it raises, nothing has moved."""
@@ -129,10 +128,10 @@ class Residents(SlotTable):
             raise InputError(f"{call}: no stream has the key {key!r}; open one with it")
         saved = [index for index, state in enumerate(states) if state is not None]
         values = self._values([(away[index], states[index] or b"") for index in saved])
-        self._call += 1
-        self._last_call[self.by_key.find(set(given) - set(away))] = self._call
+        call_number = self.uses.begin_call()
+        self.uses.last_call[list(self.by_key.find(set(given) - set(away)))] = call_number
         slots = self._fill(len(away), away, saved, values)
-        self._last_call[slots], self._in_store[slots], self._changed[slots] = self._call, False, True
+        self.uses.last_call[slots], self._in_store[slots], self._changed[slots] = call_number, False, True
         self._in_store[slots[saved]], self._changed[slots[saved]] = True, False
 
     def _make_room(self, n: int) -> None:
@@ -140,13 +139,14 @@ class Residents(SlotTable):
         missing = n - len(self._free)
         if missing <= 0:
             return
-        others = np.flatnonzero((self._memory.room.marks != CLOSED) & ~self._stays & (self._last_call < self._call))
+        named_before = self.uses.last_call < self.uses.n_calls
+        others = np.flatnonzero((self._memory.room.marks != CLOSED) & ~self._stays & named_before)
         if len(others) < missing:
             raise InputError(
                 f"open: the pool is full, with {self.capacity} streams without a key; close some, or make a larger pool"
             )
         leaving = min(len(others), max(missing, self.capacity // _PART))
-        oldest = others[np.argpartition(self._last_call[others], leaving - 1)[:leaving]]
+        oldest = others[np.argpartition(self.uses.last_call[others], leaving - 1)[:leaving]]
         self._save(oldest)
         self._leave(oldest)
 

@@ -1,6 +1,6 @@
 """`SlotTable`: which slots of a pool are open streams, and the keys of these streams."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, KeysView, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class SlotTable:
         self._memory = memory
         self._free = list(range(self.capacity))[::-1]
         self._keys: list[Hashable | None] = [None] * self.capacity
-        self.by_key = KeyTable()
+        self.by_key = KeyTable(self.capacity)
         self._consistent = True  # whether keys and free slots agree with the memory's marks
 
     @property
@@ -67,7 +67,7 @@ class SlotTable:
         self._repair()
         with refusing(InputError, f"{call}: a key cannot be looked up"):
             try:
-                return np.array(self.by_key.find(keys), np.int64)
+                return np.fromiter(self.by_key.find(keys), np.int64, len(keys))
             except KeyError as error:
                 raise InputError(f"{call}: no stream has the key {error.args[0]!r}; open one with it") from None
 
@@ -145,7 +145,7 @@ def check_distinct(call: str, keys: Collection[Hashable]) -> None:
     with refusing(InputError, f"{call}: not a list of distinct keys"):
         if isinstance(keys, str | bytes):
             raise TypeError("this is a single key")
-        distinct = set(keys)
+        distinct = keys if isinstance(keys, KeysView) else set(keys)
         if None in distinct:
             raise TypeError("None is not a key")
         if len(distinct) < len(keys):

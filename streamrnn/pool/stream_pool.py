@@ -16,6 +16,7 @@ from streamrnn.model import Model
 from streamrnn.plan import pool_plan_of
 from streamrnn.pool.call_errors import naming_keys
 from streamrnn.pool.compiled_door import functions_of_pool, open_pool_compiled
+from streamrnn.pool.key_rows import KeyRows
 from streamrnn.pool.memory import PoolMemory
 from streamrnn.pool.plain_door import PoolDoor
 from streamrnn.pool.protocols import Door, Memory
@@ -69,12 +70,14 @@ class StreamPool:
         except (MemoryError, ValueError) as error:
             raise InputError(f"StreamPool: {capacity} streams do not fit into memory; begin with fewer") from error
         self._slots = SlotTable(self._memory) if store is None else Residents(self._memory, store, model)
-        if store is not None:
+        uses = self._slots.uses if isinstance(self._slots, Residents) else None
+        if uses:
             self._door.before_use = self._slots.touch
-        elif isinstance(self._door, PoolDoor) and type(self).step is StreamPool.step:
-            compiled = open_pool_compiled(self._door)
-            if compiled is not None:
-                vars(self)["step"] = compiled  # Python finds it before the method of the class
+        self._key_rows: KeyRows | None = None
+        if isinstance(self._door, PoolDoor) and type(self).step is StreamPool.step:
+            compiled = open_pool_compiled(self._door, uses)
+            if compiled:
+                vars(self)["step"], self._key_rows = compiled  # Python finds `step` before the method of the class
 
     def _make(self, capacity: int, threads: int) -> tuple[Memory, Door]:
         """The pool's memory and door."""
@@ -206,12 +209,14 @@ class StreamPool:
             given = dict(inputs)
         with self._door.entry_lock:
             slots = self._slots.find("step_keys", given.keys())
-        x = inputs_of("step_keys", given, self._model.step_shape)
+        x = self._key_rows.gather(list(given.values())) if self._key_rows else None
+        if x is None:
+            x = inputs_of("step_keys", given, self._model.step_shape)
         try:
             y = self.step(slots, x)
         except (InputError, NonFiniteStateError) as error:
             raise naming_keys(error, dict(zip(slots, given, strict=True))) from None
-        return dict(zip(given, y, strict=True))
+        return dict(zip(given, self._key_rows.scatter(y) if self._key_rows else y, strict=True))
 
     def reset(self, slots: SlotsLike | None = None) -> None:
         """Set the states of some streams (None: all) to the initial state. Raises InputError for a slot that is not open."""

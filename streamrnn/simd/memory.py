@@ -157,3 +157,14 @@ def store_int32(typingctx: Any, address: types.Type, value: types.Type) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, types.int64, types.int32), codegen
+
+
+@intrinsic
+def store_byte(typingctx: Any, address: types.Type, value: types.Type) -> Any:
+    """Write the lowest byte of an int64 to an address."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        builder.store(builder.trunc(args[1], ir.IntType(8)), pointer(builder, args[0], ir.IntType(8)))
+        return context.get_dummy_value()
+
+    return signature(types.void, types.int64, types.int64), codegen

@@ -351,11 +351,30 @@ def test_a_shared_tick_of_a_pool_that_has_grown_finds_room_once(calls: list[Any]
     assert len(calls) == 1
 
 
-def test_a_pool_with_a_store_has_the_plain_door_only(tmp_path: Path) -> None:
-    """It must know who is used."""
-    with StateStore(tmp_path / "states.db") as store:
-        pool = StreamPool(MODEL, 4, store)
-        assert not isinstance(pool.step, types.BuiltinFunctionType)
+def test_a_pool_with_a_store_notes_which_streams_a_tick_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its plain door does."""
+
+    def noted(name: str) -> tuple[Any, ...]:
+        with StateStore(tmp_path / name) as store:
+            pool = StreamPool(MODEL, 8, store)
+            slots = pool.open_keys([*range(5)])
+            pool.flush()
+            for some in (slots[[1, 3]], slots[[3]]):
+                pool.step(some, X[0, : len(some)])
+            with pytest.raises(NonFiniteInputError):
+                pool.step(slots[:1], np.full((1, I), np.nan, np.float32))
+            uses = pool._slots.uses
+            unsaved = pool._slots.n_unsaved
+            pool.flush()
+            return uses.last_call.tolist(), unsaved, type(pool.step), store.get([*range(5)])
+
+    compiled = noted("compiled")
+    monkeypatch.setenv("STREAMRNN_DOOR", "plain")
+    plain = noted("plain")
+    assert compiled[2] is types.BuiltinFunctionType
+    assert plain[2] is types.MethodType
+    assert compiled[:2] == plain[:2]
+    assert compiled[3] == plain[3]
 
 
 def test_a_subclass_may_have_a_step_of_its_own() -> None:

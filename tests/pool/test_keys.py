@@ -6,8 +6,9 @@ import pytest
 from streamrnn.pool.keys import KeyTable
 
 
-def test_it_holds_what_a_dict_would() -> None:
-    table, expected, rng = KeyTable(), dict[object, int](), np.random.default_rng(0)
+@pytest.mark.parametrize("capacity", [64, 100_000])
+def test_it_holds_what_a_dict_would(capacity: int) -> None:
+    table, expected, rng = KeyTable(capacity), dict[object, int](), np.random.default_rng(0)
     keys = [*range(500), *map(str, range(500)), (1, 2), None, b"x"]
     for _ in range(300):
         some = [keys[index] for index in set(rng.integers(len(keys), size=9).tolist())]
@@ -20,8 +21,8 @@ def test_it_holds_what_a_dict_would() -> None:
         expected |= dict(zip(new, range(100), strict=False))
         assert dict(table) == expected
         assert len(table) == len(expected)
-        assert table.find(new) == list(range(len(new)))
+        assert list(table.find(new)) == list(range(len(new)))
     with pytest.raises(KeyError):
-        table.find(["nobody"])
+        list(table.find(["nobody"]))
     assert "nobody" not in table
     assert eval(repr(table), {"KeyTable": dict}) == expected

@@ -280,12 +280,13 @@ def test_memory_does_not_grow_with_keys_that_come_and_go(pool: StreamPool) -> No
 
 def test_a_tick_that_finds_the_pool_busy_makes_nobody_recent(pool: StreamPool) -> None:
     """The one who is in may be about to choose who leaves."""
-    before = pool._slots._last_call.tolist(), pool._slots._call
+    uses = pool._slots.uses
+    before = uses.last_call.tolist(), uses.n_calls.tolist()
     with pool._door.entry_lock:
         for call in (lambda: pool.step([0, 1], signal(2)), lambda: pool.process([0], signal(2)[None])):
             with pytest.raises(StreamBusyError):
                 call()
-    assert (pool._slots._last_call.tolist(), pool._slots._call) == before
+    assert (uses.last_call.tolist(), uses.n_calls.tolist()) == before
 
 
 def test_a_store_with_changes_that_are_not_saved_is_not_closed(whole: Any, tmp_path: Path) -> None:

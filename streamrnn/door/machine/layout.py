@@ -36,33 +36,36 @@ STRIDE: Final = 8  # rows of the input of a step
 NEW_REFERENCE: Final = 9  # Py_IncRef
 DROP_REFERENCE: Final = 10  # Py_DecRef
 NEW_ARRAY: Final = 11  # PyArray_Empty
+LIST_TYPE: Final = 12
+TUPLE_TYPE: Final = 13
+FLOAT_TYPE: Final = 14  # of Python's floats
+SINGLE_TYPE: Final = 15  # of NumPy's scalars of 32 and 64 bits
+DOUBLE_TYPE: Final = 16
+SINGLE_DTYPE: Final = 17  # the dtype objects of both
+DOUBLE_DTYPE: Final = 18
 
 # A stream's table continues with these.
-PLAN: Final = 12  # the workspace's table
-CONVERTED: Final = 13  # address of room for an input that is converted
-LIST_TYPE: Final = 14
-TUPLE_TYPE: Final = 15
-FLOAT_TYPE: Final = 16  # of Python's floats
-SINGLE_TYPE: Final = 17  # of NumPy's scalars of 32 and 64 bits
-DOUBLE_TYPE: Final = 18
-SINGLE_DTYPE: Final = 19  # the dtype objects of both
-DOUBLE_DTYPE: Final = 20
+PLAN: Final = 19  # the workspace's table
+CONVERTED: Final = 20  # address of room for an input that is converted
 RING: Final = 21  # address of the arrays of the ring
 RING_DATA: Final = 22  # address of the data of each
 RING_SIZE: Final = 3
 STREAM_TABLE_FIELDS: Final = RING_DATA + RING_SIZE
 
 # A pool's table continues with these.
-POOL: Final = 12  # address of the address of the pool's table; of NULL, while it cannot be used
-SLOT_DTYPE: Final = 13  # the dtype object of slots
-MAX_UNSHARED: Final = 14  # the most streams that one thread advances alone
-MAX_WITH_GIL: Final = 15  # the most streams for which the GIL is kept
-RELEASE_GIL: Final = 16  # PyEval_SaveThread
-TAKE_GIL: Final = 17  # PyEval_RestoreThread
-DRIVER: Final = 18  # address of the pool's driver
-SHARED_DRIVER: Final = 19  # address of the driver of more than MAX_UNSHARED streams
-SHAPE: Final = 20  # space for two dimensions
-POOL_TABLE_FIELDS: Final = 22
+POOL: Final = 19  # address of the address of the pool's table; of NULL, while it cannot be used
+SLOT_DTYPE: Final = 20  # the dtype object of slots
+MAX_UNSHARED: Final = 21  # the most streams that one thread advances alone
+MAX_WITH_GIL: Final = 22  # the most streams for which the GIL is kept
+RELEASE_GIL: Final = 23  # PyEval_SaveThread
+TAKE_GIL: Final = 24  # PyEval_RestoreThread
+DRIVER: Final = 25  # address of the pool's driver
+SHARED_DRIVER: Final = 26  # address of the driver of more than MAX_UNSHARED streams
+SHAPE: Final = 27  # space for two dimensions
+N_CALLS: Final = 29  # of a pool with a store (else NULL): address of the number of calls that named streams;
+LAST_CALL: Final = 30  # of the last one that named each slot, int64;
+CHANGED: Final = 31  # and of whether its state has changed since it was saved, int64
+POOL_TABLE_FIELDS: Final = 32
 
 # An entry lock: offsets of its fields, in bytes.
 LOCK_BUSY: Final = _HEAD  # not 0 while a caller is in

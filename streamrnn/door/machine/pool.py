@@ -2,11 +2,14 @@
 
 from streamrnn.door.machine.layout import (
     BUSY,
+    CHANGED,
     DATA,
     DRIVER,
     DROP_REFERENCE,
+    LAST_CALL,
     MAX_UNSHARED,
     MAX_WITH_GIL,
+    N_CALLS,
     N_INPUTS,
     N_OUTPUTS,
     NEW_REFERENCE,
@@ -24,7 +27,7 @@ from streamrnn.door.machine.objects import NULL, are_apart, dimension, is_array,
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, row_copy
 from streamrnn.simd.call import call
-from streamrnn.simd.memory import load_int, store_int
+from streamrnn.simd.memory import load_int, store_byte, store_int
 from streamrnn.simd.shared import store_shared, swap_shared
 from streamrnn.target.packing import Width
 from streamrnn.target.record import BEGIN, CAPACITY, DONE, END, N_SLOTS, SLOTS
@@ -108,6 +111,18 @@ def _run(width: Width) -> Part:
     return run
 
 
+@inline
+def _note_use(table, pool, n):
+    """What `Uses.note` does, for the n slots of a tick that has been computed."""
+    n_calls = field(table, N_CALLS)
+    if n_calls != NULL:
+        store_int(n_calls, load_int(n_calls) + 1)
+        for index in range(n):
+            slot = load_int(field(pool, SLOTS) + 8 * index)
+            store_int(field(table, LAST_CALL) + 8 * slot, load_int(n_calls))
+            store_byte(field(table, CHANGED) + slot, 1)
+
+
 def step(width: Width) -> Kernel:
     """METH_FASTCALL | METH_KEYWORDS for the width's dtype: (self, args, n_args, names).
 
@@ -129,6 +144,8 @@ def step(width: Width) -> Kernel:
             slots, x = load_int(args), load_int(args + 8)
             y = load_int(result + DATA)
             status = run(table, pool, load_int(slots + DATA), n, load_int(x + DATA), y)
+            if status == DONE:
+                _note_use(table, pool, n)
             store_shared(field(table, BUSY), 0)
             if status == DONE:
                 if out != NULL:
