@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 from llvmlite import binding
 
+from streamrnn.code_cache.loader import generator
 from streamrnn.kernels.compile import compiled
+from streamrnn.target.machine import machine
 from streamrnn.target.packing import Width
 
 #: What is counted -> how an instruction of it looks, on x86-64.
@@ -31,12 +33,7 @@ COUNTED = {
 def assembly(path: str, width: Width) -> list[str]:
     """The instructions of a kernel for this CPU, one a line."""
     _, text = compiled(path, width)
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    features = binding.get_host_cpu_features().flatten()
-    target = binding.Target.from_default_triple()
-    machine = target.create_target_machine(cpu=binding.get_host_cpu_name(), features=features, opt=3)
-    emitted = machine.emit_assembly(binding.parse_assembly(text))
+    emitted = generator(machine(), in_process=True).emit_assembly(binding.parse_assembly(text))
     bodies = re.findall(r"(?ms)^[\w.$]+:\s*\n(.*?)^\.Lfunc_end", emitted)
     lines = max(bodies, key=len).splitlines()
     return [line.strip() for line in lines if line.startswith("\t") and not line.strip().startswith(".")]

@@ -12,6 +12,7 @@ import llvmlite
 from llvmlite import binding
 
 from streamrnn.code_cache.sources import sources
+from streamrnn.target.machine import Machine, machine
 from streamrnn.target.packing import Width
 
 #: The sources of kernels, relative to the package: a change in any of these files changes the key of all code.
@@ -41,7 +42,7 @@ def key_of(function: str, width: Width) -> str:
 
 def beginning_of(function: str, width: Width) -> str:
     """The digits of the key before those of Numba: code of any version of Numba will do where none is installed."""
-    return hashlib.sha256(_surroundings() + f"{function} {width}".encode()).hexdigest()[:-_OF_NUMBA]
+    return hashlib.sha256(_surroundings(machine()) + f"{function} {width}".encode()).hexdigest()[:-_OF_NUMBA]
 
 
 @cache
@@ -71,14 +72,13 @@ def numba_version() -> str | None:
 
 
 @cache
-def _surroundings() -> bytes:
-    """The hash of everything but Numba that is the same for every kernel of this process."""
+def _surroundings(made_for: Machine) -> bytes:
+    """The hash of everything but Numba that is the same for every kernel for a machine."""
     digest = hashlib.sha256()
     digest.update(f"\nllvmlite {llvmlite.__version__} LLVM {binding.llvm_version_info}\n".encode())
     digest.update(f"{sys.implementation.cache_tag} {object.__basicsize__}\n".encode())
     digest.update(f"{[os.environ.get(f'NUMBA_{name}') for name in SETTINGS]}\n".encode())
-    digest.update(f"{binding.get_process_triple()} {binding.get_host_cpu_name()}\n".encode())
-    digest.update(binding.get_host_cpu_features().flatten().encode())
+    digest.update(f"{made_for.triple} {made_for.cpu}\n{made_for.features}".encode())
     for name, content in sources(SOURCES):
         digest.update(f"\n{name}\n".encode())
         digest.update(content)

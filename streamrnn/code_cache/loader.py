@@ -6,23 +6,27 @@ from typing import Any
 from llvmlite import binding
 
 from streamrnn.code_cache.files import Code
+from streamrnn.target.machine import Machine, machine, this_machine
 
 _engines: list[Any] = []  # an engine owns the code that it loaded: both are kept for ever
 
 
 @cache
-def _machine() -> Any:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    target = binding.Target.from_triple(binding.get_process_triple())
-    features = binding.get_host_cpu_features().flatten()
-    return target.create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=features, opt=3, reloc="pic", codemodel="jitdefault"
+def generator(made_for: Machine, in_process: bool = False) -> Any:
+    """LLVM's generator of object files for a machine; with `in_process`, for a code model that suits code in this process."""
+    if in_process:
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+    else:
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
+    return binding.Target.from_triple(made_for.triple).create_target_machine(
+        cpu=made_for.cpu, features=made_for.features, opt=3, reloc="pic", codemodel="jitdefault" if in_process else "small"
     )
 
 
 def emit(symbol: str, text: str) -> Code:
-    """An object file for this CPU, from LLVM's text, which is optimised already; `symbol` is the function to call.
+    """An object file for the machine, from LLVM's text, which is optimised already; `symbol` is the function to call.
 
     Raises RuntimeError if the code calls anything outside of itself: an error path of Numba, which a process without Numba
     does not have.
@@ -31,14 +35,14 @@ def emit(symbol: str, text: str) -> Code:
     outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
     if outside:
         raise RuntimeError(f"{symbol} calls {', '.join(outside)}; a kernel must not raise or allocate")
-    machine = _machine()
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)  # Numba's are those of this process
-    return Code(symbol, machine.emit_object(module))
+    made = generator(machine(), machine() == this_machine())
+    module.triple, module.data_layout = made.triple, str(made.target_data)  # Numba's are those of this process
+    return Code(symbol, made.emit_object(module))
 
 
 def load(code: Code) -> int:
     """Load an object file, for ever. Returns the address of its function. It gets its own engine: symbols may clash."""
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), generator(this_machine(), in_process=True))
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()
     _engines.append(engine)

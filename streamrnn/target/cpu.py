@@ -1,12 +1,14 @@
-"""What this CPU has (vector width, registers, caches), and the choice of a vector width for a layer."""
+"""What a machine has (vector width, registers, caches), and the choice of a vector width for a layer.
+
+The machine is that for which code is made (streamrnn/target/machine.py), which is this CPU unless another one is asked for.
+"""
 
 import os
-from functools import cache
 
 import numpy as np
-from llvmlite import binding
 
 from streamrnn.errors import StreamRNNError
+from streamrnn.target.machine import machine
 from streamrnn.target.packing import DType, Width
 from streamrnn.warn import warn_once
 
@@ -17,29 +19,27 @@ _FORCED = "STREAMRNN_LANES"
 _SINGLE = np.dtype(np.float32).itemsize
 
 
-@cache
 def widest_vector() -> int:
     """Bytes of the widest vector: 64 (AVX-512), 32 (AVX2), 16 (SSE, NEON)."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f") and features.get("avx512vl"):
+    has = machine().has
+    if has("avx512f") and has("avx512vl"):
         return 64
-    return 32 if features.get("avx2") and features.get("fma") else 16
+    return 32 if has("avx2") and has("fma") else 16
 
 
-@cache
 def _full_rate_vector() -> int:
     """Bytes of the widest vector that runs at full rate, two FMAs per cycle: Zen 4 needs two cycles for one of AVX-512.
 
     Zen 4 is known by its features, as older compilers have no name for it: those of AMD (SSE4a), without the AVX-VNNI of Zen 5.
     """
-    features = binding.get_host_cpu_features()
-    is_zen4 = features.get("avx512f") and features.get("sse4a") and not features.get("avxvnni")
+    has = machine().has
+    is_zen4 = has("avx512f") and has("sse4a") and not has("avxvnni")
     return 32 if is_zen4 else widest_vector()
 
 
 def warn_without_fma() -> None:
     """Warn, once in a process, where each fused multiply-add is a call of a C function, as the bits of results require."""
-    if _is_x86() and not binding.get_host_cpu_features().get("fma"):
+    if _is_x86() and not machine().has("fma"):
         warn_once(
             "fma",
             "this CPU has no FMA, so every multiply-add is computed in software: the results are the same, but a step takes "
@@ -48,12 +48,12 @@ def warn_without_fma() -> None:
 
 
 def _is_x86() -> bool:
-    return str(binding.get_process_triple()).startswith(("x86_64", "i386", "i686"))
+    return machine().architecture in ("x86_64", "i386", "i686")
 
 
 def n_registers(width: Width) -> int:
     """How many vectors of a width the registers of this CPU hold."""
-    has_32 = widest_vector() == 64 or binding.get_process_triple().startswith(("aarch64", "arm64"))
+    has_32 = widest_vector() == 64 or machine().architecture in ("aarch64", "arm64")
     return (32 if has_32 else 16) // -(-width.vector_bytes // widest_vector())
 
 

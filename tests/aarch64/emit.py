@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import binding
 
 from streamrnn import code_cache
-from streamrnn.code_cache import Function, code, key, loader
+from streamrnn.code_cache import Function, code, loader
 from streamrnn.code_cache.files import Code
 from streamrnn.door.compiled import functions_of_stream
 from streamrnn.plan import Plan, PoolPlan
 from streamrnn.pool.compiled_door import functions_of_pool
-from streamrnn.target import cpu as this_cpu
+from streamrnn.target import machine
+from streamrnn.target.machine import Machine
 from tests.golden.models import MODELS, golden_model
 
 TRIPLE = "aarch64-unknown-linux-gnu"
@@ -31,38 +31,16 @@ DTYPES = ("float32", "float64")
 _PER_PROCESS = 32  # functions; the compiler never frees its memory
 
 
-class OtherCpu:
-    """llvmlite's binding, which takes another CPU for that of this machine."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(binding, name)
-
-    def get_process_triple(self) -> str:
-        return TRIPLE
-
-    def get_host_cpu_name(self) -> str:
-        return self._name
-
-    def get_host_cpu_features(self) -> Any:
-        return binding.FeatureMap()  # the name says it all
-
-
 def aim_at(name: str) -> list[Code]:
     """From here on, let this process choose widths and emit code for an ARM CPU. Returns a list of the code that it loads."""
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    machine = binding.Target.from_triple(TRIPLE).create_target_machine(cpu=name, opt=3, reloc="pic", codemodel="small")
+    machine._aimed.set(Machine(TRIPLE, name, ""))
     loaded: list[Code] = []
 
     def load(one: Code) -> int:
         loaded.append(one)
         return len(loaded)  # instead of an address
 
-    loader._machine, loader.load = lambda: machine, load
-    this_cpu.binding = key.binding = OtherCpu(name)
+    loader.load = load
     return loaded
 
 

@@ -23,7 +23,7 @@ def _stand_in_for_llvmlite() -> None:
     llvmlite.binding = SimpleNamespace(  # type: ignore[attr-defined]
         get_process_triple=lambda: _MANIFEST["triple"],
         get_host_cpu_name=lambda: _MANIFEST["cpu"],
-        get_host_cpu_features=dict,
+        get_host_cpu_features=lambda: SimpleNamespace(flatten=str),
     )
     sys.modules["llvmlite"] = llvmlite
 

@@ -18,6 +18,7 @@ from llvmlite import binding
 import streamrnn
 from streamrnn import StreamRNNError
 from streamrnn.code_cache import key, sources
+from streamrnn.target import machine
 from streamrnn.target.packing import Width
 
 WIDTHS = [Width(8, 1), Width(8, 2), Width(8, 2, np.float64), Width(8, 2, ahead=2048)]
@@ -28,6 +29,7 @@ PACKAGE = Path(streamrnn.__file__).parent
 
 def forget() -> None:
     key._surroundings.cache_clear()
+    machine.this_machine.cache_clear()
     key.numba_version.cache_clear()
 
 

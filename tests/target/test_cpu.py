@@ -1,14 +1,15 @@
 """On every CPU there is a width for every layer, chosen by its features; one without FMA is warned of."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from llvmlite import binding
 
 from streamrnn import warn
 from streamrnn.target import cpu
+from streamrnn.target.machine import Machine, aimed_at
 from streamrnn.target.packing import DType
 
 
@@ -25,25 +26,16 @@ def test_pools_have_widths_that_fill_a_vector_of_the_cpu_at_most(
         assert 16 <= cpu.pool_width_for(units, (gates,), dtype).vector_bytes <= n_bytes
 
 
-CACHED = cpu.widest_vector, cpu._full_rate_vector
-
-
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Pretends to be on another CPU."""
+    with ExitStack() as stack:
 
-    def be(name: str, *features: str, triple: str = "x86_64-unknown-linux-gnu") -> None:
-        for function in CACHED:
-            function.cache_clear()
-        monkeypatch.setattr(warn, "_given", set())
-        monkeypatch.setattr(binding, "get_host_cpu_name", lambda: name)
-        monkeypatch.setattr(binding, "get_process_triple", lambda: triple)
-        monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(features, True))
+        def be(name: str, *features: str, triple: str = "x86_64-unknown-linux-gnu") -> None:
+            monkeypatch.setattr(warn, "_given", set())
+            stack.enter_context(aimed_at(Machine(triple, name, ",".join(f"+{feature}" for feature in features))))
 
-    yield be
-    monkeypatch.undo()
-    for function in CACHED:
-        function.cache_clear()
+        yield be
 
 
 HASWELL = "fma", "avx2"

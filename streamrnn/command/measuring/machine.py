@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from streamrnn.target.machine import this_machine
+
 _PACKAGES = ("streamrnn", "numba", "llvmlite", "numpy", "onnxruntime", "torch")
 
 
@@ -24,10 +26,8 @@ def surroundings() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """The name of the CPU, and its name in LLVM."""
-    from llvmlite import binding
-
-    return f"{_model_name() or platform.machine()} ({binding.get_host_cpu_name()})"
+    """The name of the CPU, and that of the machine for which code is made, in LLVM."""
+    return f"{_model_name() or platform.machine()} ({this_machine().cpu})"
 
 
 def _model_name() -> str:

@@ -1,0 +1,84 @@
+"""What machine code is made for: the CPU of this process, or another one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Final, NamedTuple
+
+from llvmlite import binding
+
+from streamrnn.errors import StreamRNNError
+
+_CPU = "STREAMRNN_CPU"
+
+
+class Machine(NamedTuple):
+    """A kind of CPU, in LLVM's words.
+
+    triple    architecture, vendor and system
+    cpu       its name
+    features  what it has (+) and what it has not (-), such as "+avx2,-avx512f"
+    """
+
+    triple: str
+    cpu: str
+    features: str
+
+    @property
+    def architecture(self) -> str:
+        """The first part of the triple."""
+        return self.triple.partition("-")[0]
+
+    def has(self, feature: str) -> bool:
+        """Whether it has a feature."""
+        return feature in _enabled(self.features)
+
+
+#: The machines that have a name here. A CPU's name implies features; those that the choice of widths asks for are named too.
+MACHINES: Final = {
+    "x86-64-v3": Machine("x86_64-unknown-linux-gnu", "x86-64-v3", "+avx2,+fma"),
+    "x86-64-v4": Machine("x86_64-unknown-linux-gnu", "x86-64-v4", "+avx2,+fma,+avx512f,+avx512vl"),
+    "aarch64": Machine("aarch64-unknown-linux-gnu", "cortex-a72", "+neon"),
+    "armv7-neon": Machine("armv7-unknown-linux-gnueabihf", "cortex-a7", "+neon,+vfp4"),
+    "wasm32": Machine("wasm32-unknown-unknown", "generic", "+simd128"),
+}
+
+_aimed: ContextVar[Machine | None] = ContextVar("_aimed", default=None)
+
+
+def machine() -> Machine:
+    """The machine that code is made for: that of the innermost `aimed_at`, else that of this process."""
+    return _aimed.get() or this_machine()
+
+
+@contextmanager
+def aimed_at(other: Machine) -> Iterator[None]:
+    """Choose widths and make code for another machine, within a `with`."""
+    before = _aimed.set(other)
+    try:
+        yield
+    finally:
+        _aimed.reset(before)
+
+
+@cache
+def this_machine() -> Machine:
+    """The machine of this process. The environment variable STREAMRNN_CPU, "x86-64-v3" for example, makes it a lesser one.
+
+    Raises StreamRNNError for a name that stands for none, or for one of another architecture.
+    """
+    real = Machine(binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+    name = os.environ.get(_CPU)
+    if not name:
+        return real
+    known = [one for one, its in MACHINES.items() if its.architecture == real.architecture]
+    if name not in known:
+        raise StreamRNNError(f"{_CPU}={name!r} is not a machine whose code runs here; set it to one of {known}, or unset it")
+    return MACHINES[name]._replace(triple=real.triple)
+
+
+@cache
+def _enabled(features: str) -> frozenset[str]:
+    return frozenset(feature[1:] for feature in features.split(",") if feature.startswith("+"))
