@@ -52,6 +52,7 @@ class StateStore:
             if "\0" in self._path:
                 raise ValueError(f"{self._path!r} holds a zero byte")
         self._user: ReferenceType[User] | None = None
+        self._sync = sync
         self._database = Database(self._path, sync)
         try:
             self._table = StateTable(self._database, self._path)
@@ -63,6 +64,11 @@ class StateStore:
     def path(self) -> str:
         """The absolute path of the file."""
         return self._path
+
+    @property
+    def sync(self) -> bool:
+        """Whether a commit waits for the disk."""
+        return self._sync
 
     @property
     def fingerprint(self) -> str | None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from streamrnn.errors import InputError, StoreError
@@ -12,7 +13,7 @@ from streamrnn.states.database import Database
 from streamrnn.states.keys import Key, check_keys
 
 _CHECKSUM = 16  # bytes
-_AT_ONCE = 500  # keys of one query
+_AT_ONCE = 500  # keys of one query, or rows of one insert
 
 #: A file of at most so many bytes is checked when it is opened, in about half a second. A larger one is checked before the
 #: first answer that depends on it: that a key is not there, how many there are, or which.
@@ -64,10 +65,11 @@ class StateTable:
             _check_note(note)
 
         def change(cursor: sqlite3.Cursor) -> None:
-            cursor.executemany(
-                "INSERT INTO streams VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state",
-                ((key, self._with_checksum(key, state)) for key, state in states),
-            )
+            rows = ((key, self._with_checksum(key, state)) for key, state in states)
+            while part := list(islice(rows, _AT_ONCE)):  # one statement for all: each one waits for the GIL at its end
+                marks = ",".join(["(?, ?)"] * len(part))
+                insert = f"INSERT INTO streams VALUES {marks} ON CONFLICT (key) DO UPDATE SET state = excluded.state"
+                cursor.execute(insert, list(chain.from_iterable(part)))
             if note is not None:
                 schema.set_about(cursor, "note", note)
 

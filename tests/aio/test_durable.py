@@ -17,8 +17,9 @@ from tests.aio.test_batcher import MODEL, alone, run, settled, signals
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 
+@pytest.mark.parametrize("sync", [False, True])
 @pytest.mark.parametrize("durable", [False, True])
-def test_more_keys_than_fit_have_the_bits_that_they_have_alone(tmp_path: Path, durable: bool) -> None:
+def test_more_keys_than_fit_have_the_bits_that_they_have_alone(tmp_path: Path, durable: bool, sync: bool) -> None:
     xs = signals(20, 6)
 
     async def client(batcher: Batcher, key: int) -> list[Any]:
@@ -30,7 +31,7 @@ def test_more_keys_than_fit_have_the_bits_that_they_have_alone(tmp_path: Path, d
             assert (batcher.metrics["commits"] > 0) == durable
             return found
 
-    with StateStore(tmp_path / "s") as store:  # whose end warns of what has not been saved
+    with StateStore(tmp_path / "s", sync) as store:  # whose end warns of what has not been saved
         for key, ys in enumerate(run(main(store))):
             np.testing.assert_array_equal(ys, alone(xs[key]))
     with StateStore(tmp_path / "s") as store:
