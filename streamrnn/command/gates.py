@@ -1,6 +1,7 @@
 """`streamrnn gates`: what the gates of a model do on a signal, to look at."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,13 @@ import typer
 
 from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_output_path
-from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, listed
+from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, input_names, listed
 from streamrnn.command.running.whole_signal import read_signal
 from streamrnn.command.source_file import load_archive
 from streamrnn.command.table import plain_table
 from streamrnn.errors import StreamRNNError
 from streamrnn.recording import Trace, record_gates, warm_up
+from streamrnn.recording.figures import moves_with
 from streamrnn.recording.page import page
 from streamrnn.recording.picture import draw
 from streamrnn.target.packing import Array
@@ -39,8 +41,10 @@ def gates(
     """Show what the gates of a model do on a signal.
 
     It prints for each recurrent layer how often its gates are saturated (below 0.05 or above 0.95), the memory of its units in
-    steps (-1 / ln of the mean of f, or of z), units that never move, and after how many steps the model has forgotten where it
-    began. With -o it also writes a page to look at in a browser, a picture, or the arrays themselves.
+    steps (-1 / ln of the mean of f, or of z), units that never move, which inputs each gate moves with (the mean over its units
+    of |correlation|), and after how many steps the model has forgotten where it began. A header of csv must have the names of
+    the model's inputs, where the model knows them. With -o it also writes a page to look at in a browser, a picture, or the
+    arrays themselves.
 
     LSTM: i, f, g, o, c, h. GRU: r, z, n, h, with h' = (1 - z) n + z h, so z = 1 keeps the past.
 
@@ -54,37 +58,47 @@ def gates(
             raise typer.BadParameter(f"{target}: the output is one of {', '.join(_KINDS)}")
         check_output_path(target, archive)
     model = load_archive(archive)
-    columns = Columns(values=listed(chosen))
+    columns = Columns(values=listed(chosen), input_names=input_names(model))
     signal = read_signal(model, source, FORMATS[input_format or format_of(source, FormatName.CSV)], columns)
     if not len(signal):
         raise StreamRNNError(f"{source}: has no rows")
     signal = signal[: len(signal) // model.stride * model.stride]
     trace, forgotten = record_gates(model, signal), warm_up(model, signal)
     found = {index: figures for index, figures in enumerate(trace.figures) if figures is not None}
+    correlations = trace.correlations(signal)
+    names = columns.values or columns.input_names or [f"input {index}" for index in range(model.input_size)]
     if as_json:
-        layers = [{"layer": index, "kind": trace.kinds[index], **figures.to_json()} for index, figures in found.items()]
+        layers = [
+            {
+                "layer": index,
+                "kind": trace.kinds[index],
+                **figures.to_json(),
+                "correlations": {gate: values.tolist() for gate, values in correlations[index].items()},
+            }
+            for index, figures in found.items()
+        ]
         show(json.dumps({"steps": trace.n_steps, "warm_up_steps": forgotten, "layers": layers}, indent=2))
     else:
         rows = [
             [f"{index} {trace.kinds[index]}", name, value]
             for index, figures in found.items()
-            for name, value in figures.lines()
+            for name, value in (*figures.lines(), *moves_with(correlations[index], names))
         ]
         never = f"not within these {trace.n_steps} steps"
         rows.append(["model", "start forgotten", never if forgotten is None else f"after {forgotten} steps"])
         show(plain_table(["layer", "what", "value"], rows))
     if target is not None:
-        _write(target, trace, signal, f"{archive.name} on {source.name}")
+        _write(target, trace, signal, names, f"{archive.name} on {source.name}")
         print_message(f"{target}: written")
 
 
-def _write(target: Path, trace: Trace, signal: Array, title: str) -> None:
+def _write(target: Path, trace: Trace, signal: Array, names: Sequence[str], title: str) -> None:
     match target.suffix.lower():
         case ".npz":
             trace.save(target)
         case ".html":
             try:
-                target.write_text(page(trace, signal, title), "utf-8")
+                target.write_text(page(trace, signal, title, names=names), "utf-8")
             except OSError as error:
                 raise StreamRNNError(f"{target}: cannot be written ({error.strerror})") from error
         case _:

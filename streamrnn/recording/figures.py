@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ SATURATED = 0.05, 0.95
 DEAD = 1e-6
 #: A unit is stuck where h moves by less than this over the whole signal, but is not dead.
 STUCK = 1e-3
+
+#: Of the inputs that a gate moves with, at most so many are named, and none with a smaller correlation than this.
+MOST_NAMED, LEAST_NAMED = 3, 0.1
 
 #: The gates of a kind that lie between 0 and 1; and the one that keeps the past.
 _BOUNDED = {"lstm": "ifo", "gru": "rz"}
@@ -71,6 +75,28 @@ class LayerFigures:
         }
 
 
+def correlation(values: Array, inputs: Array) -> Array:
+    """(n_inputs,): the mean over the units of |r|, Pearson's correlation of a unit with an input over the steps.
+
+    values  (n_steps, units)
+    inputs  (n_steps, n_inputs)
+    """
+    if not len(values):
+        return np.zeros(inputs.shape[1])
+    means: Array = np.abs(_standardised(values).T @ _standardised(inputs)).mean(axis=0) / len(values)
+    return means
+
+
+def moves_with(correlations: dict[str, Array], names: Sequence[str]) -> list[tuple[str, str]]:
+    """What each gate moves with, as text: the inputs with the largest correlations."""
+    lines = []
+    for gate, found in correlations.items():
+        strongest = np.argsort(-found, kind="stable")[:MOST_NAMED]
+        shown = ", ".join(f"{names[index]} ({found[index]:.2f})" for index in strongest if found[index] >= LEAST_NAMED)
+        lines.append((f"{gate} moves with", shown or "no input"))
+    return lines
+
+
 def by_memory(figures: LayerFigures | None, n_units: int) -> Array:
     """The units of an array, those that remember longest first; in their own order where nothing is known of their memory."""
     if figures is None or figures.memory is None or len(figures.memory) != n_units:
@@ -90,6 +116,15 @@ def figures_of(kind: str, arrays: dict[str, Array]) -> LayerFigures:
     dead = np.flatnonzero(size <= DEAD)
     stuck = np.flatnonzero((motion < STUCK) & (size > DEAD))
     return LayerFigures(saturated, memory, reset, tuple(map(int, dead)), tuple(map(int, stuck)))
+
+
+def _standardised(values: Array) -> Array:
+    """Each column with the mean 0 and the variance 1, in float64; 0 where it does not vary."""
+    centred = values - values.mean(axis=0, dtype=np.float64)
+    deviation = centred.std(axis=0)
+    varies = deviation > 1e-9 * np.abs(values).max(axis=0)
+    result: Array = np.where(varies, centred / np.where(varies, deviation, 1.0), 0.0)
+    return result
 
 
 def _memory(keeps: Array) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.recording.figures import LayerFigures, by_memory
+from streamrnn.recording.figures import LayerFigures, by_memory, moves_with
 from streamrnn.recording.trace import Trace
 
 Array = NDArray[Any]
@@ -24,21 +25,26 @@ Array = NDArray[Any]
 MOST_COLUMNS = 2000
 
 
-def page(trace: Trace, signal: ArrayLike, title: str, about: str = "") -> str:
+def page(trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Sequence[str] = ()) -> str:
     """The page.
 
     signal  that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
+    names   of the inputs; empty: they are numbered
     """
+    inputs = trace.inputs(signal)
+    names = names or [f"input {index}" for index in range(inputs.shape[1])]
     per_column = max(1, -(-trace.n_steps // MOST_COLUMNS))
     data = {
         "steps": trace.n_steps,
         "columns": -(-trace.n_steps // per_column),
         "steps_per_column": per_column,
-        "input": _picture(trace.inputs(signal), per_column),
+        "input": _picture(inputs, per_column),
         "output": _picture(trace.output, per_column),
         "layers": [
-            _layer(index, kind, arrays, figures, per_column)
-            for index, (kind, arrays, figures) in enumerate(zip(trace.kinds, trace.layers, trace.figures, strict=True))
+            _layer(index, kind, arrays, figures, moves_with(correlations, names), per_column)
+            for index, (kind, arrays, figures, correlations) in enumerate(
+                zip(trace.kinds, trace.layers, trace.figures, trace.correlations(signal), strict=True)
+            )
             if figures is not None
         ],
     }
@@ -48,7 +54,9 @@ def page(trace: Trace, signal: ArrayLike, title: str, about: str = "") -> str:
     return template.substitute(title=escape(title), about=escape(f"{about} {steps}".strip()), data=as_text)
 
 
-def _layer(index: int, kind: str, arrays: dict[str, Array], figures: LayerFigures, per_column: int) -> dict[str, Any]:
+def _layer(
+    index: int, kind: str, arrays: dict[str, Array], figures: LayerFigures, more: list[tuple[str, str]], per_column: int
+) -> dict[str, Any]:
     units = next(iter(arrays.values())).shape[1]
     return {
         "index": index,
@@ -56,7 +64,7 @@ def _layer(index: int, kind: str, arrays: dict[str, Array], figures: LayerFigure
         "units": units,
         "sorted": figures.memory is not None,
         "order": by_memory(figures, units).tolist(),
-        "figures": figures.lines(),
+        "figures": [*figures.lines(), *more],
         "gates": [{"name": name, **_picture(array, per_column)} for name, array in arrays.items()],
     }
 

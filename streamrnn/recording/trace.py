@@ -7,7 +7,7 @@ equations, a block of steps at a time.
 from __future__ import annotations  # so that help() shows names of types, not what they stand for
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,12 @@ from streamrnn.layers.state_output import StateOutput
 from streamrnn.model import Model
 from streamrnn.recipe import X
 from streamrnn.recording.cell_gates import gates_of
-from streamrnn.recording.figures import LayerFigures, figures_of
+from streamrnn.recording.figures import LayerFigures, correlation, figures_of
 from streamrnn.stream import Stream
 
 Array = NDArray[Any]
+#: A snapshot, or the states of each layer by name.
+Start = bytes | Sequence[Mapping[str, ArrayLike]]
 
 #: Steps of a block: few enough that the sums of a wide layer stay small.
 BLOCK = 4096
@@ -62,6 +64,16 @@ class Trace:
         pairs = zip(self.kinds, self.layers, strict=True)
         return tuple(figures_of(kind, arrays) if arrays else None for kind, arrays in pairs)
 
+    def correlations(self, signal: ArrayLike) -> tuple[dict[str, Array], ...]:
+        """Which gate moves with which input: for each layer and gate or state the correlation with each input.
+
+        signal   that was recorded
+        returns  for each layer name -> (input_size,): the mean over the units of |r|, where r is Pearson's correlation of a
+                 unit's values with those of the input, over the steps. What never changes has r = 0
+        """
+        inputs = self.inputs(signal)
+        return tuple({name: correlation(array, inputs) for name, array in layer.items()} for layer in self.layers)
+
     def inputs(self, signal: ArrayLike) -> Array:
         """Of a recorded signal the last row of each step, (n_steps, input_size)."""
         rows = np.asarray(signal)
@@ -96,18 +108,21 @@ class Trace:
         return pandas.DataFrame(np.concatenate(list(arrays.values()), axis=1), columns=columns)
 
 
-def record_gates(model: Model, signal: ArrayLike) -> Trace:
-    """Run a model on a signal from its initial states, and record the gates and states of its recurrent layers.
+def record_gates(model: Model, signal: ArrayLike, start: Start | None = None) -> Trace:
+    """Run a model on a signal, and record the gates and states of its recurrent layers.
 
     signal   (n_steps, input_size); for a model whose steps take several rows (`Model.stride`), (n_steps * stride, input_size)
+    start    where the signal begins: a snapshot of a `Stream` of the model, or what `Stream.states` gives; None: the initial
+             states
     returns  a `Trace`, all of it in memory: n_steps x units values for each gate. `gate_blocks` gives it in parts
 
     States are those of a `Stream`, bit for bit. Gates are computed from them, and are within 1e-5 of the engine's own.
     Layers that run on rows of a step (`Rows`, `Bank`, `Scan`) are not looked into.
 
-    Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process` raises.
+    Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process`, `restore` and
+    `set_states` raise.
     """
-    blocks = list(gate_blocks(model, signal))
+    blocks = list(gate_blocks(model, signal, start=start))
     layers = [
         {name: np.concatenate([block.layers[index][name] for block in blocks]) for name in arrays}
         for index, arrays in enumerate(blocks[0].layers)
@@ -115,12 +130,12 @@ def record_gates(model: Model, signal: ArrayLike) -> Trace:
     return Trace(blocks[0].kinds, tuple(layers), np.concatenate([block.output for block in blocks]))
 
 
-def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK) -> Iterator[Trace]:
+def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK, start: Start | None = None) -> Iterator[Trace]:
     """What `record_gates` records, in blocks of so many steps: for signals whose trace is larger than the memory.
 
     Raises as `record_gates` does, when the first block is asked for.
     """
-    recorder = _Recorder(model)
+    recorder = _Recorder(model, start)
     with refusing(InputError, "record_gates, signal: not an array"):
         rows = np.asarray(signal)
     length = n_steps * model.stride
@@ -128,10 +143,20 @@ def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK) -> Iterat
         yield recorder.record(rows[begin : begin + length])
 
 
+def _states_at(model: Model, start: Start | None) -> list[Mapping[str, ArrayLike]]:
+    """The states of each layer of the model at a start. Raises SnapshotError or InputError for one of another model."""
+    stream = Stream(model)
+    if isinstance(start, bytes):
+        stream.restore(start)
+    elif start is not None:
+        stream.set_states(start)
+    return list(stream.states)
+
+
 class _Recorder:
     """A stream of a model that gives all that the equations need, and the states before the next step."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, start: Start | None) -> None:
         if not model.streamable:
             raise ModelError("record_gates: the model reads its input backwards and cannot be streamed; record its parts")
         self._model = model
@@ -145,6 +170,7 @@ class _Recorder:
                 raise ModelError(f"record_gates, layer {index}: {times}; record its part alone")
         layers: list[Layer] = list(model.layers)
         sources = [tuple(each) for each in model.sources]
+        states = _states_at(model, start)
         self._places: dict[tuple[int, str], slice] = {}  # (layer, vector), where it stands in the output
         joined: list[int] = []
 
@@ -165,12 +191,14 @@ class _Recorder:
                     shown = len(layers)
                     layers.append(StateOutput(layer, state))
                     sources.append((source,))
+                    states.append(states[index])
                 join((index, state), shown, initial.size)
         sizes = tuple(layers[each].output_size for each in joined)
         recorder = Model([*layers, Concat(sizes, str(model.dtype))], sources=[*sources, tuple(joined)])
         self._stream = Stream(recorder)
+        self._stream.set_states([*states, {}])
         self._states = {
-            index: {name: initial[None] for name, initial in model.layers[index].states.items()} for index in self._recurrent
+            index: {name: np.asarray(vector)[None] for name, vector in states[index].items()} for index in self._recurrent
         }
 
     def record(self, rows: Array) -> Trace:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import load, record_gates
+from streamrnn import Model, load, record_gates
+from streamrnn.recording.figures import moves_with
 from tests.command.process import Command
 
 
@@ -23,11 +24,15 @@ def test_numbers_are_those_of_the_trace_as_text_and_as_json(command: Command, ar
     text, ended = command("gates", archive, source), command("gates", archive, source, "--json")
     assert [(each.code, each.err) for each in (text, ended)] == [(0, ""), (0, "")]
     found = json.loads(ended.out)
-    (figures, *_) = record_gates(load(archive), np.loadtxt(source, delimiter=",", dtype=np.float32)).figures
+    signal = np.loadtxt(source, delimiter=",", dtype=np.float32)
+    trace = record_gates(load(archive), signal)
+    (figures, *_), (correlations, *_) = trace.figures, trace.correlations(signal)
     assert figures is not None
-    assert found["layers"] == [{"layer": 0, "kind": "gru", **figures.to_json()}]
+    expected = {gate: values.tolist() for gate, values in correlations.items()}
+    assert found["layers"] == [{"layer": 0, "kind": "gru", **figures.to_json(), "correlations": expected}]
     assert found["steps"] == 3000
-    for name, value in figures.lines():
+    names = [f"input {index}" for index in range(signal.shape[1])]
+    for name, value in (*figures.lines(), *moves_with(correlations, names)):
         assert name in text.out
         assert value in text.out
 
@@ -63,3 +68,15 @@ def test_what_cannot_be_shown_is_an_error_that_says_where(
     (tmp_path / "empty.csv").write_text("")
     assert command("gates", archive, tmp_path / "empty.csv").err == f"error: {tmp_path / 'empty.csv'}: has no rows\n"
     assert command("gates", archive, tmp_path / "none.csv").code == 1
+
+
+def test_a_header_must_have_the_names_of_the_inputs(command: Command, archive: Path, tmp_path: Path) -> None:
+    model, names = load(archive), ["load", "temp"]
+    notes = {**model.notes, "source": {"inputs": [[name, 1] for name in names]}}
+    Model(model.layers, sources=model.sources, notes=notes).save(tmp_path / "named.safetensors")
+    for header, code in (("load,temp", 0), ("temp,load", 1)):
+        (tmp_path / "in.csv").write_text(header + "\n1,2\n3,5\n2,2\n")
+        ended = command("gates", tmp_path / "named.safetensors", tmp_path / "in.csv")
+        assert ended.code == code
+        assert ("but the inputs of the model are load, temp" in ended.err) == bool(code)
+        assert ("n moves with" in ended.out and "load (" in ended.out) != bool(code)

@@ -5,7 +5,7 @@ import pytest
 
 from streamrnn import GRU, RNN, Model, record_gates, warm_up
 from streamrnn.errors import InputError
-from streamrnn.recording.figures import figures_of
+from streamrnn.recording.figures import figures_of, moves_with
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 
@@ -64,3 +64,18 @@ def test_a_model_that_never_forgets_has_no_warm_up_and_no_steps_are_refused() ->
     assert warm_up(keeps, np.ones((50, 1))) is None
     with pytest.raises(InputError, match="no steps"):
         warm_up(keeps, np.ones((0, 1)))
+
+
+def test_a_gate_moves_with_the_input_that_feeds_it() -> None:
+    weights = np.zeros((3, 2, 3))
+    weights[0, 0, 0], weights[2, 1, 2] = 1, -1  # r of one unit follows input 0, n of the other follows input 2
+    model, xs = Model([GRU(weights, np.zeros((3, 2, 2)))]), np.random.default_rng(4).normal(size=(4000, 3))
+    (found,) = (trace := record_gates(model, xs)).correlations(xs)
+    assert found["r"][0] == pytest.approx(0.5, abs=0.02)  # of the other unit it is 0
+    assert found["n"][2] == pytest.approx(0.5, abs=0.04)  # tanh is not a straight line
+    assert max(found["r"][1:].max(), found["n"][:2].max(), found["z"].max()) < 0.05
+    expected = np.mean([abs(np.corrcoef(trace.layers[0]["n"][:, 1], xs[:, 2])[0, 1]), 0])
+    assert found["n"][2] == pytest.approx(expected, rel=1e-5)
+    assert moves_with(found, "abc")[:3] == [
+        ("r moves with", f"a ({found['r'][0]:.2f})"), ("z moves with", "no input"), ("n moves with", f"c ({found['n'][2]:.2f})")
+    ]  # fmt: skip

@@ -6,7 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import GRU, LSTM, Dense, InputError, Model, ModelError, Stream, StreamRNNError, gate_blocks, record_gates
+from streamrnn import (
+    GRU,
+    LSTM,
+    Dense,
+    InputError,
+    Model,
+    ModelError,
+    SnapshotError,
+    Stream,
+    StreamRNNError,
+    gate_blocks,
+    record_gates,
+)
 from streamrnn.equations import run_equations
 from streamrnn.layers.recipe_layer import Recurrent
 from tests.models import VARIANTS, model, one_width  # noqa: F401  (a fixture)
@@ -107,3 +119,16 @@ def test_no_steps_give_an_empty_trace() -> None:
     trace = record_gates(stacked(), np.zeros((0, 3), np.float32))
     assert trace.n_steps == 0
     assert trace.layers[0]["f"].shape == (0, 5)
+
+
+def test_a_trace_begins_where_a_stream_is() -> None:
+    xs, stream = signal(stacked(), 30), Stream(stacked())
+    stream.process(xs[:10])
+    whole = record_gates(stacked(), xs)
+    for start in (stream.states, stream.snapshot()):
+        for name, array in record_gates(stacked(), xs[10:], start).arrays().items():
+            np.testing.assert_allclose(array, whole.arrays()[name][10:], rtol=1e-6, atol=1e-7)
+    with pytest.raises(SnapshotError):
+        record_gates(stacked(), xs, Stream(model("lstm")).snapshot())
+    with pytest.raises(InputError, match="states of 0 layers"):
+        record_gates(stacked(), xs, [])
