@@ -45,6 +45,11 @@ class Contender:
         """Mean squared error."""
         return float(np.mean(self.error**2))
 
+    @property
+    def mae(self) -> float:
+        """Mean absolute error."""
+        return float(np.mean(np.abs(self.error)))
+
     def p(self, share: int) -> float:
         """A percentile of the latency, in µs."""
         return float(np.percentile(self.latency, share))
@@ -100,7 +105,7 @@ def table(baseline: Contender, contenders: list[Contender]) -> Table:
 
 def row(each: Contender, baseline: Contender) -> list[str]:
     """The cells of one row. Skill is the share of the squared error of the persistence forecast that the model removes."""
-    errors = [f"{np.mean(np.abs(each.error)):.2f}", f"{each.mse**0.5:.2f}", f"{1 - each.mse / baseline.mse:+.1%}"]
+    errors = [f"{each.mae:.2f}", f"{each.mse**0.5:.2f}", f"{1 - each.mse / baseline.mse:+.1%}"]
     if each.report is None:
         return [each.name, "0", *errors[:2]]
     latency = [f"{each.p(share):.2f}" for share in (50, 99)]
@@ -129,6 +134,21 @@ def answer(baseline: Contender, contenders: list[Contender]) -> str:
     )
 
 
+def legend(baseline: Contender, contenders: list[Contender]) -> str:
+    """What the columns are, and where persistence is better."""
+    words = (
+        "points: percentage points of CPU. skill: the share of persistence's squared error that a model removes, "
+        "1 - MSE / MSE of persistence."
+    )
+    least = min((baseline, *contenders), key=lambda each: each.mae)
+    if least is baseline:
+        words += (
+            f"\nPersistence has the smallest MAE, {baseline.mae:.2f} points: the models are better at the large errors, "
+            "which RMSE weighs."
+        )
+    return words
+
+
 def shown(path: Path) -> str:
     """The path, relative to the working directory if possible."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -145,6 +165,7 @@ def main() -> None:
         sys.exit(f"compare.py: {error}")
     to = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     to.print(table(baseline, contenders))
+    to.print(legend(baseline, contenders) + "\n", soft_wrap=True)
     to.print(answer(baseline, contenders), soft_wrap=True)
     to.print(f"Watch one at work on this machine: {shown(Path(sys.executable))} {shown(HERE / 'live.py')}", soft_wrap=True)
 

@@ -22,7 +22,7 @@ def rows(text):
     return {
         words[0]: words[1:5]
         for words in map(str.split, text.splitlines())
-        if words and words[0] in ("persistence", "GRU", "LSTM")
+        if words and words[0] in ("persistence", "GRU", "LSTM") and words[1].isdecimal()
     }
 
 
@@ -50,6 +50,25 @@ def test_the_errors_are_those_of_a_plain_calculation(output, example):
 def test_the_readme_shows_these_figures(output, host_load):
     readme = (host_load / "README.md").read_text(encoding="utf-8")
     assert rows(readme) == rows(output)
+
+
+def test_it_says_what_the_columns_are_and_that_persistence_has_the_smallest_mae(output):
+    assert re.search(r"^points: .* skill: .*1 - MSE / MSE of persistence\.", output, re.MULTILINE)
+    least = min(rows(output).values(), key=lambda row: float(row[1]))
+    assert (f"Persistence has the smallest MAE, {least[1]} points" in output) == (least == rows(output)["persistence"])
+
+
+def test_the_pictures_of_gates_are_drawn_and_the_readme_says_what_they_show(host_load, tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs the extra `plot`")
+    done = subprocess.run([sys.executable, host_load / "gates.py", tmp_path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    gru, lstm = (re.findall(r"-?\d+\.\d\d", line) for line in done.stdout.splitlines())
+    readme = " ".join((host_load / "README.md").read_text(encoding="utf-8").split())
+    assert f"is {gru[0]} on average in seconds" in readme
+    assert f"and {gru[1]} where it moves" in readme
+    start, end = (value.replace("-", "−") for value in lstm)
+    assert f"c of unit 4 goes from {start} to {end}" in readme
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gru_forgets.png", "lstm_ramps.png"]
 
 
 def test_a_model_that_is_not_proven_ends_it_with_an_error(example, monkeypatch, capsys):
