@@ -11,6 +11,9 @@ from rich.table import Table
 from streamrnn import code_cache
 from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message, show
+from streamrnn.command.measuring.latency import Times
+from streamrnn.command.measuring.picture import draw
+from streamrnn.command.picture_option import check_picture
 from streamrnn.command.progress_bar import progress_bar
 from streamrnn.command.source_file import load_archive, read_source
 from streamrnn.command.table import plain_table
@@ -37,6 +40,9 @@ def bench(
     deadline: Annotated[
         float | None, typer.Option(metavar="µs", min=0, help="Count the calls that take longer than so many microseconds.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the times of all calls as a histogram: .png, .svg or .pdf.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with times in nanoseconds.")] = False,
 ) -> None:
     """Measure the latency of a model.
@@ -44,6 +50,8 @@ def bench(
     It times each call of `step` for the percentiles p50, p99, p99.9 and the maximum, and subtracts the time of reading the
     clock. It also measures the time per step of `process`, of a compiled loop of single steps, and of the call from Python,
     and the memory that steps take. With --against, onnxruntime does the same in one thread, alternating with streamrnn.
+
+    With --plot it draws how often a call took how long, with p50, p99 and p99.9 marked (the extra `plot`).
 
     Other work on the machine shows in p99.9 and the maximum: close what you can, and repeat.
 
@@ -53,24 +61,30 @@ def bench(
     \b
     Examples:
       streamrnn bench vad.safetensors
-      streamrnn bench vad.safetensors --against vad.onnx
+      streamrnn bench vad.safetensors --against vad.onnx --plot latency.png
       streamrnn bench vad.safetensors --steps 1000000 --deadline 50 --json | jq .streamrnn.step
     """
     if code_cache.numba_version() is None:
         raise MissingExtraError("bench: needs Numba for a compiled loop, and it is not installed; pip install numba")
+    if plot is not None:
+        check_picture(plot, archive)
     model = load_archive(archive)
+    times: dict[str, Times] = {}
     source = None if against is None else read_source(against)
     try:
         from streamrnn.command.measuring.bench import measure  # here, because it imports Numba, which takes long
 
         with progress_bar("measuring", threaded=False) as advance:
-            found = measure(model, source, n_steps, None if deadline is None else deadline * 1000, advance)
+            found = measure(model, source, n_steps, None if deadline is None else deadline * 1000, advance, times.update)
     except KeyboardInterrupt:
         raise typer.Exit(exit_codes.INTERRUPTED + signal.SIGINT) from None
     found = {"model": {"file": archive.name} | found.pop("model")} | found
     for remark in found["remarks"]:
         print_message(f"remark: {remark}")
     show(json.dumps(found, indent=2) if as_json else _table(found, deadline))
+    if plot is not None:
+        draw(times, plot, f"{n_steps} calls of {archive.name}")
+        print_message(f"{plot}: written")
     missed = found["streamrnn"]["deadline_misses"]
     if missed:
         print_message(f"error: {missed} of {n_steps} steps took longer than {deadline:g} µs")

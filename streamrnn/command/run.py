@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from streamrnn.audio import OutputRows
+from streamrnn.command.console import print_message
+from streamrnn.command.picture_option import check_picture
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names, listed
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
+from streamrnn.command.running.plot import Plot
 from streamrnn.command.running.row_errors import OnError, RowErrors
 from streamrnn.command.source_file import load_archive
 
@@ -73,6 +76,12 @@ def run(
         bool,
         typer.Option("--resume", help="With --key and -o: go on with the same input and output where the last run stopped."),
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the output over time at the end: .png, .svg or .pdf.")
+    ] = None,
+    truth: Annotated[
+        str, typer.Option(metavar="COLUMN", help="With --plot: the column with what the first output should have been.")
+    ] = "",
 ) -> None:
     """Stream a signal through a model.
 
@@ -107,6 +116,10 @@ def run(
     passes over the input lines that count, cuts the output after their answers, and goes on. If there was no run before, it
     starts one, so the same command line works every time.
 
+    With --plot a picture of the output is drawn at the end (the extra `plot`). With --truth it has the truth beside the first
+    output and the error below, and the mean absolute and the root mean squared error are printed on standard error. The column
+    is copied to the output as --keep does. Where its field is empty, there is no error.
+
     \b
     Examples:
       streamrnn run vad.safetensors < in.csv > out.csv
@@ -116,6 +129,7 @@ def run(
       streamrnn run vad.safetensors in.csv --columns load,temp --keep time
       sensors | streamrnn run vad.safetensors --key sensor --store today.states
       streamrnn run vad.safetensors in.csv -o out.csv --key 1 --store in.states --resume
+      streamrnn run load.safetensors in.csv -o out.csv --plot out.png --truth next
     """
     if output_format is None:
         check_writable(target)
@@ -134,10 +148,14 @@ def run(
         raise typer.BadParameter("a wav output needs a sample rate; give --rate")
     if target_format is not FormatName.WAV and rate is not None:
         raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
-    columns = Columns(key, listed(chosen), listed(kept), header, decimal_comma)
+    if truth and plot is None:
+        raise typer.BadParameter("--truth is drawn; give --plot FILE too")
+    if plot is not None and keyed:
+        raise typer.BadParameter("--plot draws one signal, and --key is for many; leave one of them out")
+    columns = Columns(key, listed(chosen), _and(listed(kept), truth), header, decimal_comma)
     if source_format is not FormatName.CSV and (header is not None or decimal_comma):
         raise typer.BadParameter(f"--header, --no-header and --decimal-comma are for csv, but the input is {source_format}")
-    if binary and columns.all and (kept or binary is source_format):
+    if binary and columns.all and (columns.kept or binary is source_format):
         raise typer.BadParameter(f"{binary} has no columns to choose or to keep; read and write csv or jsonl")
     if "" in (column.strip("0") for column in columns.all):
         raise typer.BadParameter("--columns and --keep take names or numbers, separated by commas; columns count from 1")
@@ -154,11 +172,23 @@ def run(
         )
     if state is not None and not model.streamable:
         raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
+    if plot is not None:
+        if not model.streamable:
+            raise typer.BadParameter("--plot is for streams, but this model answers whole recordings; leave it out")
+        check_picture(plot, source)
+    picture = None if plot is None else Plot(plot, columns.kept.index(truth) if truth else None)
     endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, rate)
     errors = RowErrors(on_error)
     if store is None:
-        code = run_one_signal(model, archive, endpoints, state, errors)
+        code = run_one_signal(model, archive, endpoints, state, errors, *([] if picture is None else [picture.add]))
     else:
         code = run_many_signals(model, archive, endpoints, store, resume, errors)
     errors.print_summary()
+    if picture is not None:
+        print_message(f"{plot}: {picture.draw(f'{archive.name} on {source.name}')}")
     raise typer.Exit(code)
+
+
+def _and(columns: tuple[str, ...], column: str) -> tuple[str, ...]:
+    """The columns, and one more, unless it is there or empty."""
+    return columns if not column or column in columns else (*columns, column)

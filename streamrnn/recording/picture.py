@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamrnn.errors import MissingExtraError, StreamRNNError
+from streamrnn.picture_file import new_figure, save
 from streamrnn.recording.figures import by_memory
 from streamrnn.recording.trace import Trace
 
@@ -17,12 +17,8 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
 
     Raises MissingExtraError without matplotlib, StreamRNNError where the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing needs matplotlib; install it: pip install 'streamrnn[plot]'") from None
     maps = [(index, name, array) for index, layer in enumerate(trace.layers) for name, array in layer.items()]
-    figure = Figure(figsize=(12, 2.4 + 1.1 * len(maps)), layout="constrained")
+    figure = new_figure(12, 2.4 + 1.1 * len(maps))
     axes = figure.subplots(2 + len(maps), 1, sharex=True)
     figure.suptitle(title)
     figures_by_layer = trace.figures  # computed once, for all pictures
@@ -39,7 +35,4 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
         axis.set_yticks([])
         figure.colorbar(image, ax=axis)
     axes[-1].set_xlabel("step; units that remember longest on top")
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise StreamRNNError(f"{path}: cannot be written ({error.strerror})") from error
+    save(figure, path)

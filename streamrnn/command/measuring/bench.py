@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.command.measuring.latency import clock_cost, latency_of, raw_times, times_of
+from streamrnn.command.measuring.latency import Times, clock_cost, latency_of, raw_times, times_of
 from streamrnn.command.measuring.loop import N_ROWS, steps_in_a_loop
 from streamrnn.command.measuring.machine import surroundings
 from streamrnn.command.measuring.memory import growth
@@ -42,12 +42,14 @@ def measure(
     n_steps: int,
     deadline: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Callable[[dict[str, Times]], None] = lambda times: None,
 ) -> dict[str, Any]:
     """Measure `n_steps` calls of a model and, alternating with it, of an ONNX graph in onnxruntime.
 
     source    the ONNX graph; None: measure the model only
     deadline  in nanoseconds; the calls that take longer are counted
     progress  called with (done, total) as the calls go on
+    seen      called with the nanoseconds of all calls of each engine
 
     Raises ModelError for a graph beside a model whose steps take several rows, what the import of the graph raises,
     VerificationError if onnxruntime refuses it, MissingExtraError if onnxruntime is not installed, and NonFiniteStateError if
@@ -66,7 +68,9 @@ def measure(
         engines["onnxruntime"] = _Engine(other.run, feeds, lambda: None)
     clock = clock_cost()
     times = _alternating(engines, n_steps, progress)
-    found = {name: _summary(np.maximum(raw - clock, 0), deadline) for name, raw in times.items()}
+    net = {name: np.maximum(raw - clock, 0) for name, raw in times.items()}
+    seen(net)
+    found = {name: _summary(each, deadline) for name, each in net.items()}
     found["streamrnn"] |= _parts(stream, loop, rows, n_steps)
     if other is not None:
         found["onnxruntime"] |= {"chunk": _chunk_of(other, rows), "loop": None, "memory": None}

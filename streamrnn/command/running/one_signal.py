@@ -26,7 +26,7 @@ from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.command.running.source_bytes import source_bytes
-from streamrnn.command.running.stream_session import StreamSession
+from streamrnn.command.running.stream_session import StreamSession, Watch
 from streamrnn.command.signals import signals_deferred
 from streamrnn.command.waits import signals_end_waits
 from streamrnn.errors import InputError
@@ -36,12 +36,20 @@ from streamrnn.stream import Stream
 Outputs = Callable[[Iterable[Row]], Iterator[bytes]]
 
 
-def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Path | None, errors: RowErrors) -> int:
+def run_one_signal(
+    model: Model,
+    archive: Path,
+    endpoints: Endpoints,
+    state: Path | None,
+    errors: RowErrors,
+    watch: Watch = lambda rows, outputs: None,
+) -> int:
     """Process one signal; the exit code.
 
     archive  the file of the model, which the output must not replace
     state    the file of the state; only for a model that can be streamed
     errors   is told of rows that cannot be used
+    watch    is told of rows and outputs; only for a model that can be streamed
     """
     # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe: ATOMIC_BYTES.
     session: StreamSession | RecordingSession
@@ -49,7 +57,7 @@ def run_one_signal(model: Model, archive: Path, endpoints: Endpoints, state: Pat
         with signals_deferred():
             stream = Stream(model)
         state_file.restore(state, stream)
-        session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES)
+        session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES, watch)
     else:
         session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
     hops, output = Hops(model.stride), OutputRows.of(model)

@@ -1,6 +1,6 @@
 """The rows of one signal to outputs, and at any time the state that belongs to the outputs that have been written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from streamrnn.errors import NonFiniteStateError
 from streamrnn.stream import Stream
 from streamrnn.target.packing import Array
 
+Watch = Callable[[Sequence[Row], Array], None]
+
 
 class StreamSession:
     """Steps a stream through rows, in blocks that count as a whole or not at all.
@@ -20,13 +22,21 @@ class StreamSession:
     errors         is told of rows that cannot be used
     target_format  of the output
     max_bytes      the most bytes of the output of a block of several rows
+    watch          is told of the rows and outputs of each block that counts
 
     state  snapshot of the stream after the last block that counts
     """
 
-    def __init__(self, stream: Stream, errors: RowErrors, target_format: Format, max_bytes: int) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        errors: RowErrors,
+        target_format: Format,
+        max_bytes: int,
+        watch: Watch = lambda rows, outputs: None,
+    ) -> None:
         self._stream = stream
-        self._errors = errors
+        self._errors, self._watch = errors, watch
         self._format = target_format
         self._n_each = OutputRows.of(stream.model).rows
         self._size = BlockSize(max_row_bytes(stream.model), max_bytes, max_bytes)
@@ -54,6 +64,7 @@ class StreamSession:
                 for index in range(len(block.rows)):
                     yield from self._process(block.part(index, index + 1))
         else:
+            self._watch(block.rows, outputs)
             yield block.encoded(outputs, self._format, self._n_each)
             self.state = self._stream.snapshot()
 
