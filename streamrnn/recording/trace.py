@@ -99,7 +99,7 @@ class Trace:
         Raises StreamRNNError without pandas.
         """
         try:
-            import pandas  # type: ignore[import-untyped]
+            import pandas
         except ImportError:
             raise StreamRNNError("to_pandas needs pandas; install it: pip install pandas") from None
         arrays = self.arrays()
