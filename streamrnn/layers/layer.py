@@ -249,7 +249,9 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, Activation):
         parameters = {name: getattr(value, name) for name in ("alpha", "beta") if getattr(value, name) is not None}
         return {"name": value.name, **parameters}
-    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):  # of indices it may be long
+        return list(value) if set(map(type, value)) == {int} else [_to_json(item) for item in value]
+    return value
 
 
 def from_json(value: Any) -> Any:

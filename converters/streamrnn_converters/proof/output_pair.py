@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf, isnan
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,9 @@ def pair_answers(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequenc
 
 def worse(before: Comparison, found: Comparison, *, continues: bool) -> Comparison:
     """The comparison with the larger error; one that disagrees is worse than one that agrees, and NaN is worst.
+    A case is set aside if a part of it is.
 
     continues  whether `found` continues the signal of `before`, whose first disagreement then counts
     """
-    worst = max(before, found, key=lambda c: (not c.agrees, c.absolute if c.absolute == c.absolute else float("inf")))
+    worst = max(before, found, key=lambda c: (not c.agrees, c.set_aside, inf if isnan(c.absolute) else c.absolute))
     return replace(worst, first_disagreement=before.first_disagreement) if continues and not before.agrees else worst

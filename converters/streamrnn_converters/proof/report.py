@@ -23,10 +23,11 @@ class Comparison:
     ours: float  # the two values there
     reference: float
     first_disagreement: int | None  # first step with a value that does not agree (0 where there is no time axis)
+    set_aside: bool = False  # rounding alone moves the graph further than can be proven: this case proves nothing
 
     @property
     def agrees(self) -> bool:
-        """Whether every value agrees."""
+        """Whether every value agrees; of a case that is set aside, within what rounding does there."""
         return self.first_disagreement is None
 
 
@@ -46,13 +47,23 @@ class Report:
 
     @property
     def proven(self) -> bool:
-        """Whether every output agrees in every case. Without a comparison nothing is proven."""
-        return bool(self.comparisons) and all(comparison.agrees for comparison in self.comparisons)
+        """Whether every output agrees in every case, and in more cases than were set aside. Without any nothing is proven."""
+        agree = bool(self.comparisons) and all(comparison.agrees for comparison in self.comparisons)
+        return agree and not self._seldom_compared
 
     @property
     def largest_error(self) -> float:
-        """The largest absolute error of all; NaN where one is."""
-        return max((comparison.absolute for comparison in self.comparisons), key=lambda error: (math.isnan(error), error))
+        """The largest absolute error of all that was not set aside; NaN where one is, or where there is none."""
+        errors = [comparison.absolute for comparison in self.comparisons if not comparison.set_aside]
+        return max(errors or [math.nan], key=lambda error: (math.isnan(error), error))
+
+    @property
+    def _seldom_compared(self) -> list[str]:
+        """The outputs of which no more cases were compared than set aside."""
+        kept: dict[str, int] = {}
+        for c in self.comparisons:
+            kept[c.output] = kept.get(c.output, 0) + (-1 if c.set_aside else 1)
+        return [output for output, count in kept.items() if count <= 0]
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON values; a number that is not finite becomes a string."""
@@ -64,7 +75,7 @@ class Report:
             where = " ".join(f"{axis} {index}" for axis, index in c.place.items())
             errors = f"{c.absolute:.2e}", f"{c.relative:.2e}"
             since = f" from step {c.first_disagreement} on" if "time" in c.place else ""
-            verdict = "" if c.agrees else f"differs{since}"
+            verdict = ("set aside" if c.set_aside else "") if c.agrees else f"differs{since}"
             rows.append((c.output, c.case, *errors, where, f"{c.ours:.7g}", f"{c.reference:.7g}", verdict))
         return "\n".join([*text_table(rows), *self.all_remarks, self._verdict()])
 
@@ -78,6 +89,8 @@ class Report:
         wrong = [c for c in self.comparisons if not c.agrees]
         if self.proven:
             return f"proven: {rule}"
+        if not wrong and self._seldom_compared:
+            return f"NOT proven: too many cases of output {self._seldom_compared[0]!r} were set aside; {rule}"
         if not wrong:
             return f"NOT proven: nothing was compared; {rule}"
         return f"NOT proven: {len(wrong)} of {len(self.comparisons)} comparisons differ, first {wrong[0].output!r}; {rule}"

@@ -1,7 +1,7 @@
 """The signals with which a model is compared, and the runs in which the graph gets them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,11 @@ class Trial:
     start: int = 0  # steps of the signal in earlier trials, which this one continues
     lengths: tuple[int, ...] = ()
     before: tuple[States, ...] = ()
+
+    def beginning(self, n_runs: int) -> "Trial":
+        """The same up to the end of the first `n_runs` runs."""
+        ends = self.ends[:n_runs]
+        return replace(self, x=self.x[: ends[-1]], ends=ends)
 
 
 def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch: int) -> list[Trial]:

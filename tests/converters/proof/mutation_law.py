@@ -42,11 +42,11 @@ def mutants(data: bytes, seed: int, states: Any = None) -> Iterator[tuple[str, M
             tensor.ParseFromString(kept)
 
 
-def survivors(data: bytes, seed: int = 0, states: Any = None) -> Iterator[tuple[str, str]]:
+def survivors(data: bytes, seed: int = 0, states: Any = None, cases: tuple[Case, ...] = BRIEF) -> Iterator[tuple[str, str]]:
     """What became of each mutant: its name, and "found", "named" or "SURVIVES"."""
     for name, mutant in mutants(data, seed, states):
         try:
-            report = verify(mutant, data, cases=BRIEF)
+            report = verify(mutant, data, cases=cases)
         except VerificationError:  # another model altogether, or one that overflows at once
             yield name, "found"
             continue

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from streamrnn import GRU, LSTM, RNN, Activation, ConversionError, Dense, Layer, Model, VerificationError, load
+from tests.converters.proof.mutation_law import survivors
 from tests.models import one_width, rebuilt  # noqa: F401  (the first is a fixture)
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
@@ -421,6 +422,48 @@ def test_where_rounding_moves_too_much_to_prove_anything_that_is_told() -> None:
     report = verify(from_onnx(data), data, cases=BRIEF)
     assert not report.proven
     assert any("and more than 50 tolerances cannot be proven" in remark for remark in report.remarks), str(report)
+
+
+def steep() -> bytes:
+    """A GRU beside sines, which a loud enough signal takes round so often that rounding decides where they end.
+
+    One more weight is read only where the signal is as loud.
+    """
+    g = Sketch("TBF", "T")
+    y, _ = g.rnn("x")
+    sums = g.add("MatMul", g.add("MatMul", "x", g.draw(INPUTS, 64)), g.draw(64, HIDDEN))
+    sines = g.add("Sin", g.add("Mul", sums, np.float32(10)))
+    excess = g.add("Relu", g.add("Sub", g.add("Abs", "x"), np.full(INPUTS, 500, np.float32)))
+    loudness = g.add("MatMul", g.add("Tanh", excess), g.draw(INPUTS, HIDDEN))
+    return g.bytes(g.add("Add", g.add("Add", g.squeezed(y, 1), sines), loudness))
+
+
+STEEP = (*BRIEF, Case("overwhelming", 1e4, 30))
+
+
+def test_a_case_that_rounding_alone_decides_is_set_aside_by_name_and_proves_nothing() -> None:
+    data = steep()
+    report = verify(from_onnx(data), data, cases=STEEP)
+    assert report.proven, str(report)
+    assert [c.case for c in report.comparisons if c.set_aside] == ["overwhelming"]
+    assert report.largest_error < 1e-3
+    assert any("'overwhelming': set aside. Rounding alone moves float64 by" in remark for remark in report.remarks)
+    assert "set aside" in str(report)
+    assert any("of the graph, read by node 'my_MatMul2'" in name for name in report.unreached), report.unreached
+
+
+def test_what_is_set_aside_most_often_is_not_proven() -> None:
+    data = steep()
+    report = verify(from_onnx(data), data, cases=(STEEP[0], STEEP[-1]))
+    assert not report.proven
+    assert "too many cases of output" in str(report)
+
+
+def test_a_wrong_weight_is_found_or_named_beside_a_case_that_is_set_aside() -> None:
+    data = steep()
+    outcomes = dict(survivors(data, cases=STEEP))
+    assert len(outcomes) > 8
+    assert "SURVIVES" not in outcomes.values(), outcomes
 
 
 def test_what_rounding_does_not_explain_is_not_proven() -> None:

@@ -5,6 +5,8 @@ import pytest
 
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'streamrnn[convert]'")
 
+from onnx.reference import ReferenceEvaluator
+
 from streamrnn import VerificationError
 from streamrnn_converters.onnx.rerun.runnable import runnable
 from streamrnn_converters.reference_runs.float64_graph import float64_runs
@@ -55,6 +57,19 @@ def test_rounding_moves_it_by_about_a_rounding_of_float32() -> None:
     (moved,) = float64_runs(data, [feed], {}, np.random.default_rng(0))
     for name, value in exact.items():
         assert 2**-26 < np.abs(moved[name] - value).max() < 2**-20
+
+
+@pytest.mark.parametrize("reduction", ["none", "add"])
+def test_scattered_values_are_where_onnx_puts_them(reduction: str) -> None:
+    g = Sketch("TBF", "")
+    g.inputs = [g.info("x", [4, 5, 3])]
+    places = np.array([[[0, 1], [3, 4]], [[2, 2], [1, 0]]])
+    data = g.bytes(g.add("ScatterND", "x", places, g.draw(2, 2, 3), reduction=reduction))
+    x = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    ((found,),) = (run.values() for run in float64_runs(data, [{"x": x}], {}))
+    (expected,) = ReferenceEvaluator(data).run(None, {"x": x})
+    assert np.abs(found - expected).max() <= 1e-6
+    assert np.abs(found - x).max() > 0.1
 
 
 def test_what_onnx_cannot_run_is_said() -> None:
