@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from streamrnn_converters.onnx.build.graph_io import (
 )
 from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
 from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
+from streamrnn_converters.onnx.carried.switches import switches
 from streamrnn_converters.onnx.graph import End, Graph
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
@@ -134,7 +136,10 @@ def read_onnx(
     lengths = lengths_of(importer, graph.inputs, sources, every)
     inputs = inputs_of(importer, [entry for entry in graph.inputs if entry.name not in (*sources, importer.lengths)], {})
     check_single_step(inputs, feedback)
-    check_signals(known, [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)], list(given))
+    switching = switches(graph, sources)
+    inputs = tuple(replace(entry, switches=entry.name in switching) for entry in inputs)
+    single = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
+    check_signals(known, single, list(given), sources)
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(

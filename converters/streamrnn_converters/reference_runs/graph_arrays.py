@@ -41,7 +41,8 @@ def random_signal(
 ) -> NDArray[np.float32]:
     """A signal for all inputs, (n_steps, n_signals, input_size): normally distributed numbers times `scale`.
 
-    An input of indices gets any of those that its table has. An input without a batch axis gets the same for all signals.
+    An input of indices gets any of those that its table has, one that switches a state gets numbers from 0 to 1, whatever the
+    scale. An input without a batch axis gets the same for all signals.
 
     Raises VerificationError for more values than `MOST_VALUES`: the graph fixes an axis to a huge size.
     """
@@ -52,6 +53,15 @@ def random_signal(
     parts = []
     for given in inputs:
         shape = n_steps, n_signals if "batch" in given.axes else 1, given.size
-        own = rng.integers(0, given.n_entries or 1, shape) if given.integers else scale * rng.normal(size=shape)
+        if given.integers:
+            own: NDArray[Any] = rng.integers(0, given.n_entries or 1, shape)
+        else:
+            own = _switched(rng, shape) if given.switches else scale * rng.normal(size=shape)
         parts.append(np.broadcast_to(own, (n_steps, n_signals, given.size)))
     return np.concatenate(parts, axis=2).astype(np.float32)
+
+
+def _switched(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
+    """0 and 1, each for some ten steps, and now and then a number between them."""
+    turned = np.cumsum(rng.random(shape) < 0.1, axis=0) + rng.integers(0, 2, shape[1:])
+    return np.where(rng.random(shape) < 0.1, rng.random(shape), turned % 2)

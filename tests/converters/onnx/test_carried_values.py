@@ -216,7 +216,7 @@ def test_where_an_input_may_be_a_signal_or_a_state_the_import_asks_and_names_the
     data = plain("a", "b", first=[1, INPUTS], second=[1, INPUTS])
     message = refusal(data)
     assert message.startswith("graph input 'first': may be a state that comes back as output 'a' or 'b', or a signal")
-    assert "states={'first': 'b'} (--state first=b)" in message
+    assert "states={'first': 'a', 'second': 'b'} (--state first=a --state second=b)" in message
     assert [entry.name for entry in read_onnx(data, states={}).inputs] == ["first", "second"]
     carried = read_onnx(data, states={"second": "b"})
     assert {state.name: state.source for state in carried.states} == {"second": "b"}

@@ -11,6 +11,7 @@ from streamrnn_converters.onnx.graph import Graph, Input
 
 #: How a pair was found.
 BY_HAND, BY_FLOW, BY_NAME, BY_SHAPE = "by hand", "by the flow of the values", "by name", "by shape, as no other output fits"
+BY_ORDER = "by their order"
 
 _LIKE = 2  # likeness from which on two names are those of one state
 
@@ -112,17 +113,21 @@ def choose(
     back = Counter(output for output, _ in found.values())
     for name, (output, _) in found.items():
         if back[output] > 1 and name not in by_flow:
-            raise _doubt(known, name, list(fits[name]))
+            raise _doubt(known, name, list(fits[name]), [name])
     left = [entry.name for entry in known.inputs if entry.name in known.states and entry.name not in found]
     while left:
         taken = {output for output, _ in found.values()}
         every = {name: _groups(known, name, [o for o in fits[name] if o not in taken], same) for name in left}
-        decided = _decided(known, every)
+        decided = _decided(known, every) or _in_order(known, found, every)
         if not decided:
-            raise _doubt(known, left[0], [output for group in every[left[0]] for output in group])
+            raise _doubt(known, left[0], [output for group in every[left[0]] for output in group], left, _outputs(found))
         found |= decided
         left = [name for name in left if name not in decided]
     return found
+
+
+def _outputs(found: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: output for name, (output, _) in found.items()}
 
 
 def _groups(known: Candidates, name: str, outputs: Collection[str], same: Mapping[str, str]) -> list[list[str]]:
@@ -150,29 +155,68 @@ def _decided(known: Candidates, every: Mapping[str, list[list[str]]]) -> dict[st
     return {}
 
 
-def _doubt(known: Candidates, name: str, outputs: list[str]) -> ConversionError:
+def _in_order(
+    known: Candidates, found: Mapping[str, tuple[str, str]], every: Mapping[str, list[list[str]]]
+) -> dict[str, tuple[str, str]]:
+    """The outputs in the order of the inputs, where the states are the last of both, or the first of both."""
+    n_states = len(known.states)
+    for part in (slice(-n_states, None), slice(n_states)):
+        pairs = dict(zip([entry.name for entry in known.inputs][part], known.outputs[part], strict=False))
+        others_fit = all(found[name][0] == output for name, output in pairs.items() if name in found)
+        fit = pairs.keys() == known.states and all(
+            any(pairs[name] in group for group in groups) for name, groups in every.items()
+        )
+        if fit and others_fit:
+            return {name: (pairs[name], BY_ORDER) for name in every}
+    return {}
+
+
+def _doubt(
+    known: Candidates,
+    name: str,
+    outputs: list[str],
+    doubtful: Collection[str],
+    paired: Mapping[str, str] | None = None,
+) -> ConversionError:
+    """The question which output gives an input back, with the answer that the order of inputs and outputs would be.
+
+    doubtful  all inputs for which this is open
+    paired    the pairs that are known
+    """
     if not outputs:
         return ConversionError(
             f"graph input {name!r}: is called like a state, but no output is left that could give it back; if it is a "
             "signal, name the states: states={'input': 'output'} (--state input=output), or states={} (--state none)"
         )
     options = " or ".join(repr(output) for output in outputs)
-    one = outputs[-1]
+    pairs = dict(paired or {})
+    inputs = [entry.name for entry in known.inputs]
+    for other in doubtful:
+        place = inputs.index(other) - len(inputs)
+        in_place = known.outputs[place] if -place <= len(known.outputs) else ""
+        left = [output for output in known.fits[other] if output not in pairs.values()]
+        if left:
+            pairs[other] = in_place if in_place in left else left[-1]
+    settings = " ".join(f"--state {given}={output}" for given, output in pairs.items())
     return ConversionError(
         f"graph input {name!r}: may be a state that comes back as output {options}, or a signal; say which pairs are "
-        f"carried, all of them: states={{{name!r}: {one!r}}} (--state {name}={one}), or states={{}} (--state none) if none is"
+        f"carried, all of them: states={pairs!r} ({settings}), or states={{}} (--state none) if none is"
     )
 
 
-def check_signals(known: Candidates, signals: Collection[str], outputs: Collection[str]) -> None:
+def check_signals(known: Candidates, signals: Collection[str], outputs: Collection[str], paired: Mapping[str, str]) -> None:
     """Ask, by a ConversionError, where an input that was taken for a signal may be a state.
 
     signals  the inputs that are signals of a single step
     outputs  those that give no state back
+    paired   the states, and the output of each
     """
     if known.said or len(signals) < 2 or len(outputs) < 2:
         return
-    for name in signals:
+    doubtful = {}
+    for name in [entry.name for entry in known.inputs if entry.name in signals and not is_signal(entry.name)]:
         open_to = [o for o in known.fits[name] if o in outputs and name in known.reach.any[o] and not is_signal(o)]
-        if open_to and not is_signal(name):
-            raise _doubt(known, name, open_to)
+        if open_to:
+            doubtful[name] = open_to
+    for name, open_to in doubtful.items():
+        raise _doubt(known, name, open_to, doubtful, paired)

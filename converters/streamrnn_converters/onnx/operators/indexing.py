@@ -13,7 +13,7 @@ from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
-from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
+from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Fixed, LayerOutput, Source, Vector
 
 
@@ -158,11 +158,30 @@ def _concat(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """One flow after the other along an axis within a step."""
     if len(inputs) == 1:
         return [flow_of(inputs[0])]
-    flows = [needs_flow(node, value, f"{index}") for index, value in enumerate(inputs)]
     axes = importer.axes_of(node)
+    (axis,) = axis_indices(node, [node.take("axis")], len(axes))
+    first = next(value for value in inputs if isinstance(value, Flow))
+    flows = [
+        _constant_beside(importer, node, value, first, axis)
+        if isinstance(value, Constant | Broadcast)
+        else needs_flow(node, value, f"{index}")
+        for index, value in enumerate(inputs)
+    ]
     if any((flow.last, flow.surplus) != (flows[0].last, flows[0].surplus) for flow in flows):
         raise node.refused("joins signals of different lengths, or every step of one with the last of another")
-    (axis,) = axis_indices(node, [node.take("axis")], len(axes))
     starts = np.cumsum([0, *(sum(part.size for part in flow.parts) for flow in flows)])
     index_map = np.concatenate([flow.index_map + start for flow, start in zip(flows, starts, strict=False)], axis)
-    return [replace(flows[0], parts=tuple(part for flow in flows for part in flow.parts), index_map=index_map, axes=axes)]
+    return [replace(first, parts=tuple(part for flow in flows for part in flow.parts), index_map=index_map, axes=axes)]
+
+
+def _constant_beside(importer: Importer, node: Node, value: Constant | Broadcast, flow: Flow, axis: int) -> Flow:
+    """A constant that is joined with a flow along an axis, as a flow of the same numbers in each step."""
+    array = full_rank(value) if isinstance(value, Broadcast) else value.array
+    sizes = list(flow.index_map.shape)
+    sizes[axis] = int(shape(value)[axis])  # type: ignore[arg-type]  # the axis pass has looked
+    for k, have in enumerate(array.shape):
+        if have != sizes[k]:
+            array = np.take(array, [0], k)
+    numbers = np.broadcast_to(array, sizes).astype(np.float64)
+    limit(node, numbers.size)
+    return replace(flow, parts=(Fixed(numbers.ravel()),), index_map=np.arange(numbers.size).reshape(sizes))

@@ -131,8 +131,10 @@ class _Rewriting:
 
     def _returns(self, state: str, end: str) -> bool:
         """Whether a state goes back to where it came from, as far as that is known."""
-        output = self._forms.carried.get(self._forms.brings(state), "") if state else ""
-        return not output or output in self._forms.outputs.get(end, ())
+        name, outputs = self._forms.brings(state) if state else "", self._forms.outputs.get(end, ())
+        if name not in self._forms.carried:
+            return True
+        return self._forms.carried[name] in outputs if self._forms.carried[name] else bool(outputs)
 
     def _begins(self, state: str) -> bool:
         """Whether a value may begin the state of a layer: not where the graph computes it at every step."""

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices, slice_argument, split_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Kind, Signal, Size, describe, shape
+from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Kind, Known, Signal, Size, describe, full_rank, shape
 
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
@@ -132,12 +134,12 @@ def scatter(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Concat of signals, along an axis within a step."""
+    """Concat of signals, and of constants beside them, along an axis within a step."""
     index = node.take("axis")
     if index is None:
         raise node.refused("does not say along which axis")
-    signals = [signal(node, value, f"{k}") for k, value in enumerate(inputs)]
-    if len(signals) == 1:
+    signals = [value for value in inputs if isinstance(value, Signal)]
+    if len(inputs) == 1:
         return signals
     (index,) = axis_indices(node, [index], len(signals[0].axes))
     axes = list(signals[0].axes)
@@ -151,9 +153,27 @@ def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         if roles.role(own.axes[index]) in ("time", "batch", "merged"):
             raise node.refused(_JOINS)
         roles.need(node, own.axes[index])
-    axes[index] = _total(node, index, [own.axes[index] for own in signals])
+    joined = [_axis_of(roles, node, f"{k}", value, axes, index) for k, value in enumerate(inputs)]
+    axes[index] = _total(node, index, joined)
     moved = frozenset[str]().union(*(own.moved for own in signals)) if all(own.moved for own in signals) else frozenset()
     return [replace(signals[0], axes=tuple(axes), moved=moved)]
+
+
+def _axis_of(roles: Roles, node: Node, name: str, value: Known | None, axes: Sequence[Axis], index: int) -> Axis:
+    """The axis along which something is joined; a constant must be the same in each step, and as large as the signals."""
+    if isinstance(value, Signal):
+        return value.axes[index]
+    if value is None or value.array.dtype.kind != "f":
+        raise node.refused(f"joins the signal with {describe(value) if value else 'nothing'}, which is not of floats")
+    sizes, array = shape(value), full_rank(value) if isinstance(value, Broadcast) else value.array
+    if len(sizes) != len(axes) or not isinstance(sizes[index], int):
+        raise node.refused(f"its input {name} is {describe(value)}, which does not fit beside the signal")
+    for k, axis in enumerate(axes):
+        if k != index and sizes[k] != axis.size:
+            raise node.refused(f"its input {name} is {describe(value)}, which does not fit beside the signal")
+        if k != index and (array != np.take(array, [0], k)).any():
+            roles.need(node, axis)
+    return Axis(f"{node.outputs[0]}.{name}", sizes[index], "feature")
 
 
 def _beside(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
