@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test golden check bench bounds fuzz wheel-test setup clean
+.PHONY: help run test golden check bench bounds fuzz wheel-test docs serve setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,12 @@ bounds: $(VENV)/.check ## use the package with the oldest packages that its boun
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py
+
+docs: $(VENV)/.docs ## build the site into build/site; a warning, such as a dead link, is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+serve: $(VENV)/.docs ## show the site at http://127.0.0.1:8000 and build it again when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 setup: $(VENV)/.convert $(VENV)/.audio $(VENV)/.test $(VENV)/.cuda $(VENV)/.check ## set up everything that run, test and check need, CUDA's compiler too
 

@@ -161,13 +161,14 @@ def test_the_program_of_the_page_on_own_cells_runs(tmp_path: Path) -> None:
     assert (tmp_path / "li_gru.safetensors").exists()
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_programs_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'streamrnn[convert]'")
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("*.csv*"))
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    programs = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    assert len(programs) == 4  # a stream, a pool, a store, many tasks
     names: dict[str, Any] = {}
-    exec(compile(example, "README.md", "exec"), names)
+    exec(compile("\n".join(programs), "README.md", "exec"), names)
     model = names["model"]
     assert names["y"].shape == (model.output_size,)
     assert names["ys"].shape == (100, model.output_size)
