@@ -53,6 +53,7 @@ class Plan:
     stride   rows of the input for each step of the call; `step_shape` is the shape of its input
     output   index of the op whose output is the output of the call
     groups   of ops, in the order in which they run
+    kernels  region of the memory layout -> the function whose address it is: of each op, and of the rows of a step
 
     Raises ModelError, naming the layer, for a model that is not streamable.
     """
@@ -76,11 +77,11 @@ class Plan:
         self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
         of_ops = enumerate(zip(self.ops, self.widths, strict=True))
-        self._kernels = {f"kernel {index}": self._function(op, width) for index, (op, width) in of_ops}
+        self.kernels = {f"kernel {index}": self._function(op, width) for index, (op, width) in of_ops}
         for index, op in enumerate(self.ops):
             if op.held is not None:
                 kernel_of = pool_kernel_of if op.row_kernel_is_a_pools else stream_kernel_of
-                self._kernels[f"row kernel {index}"] = Function(kernel_of(op.held), self.widths[index])
+                self.kernels[f"row kernel {index}"] = Function(kernel_of(op.held), self.widths[index])
 
     tile: int = TILE_STEPS
     _driver = "kernels.driver.run"
@@ -105,7 +106,7 @@ class Plan:
     @property
     def functions(self) -> list[Function]:
         """The compiled functions: the kernel of each op, those of the rows of a step, and the driver."""
-        return [*self._kernels.values(), Function(self._driver, driver_width(self.dtype))]
+        return [*self.kernels.values(), Function(self._driver, driver_width(self.dtype))]
 
     @cached_property
     def driver(self) -> int:
@@ -115,13 +116,18 @@ class Plan:
     @cached_property
     def bases(self) -> dict[str, int]:
         """Region of the memory layout (streamrnn/memory_layout.py) -> address, of weights, constants and kernels."""
-        bases = {region: address_of(*kernel) for region, kernel in self._kernels.items()}
+        kernels = {region: address_of(*kernel) for region, kernel in self.kernels.items()}
+        return kernels | {region: self._copy(numbers) for region, numbers in self.numbers.items()}
+
+    @property
+    def numbers(self) -> dict[str, Array]:
+        """Region -> the weights, constants or first states in it."""
+        numbers: dict[str, Array] = {}
         for index, op in enumerate(self.ops):
-            bases[f"weights {index}"] = self._copy(op.row.weights)
-            bases[f"constants {index}"] = self._copy(op.row.constants)
+            numbers |= {f"weights {index}": op.row.weights, f"constants {index}": op.row.constants}
             if op.held is not None:
-                bases[f"first states {index}"] = self._copy(self._first_states(index))
-        return bases
+                numbers[f"first states {index}"] = self._first_states(index)
+        return numbers
 
     def _function(self, op: Op, width: Width) -> Function:
         """The kernel of an op. One that goes over rows only moves values itself."""

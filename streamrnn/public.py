@@ -18,6 +18,7 @@ from streamrnn.errors import (
     StreamRNNError,
     VerificationError,
 )
+from streamrnn.exporting import export_c
 from streamrnn.layers import (
     GRU,
     LSTM,
@@ -102,6 +103,7 @@ __all__ = [
     "audio",
     "cell",
     "compiled",
+    "export_c",
     "functions",
     "gate_blocks",
     "load",

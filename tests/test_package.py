@@ -61,6 +61,7 @@ PUBLIC = [
     "audio",
     "cell",
     "compiled",
+    "export_c",
     "functions",
     "gate_blocks",
     "load",

@@ -11,6 +11,7 @@ from streamrnn.command.bench import bench
 from streamrnn.command.compiling_bar import compiling_shown
 from streamrnn.command.console import print_message, warnings_printed
 from streamrnn.command.doctor import doctor
+from streamrnn.command.export import export
 from streamrnn.command.gates import gates
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
@@ -33,6 +34,7 @@ application.command("doctor")(doctor)
 application.command("inspect")(inspect)
 application.command("run")(run)
 application.command("gates")(gates)
+application.command("export")(export)
 application.command("warmup")(warmup)
 application.command("bench")(bench)
 
@@ -56,6 +58,7 @@ def streamrnn(
     streamrnn doctor w.npz --against io.npz      find the convention of weights of unknown origin
     streamrnn inspect vad.safetensors            show layers, sizes and origin
     streamrnn run vad.safetensors < in.csv       write one output line for each input line, as it arrives
+    streamrnn export vad.safetensors -o vad      write it as C, for programs without Python
     streamrnn gates vad.safetensors in.csv       show what its gates do on a signal, as numbers, page or picture
     streamrnn warmup vad.safetensors             compile its kernels now, so that no stream waits later
     streamrnn bench vad.safetensors              measure the latency of its steps on this machine

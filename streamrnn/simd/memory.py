@@ -168,3 +168,13 @@ def store_byte(typingctx: Any, address: types.Type, value: types.Type) -> Any:
         return context.get_dummy_value()
 
     return signature(types.void, types.int64, types.int64), codegen
+
+
+@intrinsic
+def load_byte(typingctx: Any, address: types.Type) -> Any:
+    """The byte at an address, 0 to 255, as an int64."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return builder.zext(builder.load(pointer(builder, args[0], ir.IntType(8))), INT)
+
+    return signature(types.int64, types.int64), codegen

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from streamrnn.errors import SnapshotError
+from streamrnn.target.image import HASH_BYTES
 from streamrnn.target.packing import Array
 
 _MAGIC = b"SRNNSTAT"
 _VERSION = 1
 _HEAD = len(_MAGIC) + 2
-_HASH = 32
 
 
 def encode(fingerprint: str, values: Array) -> bytes:
@@ -26,9 +26,14 @@ def encode(fingerprint: str, values: Array) -> bytes:
     return pack(fingerprint, values.astype(values.dtype.newbyteorder("<")).tobytes())
 
 
+def head(fingerprint: str) -> bytes:
+    """The bytes of a snapshot before the state."""
+    return _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint)
+
+
 def pack(fingerprint: str, state: bytes) -> bytes:
     """A snapshot of a state in little-endian bytes."""
-    body = _MAGIC + _VERSION.to_bytes(2, "little") + bytes.fromhex(fingerprint) + state
+    body = head(fingerprint) + state
     return body + hashlib.sha256(body).digest()
 
 
@@ -38,8 +43,8 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
         data = bytes(memoryview(data))
     except Exception as error:  # of the caller's object
         raise SnapshotError(f"restore: {type(data).__name__} is not a snapshot; give bytes that snapshot() returned") from error
-    body, digest = data[:-_HASH], data[-_HASH:]
-    if len(body) < _HEAD + _HASH or not body.startswith(_MAGIC):
+    body, digest = data[:-HASH_BYTES], data[-HASH_BYTES:]
+    if len(body) < _HEAD + HASH_BYTES or not body.startswith(_MAGIC):
         raise SnapshotError("restore: not a snapshot; give bytes that snapshot() returned")
     if hashlib.sha256(body).digest() != digest:
         raise SnapshotError("restore: the snapshot is altered or truncated: its SHA-256 does not match; take a new one")
@@ -48,7 +53,7 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[str, bytes]:
         raise SnapshotError(
             f"restore: snapshot version {version}, but this version of streamrnn reads {_VERSION}; upgrade streamrnn"
         )
-    return body[_HEAD : _HEAD + _HASH].hex(), body[_HEAD + _HASH :]
+    return body[_HEAD : _HEAD + HASH_BYTES].hex(), body[_HEAD + HASH_BYTES :]
 
 
 def decode(

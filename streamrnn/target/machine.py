@@ -31,6 +31,11 @@ class Machine(NamedTuple):
         """The first part of the triple."""
         return self.triple.partition("-")[0]
 
+    @property
+    def has_64_bits(self) -> bool:
+        """Whether its addresses have 64 bits."""
+        return self.architecture in ("x86_64", "aarch64", "arm64")
+
     def has(self, feature: str) -> bool:
         """Whether it has a feature."""
         return feature in _enabled(self.features)
