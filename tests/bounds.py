@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Extras whose packages are not looked at here.
-LEFT_OUT = {"torch", "check", "export"}
+LEFT_OUT = {"torch", "check", "export", "spark"}
 
 #: The package; streams and pools; files of other programs, by onnx, onnxruntime, h5py, safetensors; the command.
 TESTS = (
