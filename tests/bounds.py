@@ -1,8 +1,8 @@
 """Use the package with the oldest, or with the newest, packages that its bounds allow: `python tests/bounds.py oldest`.
 
-A virtual environment of its own gets every dependency and every extra but torch, which CI pins, and the tools of `check`. With
-"oldest" each has the version that pyproject.toml names as its lower bound. Then the help of every subcommand is shown, with
-warnings as errors, and a few tests run that touch all of them. Whatever is wrong ends the run with exit code 1.
+A virtual environment of its own gets every dependency and every extra but torch, which CI pins, and the tools of `check` and
+`docs`. With "oldest" each has the version that pyproject.toml names as its lower bound. Then the help of every subcommand is
+shown, with warnings as errors, and a few tests run that touch all of them. Whatever is wrong ends the run with exit code 1.
 
 Needs the package "packaging".
 """
@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Extras whose packages are not looked at here.
-LEFT_OUT = {"torch", "check", "export", "spark"}
+LEFT_OUT = {"torch", "check", "docs", "export", "spark"}
 
 #: The package; streams and pools; files of other programs, by onnx, onnxruntime, h5py, safetensors; the command.
 TESTS = (
@@ -72,7 +72,7 @@ def main() -> None:
         install = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--constraint", constraints)
         run(python, *install, "--editable", f".[{extras}]")
         run(python, "-W", "error", "-m", "streamrnn", "--help")
-        for name in ("import", "verify", "doctor", "inspect", "run", "warmup", "bench"):
+        for name in ("import", "verify", "doctor", "inspect", "run", "gates", "warmup", "bench"):
             run(python, "-W", "error", "-m", "streamrnn", name, "--help")
         run(python, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *TESTS, STREAMRNN_CACHE_DIR=f"{folder}/code")
 

@@ -23,6 +23,8 @@ Array = NDArray[Any]
 
 #: Columns of a picture, at most.
 MOST_COLUMNS = 2000
+#: The share of a picture's values that are within the colour scale.
+_FULL_COLOUR = 0.98
 
 
 def page(trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Sequence[str] = ()) -> str:
@@ -70,14 +72,21 @@ def _layer(
 
 
 def _picture(array: Array, per_column: int) -> dict[str, Any]:
-    """The smallest and largest value of each column, (rows, columns) in 256 levels from `low` to `high`."""
+    """The smallest and largest value of each column, (rows, columns), each row in 256 levels from its `low` to its `high`.
+
+    reach  |value| that has the full colour: one unit that runs away does not darken all others
+    """
     begins = np.arange(0, len(array), per_column)
-    smallest, largest = np.minimum.reduceat(array, begins), np.maximum.reduceat(array, begins)
-    low, high = float(smallest.min()), float(largest.max())
-    levels = 255 / (high - low) if high > low else 0.0
+    smallest, largest = (
+        each.T.astype(np.float64) for each in (np.minimum.reduceat(array, begins), np.maximum.reduceat(array, begins))
+    )
+    low, high = smallest.min(axis=1), largest.max(axis=1)
+    levels = 255 / np.where(high > low, high - low, np.inf)
+    reach = float(np.quantile(np.maximum(np.abs(smallest), np.abs(largest)), _FULL_COLOUR))
 
     def encoded(values: Array) -> str:
-        bytes_ = np.round((values.T.astype(np.float64) - low) * levels).astype(np.uint8)
+        bytes_ = np.round((values - low[:, None]) * levels[:, None]).astype(np.uint8)
         return base64.b64encode(np.ascontiguousarray(bytes_).tobytes()).decode()
 
-    return {"rows": array.shape[1], "low": low, "high": high, "min": encoded(smallest), "max": encoded(largest)}
+    ranges = {"low": low.tolist(), "high": high.tolist(), "reach": reach}
+    return {"rows": array.shape[1], **ranges, "min": encoded(smallest), "max": encoded(largest)}
