@@ -46,7 +46,7 @@ wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside 
 	$(BIN)/python tests/wheel.py
 
 docs: $(VENV)/.docs ## build the site into build/site; a warning, such as a dead link, is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 serve: $(VENV)/.docs ## show the site at http://127.0.0.1:8000 and build it again when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve

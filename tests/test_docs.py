@@ -144,6 +144,13 @@ def test_every_link_to_a_heading_leads_to_one(document: str) -> None:
         assert target[1] in anchors, target
 
 
+def test_the_site_leads_to_every_page() -> None:
+    """`make docs` says so too, where MkDocs is installed."""
+    pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
+    shown = re.findall(r"^ *- (?:[^:\n]+: )?(\S+\.md)$", text_of("mkdocs.yml"), re.MULTILINE)
+    assert sorted(shown) == pages, "give each page of docs/ its place under nav in mkdocs.yml"
+
+
 def test_the_cell_that_the_design_shows_is_that_of_the_code() -> None:
     (shown,) = re.findall(r"```python\n(.*?)```", text_of("docs/design.md"), re.DOTALL)
     assert shown in text_of("streamrnn/cells/lstm.py")
