@@ -8,7 +8,7 @@ from __future__ import annotations  # so that help() shows names of types, not w
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.boundary import refusing
 from streamrnn.errors import InputError, ModelError, StreamRNNError
-from streamrnn.layers import Concat, Layer
+from streamrnn.layers import Bank, Concat, Layer, Scan
 from streamrnn.layers.recipe_layer import Recurrent
 from streamrnn.layers.state_output import StateOutput
 from streamrnn.model import Model
@@ -37,7 +37,7 @@ BLOCK = 4096
 class Trace:
     """What a model did on a signal.
 
-    kinds   the kind of each layer of the model
+    kinds   the kind of each layer of the model; "bank of gru", "scan of lstm" for layers on the rows of a step
     layers  for each layer of the model its gates and states by name, (n_steps, units) each; {} where it has none:
             LSTM  i, f, g, o, and after the step c, h (with a projection, h is (n_steps, P))
             GRU   r, z, n, and after the step h. h' = (1 - z) n + z h: z = 1 keeps the past. Keras and torch mean the same z;
@@ -62,7 +62,7 @@ class Trace:
     def figures(self) -> tuple[LayerFigures | None, ...]:
         """For each layer what one reads off its gates, see `LayerFigures`; None where it has none."""
         pairs = zip(self.kinds, self.layers, strict=True)
-        return tuple(figures_of(kind, arrays) if arrays else None for kind, arrays in pairs)
+        return tuple(figures_of(kind.split()[-1], arrays) if arrays else None for kind, arrays in pairs)
 
     def correlations(self, signal: ArrayLike) -> tuple[dict[str, Array], ...]:
         """Which gate moves with which input: for each layer and gate or state the correlation with each input.
@@ -117,7 +117,7 @@ def record_gates(model: Model, signal: ArrayLike, start: Start | None = None) ->
     returns  a `Trace`, all of it in memory: n_steps x units values for each gate. `gate_blocks` gives it in parts
 
     States are those of a `Stream`, bit for bit. Gates are computed from them, and are within 1e-5 of the engine's own.
-    Layers that run on rows of a step (`Rows`, `Bank`, `Scan`) are not looked into.
+    Of a layer that a `Bank` or a `Scan` runs on the rows of a step, the units of all rows stand side by side, row after row.
 
     Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process`, `restore` and
     `set_states` raise.
@@ -160,9 +160,9 @@ class _Recorder:
         if not model.streamable:
             raise ModelError("record_gates: the model reads its input backwards and cannot be streamed; record its parts")
         self._model = model
-        self._recurrent = [index for index, layer in enumerate(model.layers) if isinstance(layer, Recurrent)]
+        self._recurrent = [index for index, layer in enumerate(model.layers) if isinstance(layer.row, Recurrent)]
         if not self._recurrent:
-            raise ModelError("record_gates: the model has no LSTM, GRU, RNN or own cell outside of other layers")
+            raise ModelError("record_gates: the model has no LSTM, GRU, RNN or own cell")
         last = len(model.layers) - 1
         for index in self._recurrent:
             if model.rows[index] != model.rows[last]:
@@ -182,24 +182,23 @@ class _Recorder:
         join((last, "y"), last, model.output_size)
         for index in self._recurrent:
             layer, (source,) = model.layers[index], model.sources[index]
-            assert isinstance(layer, Recurrent)
+            cell, n_rows = _cell(layer)
             if source != -1:
                 join((index, X), source, layer.input_size)
-            for state, initial in layer.states.items():
+            for state, initial in cell.states.items():
                 shown = index
-                if state != layer.recipe.output:
+                if state != cell.recipe.output:
                     shown = len(layers)
-                    layers.append(StateOutput(layer, state))
+                    gives_state = StateOutput(cell, state)
+                    layers.append(replace(layer, layer=gives_state) if isinstance(layer, Bank | Scan) else gives_state)
                     sources.append((source,))
                     states.append(states[index])
-                join((index, state), shown, initial.size)
+                join((index, state), shown, n_rows * initial.size)
         sizes = tuple(layers[each].output_size for each in joined)
         recorder = Model([*layers, Concat(sizes, str(model.dtype))], sources=[*sources, tuple(joined)])
         self._stream = Stream(recorder)
         self._stream.set_states([*states, {}])
-        self._states = {
-            index: {name: np.asarray(vector)[None] for name, vector in states[index].items()} for index in self._recurrent
-        }
+        self._states = {index: states[index] for index in self._recurrent}
 
     def record(self, rows: Array) -> Trace:
         """The next steps."""
@@ -207,14 +206,43 @@ class _Recorder:
         layers: list[dict[str, Array]] = [{} for _ in self._model.layers]
         for index in self._recurrent:
             layer = self._model.layers[index]
-            assert isinstance(layer, Recurrent)
-            after = {name: found[:, self._places[index, name]] for name in layer.states}
-            before = {name: np.concatenate([self._states[index][name], values])[:-1] for name, values in after.items()}
+            cell, n_rows = _cell(layer)
+            after = {
+                name: found[:, self._places[index, name]].reshape(len(found), n_rows, initial.size)
+                for name, initial in cell.states.items()
+            }
+            if isinstance(layer, Scan):  # along the rows of a step, each time from the initial states
+                first = {name: np.broadcast_to(initial, (len(found), 1, initial.size)) for name, initial in cell.states.items()}
+                before = {name: np.concatenate([first[name], values], 1)[:, :-1] for name, values in after.items()}
+            else:
+                first = {name: np.reshape(vector, (1, n_rows, -1)) for name, vector in self._states[index].items()}
+                before = {name: np.concatenate([first[name], values])[:-1] for name, values in after.items()}
+                if len(found):
+                    self._states[index] = {name: values[-1] for name, values in after.items()}
             place = self._places.get((index, X))
-            inputs = np.asarray(rows).reshape(len(found), layer.input_size) if place is None else found[:, place]
-            gates = gates_of(layer, {X: inputs.astype(found.dtype, copy=False), **before}, after)
-            layers[index] = gates | {name: after[name].copy() for name in reversed(list(layer.states))}
-            if len(found):
-                self._states[index] = {name: values[-1:] for name, values in after.items()}
-        kinds = tuple(layer.kind for layer in self._model.layers)
-        return Trace(kinds, tuple(layers), found[:, self._places[len(layers) - 1, "y"]])
+            inputs = np.asarray(rows) if place is None else found[:, place]
+            before[X] = inputs.reshape(len(found), n_rows, cell.input_size).astype(found.dtype, copy=False)
+            layers[index] = _side_by_side(cell, before, after)
+        return Trace(tuple(map(_kind, self._model.layers)), tuple(layers), found[:, self._places[len(layers) - 1, "y"]])
+
+
+def _cell(layer: Layer) -> tuple[Recurrent, int]:
+    """The recurrent layer that a layer is, or that it runs on the rows of a step; and how many rows."""
+    assert isinstance(layer.row, Recurrent)
+    return layer.row, layer.rows if isinstance(layer, Bank | Scan) else 1
+
+
+def _kind(layer: Layer) -> str:
+    """The kind of a layer; of one that runs another one both, such as "bank of gru"."""
+    return layer.kind if layer.row is layer else f"{layer.kind} of {layer.row.kind}"
+
+
+def _side_by_side(cell: Recurrent, before: dict[str, Array], after: dict[str, Array]) -> dict[str, Array]:
+    """Gates and states, (n_steps, n_rows * units), of what comes as (n_steps, n_rows, size)."""
+    n_steps, n_rows, _ = before[X].shape
+
+    def flat(vectors: dict[str, Array]) -> dict[str, Array]:
+        return {name: values.reshape(n_steps * n_rows, values.shape[-1]) for name, values in vectors.items()}
+
+    found = gates_of(cell, flat(before), flat(after)) | {name: after[name] for name in reversed(list(cell.states))}
+    return {name: np.array(values).reshape(n_steps, n_rows * values.shape[-1]) for name, values in found.items()}

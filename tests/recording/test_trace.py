@@ -9,10 +9,12 @@ import pytest
 from streamrnn import (
     GRU,
     LSTM,
+    Bank,
     Dense,
     InputError,
     Model,
     ModelError,
+    Scan,
     SnapshotError,
     Stream,
     StreamRNNError,
@@ -132,3 +134,28 @@ def test_a_trace_begins_where_a_stream_is() -> None:
         record_gates(stacked(), xs, Stream(model("lstm")).snapshot())
     with pytest.raises(InputError, match="states of 0 layers"):
         record_gates(stacked(), xs, [])
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru-reset-before"])
+def test_the_rows_of_a_bank_are_streams_of_their_own_side_by_side(kind: str) -> None:
+    inner = model(kind, inputs=2, hidden=3).layers[0]
+    xs = signal(Model([inner]), 3 * 20).reshape(20, 6)
+    whole, parts = record_gates(Model([Bank(inner, 3)]), xs), list(gate_blocks(Model([Bank(inner, 3)]), xs, 8))
+    assert whole.kinds == (f"bank of {inner.kind}",)
+    assert whole.figures[0] is not None
+    for row in range(3):
+        alone = record_gates(Model([inner]), xs[:, 2 * row : 2 * row + 2]).layers[0]
+        for name, array in alone.items():
+            np.testing.assert_allclose(whole.layers[0][name][:, 3 * row : 3 * row + 3], array, rtol=1e-5, atol=1e-6)
+            in_parts = np.concatenate([part.layers[0][name] for part in parts])
+            np.testing.assert_allclose(in_parts[:, 3 * row : 3 * row + 3], array, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru-reset-after"])
+def test_each_step_of_a_scan_is_a_signal_of_its_own(kind: str) -> None:
+    inner = model(kind, inputs=2, hidden=3).layers[0]
+    xs = signal(Model([inner]), 4 * 5).reshape(5, 8)
+    (found,) = record_gates(Model([Scan(inner, 4)]), xs).layers
+    for step, x in enumerate(xs):
+        for name, array in record_gates(Model([inner]), x.reshape(4, 2)).layers[0].items():
+            np.testing.assert_allclose(found[name][step].reshape(4, -1), array, rtol=1e-5, atol=1e-6)
