@@ -8,7 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import GRU, LSTM, Arithmetic, Concat, Embedding, LayerNorm, Model, Pointwise, PRelu, Select
+from streamrnn import (
+    GRU,
+    LSTM,
+    Activation,
+    Affine,
+    Arithmetic,
+    Concat,
+    Embedding,
+    LayerNorm,
+    Model,
+    Pointwise,
+    PRelu,
+    Select,
+    Where,
+)
 from tests.models import LOOPS, VARIANTS, conv1d, dense, gru, lstm, rebuilt, rnn, uniform
 
 N_STEPS = 500
@@ -94,6 +108,33 @@ def _silence(r: Any) -> Model:
     )
 
 
+def _functions(r: Any) -> Model:
+    """Sine, cosine, exponential, logarithm, root and powers, beside each other."""
+    size = 11
+    of = ["sin", "cos", "exp", "log", "sqrt", Activation("power", 3.0), Activation("power", 2.5), Activation("power", -1.0)]
+    layers = [dense(r, 3, size), Pointwise(size, "absolute"), Affine(np.ones(size), np.full(size, 0.25))]
+    sources: list[tuple[int, ...]] = [(-1,), (0,), (1,)]
+    for index, function in enumerate(of):
+        layers.append(Pointwise(size, function))
+        sources.append((0,) if index in (0, 1, 5) else (2,))
+    joined = tuple(range(3, 3 + len(of)))
+    layers += [Concat((size,) * len(of)), Pointwise(size * len(of), "tanh"), gru(r, size * len(of), 7)]
+    return Model(layers, sources=[*sources, joined, (len(layers) - 3,), (len(layers) - 2,)])
+
+
+def _comparisons(r: Any) -> Model:
+    """Each comparison of two signals, and choices by them."""
+    size = 9
+    layers: list[Any] = [dense(r, 3, size, activation="round"), dense(r, 3, size, activation="round")]
+    sources: list[tuple[int, ...]] = [(-1,), (-1,)]
+    for operation in ("equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum"):
+        layers += [Arithmetic(size, operation), Where(size)]
+        sources += [(0, 1), (len(layers) - 2, 0, 1)]
+    chosen = tuple(range(3, len(layers), 2))
+    layers += [Concat((size,) * len(chosen)), rnn(r, size * len(chosen), 5)]
+    return Model(layers, sources=[*sources, chosen, (len(layers) - 2,)])
+
+
 #: name -> a function that builds the model from a generator: small and large, chained and branched, quiet and saturating.
 WHOLE: dict[str, Callable[[Any], Model]] = {
     "lstm-1x8": lambda r: _stack(lstm(r, 1, 8)),
@@ -120,6 +161,8 @@ WHOLE: dict[str, Callable[[Any], Model]] = {
     "front-end": _front_end,
     "silence": _silence,
     "embedding": lambda r: _stack(Embedding(uniform(r, 1, _ENTRIES, 12)), gru(r, 12, 9), dense(r, 9, 7, activation="softmax")),
+    "functions": _functions,
+    "comparisons": _comparisons,
 }
 
 #: (inputs, hidden units) of each variant of `tests.models`: with and without input sums that are computed ahead.
