@@ -18,6 +18,10 @@ from streamrnn_converters.onnx import importer
 from tests.converters.onnx.cell_graphs import keras_graph
 from tests.converters.onnx.loop_graphs import looped, scanned
 from tests.converters.onnx.onnx_graphs import random_node, recurrent_model
+from tests.converters.onnx.operators.test_within_step import CASES
+from tests.converters.onnx.operators.test_within_step import graph as frame_graph
+from tests.converters.onnx.rewrite.test_branches import scaled
+from tests.converters.onnx.sketch import Sketch
 from tests.fuzz.damage import damaged
 from tests.fuzz.format_mutants import format_mutant
 
@@ -55,8 +59,9 @@ _FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e-3, 100.0, 3e38, float("inf"), -f
 
 @cache
 def corpus() -> list[bytes]:
-    """The good files: what exporters have written, nodes with every input and attribute, and loops."""
-    files = [path.read_bytes() for folder in ("exports", "exporters") for path in sorted((_FIXTURES / folder).glob("*.onnx"))]
+    """The good files: what exporters have written, nodes with every input and attribute, loops, choices, work within a step."""
+    folders = "exports", "exporters", "custom_cells"
+    files = [path.read_bytes() for folder in folders for path in sorted((_FIXTURES / folder).glob("*.onnx"))]
     rng = np.random.default_rng(0)
     for op in ("LSTM", "GRU", "RNN"):
         for layout in (0, 1):
@@ -69,7 +74,16 @@ def corpus() -> list[bytes]:
             node = random_node(rng, op, 3, 4, batch=2, direction=direction).but(sequence_lens=np.array([5, 3], np.int32))
             files.append(recurrent_model(node, batch=2).SerializeToString())
     loops = [scanned(), looped("lstm"), looped("gru", how="counted"), looped("rnn", how="sliced")]
-    return [*files, *loops, *(keras_graph(kind, zeros="Expand") for kind in ("lstm", "gru-reset-before"))]
+    keras = [keras_graph(kind, zeros="Expand") for kind in ("lstm", "gru-reset-before")]
+    return [*files, *loops, *keras, _with_a_choice(), *(frame_graph(case)[0] for case in CASES.values())]
+
+
+def _with_a_choice() -> bytes:
+    """A GRU after 2 x or -x, by a size of x."""
+    g = Sketch(open_axes="")
+    wide = g.add("Equal", g.add("Gather", g.add("Shape", "x"), np.int64(1)), np.int64(2))
+    bodies = {"then_branch": scaled(g, "then", 2.0, "x"), "else_branch": scaled(g, "else", -1.0, "x")}
+    return g.bytes(g.squeezed(g.rnn(g.add("If", wide, **bodies))[0], 1))
 
 
 def mutant(number: int) -> tuple[str, bytes]:
