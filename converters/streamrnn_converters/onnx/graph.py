@@ -69,6 +69,7 @@ class Input:
     sizes: tuple[int | None, ...]
     type: str = "float32"  # by NumPy's names
     open_sizes: tuple[str, ...] = ()  # the names of those that are open and have one
+    counts: str = ""  # a state that is integers in the file, of this type, and floats here
 
     @property
     def is_integer(self) -> bool:

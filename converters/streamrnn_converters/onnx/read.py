@@ -43,6 +43,7 @@ from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.rewrite.branches import without_branches
 from streamrnn_converters.onnx.rewrite.computed_pieces import with_known_pieces
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
+from streamrnn_converters.onnx.rewrite.counters import with_counters
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
@@ -113,10 +114,11 @@ def read_onnx(
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
     graph = with_flat_convolutions(without_wrapping(without_branches(graph)))
+    pairs = states if isinstance(states, Mapping) else None
+    graph, counted = with_counters(graph, candidates(graph, pairs).states)
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, apart = without_computed_states(with_known_pieces(graph))
-    pairs = states if isinstance(states, Mapping) else None
     graph, more = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
     known, time_axes = candidates(graph, pairs), time_axes_of(graph, time_axis)
     importer = lowered(graph, precision, time_axes, known.states, offline=offline)
@@ -152,7 +154,7 @@ def read_onnx(
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
-    said = (*precision.remarks, *remarks, *apart, *more, *importer.remarks)
+    said = (*precision.remarks, *counted, *remarks, *apart, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 

@@ -57,7 +57,7 @@ class View:
             if isinstance(self.imported.lengths, GraphInput):
                 feed[self.imported.lengths.name] = np.array(trial.lengths, self.imported.lengths.integers)
             if not start and (trial.start or trial.before or self.opened):
-                feed |= {given.name: _states_before(ours, outputs[given.source]) for given in self.imported.states}
+                feed |= {given.name: _states_before(ours, outputs[given.source], given) for given in self.imported.states}
             elif not start:
                 feed |= {given.name: zero_states(given, trial.x.shape[1]) for given in self.imported.states}
             feeds.append(feed)
@@ -124,6 +124,6 @@ def _answered(model: Model, view: View, reference: Reference, seed: int, open_ba
     return Answered(view, trials, ours, runs, reference)
 
 
-def _states_before(ours: Answers, output: GraphOutput) -> NDArray[Any]:
-    """The states of our streams before a trial, as an output of the graph gives them."""
-    return graph_array(output_states(ours.before, output)[None].astype(np.float32), output)
+def _states_before(ours: Answers, output: GraphOutput, given: GraphInput) -> NDArray[Any]:
+    """The states of our streams before a trial, as an output of the graph gives them and an input takes them."""
+    return graph_array(output_states(ours.before, output)[None].astype(given.integers or np.float32), output)

@@ -21,7 +21,7 @@ def inputs_of(importer: Importer, entries: Iterable[Input], sources: Mapping[str
         assert isinstance(flow, Flow)
         axes, sizes = _axes(importer, flow.axes)
         n_entries = importer.n_entries.get(entry.name, 0)
-        integers = entry.type if entry.is_integer else ""
+        integers = entry.type if entry.is_integer else entry.counts
         found.append(GraphInput(entry.name, axes, sizes, start, integers, n_entries, sources.get(entry.name, "")))
         start += found[-1].size
     return tuple(found)
