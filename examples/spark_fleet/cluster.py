@@ -15,7 +15,8 @@ _SECONDS = 180
 
 
 class Cluster:
-    """A master and two workers of one core each, until the end of the `with` statement. Raises TimeoutError without them.
+    """A master and two workers of one core each, until the end of the `with` statement. Raises RuntimeError if they do not
+    start.
 
     master  its address, for a session
     """
@@ -44,7 +45,7 @@ class Cluster:
         while log.read_text().count("Registering worker") < len(self._workers):
             if time.monotonic() > end or self._master.poll() is not None:
                 self.__exit__(None, None, None)
-                raise TimeoutError(f"the cluster has not started within {_SECONDS} s; see {log}")
+                raise RuntimeError(f"the cluster has not started; the end of the master's log:\n{log.read_text()[-2000:]}")
             time.sleep(0.5)
         return self
 
