@@ -3,7 +3,7 @@
 The metadata has one entry, "streamrnn", a JSON object:
 
     content_sha256  of the whole file, computed with 64 zeros instead of these digits
-    format          1, the version of this layout
+    format          1; 2 where weights are stored in another type than that of computing, which 1 does not know
     layers          one object per layer: kind, options and, in a graph, "reads", the layer's sources; the layer's arrays are
                     the tensors "<index>.<name>"
     notes           any JSON, such as the proof that `streamrnn import` writes
@@ -17,7 +17,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,8 @@ from streamrnn.errors import ArchiveError
 from streamrnn.json_object import json_object
 from streamrnn.regular_file import read_regular
 
-FORMAT = 1
+#: The formats that are read: 1, and 2, which has weights that are stored in another type than they are computed with in.
+FORMATS = (1, 2)
 _HASH = re.compile(rb'\\"content_sha256\\": \\"([0-9a-f]{64})\\"')  # a JSON string within the JSON header
 
 
@@ -46,7 +47,12 @@ class Archive(NamedTuple):
 
 def write(path: str | os.PathLike[str], archive: Archive) -> None:
     """Write an archive, as a whole or not at all. Raises ArchiveError if `path` cannot be written."""
-    description = {"content_sha256": "0" * 64, "format": FORMAT, "layers": archive.layers, "notes": archive.notes}
+    description = {
+        "content_sha256": "0" * 64,
+        "format": format_of(archive.layers),
+        "layers": archive.layers,
+        "notes": archive.notes,
+    }
     metadata = {"streamrnn": json.dumps(description, allow_nan=False)}
     blank = save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in archive.tensors.items()}, metadata)
     begin, end = _span_of_hash(blank, str(path))
@@ -69,9 +75,9 @@ def read(path: str | os.PathLike[str]) -> Archive:
     try:
         about = json_object(data[8 : 8 + _header_size(data)])["__metadata__"]
         description = json_object(about["streamrnn"].encode())
-        if description["format"] != FORMAT:
+        if description["format"] not in FORMATS:
             raise ArchiveError(
-                f"{path}: format {description['format']!r}, but this version of streamrnn reads {FORMAT}; upgrade streamrnn"
+                f"{path}: format {description['format']!r}, but this version of streamrnn reads {FORMATS}; upgrade streamrnn"
             )
         check_members(f"{path}: its metadata", about, {"streamrnn"})
         check_members(f"{path}: its description", description, {"content_sha256", "format", "layers", "notes"})
@@ -80,6 +86,11 @@ def read(path: str | os.PathLike[str]) -> Archive:
         if isinstance(error, ArchiveError):
             raise
         raise ArchiveError(f"{path}: its description cannot be read ({error}); import the model again") from error
+
+
+def format_of(layers: Iterable[Mapping[str, Any]]) -> int:
+    """The oldest format that can hold layers of these descriptions."""
+    return 2 if any("stored" in layer.get("layer", layer)["options"] for layer in layers) else 1
 
 
 def check_members(where: str, described: Mapping[str, Any], known: Collection[str]) -> None:

@@ -67,6 +67,11 @@ def log(x: Value) -> Value:
     return np.log(x)
 
 
+def times_log2e(x: Value) -> Value:
+    """x log2 e: the argument of an exponential in base 2."""
+    return x * np.log2(np.e)
+
+
 def sigmoid2(t: Value) -> Value:
     """1 / (1 + 2**t): the logistic function of x for t = -log2(e) x."""
     with np.errstate(over="ignore"):

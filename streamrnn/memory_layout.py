@@ -22,6 +22,7 @@ import numpy as np
 
 from streamrnn.plan import Plan, PoolPlan
 from streamrnn.target.cpu import driver_width
+from streamrnn.target.integers import integer_room
 from streamrnn.target.layout import At, Layout, Word
 from streamrnn.target.packing import Array
 from streamrnn.target.panels import Positions
@@ -103,7 +104,7 @@ def stream_layout(plan: Plan) -> Layout:
             STATE: state,
             SCRATCH: scratch,
             INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
-            TABLE: layout.write(_table(plan, index, state, scratch, stride)),
+            TABLE: layout.write(_table(layout, plan, index, state, scratch, stride)),
         }
         layout.fill(records[index], _record(layout, plan, index, buffers) | memory)
     state_bytes = layout.reserve("state", 0).offset
@@ -132,7 +133,11 @@ def pool_layout(plan: PoolPlan) -> Layout:
         end += stride * len(op.state)
         n_scratch = op.pool_scratch if op.has_state else op.scratch
         scratch = layout.reserve("working", POOL_TILE * stride * n_scratch)
-        table = _pool_table(plan, index, state, stride) if op.has_state else _table(plan, index, At("working"), scratch, stride)
+        table = (
+            _pool_table(layout, plan, index, state, stride)
+            if op.has_state
+            else _table(layout, plan, index, At("working"), scratch, stride)
+        )
         sums_bytes = _pool_sums_of(plan, index) * _itemsize(plan)
         memory: dict[int, Word] = {
             STATE: state,
@@ -202,11 +207,14 @@ def _fill_rows_op(
     room = layout.reserve("working", 2 * at_once * stride * len(one.state))
     memory: dict[int, Word] = {}
     if op.row_kernel_is_a_pools:
-        scratch, table = layout.reserve("working", POOL_TILE * stride * one.pool_scratch), _pool_table(plan, index, 0, stride)
+        scratch, table = (
+            layout.reserve("working", POOL_TILE * stride * one.pool_scratch),
+            _pool_table(layout, plan, index, 0, stride),
+        )
         sums, memory[ROWS] = _sums_at_once(plan, index), layout.reserve("working", 4 * 8 * POOL_TILE)
     else:
         scratch = layout.reserve("working", stride * one.scratch)
-        sums, table, memory[STATE] = plan.input_sums_of(index), _table(plan, index, room, scratch, stride), room
+        sums, table, memory[STATE] = plan.input_sums_of(index), _table(layout, plan, index, room, scratch, stride), room
     rows: list[Word] = [0] * ROW_STATES
     rows[ROW_KERNEL] = At(f"row kernel {index}")
     rows[ROWS_OF_STEP], rows[ROWS_AT_ONCE], rows[N_ROW_STATES] = op.rows, at_once, len(one.state)
@@ -284,7 +292,7 @@ def _header(layout: Layout, plan: Plan, records: list[At], buffers: At) -> dict[
     }
 
 
-def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[Word]:
+def _table(layout: Layout, plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[Word]:
     """The table of an op in a stream. With a recipe, it has the addresses of the vectors."""
     op, width = plan.ops[index].row, plan.widths[index]
     if op.panels is None:
@@ -297,10 +305,10 @@ def _table(plan: Plan, index: int, state: At, scratch: At, stride: int) -> list[
     for n, (name, always) in enumerate(recipe.aside.items(), len(recipe.between)):
         if always or not is_single:
             then[name] = scratch + n * stride
-    return _table_of(plan, index, now, then)
+    return _table_of(layout, plan, index, now, then, 1)
 
 
-def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
+def _pool_table(layout: Layout, plan: Plan, index: int, state: int, stride: int) -> list[Word]:
     """The table of an op in a pool. With a recipe, it has for each vector the bytes to add to an address of a stream's list."""
     op = plan.ops[index].row
     if op.panels is None:
@@ -308,11 +316,17 @@ def _pool_table(plan: Plan, index: int, state: int, stride: int) -> list[Word]:
     recipe = op.panels.recipe
     now = {name: state + n * stride for n, name in enumerate(recipe.states)}
     now |= {name: n * POOL_TILE * stride for n, name in enumerate((*recipe.between, *recipe.gathered))}
-    return _table_of(plan, index, now, now)
+    return _table_of(layout, plan, index, now, now, POOL_TILE)
 
 
-def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str, Word]) -> list[Word]:
-    """The words that `Positions` names, then the integers of the op itself. `now` and `then`: name of a vector -> its word."""
+def _table_of(
+    layout: Layout, plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str, Word], n_streams: int
+) -> list[Word]:
+    """The words that `Positions` names, then the integers of the op itself.
+
+    now, then  name of a vector -> its word
+    n_streams  for how many streams there must be room for vectors as integers
+    """
     op, width = plan.ops[index].row, plan.widths[index]
     assert op.panels is not None
     recipe, positions = op.panels.recipe, Positions(op.panels.recipe)
@@ -332,6 +346,10 @@ def _table_of(plan: Plan, index: int, now: Mapping[str, Word], then: Mapping[str
         words[positions.now(name)] = per_unit[name] if name in per_unit else now[name]
     for name in recipe.states:
         words[positions.then(name)] = then[name]
+    for name, most in op.most_inputs.items():
+        n_bytes = integer_room(op.panels.n_values(name))
+        words[positions.integers(name)] = layout.reserve("working", n_streams * n_bytes)
+        words[positions.integer_bytes(name)], words[positions.most_input(name)] = n_bytes, most
     return [*words, *op.table]
 
 

@@ -136,8 +136,8 @@ class Plan:
     def _width_for(self, layer: Layer) -> Width:
         row = layer.row
         if row is not layer and layer.states:
-            return pool_width_for(row.n_units, row.passes, self.dtype)
-        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype)
+            return pool_width_for(row.n_units, row.passes, self.dtype, row.stored)
+        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype, row.stored)
 
     def _kernel_of(self, op: Op) -> str:
         return stream_kernel_of(op)
@@ -226,7 +226,7 @@ class PoolPlan(Plan):
     def _width_for(self, layer: Layer) -> Width:
         if layer.row.states and not layer.states:  # its rows go through the kernel of a stream
             return super()._width_for(layer)
-        return pool_width_for(layer.row.n_units, layer.row.passes, self.dtype)
+        return pool_width_for(layer.row.n_units, layer.row.passes, self.dtype, layer.row.stored)
 
     def _kernel_of(self, op: Op) -> str:
         return pool_kernel_of(op)

@@ -49,6 +49,7 @@ from streamrnn.layers import (
 from streamrnn.model import Model, load
 from streamrnn.offline import run_offline
 from streamrnn.pool import StreamPool
+from streamrnn.quantization import quantize
 from streamrnn.readiness import compiled
 from streamrnn.recording import Trace, gate_blocks, record_gates, warm_up
 from streamrnn.states.store import StateStore
@@ -107,6 +108,7 @@ __all__ = [
     "functions",
     "gate_blocks",
     "load",
+    "quantize",
     "record_gates",
     "run_equations",
     "run_offline",

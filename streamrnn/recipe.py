@@ -107,6 +107,8 @@ class Recipe:
                       the options
     n_options         how many numbers the options are
     distribution      whether softmax is applied to the output
+    bounded           names of the vectors whose values lie between -1 and 1, if the initial states do. With weights that are
+                      integers they have a fixed scale; that of other vectors follows their largest value
     """
 
     states: tuple[str, ...]
@@ -118,6 +120,7 @@ class Recipe:
     per_unit: tuple[str, ...] = ()
     n_options: int = 0
     distribution: bool = False
+    bounded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {X, *self.states, *self.gathered, *self.per_unit}

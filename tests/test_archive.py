@@ -335,8 +335,8 @@ def test_a_wrong_description_is_refused(changes: str, lstm: Path) -> None:
 
 def test_a_later_format_says_that_the_package_is_too_old(lstm: Path) -> None:
     header, description, body = parts(lstm.read_bytes())
-    lstm.write_bytes(signed(header, description | {"format": 2}, body))
-    with pytest.raises(ArchiveError, match=r"format 2.*upgrade"):
+    lstm.write_bytes(signed(header, description | {"format": 3}, body))
+    with pytest.raises(ArchiveError, match=r"format 3.*upgrade"):
         load(lstm)
 
 

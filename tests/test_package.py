@@ -65,6 +65,7 @@ PUBLIC = [
     "functions",
     "gate_blocks",
     "load",
+    "quantize",
     "record_gates",
     "run_equations",
     "run_offline",

@@ -5,7 +5,7 @@ gate multiplies p. The reset-before form takes two passes: the first multiplies 
 by the result. Where the rows are scaled for base 2, the sums are already multiplied by -log2 e (gates) or 2 log2 e (candidate).
 """
 
-from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh2
+from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid, sigmoid2, tanh, tanh2
 from streamrnn.recipe import Pass, Recipe
 
 
@@ -18,6 +18,12 @@ def reset_after_cell(r, z, p, n, h):
     """n = tanh(W_n x + b_n + r (R_n h + c_n)): torch, cuDNN, ONNX linear_before_reset=1. Rows scaled for base 2."""
     r, z = sigmoid2(r), sigmoid2(z)
     return mixed(z, tanh2(fma(r, p, n)), h)
+
+
+def plain_reset_after_cell(r, z, p, n, h):
+    """`reset_after_cell` for weights of 16 bits, which cannot be scaled."""
+    r, z = sigmoid(r), sigmoid(z)
+    return mixed(z, tanh(fma(r, p, n)), h)
 
 
 def general_reset_after_cell(r, z, p, n, h, options):
@@ -35,6 +41,16 @@ def reset_and_update(r, z, h):
 def candidate(n, update, h):
     """The second pass: n = tanh(W_n x + b_n + R_n (r h)) (Cho et al. 2014 v3, ONNX default). Rows scaled for base 2."""
     return mixed(update, tanh2(n), h)
+
+
+def plain_reset_and_update(r, z, h):
+    """`reset_and_update` for weights of 16 bits."""
+    return sigmoid(r) * h, sigmoid(z)
+
+
+def plain_candidate(n, update, h):
+    """`candidate` for weights of 16 bits."""
+    return mixed(update, tanh(n), h)
 
 
 def general_reset_and_update(r, z, h, options):
@@ -57,7 +73,9 @@ def _before(first, second, **options):
     return Recipe(("h",), (gates, Pass(second, ("h",), {"x": "n", "reset_h": "n"})), **options)
 
 
-reset_after = _after(reset_after_cell, check_every_step=False)
+reset_after = _after(reset_after_cell, check_every_step=False, bounded=("h",))
+reset_after_plain = _after(plain_reset_after_cell, check_every_step=False)
 reset_after_general = _after(general_reset_after_cell, n_options=7)
-reset_before = _before(reset_and_update, candidate, check_every_step=False)
+reset_before = _before(reset_and_update, candidate, check_every_step=False, bounded=("h", "reset_h"))
+reset_before_plain = _before(plain_reset_and_update, plain_candidate, check_every_step=False)
 reset_before_general = _before(general_reset_and_update, general_candidate, n_options=7)

@@ -1,10 +1,10 @@
 """The LSTM's cell (Hochreiter & Schmidhuber 1997; Gers et al. 2000; ONNX LSTM-22; torch.nn.LSTM). Form: layers/lstm.py.
 
 The sums i, f, g and o are W x + R h + b of their gate. For the standard cell the rows are scaled for base 2: the sums are
-already multiplied by -log2 e (gates) or 2 log2 e (candidate). The general cell takes plain rows.
+already multiplied by -log2 e (gates) or 2 log2 e (candidate). The other cells take plain rows.
 """
 
-from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid2, tanh, tanh2
+from streamrnn.functions import activate, clipped, flush_to_zero, fma, option, sigmoid, sigmoid2, tanh, tanh2
 from streamrnn.recipe import Pass, Recipe
 
 _GATES = {"x": "i f g o", "h": "i f g o"}
@@ -14,6 +14,12 @@ def standard_cell(i, f, g, o, c):
     """c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
     c = flush_to_zero(fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g)))
     return flush_to_zero(sigmoid2(o) * tanh(c)), c
+
+
+def plain_cell(i, f, g, o, c):
+    """`standard_cell` for weights of 16 bits, which cannot be scaled."""
+    c = flush_to_zero(fma(sigmoid(f), c, sigmoid(i) * tanh(g)))
+    return flush_to_zero(sigmoid(o) * tanh(c)), c
 
 
 def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):
@@ -53,7 +59,9 @@ def _recipe(cell, *, projected=False, **options):
 
 _GENERAL = {"per_unit": ("p_i", "p_f", "p_o"), "n_options": 12}
 
-standard = _recipe(standard_cell, check_every_step=False)
-standard_projected = _recipe(standard_cell, projected=True)
+standard = _recipe(standard_cell, check_every_step=False, bounded=("h",))
+standard_projected = _recipe(standard_cell, projected=True, bounded=("m",))
+plain = _recipe(plain_cell, check_every_step=False)
+plain_projected = _recipe(plain_cell, projected=True)
 general = _recipe(general_cell, **_GENERAL)
 general_projected = _recipe(general_cell, projected=True, **_GENERAL)

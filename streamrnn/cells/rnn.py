@@ -2,12 +2,18 @@
 
 from streamrnn.functions import activate, clipped, flush_to_zero, option, tanh2
 from streamrnn.functions import relu as positive
+from streamrnn.functions import tanh as plain_tanh
 from streamrnn.recipe import Pass, Recipe
 
 
 def tanh_cell(s):
     """h' = tanh(W x + R h + b). Rows scaled for base 2."""
     return flush_to_zero(tanh2(s))
+
+
+def plain_cell(s):
+    """`tanh_cell` for weights of 16 bits, which cannot be scaled."""
+    return flush_to_zero(plain_tanh(s))
 
 
 def relu_cell(s):
@@ -24,6 +30,7 @@ def _recipe(cell, **options):
     return Recipe(("h",), (Pass(cell, ("h",), {"x": "s", "h": "s"}),), **options)
 
 
-tanh = _recipe(tanh_cell, check_every_step=False)
+tanh = _recipe(tanh_cell, check_every_step=False, bounded=("h",))
+tanh_plain = _recipe(plain_cell, check_every_step=False)
 relu = _recipe(relu_cell)
 general = _recipe(general_cell, n_options=4)

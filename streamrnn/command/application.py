@@ -15,6 +15,7 @@ from streamrnn.command.export import export
 from streamrnn.command.gates import gates
 from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
+from streamrnn.command.quantize import quantize
 from streamrnn.command.run import run
 from streamrnn.command.verify import OptionalHorizon, verify
 from streamrnn.command.warmup import warmup
@@ -35,6 +36,7 @@ application.command("inspect")(inspect)
 application.command("run")(run)
 application.command("gates")(gates)
 application.command("export")(export)
+application.command("quantize")(quantize)
 application.command("warmup")(warmup)
 application.command("bench")(bench)
 
@@ -60,6 +62,7 @@ def streamrnn(
     streamrnn run vad.safetensors < in.csv       write one output line for each input line, as it arrives
     streamrnn export vad.safetensors -o vad      write it as C, for programs without Python
     streamrnn gates vad.safetensors in.csv       show what its gates do on a signal, as numbers, page or picture
+    streamrnn quantize vad.safetensors -o s.safetensors --weights int8     store its weights in fewer bytes
     streamrnn warmup vad.safetensors             compile its kernels now, so that no stream waits later
     streamrnn bench vad.safetensors              measure the latency of its steps on this machine
 

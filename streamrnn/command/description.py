@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from streamrnn.activation import Activation
-from streamrnn.archive import FORMAT
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 
@@ -15,14 +14,14 @@ def describe(model: Model) -> dict[str, Any]:
     """Sizes, the number and bytes of parameters and states, each layer, and the notes."""
     n_states = sum(vector.size for layer in model.layers for vector in layer.states.values())
     return {
-        "format": FORMAT,
+        "format": model.archive_format,
         "fingerprint": model.fingerprint,
         "dtype": str(model.dtype),
         "input_size": model.input_size,
         "stride": model.stride,
         "output_size": model.output_size,
         "parameters": model.n_parameters,
-        "weight_bytes": sum(tensor.nbytes for layer in model.layers for tensor in layer.tensors().values()),
+        "weight_bytes": model.weight_bytes,
         "streamable": model.streamable,
         "state_values": n_states,
         "state_bytes": n_states * model.dtype.itemsize,

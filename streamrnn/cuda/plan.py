@@ -16,7 +16,7 @@ from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.plan import cached_per_model
 from streamrnn.target.op import Op
-from streamrnn.target.packing import Array, DType, Width
+from streamrnn.target.packing import INT8, Array, DType, Width
 
 #: Our kinds of layers that have kernels here; a cell of your own has one too, if `why_not` finds no reason.
 KINDS = "lstm", "gru", "rnn", "dense"
@@ -177,6 +177,8 @@ class DevicePlan:
         op = layer.pack(Width(self.tile.lanes, 1, self.dtype)) if layer.streamable else None
         if op is None or op.panels is None or op.kernel:
             raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)} and own cells; {remedy}")
+        if layer.stored == INT8:
+            raise ModelError(f"{where} has int8 weights, for which there is no kernel for the GPU; {remedy}, or use bfloat16")
         if reason := why_not(op.panels.recipe):
             raise ModelError(f"{where} has {reason}, for which the kernels of the GPU have no room; {remedy}")
         return op

@@ -15,7 +15,7 @@ from numba.core import types
 
 from streamrnn import functions
 from streamrnn.kernels import activations
-from streamrnn.kernels.exponential import exp, flush_to_zero, log
+from streamrnn.kernels.exponential import exp, flush_to_zero, log, times_log2e
 from streamrnn.kernels.inline import inline
 from streamrnn.recipe import OPTIONS, Pass
 from streamrnn.simd.arithmetic import absolute, fma, select, square_root
@@ -31,6 +31,7 @@ _COMPILED: dict[Callable[..., Any], Any] = {
     functions.square_root: square_root,
     functions.exp: exp,
     functions.log: log,
+    functions.times_log2e: times_log2e,
     functions.flush_to_zero: flush_to_zero,
     functions.option: load_like,
     **{
@@ -93,7 +94,7 @@ class Cell:
         options    address of the options of the layer
         offset     bytes from the first unit of the layer to the first of the panel
         """
-        implementation = _called(context, (self.function, self.signature))
+        implementation = called(context, (self.function, self.signature))
         for block in range(self.width.blocks):
             block_offset = builder.add(offset, INT(block * bytes_of(self.vec)))
             arguments = []
@@ -109,11 +110,11 @@ class Cell:
             for index, name in enumerate(self.one.writes):
                 value = result if is_single else builder.extract_value(result, index)
                 if self.one.flushed:
-                    value = _called(context, self.flush)(builder, [value])
+                    value = called(context, self.flush)(builder, [value])
                 emit_store(builder, builder.add(results[name], block_offset), value)
 
 
-def _called(context: Any, function: tuple[Any, Any]) -> Any:
+def called(context: Any, function: tuple[Any, Any]) -> Any:
     """What emits a call of a function, given its type and signature."""
     implementation = context.get_function(*function)
     context.add_linking_libs(getattr(implementation, "libs", ()))

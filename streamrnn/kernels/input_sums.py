@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section, X
 from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store
-from streamrnn.simd.multiply import emit_products, emit_weights
+from streamrnn.simd.multiply import Weights, emit_products
 from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.cpu import n_registers
 from streamrnn.target.packing import Width
@@ -85,22 +85,17 @@ def _emit_panel(
     sums        address for the sums of the first step
     step_bytes  bytes from the sums of one step to those of the next
     """
-    vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
     vectors = len(section.sums) * width.blocks
     n_groups = -(-vectors // _MOST_VECTORS)
     input_bytes = builder.mul(n_rows, INT(width.itemsize))
-    if stored != vec.dtype:
-        _emit_biases(builder, vec, stored, vectors, weights, n_steps, sums, step_bytes)
     with cgutils.for_range_slice(builder, INT(0), n_rows, INT(ROWS_AT_ONCE), inc=True) as (row, _):
         left = builder.sub(n_rows, row)
         count = builder.select(builder.icmp_signed("<", left, INT(ROWS_AT_ONCE)), left, INT(ROWS_AT_ONCE))
         rows = builder.add(weights, INT(bias_bytes(width, section)))
         rows = builder.add(rows, builder.mul(row, INT(row_bytes(width, section))))
         inputs = builder.add(source, builder.mul(row, INT(width.itemsize)))
-        begin, begin_bytes = sums, step_bytes
-        if stored == vec.dtype:  # the first rows add to the biases, where these are
-            is_first = builder.icmp_signed("==", row, INT(0))
-            begin, begin_bytes = builder.select(is_first, weights, sums), builder.select(is_first, INT(0), step_bytes)
+        is_first = builder.icmp_signed("==", row, INT(0))  # the first rows add to the biases, where these are
+        begin, begin_bytes = builder.select(is_first, weights, sums), builder.select(is_first, INT(0), step_bytes)
         tile = _Tile(builder, width, section, rows, count, inputs, input_bytes, begin, begin_bytes, sums, step_bytes)
         for number in range(n_groups):
             group = range(vectors * number // n_groups, vectors * (number + 1) // n_groups)
@@ -135,7 +130,8 @@ class _Tile(NamedTuple):
     def emit(self, group: range, step: ir.Value, n_steps: int) -> None:
         """Emit the vectors of a group, for `n_steps` steps beginning with `step`."""
         builder, width = self.builder, self.width
-        vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
+        vec = Vec(numba_type(width.dtype), width.lanes)
+        kind = Weights(vec, width.stored)
 
         def of_steps(address: ir.Value, stride: ir.Value) -> list[ir.Value]:
             return [builder.add(address, builder.mul(builder.add(step, INT(n)), stride)) for n in range(n_steps)]
@@ -144,27 +140,8 @@ class _Tile(NamedTuple):
             return [builder.add(row, INT(n * bytes_of(vec))) for row in of_steps(address, stride) for n in group]
 
         first = [emit_load(builder, address, llvm_type(vec)) for address in of_vectors(self.begin, self.begin_bytes)]
-        rows = builder.add(self.rows, INT(group[0] * bytes_of(vec.with_dtype(stored))))
+        rows = builder.add(self.rows, INT(group[0] * kind.n_bytes))
         inputs = of_steps(self.inputs, self.input_bytes)
-        results = emit_products(builder, vec, stored, first, rows, row_bytes(width, self.section), inputs, self.count)
+        results = emit_products(builder, kind, first, rows, row_bytes(width, self.section), inputs, self.count)
         for address, value in zip(of_vectors(self.end, self.end_bytes), results, strict=True):
             emit_store(builder, address, value)
-
-
-def _emit_biases(
-    builder: ir.IRBuilder,
-    vec: Vec,
-    stored: types.Type,
-    vectors: int,
-    weights: ir.Value,
-    n_steps: ir.Value,
-    sums: ir.Value,
-    step_bytes: ir.Value,
-) -> None:
-    """Write the biases, converted to the type of the sums, to the sums of all steps."""
-    stored_bytes = bytes_of(vec.with_dtype(stored))
-    biases = [emit_weights(builder, builder.add(weights, INT(n * stored_bytes)), vec, stored) for n in range(vectors)]
-    with cgutils.for_range(builder, n_steps) as loop:
-        of_step = builder.add(sums, builder.mul(loop.index, step_bytes))
-        for index, bias in enumerate(biases):
-            emit_store(builder, builder.add(of_step, INT(index * bytes_of(vec))), bias)

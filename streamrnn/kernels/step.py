@@ -14,15 +14,16 @@ from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
-from streamrnn.kernels.cells import Cell, typed_cell
+from streamrnn.kernels.cells import Cell, called, typed_cell
+from streamrnn.kernels.integers import as_integers, emit_integer_sums, typed_as_integers
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section, X
 from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int
-from streamrnn.simd.multiply import emit_products, emit_weights
-from streamrnn.simd.vector import llvm_type, numba_type
+from streamrnn.simd.multiply import Weights, emit_products
+from streamrnn.simd.vector import llvm_type
 from streamrnn.target.cpu import SECOND_CACHE
-from streamrnn.target.packing import Width
-from streamrnn.target.panels import Positions, bias_bytes, row_bytes
+from streamrnn.target.packing import INT8, Width
+from streamrnn.target.panels import Positions, row_bytes, rows_at
 
 Keys = list[tuple[str, int]]
 Sums = dict[tuple[str, int], ir.Value]
@@ -38,15 +39,22 @@ def step_of_stream(recipe: Recipe, width: Width) -> Part:
                 a layer that is larger than the caches, these hold the panels that were used last
     """
     positions = Positions(recipe)
+    parts = {vector: as_integers(recipe, vector, width) for vector in positions.fed} if width.stored == INT8 else {}
 
     @intrinsic
     def step(typingctx: Any, table: types.Type, source: types.Type, input_sums: types.Type, backwards: types.Type) -> Any:
         cells = [typed_cell(typingctx, one, width) for one in recipe.passes]
+        conversions = {vector: typed_as_integers(typingctx, part) for vector, part in parts.items()}
 
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
             table, source, input_sums, backwards = args
+            known = set[str]()  # vectors whose integers are there
             for index, cell in enumerate(cells):
-                emitter = _PassEmitter(builder, cell, index, positions, table, source, input_sums)
+                emitter = _PassEmitter(builder, recipe, cell, index, positions, table, source, input_sums)
+                for section in cell.one.sections:
+                    if section.vector in conversions and section.vector not in known:
+                        emitter.convert(context, section.vector, conversions[section.vector])
+                        known.add(section.vector)
                 n_panels = emitter.word(positions.n_panels(index))
                 now = {name: emitter.word(positions.now(name)) for name in cell.one.reads}
                 then = {name: emitter.word(positions.then(name)) for name in cell.one.writes}
@@ -101,6 +109,7 @@ class _PassEmitter(NamedTuple):
     Words of the table are loaded where a pass begins: a single step needs each of them once.
 
     builder     the LLVM builder
+    recipe      of the layer
     cell        the cell of the pass, typed
     number      index of the pass in the recipe
     positions   of the words of the table
@@ -110,6 +119,7 @@ class _PassEmitter(NamedTuple):
     """
 
     builder: ir.IRBuilder
+    recipe: Recipe
     cell: Cell
     number: int
     positions: Positions
@@ -120,6 +130,16 @@ class _PassEmitter(NamedTuple):
     def word(self, position: int) -> ir.Value:
         """The word at a position of the table."""
         return emit_load_int(self.builder, self.builder.add(self.table, INT(8 * position)))
+
+    def convert(self, context: Any, vector: str, conversion: tuple[Any, Any]) -> None:
+        """Turn a vector into integers, which all panels of all passes read."""
+        n_values = self.word(self.positions.n_rows(self.number, vector))
+        target, most = self.word(self.positions.integers(vector)), self.word(self.positions.most_input(vector))
+        called(context, conversion)(self.builder, [self._values(vector), n_values, target, most])
+
+    def _values(self, vector: str) -> ir.Value:
+        """Address of the values of a vector."""
+        return self.source if vector == X else self.word(self.positions.now(vector))
 
     def ranges(self, n_panels: ir.Value) -> list[Range]:
         """The addresses that move: the weights of each section, then the input sums."""
@@ -176,15 +196,18 @@ class _PassEmitter(NamedTuple):
         ahead  bytes by which weights are fetched before they are used; 0: not
         """
         builder, width, vec = self.builder, self.cell.width, self.cell.vec
-        stored = numba_type(width.stored_dtype)
         begun, begins = dict(sums), [(name, block) for name in section.begins for block in range(width.blocks)]
         for n, key in enumerate(begins):
-            bias = builder.add(weights, INT(n * bytes_of(vec.with_dtype(stored))))
-            begun[key] = emit_weights(builder, bias, vec, stored)
-        rows = builder.add(weights, INT(bias_bytes(width, section)))
-        inputs = self.source if section.vector == X else self.word(self.positions.now(section.vector))
+            begun[key] = emit_load(builder, builder.add(weights, INT(n * bytes_of(vec))), llvm_type(vec))
         first = [begun[key] for key in fed]
-        return emit_products(builder, vec, stored, first, rows, row_bytes(width, section), [inputs], n_rows, ahead)
+        if width.stored == INT8:
+            inputs = [self.word(self.positions.integers(section.vector))]
+            return emit_integer_sums(builder, self.recipe, width, section, first, weights, inputs, n_rows, ahead)
+        rows = builder.add(weights, INT(rows_at(width, section)))
+        kind = Weights(vec, width.stored)
+        return emit_products(
+            builder, kind, first, rows, row_bytes(width, section), [self._values(section.vector)], n_rows, ahead
+        )
 
 
 def emit_either(builder: ir.IRBuilder, condition: ir.Value, first: Any, second: Any) -> list[ir.Value]:

@@ -10,6 +10,8 @@ from streamrnn.layers.layer import Tensor, absent, activation_options
 from streamrnn.layers.recipe_layer import Parameters, RecipeLayer
 from streamrnn.target.packing import SIGMOID_SCALE, TANH_SCALE
 
+_SCALES = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}
+
 
 @dataclass(frozen=True, eq=False)
 class Dense(RecipeLayer):
@@ -21,6 +23,7 @@ class Dense(RecipeLayer):
     bias        (O,); None: zeros
     activation  any of `Activation`, softmax included
     dtype       "float32" or "float64": compute precision
+    stored      type of the weights in memory and archives: "bfloat16", "float16" or "int8"; None: dtype
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -29,12 +32,13 @@ class Dense(RecipeLayer):
     bias: Tensor = field(default_factory=absent)
     activation: Activation = LINEAR
     dtype: str = "float32"
+    stored: str | None = None
 
     kind: ClassVar[str] = "dense"
     cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
-        outputs, _ = self._freeze("weights", (None, None)).shape
+        outputs, _ = self._freeze_weights("weights", (None, None)).shape
         self._freeze("bias", (outputs,), or_zeros=True)
         object.__setattr__(self, "activation", activation(self.activation))
 
@@ -49,9 +53,11 @@ class Dense(RecipeLayer):
     @property
     def cell(self) -> str:
         name = self.activation.name
-        return name if name in ("linear", "tanh", "sigmoid", "relu", "softmax") else "general"
+        if name in _SCALES:
+            return f"{name}_plain" if self._plain else name
+        return name if name in ("linear", "relu") else "general"
 
     def parameters(self) -> Parameters:
-        scale = {"tanh": TANH_SCALE, "sigmoid": SIGMOID_SCALE, "softmax": -SIGMOID_SCALE}.get(self.cell, 1.0)
+        scale = _SCALES.get(self.cell, 1.0)
         options = activation_options(None, (self.activation,))
         return Parameters({("x", "s"): self.weights}, {"s": self.bias}, {"s": scale}, options)

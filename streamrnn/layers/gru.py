@@ -36,6 +36,7 @@ class GRU(SingleState):
     activations        those of the gates and of the candidate (ONNX f, g)
     clip               pre-activations are limited to [-clip, clip]; None: no limit
     dtype              "float32" or "float64": compute precision
+    stored             type of the weights in memory and archives: "bfloat16", "float16" or "int8"; None: dtype
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -49,6 +50,7 @@ class GRU(SingleState):
     activations: tuple[Activation, ...] = _STANDARD
     clip: float | None = None
     dtype: str = "float32"
+    stored: str | None = None
 
     kind: ClassVar[str] = "gru"
     cells: ClassVar[ModuleType] = cells
@@ -56,8 +58,8 @@ class GRU(SingleState):
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
             raise ModelError(f"gru layer, form: {self.form!r} is not one of {', '.join(_FORMS)}")
-        _, hidden, _ = self._freeze("input_weights", (3, None, None)).shape
-        self._freeze("recurrent_weights", (3, hidden, hidden))
+        _, hidden, _ = self._freeze_weights("input_weights", (3, None, None)).shape
+        self._freeze_weights("recurrent_weights", (3, hidden, hidden))
         self._freeze("bias", (3, hidden), or_zeros=True)
         if self.form == "reset-after":
             self._freeze("recurrent_bias", (hidden,), or_zeros=True)
@@ -66,10 +68,12 @@ class GRU(SingleState):
         self._freeze("initial_hidden", (hidden,), or_zeros=True)
         self._set_activations(self.activations, 2)
         self._set_clip(self.clip)
+        if "h" in self.recipe.bounded:
+            self._check_bounds("initial_hidden")
 
     @property
     def cell(self) -> str:
-        return self.form.replace("-", "_") + ("" if self._standard else "_general")
+        return self.form.replace("-", "_") + ("_general" if not self._standard else "_plain" if self._plain else "")
 
     @property
     def _standard(self) -> bool:
@@ -84,5 +88,5 @@ class GRU(SingleState):
         else:
             weights |= by_sum("h", "r z", self.recurrent_weights[:2]) | by_sum("reset_h", "n", self.recurrent_weights[2:])
         if self._standard:
-            return Parameters(weights, biases, _SCALES)
+            return Parameters(weights, biases, {} if self._plain else _SCALES)
         return Parameters(weights, biases, {}, activation_options(self.clip, self.activations))

@@ -13,8 +13,9 @@ from streamrnn.activation import Activation, activation
 from streamrnn.boundary import refusing
 from streamrnn.errors import ModelError
 from streamrnn.recipe import Recipe
+from streamrnn.target import integers, storage
 from streamrnn.target.op import Op
-from streamrnn.target.packing import Array, DType, Width
+from streamrnn.target.packing import BFLOAT16, FLOAT16, INT8, Array, DType, Width
 
 #: An array as a layer keeps it: of the layer's dtype, in C order, read-only. A layer takes anything that converts to it.
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
@@ -73,6 +74,7 @@ class Layer(ABC):
 
     kind: ClassVar[str]
     dtype: str
+    stored: str | None = None  # the type in which weights are stored (streamrnn/target/storage.py); None: `dtype`
     streamable: ClassVar[bool] = True  # False where the output of a step needs later steps
     delays: ClassVar[bool] = False  # True where it needs earlier steps only: its source may be a later layer
 
@@ -130,6 +132,11 @@ class Layer(ABC):
         """The fields that hold arrays."""
         return [field.name for field in fields(cls) if field.type in (Tensor, Tensor | None)]  # type: ignore[arg-type]
 
+    @classmethod
+    def matrix_names(cls) -> list[str]:
+        """The fields that hold matrices, whose numbers can be stored in another type."""
+        return [name for name in cls.tensor_names() if name.endswith("weights")]
+
     def tensors(self) -> dict[str, Tensor]:
         """The canonical arrays by field name, without those that are None."""
         return {name: value for name, value in self._fields().items() if isinstance(value, np.ndarray)}
@@ -170,6 +177,23 @@ class Layer(ABC):
         """
         return type(self)(**(self._fields() | {"dtype": dtype}))
 
+    @property
+    def can_store(self) -> bool:
+        """Whether its weights can be stored in another type than `dtype`."""
+        return "stored" in self._fields()
+
+    def with_stored(self, stored: str | None) -> Self:
+        """The layer with its weights rounded to a stored type, "bfloat16", "float16" or "int8"; None: they stay as they are.
+
+        Raises ModelError for another type, or a weight that is too large for it.
+        """
+        return type(self)(**(self._fields() | {"stored": stored}))
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the rows of weights must not be scaled, because 16 bits would not hold the result."""
+        return self.stored in (FLOAT16, BFLOAT16)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles call the constructor, since a copied array would be writable."""
         return type(self), tuple(self._fields().values())
@@ -187,6 +211,44 @@ class Layer(ABC):
         array = frozen(f"{self.kind} layer, {name}", value, shape, DTYPES[self.dtype])
         object.__setattr__(self, name, array)
         return array
+
+    def _freeze_weights(self, name: str, shape: tuple[int | None, ...]) -> Tensor:
+        """`_freeze` a matrix, (..., values of a row), rounded to the type in which weights are stored."""
+        array = self._freeze(name, shape)
+        if self.stored is None:
+            return array
+        if self.stored not in storage.STORED_TYPES:
+            raise ModelError(f"{self.kind} layer, stored: {self.stored!r} is not one of {', '.join(storage.STORED_TYPES)}")
+        if self.stored == INT8 and self.dtype != "float32":
+            raise ModelError(
+                f"{self.kind} layer, stored: int8 weights are for layers that compute in float32, not {self.dtype}"
+            )
+        try:
+            rounded = self._rounded(array, self.stored)
+        except ValueError as error:
+            raise ModelError(f"{self.kind} layer, {name}: {error}; use bfloat16") from None
+        rounded.flags.writeable = False
+        object.__setattr__(self, name, rounded)
+        return rounded
+
+    def _rounded(self, weights: Tensor, stored: str) -> Tensor:
+        if stored == INT8:
+            scales = self.row_scales(weights)
+            return integers.as_weights(integers.as_integers(weights, scales), scales)
+        return storage.rounded(weights, stored)
+
+    def row_scales(self, weights: Tensor) -> Tensor:
+        """The scale of each number of a matrix of int8 weights, of a shape that broadcasts: one for each row."""
+        return integers.row_scales(weights)
+
+    def _check_bounds(self, name: str) -> None:
+        """Raise ModelError for an initial state beyond 1, which a fixed scale of integers cannot hold."""
+        state: Tensor = getattr(self, name)
+        if self.stored == INT8 and np.abs(state).max() > 1:
+            raise ModelError(
+                f"{self.kind} layer, {name}: {state[np.abs(state).argmax()]} is beyond 1, but with int8 weights it is taken as "
+                "an integer for values from -1 to 1; use bfloat16"
+            )
 
     def _check_sizes(self, name: str, sizes: Sequence[int]) -> tuple[int, ...]:
         """The sizes as a tuple, for a layer without arrays. Raises ModelError unless each is a whole number, at least 1."""

@@ -40,6 +40,7 @@ class LSTM(Recurrent):
     clip               pre-activations are limited to [-clip, clip]; None: no limit
     coupled            f = 1 - i (ONNX input_forget; Greff et al. 2015)
     dtype              "float32" or "float64": compute precision
+    stored             type of the weights in memory and archives: "bfloat16", "float16" or "int8"; None: dtype
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -55,16 +56,17 @@ class LSTM(Recurrent):
     clip: float | None = None
     coupled: bool = False
     dtype: str = "float32"
+    stored: str | None = None
 
     kind: ClassVar[str] = "lstm"
     cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
-        _, hidden, _ = self._freeze("input_weights", (4, None, None)).shape
+        _, hidden, _ = self._freeze_weights("input_weights", (4, None, None)).shape
         outputs = hidden
         if self.projection is not None:
-            outputs = self._freeze("projection", (None, hidden)).shape[0]
-        self._freeze("recurrent_weights", (4, hidden, outputs))
+            outputs = self._freeze_weights("projection", (None, hidden)).shape[0]
+        self._freeze_weights("recurrent_weights", (4, hidden, outputs))
         self._freeze("bias", (4, hidden), or_zeros=True)
         if self.peepholes is not None:
             self._freeze("peepholes", (3, hidden))
@@ -74,6 +76,8 @@ class LSTM(Recurrent):
         self._set_clip(self.clip)
         if not isinstance(self.coupled, bool):
             raise ModelError(f"lstm layer, coupled: {self.coupled!r} is not True or False")
+        if "h" in self.recipe.bounded:
+            self._check_bounds("initial_hidden")
 
     @property
     def hidden_size(self) -> int:
@@ -88,9 +92,14 @@ class LSTM(Recurrent):
     def states(self) -> Mapping[str, Tensor]:
         return {"h": self.initial_hidden, "c": self.initial_cell}
 
+    @classmethod
+    def matrix_names(cls) -> list[str]:
+        return [*super().matrix_names(), "projection"]
+
     @property
     def cell(self) -> str:
-        return ("standard" if self._standard else "general") + ("" if self.projection is None else "_projected")
+        form = "general" if not self._standard else "plain" if self._plain else "standard"
+        return form + ("" if self.projection is None else "_projected")
 
     @property
     def _standard(self) -> bool:
@@ -102,7 +111,7 @@ class LSTM(Recurrent):
             weights["m", "p"] = self.projection
         biases = dict(zip(_GATES.split(), self.bias, strict=True))
         if self._standard:
-            return Parameters(weights, biases, _SCALES)
+            return Parameters(weights, biases, {} if self._plain else _SCALES)
         peepholes = np.zeros((3, self.hidden_size)) if self.peepholes is None else self.peepholes
         flags = np.array([self.coupled, self.peepholes is not None], self.dtype)
         options = np.concatenate([activation_options(self.clip, self.activations), flags])

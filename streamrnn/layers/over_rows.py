@@ -35,6 +35,18 @@ class OverRows(Layer):
         return self.layer.dtype
 
     @property
+    def stored(self) -> str | None:  # type: ignore[override]
+        """The type in which the layer that it holds stores its weights."""
+        return self.layer.stored
+
+    @property
+    def can_store(self) -> bool:
+        return self.layer.can_store
+
+    def with_stored(self, stored: str | None) -> Self:
+        return type(self)(self.layer.with_stored(stored), self.rows)  # type: ignore[call-arg]
+
+    @property
     def row(self) -> Layer:
         return self.layer
 

@@ -31,6 +31,7 @@ class OwnCell(Recurrent):
     <name>             (H,), for each name of `per_unit`
     initial_<state>    (H,), for each state; None: zeros
     dtype              "float32" or "float64": compute precision
+    stored             type of the weights in memory and archives: "bfloat16", "float16" or "int8"; None: dtype
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -53,10 +54,10 @@ class OwnCell(Recurrent):
                 f"{self.kind} layer: it is version {self.version} of its cell, but here version {self.own_version} is defined, "
                 "or another declaration of it; define the cell as it was when the model was made"
             )
-        _, hidden, _ = self._freeze("input_weights", (len(fed[X]), None, None)).shape
+        _, hidden, _ = self._freeze_weights("input_weights", (len(fed[X]), None, None)).shape
         for vector, sums in fed.items():
             if vector != X:
-                self._freeze(_weights_of(self.own_recipe, vector), (len(sums), hidden, hidden))
+                self._freeze_weights(_weights_of(self.own_recipe, vector), (len(sums), hidden, hidden))
         self._freeze("bias", (_n_sums(self.own_recipe), hidden), or_zeros=True)
         for name in self.own_recipe.per_unit:
             self._freeze(name, (hidden,))
@@ -168,7 +169,12 @@ def _layer_class(kind: str, version: int, recipe: Recipe, function: Callable[...
     tensors += [(name, Tensor) for name in recipe.per_unit]
     zeros = ["bias", *(f"initial_{state}" for state in recipe.states)]
     fields: list[Any] = [*tensors, *((name, Tensor, field(default_factory=absent)) for name in zeros)]
-    fields += [("dtype", str, "float32"), ("version", int, version), ("declaration", str, declaration)]
+    fields += [
+        ("dtype", str, "float32"),
+        ("version", int, version),
+        ("declaration", str, declaration),
+        ("stored", str | None, None),
+    ]
     namespace = {
         "kind": kind,
         "equation": staticmethod(function),

@@ -75,7 +75,7 @@ class RecipeLayer(Layer):
         for row, vector in zip(per_unit, given.per_unit.values(), strict=True):
             row[: self.hidden_size] = vector
         constants = np.concatenate([given.options.astype(width.dtype), per_unit.ravel()])
-        return recipe_op(self.recipe_path, panels, packed, sizes, self.states, constants)
+        return recipe_op(self.recipe_path, panels, packed, sizes, self.states, constants, panels.most_inputs(given.weights))
 
 
 class Recurrent(RecipeLayer):

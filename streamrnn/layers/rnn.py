@@ -24,6 +24,7 @@ class RNN(SingleState):
     activations        one, instead of tanh: "relu" for torch's nonlinearity="relu"
     clip               pre-activations are limited to [-clip, clip]; None: no limit
     dtype              "float32" or "float64": compute precision
+    stored             type of the weights in memory and archives: "bfloat16", "float16" or "int8"; None: dtype
 
     Raises ModelError, naming the tensor, for anything that does not fit.
     """
@@ -35,21 +36,25 @@ class RNN(SingleState):
     activations: tuple[Activation, ...] = (TANH,)
     clip: float | None = None
     dtype: str = "float32"
+    stored: str | None = None
 
     kind: ClassVar[str] = "rnn"
     cells: ClassVar[ModuleType] = cells
 
     def __post_init__(self) -> None:
-        _, hidden, _ = self._freeze("input_weights", (1, None, None)).shape
-        self._freeze("recurrent_weights", (1, hidden, hidden))
+        _, hidden, _ = self._freeze_weights("input_weights", (1, None, None)).shape
+        self._freeze_weights("recurrent_weights", (1, hidden, hidden))
         self._freeze("bias", (1, hidden), or_zeros=True)
         self._freeze("initial_hidden", (hidden,), or_zeros=True)
         self._set_activations(self.activations, 1)
         self._set_clip(self.clip)
+        if "h" in self.recipe.bounded:
+            self._check_bounds("initial_hidden")
 
     @property
     def cell(self) -> str:
-        return "general" if self.clip is not None else {TANH: "tanh", RELU: "relu"}.get(self.activations[0], "general")
+        names = {TANH: "tanh_plain" if self._plain else "tanh", RELU: "relu"}
+        return "general" if self.clip is not None else names.get(self.activations[0], "general")
 
     def parameters(self) -> Parameters:
         weights = by_sum("x", "s", self.input_weights) | by_sum("h", "s", self.recurrent_weights)

@@ -29,6 +29,11 @@ class StateOutput(Layer):
         return self.layer.dtype
 
     @property
+    def stored(self) -> str | None:  # type: ignore[override]
+        """The type in which the layer stores its weights."""
+        return self.layer.stored
+
+    @property
     def input_size(self) -> int:
         return self.layer.input_size
 

@@ -11,6 +11,7 @@ from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import from_json
 from streamrnn.layers.over_rows import OverRows
 from streamrnn.model.model import Model
+from streamrnn.model.stored_tensors import check_stored, take_tensors
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -53,13 +54,10 @@ def _layer(where: str, description: dict[str, Any], prefix: str, tensors: dict[s
         return kind(held, **description["options"])  # type: ignore[call-arg]
     if "test_vector" in description:
         kind.check_test_vector(description["test_vector"])
-    names = kind.tensor_names()
-    arrays = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
     options = {name: from_json(value) for name, value in description["options"].items()}
-    if not options.keys().isdisjoint(names):
+    if not options.keys().isdisjoint(kind.tensor_names()):
         raise ModelError(f"{kind.kind} layer: a tensor is among the options")
+    arrays = take_tensors(kind, options, prefix, tensors)
     layer = kind(**arrays, **options)
-    for name, array in arrays.items():
-        if array.dtype != layer.dtype:
-            raise ModelError(f"{kind.kind} layer, {name}: {array.dtype}, but {layer.dtype} is expected")
+    check_stored(layer, arrays)
     return layer

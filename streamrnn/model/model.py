@@ -17,6 +17,7 @@ from streamrnn.layers import KINDS, Layer
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model.rates import rows_in_a_step
 from streamrnn.model.sources import chain, checked_sources, in_words
+from streamrnn.model.stored_tensors import stored_tensors
 
 
 class Model:
@@ -107,6 +108,16 @@ class Model:
         return sum(layer.n_parameters for layer in self._layers)
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of its arrays in an archive: of weights in the type in which they are stored."""
+        return sum(tensor.nbytes for layer in self._layers for tensor in stored_tensors(layer).values())
+
+    @property
+    def archive_format(self) -> int:
+        """The version of the file format in which the model is saved."""
+        return archive.format_of(self._description())
+
+    @property
     def streamable(self) -> bool:
         """Whether a stream can run the model step by step. If not, `run_offline` runs whole recordings."""
         return all(layer.streamable for layer in self._layers)
@@ -134,9 +145,9 @@ class Model:
 
         Raises ArchiveError if `path` cannot be written.
         """
-        tensors = {
-            f"{index}.{name}": tensor for index, layer in enumerate(self._layers) for name, tensor in layer.tensors().items()
-        }
+        tensors: dict[str, Any] = {}
+        for index, layer in enumerate(self._layers):
+            tensors |= stored_tensors(layer, f"{index}.")
         description = self._description()
         for described, layer in zip(description, self._layers, strict=True):
             of_row = described.get("layer", described)

@@ -6,7 +6,7 @@ nodes there, but not the tuple of a Numba loop.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -14,21 +14,38 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 
 from streamrnn.simd.arithmetic import emit_fma
+from streamrnn.simd.halves import emit_half
 from streamrnn.simd.memory import INT, bytes_of, emit_load, pointer
 from streamrnn.simd.vector import Vec, lane_type, llvm_type, splat
+from streamrnn.target.layout import CACHE_LINE
 
 
-def emit_weights(builder: ir.IRBuilder, address: ir.Value, vec: Vec, stored: types.Type) -> ir.Value:
-    """A vector of weights, converted from the type in which they are stored to that of `vec`: the same, or a wider one."""
-    if stored == vec.dtype:
-        return emit_load(builder, address, llvm_type(vec))
-    return builder.fpext(emit_load(builder, address, llvm_type(vec.with_dtype(stored))), llvm_type(vec))
+class Weights(NamedTuple):
+    """How the weights of a product are stored, and what they are multiplied as.
+
+    vec     type of a vector of sums
+    stored  name of the type in which weights are stored (`Width.stored`); None: that of `vec`
+    """
+
+    vec: Vec
+    stored: str | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of a vector of weights."""
+        return bytes_of(self.vec) if self.stored is None else 2 * self.vec.lanes
+
+    def emit(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        """The vector of weights at an address, converted to the type of the sums, which is exact."""
+        if self.stored is None:
+            return emit_load(builder, address, llvm_type(self.vec))
+        single = emit_half(builder, address, self.vec.lanes, self.stored)
+        return single if self.vec.dtype == types.float32 else builder.fpext(single, llvm_type(self.vec))
 
 
 def emit_products(
     builder: ir.IRBuilder,
-    vec: Vec,
-    stored: types.Type,
+    kind: Weights,
     first: Sequence[ir.Value],
     weights: ir.Value,
     row_bytes: int,
@@ -38,16 +55,14 @@ def emit_products(
 ) -> list[ir.Value]:
     """A loop over `count` rows of weights that adds to sums. Returns the sums, [input][vector].
 
-    vec        type of a vector of sums
-    stored     type in which the weights are stored
+    kind       of the weights
     first      the sums at the beginning, [input][vector]
     weights    address of the first row of weights
     row_bytes  bytes from one row to the next
     inputs     addresses of `count` numbers each: every weight is loaded once for all of them
     ahead      bytes by which weights are fetched before they are used; 0: not
     """
-    kind, n_vectors = llvm_type(vec), len(first) // len(inputs)
-    vector_bytes = bytes_of(vec.with_dtype(stored))
+    vec, vector_bytes, n_vectors = kind.vec, kind.n_bytes, len(first) // len(inputs)
     before = builder.block
     body = builder.append_basic_block("panel.body")
     after = builder.append_basic_block("panel.after")
@@ -56,12 +71,12 @@ def emit_products(
     builder.position_at_end(body)
     k = builder.phi(INT)
     row = builder.phi(INT)
-    phis = [builder.phi(kind) for _ in first]
+    phis = [builder.phi(llvm_type(vec)) for _ in first]
     offset = builder.mul(k, INT(vec.dtype.bitwidth // 8))
     splats = [splat(builder, emit_load(builder, builder.add(x, offset), lane_type(vec.dtype)), vec) for x in inputs]
-    loaded = [emit_weights(builder, builder.add(row, INT(j * vector_bytes)), vec, stored) for j in range(n_vectors)]
-    for j in range(n_vectors if ahead else 0):
-        _emit_prefetch(builder, builder.add(row, INT(ahead + j * vector_bytes)))
+    loaded = [kind.emit(builder, builder.add(row, INT(j * vector_bytes))) for j in range(n_vectors)]
+    for at in range(0, n_vectors * vector_bytes if ahead else 0, CACHE_LINE):
+        emit_prefetch(builder, builder.add(row, INT(ahead + at)))
     pairs = [(x, value) for x in splats for value in loaded]
     nexts = [emit_fma(builder, vec, *pair, phi) for pair, phi in zip(pairs, phis, strict=True)]
     k_next = builder.add(k, INT(1))
@@ -74,14 +89,14 @@ def emit_products(
     builder.position_at_end(after)
     results = []
     for begin, follow in zip(first, nexts, strict=True):
-        result = builder.phi(kind)
+        result = builder.phi(llvm_type(vec))
         result.add_incoming(begin, before)
         result.add_incoming(follow, body)
         results.append(result)
     return results
 
 
-def _emit_prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+def emit_prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
     """Prefetch the cache line at an address, which need not exist."""
     kind, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
     function = ir.FunctionType(ir.VoidType(), [kind, flag, flag, flag])
@@ -107,7 +122,7 @@ def multiply_panel(
         start, weights, inputs, count, _ = args
         vec, first = sums.dtype, [builder.extract_value(start, index) for index in range(sums.count)]
         row_bytes = sums.count * bytes_of(vec)
-        results = emit_products(builder, vec, vec.dtype, first, weights, row_bytes, [inputs], count, ahead.literal_value)
+        results = emit_products(builder, Weights(vec), first, weights, row_bytes, [inputs], count, ahead.literal_value)
         return cgutils.pack_array(builder, results)
 
     return signature(sums, sums, types.int64, types.int64, types.int64, ahead), codegen

@@ -51,6 +51,11 @@ def _is_x86() -> bool:
     return machine().architecture in ("x86_64", "i386", "i686")
 
 
+def converts_halves() -> bool:
+    """Whether the machine has an instruction from float16 to float32: x86-64 with F16C, and every 64-bit ARM."""
+    return machine().architecture in ("aarch64", "arm64") or machine().has("f16c")
+
+
 def n_registers(width: Width) -> int:
     """How many vectors of a width the registers of this CPU hold."""
     has_32 = widest_vector() == 64 or machine().architecture in ("aarch64", "arm64")
@@ -67,49 +72,50 @@ def row_width(dtype: DType) -> Width:
     return widths((), dtype)[0]
 
 
-def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
+def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> Width:
     """The width for a layer on this CPU: the one with the fewest estimated cycles; among about equal ones, the narrowest.
 
     units   units of the layer
     rows    rows of weights: inputs and hidden units
     passes  for each pass over the weights, the gates that are summed at once; empty for a layer without weights
     dtype   the type in which the layer computes
+    stored  the type in which its weights are stored; None: the same
 
     The environment variable STREAMRNN_LANES (4, 8 or 16; half as many lanes for float64) fixes the lanes. The bits of a result
     never depend on it. Raises StreamRNNError for another value.
     """
     if not passes:
         return widths(passes, dtype)[0]
-    chosen = _best(units, rows, passes, dtype)
-    return _far(passes, dtype) if _weight_bytes(chosen, units, rows, passes) > SECOND_CACHE else chosen
+    chosen = _best(units, rows, passes, dtype, stored)
+    return _far(passes, dtype, stored) if _weight_bytes(chosen, units, rows, passes) > SECOND_CACHE else chosen
 
 
-def widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
+def widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> list[Width]:
     """Every width that `width_for` can choose for layers with these passes. Raises what `width_for` raises."""
     if not passes:
         return [(_forced(dtype) or driver_width(dtype))._replace(blocks=1)]
-    return [*_candidates(max(passes), dtype), _far(passes, dtype)]
+    return [*_candidates(max(passes), dtype, stored), _far(passes, dtype, stored)]
 
 
-def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32) -> Width:
+def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> Width:
     """The width for a layer of a pool, whose kernel multiplies each weight with the inputs of several streams at once.
 
     Four vectors of sums for each of four streams keep the FMA units busy. Among these widths, the one with the fewest vectors
     for the units is best, and of equal ones the narrowest.
     """
-    return min(pool_widths(passes, dtype), key=lambda width: (_pool_cost(width, units), width.units))
+    return min(pool_widths(passes, dtype, stored), key=lambda width: (_pool_cost(width, units), width.units))
 
 
-def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32) -> list[Width]:
+def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> list[Width]:
     """Every width that `pool_width_for` can choose for layers with these passes."""
     if not passes:
-        return widths(passes, dtype)
+        return widths(passes, dtype)  # a layer without weights
     most = max(1, 4 // max(passes))
     if forced := _forced(dtype):
-        return [forced._replace(blocks=most)]
+        return [forced._replace(blocks=most, stored=stored)]
     widest = widest_vector() // np.dtype(dtype).itemsize
     lanes_of = [lanes for lanes in (2, 4, 8, 16) if min(4, widest) <= lanes <= widest]
-    return [Width(lanes, blocks, dtype) for lanes in lanes_of for blocks in range(1, most + 1)]
+    return [Width(lanes, blocks, dtype, stored=stored) for lanes in lanes_of for blocks in range(1, most + 1)]
 
 
 def _pool_cost(width: Width, units: int) -> float:
@@ -129,16 +135,16 @@ _PER_CELL = 12.0  # cycles of the activations of one vector of units
 _ABOUT = 1.001  # estimates whose ratio is smaller count as equal
 
 
-def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType) -> Width:
-    candidates = _candidates(max(passes), dtype)
+def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType, stored: str | None) -> Width:
+    candidates = _candidates(max(passes), dtype, stored)
     cycles = {width: _cycles(width, units, rows, passes) for width in candidates}
     about_best = [width for width in candidates if cycles[width] <= _ABOUT * min(cycles.values())]
     return min(about_best, key=lambda width: width.units)
 
 
-def _far(passes: tuple[int, ...], dtype: DType) -> Width:
+def _far(passes: tuple[int, ...], dtype: DType, stored: str | None) -> Width:
     """The width for weights beyond the second cache: the best for a large layer, where the last panel hardly matters."""
-    return _best(1024, 2048, passes, dtype)._replace(ahead=_AHEAD)
+    return _best(1024, 2048, passes, dtype, stored)._replace(ahead=_AHEAD)
 
 
 def _forced(dtype: DType) -> Width | None:
@@ -150,10 +156,10 @@ def _forced(dtype: DType) -> Width | None:
     return Width(int(lanes) * _SINGLE // np.dtype(dtype).itemsize, 2, dtype)
 
 
-def _candidates(gates: int, dtype: DType) -> list[Width]:
+def _candidates(gates: int, dtype: DType, stored: str | None) -> list[Width]:
     """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512."""
     if forced := _forced(dtype):
-        return [forced]
+        return [forced._replace(stored=stored)]
     base = min(widest_vector(), 32)
     lanes = base // np.dtype(dtype).itemsize
     room = n_registers(Width(lanes, 1, dtype)) - 4
@@ -162,7 +168,8 @@ def _candidates(gates: int, dtype: DType) -> list[Width]:
         paired = base == 32 and vectors % 2 == 0  # as vectors of AVX-512; LLVM splits them on a CPU without
         halves = _full_rate_vector() == 64 and not paired and vectors > 1  # an odd number is no faster than the next even one
         if gates * vectors <= room and not halves:
-            candidates.append(Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype))
+            width = Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype)
+            candidates.append(width._replace(stored=stored))
     return candidates
 
 
@@ -176,4 +183,4 @@ def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> flo
 
 
 def _weight_bytes(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> int:
-    return width.itemsize * sum(passes) * width.padded(units) * rows
+    return width.stored_itemsize * sum(passes) * width.padded(units) * rows

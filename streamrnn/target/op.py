@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.target.packing import Array
 from streamrnn.target.panels import PanelLayout
@@ -30,6 +32,7 @@ class Op:
     constants     other numbers that the kernel reads, (any,)
     table         integers that the kernel reads; in the op's table they come after the words that `panels` needs
     panels        the layout of the weights, for a kernel that is built from a recipe
+    most_inputs   vector -> the largest integer of its values, where the weights are integers
     scratch       vectors of working memory, each as long as a padded state vector
     pool_scratch  the same, for each stream of a pool
     held          the op of one row, where the kernel goes over the rows of a step: it has the weights and the tables
@@ -43,11 +46,12 @@ class Op:
     recipe: str = ""
     kernel: str = ""
     halves: tuple[str, ...] = ()
-    weights: Array = field(default_factory=_nothing)
+    weights: NDArray[Any] = field(default_factory=_nothing)
     state: Mapping[str, Array] = field(default_factory=dict)
     constants: Array = field(default_factory=_nothing)
     table: tuple[int, ...] = ()
     panels: PanelLayout | None = None
+    most_inputs: Mapping[str, int] = field(default_factory=dict)
     scratch: int = 0
     pool_scratch: int = 0
     input_sums: int = 0
@@ -83,15 +87,17 @@ class Op:
 def recipe_op(
     recipe: str,
     panels: PanelLayout,
-    weights: Array,
+    weights: NDArray[Any],
     sizes: Mapping[str, int],
     state: Mapping[str, Array],
     constants: Array,
+    most_inputs: Mapping[str, int],
 ) -> Op:
     """The op of a layer that has a recipe.
 
     recipe  path of the recipe, see `Op`
     sizes   the sizes "inputs", "hidden" and "outputs" of its vectors
+    most_inputs  see `Op`
     """
     between, aside = panels.recipe.between, panels.recipe.aside
     return Op(
@@ -103,7 +109,8 @@ def recipe_op(
         state=state,
         constants=constants,
         panels=panels,
+        most_inputs=most_inputs,
         scratch=len(between) + len(aside),
         pool_scratch=len(between),
-        input_sums=panels.recipe.input_sums,
+        input_sums=0 if most_inputs else panels.recipe.input_sums,
     )

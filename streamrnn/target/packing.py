@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 DType = type[np.floating[Any]]
 Array = NDArray[np.floating[Any]]
 
+#: Names of the types in which weights can be stored (streamrnn/target/storage.py).
+BFLOAT16, FLOAT16, INT8 = "bfloat16", "float16", "int8"
+
+_STORED_BYTES = {BFLOAT16: 2, FLOAT16: 2, INT8: 1}
+
 #: Factors for the rows of a sigmoid or tanh gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
 TANH_SCALE = 2 * np.log2(np.e)
@@ -25,14 +30,14 @@ class Width(NamedTuple):
     blocks  vectors per gate
     dtype   compute precision
     ahead   bytes by which weights are fetched before they are used; 0: not
-    stored  the type in which weights are stored; None: `dtype`
+    stored  name of the type in which weights are stored; None: `dtype`
     """
 
     lanes: int
     blocks: int
     dtype: DType = np.float32
     ahead: int = 0
-    stored: DType | None = None
+    stored: str | None = None
 
     @property
     def itemsize(self) -> int:
@@ -40,14 +45,9 @@ class Width(NamedTuple):
         return np.dtype(self.dtype).itemsize
 
     @property
-    def stored_dtype(self) -> DType:
-        """The type of the weights."""
-        return self.stored or self.dtype
-
-    @property
     def stored_itemsize(self) -> int:
         """Bytes of a weight."""
-        return np.dtype(self.stored_dtype).itemsize
+        return _STORED_BYTES[self.stored] if self.stored else self.itemsize
 
     @property
     def vector_bytes(self) -> int:
@@ -73,27 +73,29 @@ class Width(NamedTuple):
         return self.panels(units) * self.units
 
 
-def rows(gates: Array, scales: NDArray[np.float64] | float = 1.0) -> Array:
+def rows(gates: NDArray[Any], scales: NDArray[np.float64] | float = 1.0) -> NDArray[Any]:
     """Weights (n_gates, units, n_inputs), or a bias (n_gates, units), as rows (n_inputs, n_gates, units), each gate scaled."""
     if gates.ndim == 2:
         gates = gates[:, :, None]
+    if gates.dtype.kind == "i":
+        return np.ascontiguousarray(gates.transpose(2, 0, 1))
     scaled = gates.astype(np.float64) * np.broadcast_to(scales, len(gates))[:, None, None]
     largest = np.finfo(gates.dtype).max  # keeps scaled weights finite: infinity times an input of 0 would be NaN
     return np.ascontiguousarray(np.clip(scaled, -largest, largest).transpose(2, 0, 1), gates.dtype)
 
 
 def pack(width: Width, *sections: Array) -> Array:
-    """Sections of rows, (n_rows, n_gates, units) each, as one flat array [panel][section][row][gate][block][lane].
+    """Sections of rows, (n_rows, n_gates, units) each, as one flat array [panel][section][row][gate][block][lane]."""
+    return np.concatenate([by_panel(width, section) for section in sections], axis=1).ravel()
+
+
+def by_panel(width: Width, section: NDArray[Any]) -> NDArray[Any]:
+    """A section of rows, (n_rows, n_gates, units), as (panel, all values of the panel): [row][gate][block][lane].
 
     The last panel is filled up with zeros. The kernel computes these units too, but nothing reads them.
     """
-    units = sections[0].shape[2]
+    n_rows, n_gates, units = section.shape
     panels = width.panels(units)
-    parts = []
-    for section in sections:
-        n_rows, n_gates, _ = section.shape
-        padded = np.zeros((n_rows, n_gates, panels * width.units), width.stored_dtype)
-        padded[:, :, :units] = section
-        by_panel = padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3)
-        parts.append(by_panel.reshape(panels, -1))
-    return np.concatenate(parts, axis=1).ravel()
+    padded = np.zeros((n_rows, n_gates, panels * width.units), section.dtype)
+    padded[:, :, :units] = section
+    return padded.reshape(n_rows, n_gates, panels, width.units).transpose(2, 0, 1, 3).reshape(panels, -1)

@@ -4,15 +4,23 @@ A panel is a group of units: `blocks` blocks of `lanes` units. A section is the 
 [panel][row][sum][block][lane]. Its first row has the biases of the sums that begin in this section; then comes a row for each
 value of the vector. The sections are in the order in which a step adds them up, pass by pass. They are separate because a chunk
 reads the section of the inputs apart from the others (streamrnn/kernels/input_sums.py).
+
+The rows of weights may be stored in fewer bytes (`Width.stored`); biases never are. With integers, a row of factors stands
+before the rows of weights, one for each unit of each sum, and two rows lie in one: [pair of rows][sum][block][lane][2].
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.recipe import Recipe, Section
-from streamrnn.target.packing import Array, Width, pack, rows
+from streamrnn.target import storage
+from streamrnn.target.integers import as_integers, most_input, row_scales
+from streamrnn.target.packing import INT8, Array, Width, by_panel, rows
+
+Weights = Mapping[tuple[str, str], Array]
 
 
 class SectionLayout(NamedTuple):
@@ -49,47 +57,98 @@ class PanelLayout:
             of_pass = []
             for section in one.sections:
                 n_rows = sizes[recipe.size_of(section.vector)]
-                panel_bytes = bias_bytes(width, section) + n_rows * row_bytes(width, section)
+                panel_bytes = rows_at(width, section) + n_loads(width, n_rows) * row_bytes(width, section)
                 of_pass.append(SectionLayout(section, self.n_bytes, panel_bytes, n_rows))
                 self.n_bytes += n_panels * panel_bytes
             self.sections.append(of_pass)
 
     def packed(
         self,
-        weights: Mapping[tuple[str, str], Array],
+        weights: Weights,
         biases: Mapping[str, Array],
         scales: Mapping[str, float] | None = None,
-    ) -> Array:
-        """The packed weights: a flat array in the order of the layout, of the type `Width.stored_dtype`.
+    ) -> NDArray[Any]:
+        """The packed weights: a flat array in the order of the layout, of the compute precision; bytes where they are stored.
 
         weights  (vector, sum) -> array (units, values of the vector)
         biases   sum -> array (units,); zeros where there is none
         scales   sum -> a factor for its weights and bias; 1 where there is none
         """
-        factors = scales or {}
-        parts = []
+        width, parts = self._width, []
+        largest = self.most_inputs(weights)
         for one in self.recipe.passes:
-            for vector, begins, sums in one.sections:
-                whole = np.stack([weights[vector, name] for name in sums])
-                of_section = [rows(whole, np.array([factors.get(name, 1.0) for name in sums]))]
-                if begins:
-                    zeros = np.zeros(whole.shape[1], whole.dtype)
-                    stacked = np.stack([biases.get(name, zeros) for name in begins])
-                    of_section.insert(0, rows(stacked, np.array([factors.get(name, 1.0) for name in begins])))
-                parts.append(pack(self._width, *of_section))
+            for section in one.sections:
+                factors = _factors(scales, section.sums)
+                whole = np.stack([weights[section.vector, name] for name in section.sums])
+                of_section = [self._biases(section, whole, biases, scales)] if section.begins else []
+                if width.stored is None:
+                    of_section.append(rows(whole, factors))
+                elif width.stored == INT8:
+                    steps = row_scales(whole)[:, :, 0]
+                    if section.vector in self.recipe.bounded:
+                        factors = factors / largest[section.vector]
+                    of_section += [rows(steps, factors), _paired(rows(as_integers(whole)))]
+                else:
+                    of_section.append(storage.encoded(rows(whole, factors), width.stored))
+                panels = [np.ascontiguousarray(by_panel(width, part)).view(np.uint8) for part in of_section]
+                parts.append(np.concatenate(panels, axis=1).ravel())
         flat = np.concatenate(parts)
         assert flat.nbytes == self.n_bytes
-        return flat
+        return flat if width.stored else flat.view(width.dtype)
+
+    def n_values(self, vector: str) -> int:
+        """How many values a vector has that feeds sums."""
+        return next(one.n_rows for of_pass in self.sections for one in of_pass if one.section.vector == vector)
+
+    def most_inputs(self, weights: Weights) -> dict[str, int]:
+        """Vector -> the largest integer of its values, for which no sum of integers overflows; empty with other weights."""
+        if self._width.stored != INT8:
+            return {}
+        largest: dict[str, int] = {}
+        for (vector, _), matrix in weights.items():
+            largest[vector] = min(most_input(matrix), largest.get(vector, 1 << 31))
+        return largest
+
+    def _biases(self, section: Section, whole: Array, biases: Mapping[str, Array], scales: Mapping[str, float] | None) -> Array:
+        """The row of biases of a section, (1, sums, units)."""
+        zeros = np.zeros(whole.shape[1], whole.dtype)
+        stacked = np.stack([biases.get(name, zeros) for name in section.begins])
+        return rows(stacked.astype(self._width.dtype), _factors(scales, section.begins))
+
+
+def _factors(scales: Mapping[str, float] | None, sums: tuple[str, ...]) -> NDArray[np.float64]:
+    return np.array([(scales or {}).get(name, 1.0) for name in sums])
+
+
+def _paired(integers: NDArray[Any]) -> NDArray[Any]:
+    """Rows of 8-bit integers, (n_rows, sums, units), two in one: (pairs, sums, units) of 16 bits. An odd last has zeros."""
+    n_rows, n_sums, units = integers.shape
+    whole = np.zeros((n_rows + n_rows % 2, n_sums, units), np.int8)
+    whole[:n_rows] = integers
+    pairs = np.ascontiguousarray(whole.reshape(-1, 2, n_sums, units).transpose(0, 2, 3, 1))
+    return pairs.view(np.int16)[..., 0]
 
 
 def bias_bytes(width: Width, section: Section) -> int:
     """Bytes of the row of biases of one panel."""
-    return len(section.begins) * width.units * width.stored_itemsize
+    return len(section.begins) * width.panel_bytes
+
+
+def rows_at(width: Width, section: Section) -> int:
+    """Bytes from the beginning of one panel to its rows of weights: biases, and the factors of integers."""
+    n_factors = len(section.sums) if width.stored == INT8 else 0
+    return bias_bytes(width, section) + n_factors * width.panel_bytes
 
 
 def row_bytes(width: Width, section: Section) -> int:
-    """Bytes of a row of weights of one panel: those for one value of the vector."""
-    return len(section.sums) * width.units * width.stored_itemsize
+    """Bytes that are loaded at once of one panel: the weights for one value of the vector; of integers, for two."""
+    at_once = 2 if width.stored == INT8 else 1
+    return at_once * len(section.sums) * width.units * width.stored_itemsize
+
+
+def n_loads(width: Width, n_rows: int) -> int:
+    """How often a kernel loads so many bytes."""
+    return -(-n_rows // 2) if width.stored == INT8 else n_rows
 
 
 class Positions:
@@ -102,6 +161,8 @@ class Positions:
     for each section, the address of its first panel, that of its last panel, the bytes from one to the next, its number of rows
     for each vector, its address; for a state, the address before the step
     for each state, the address after the step: another one, where a state must not be written in place (`Recipe.aside`)
+    for each vector that feeds sums, where the weights are integers: the address of its values as integers, the bytes from those
+    of one stream to those of the next, the largest integer
 
     In a pool, a word of a vector is the bytes to add to an address that is listed for each stream (record field ROWS).
 
@@ -122,7 +183,10 @@ class Positions:
         self._now = {name: position + index for index, name in enumerate(self.vectors)}
         position += len(self.vectors)
         self._then = {name: position + index for index, name in enumerate(recipe.states)}
-        self.count = position + len(recipe.states)
+        position += len(recipe.states)
+        fed = dict.fromkeys(section.vector for one in recipe.passes for section in one.sections)
+        self._integers = {name: position + 3 * index for index, name in enumerate(fed)}
+        self.count = position + 3 * len(fed)
 
     def n_panels(self, index: int) -> int:
         """Position of the number of panels of a pass."""
@@ -151,3 +215,20 @@ class Positions:
     def then(self, vector: str) -> int:
         """Position of the address of a vector; of a state, after the step."""
         return self._then.get(vector, self._now[vector])
+
+    @property
+    def fed(self) -> tuple[str, ...]:
+        """The vectors that feed sums."""
+        return tuple(self._integers)
+
+    def integers(self, vector: str) -> int:
+        """Position of the address of a vector's values as integers (streamrnn/kernels/integers.py)."""
+        return self._integers[vector]
+
+    def integer_bytes(self, vector: str) -> int:
+        """Position of the bytes from the integers of one stream of a pool to those of the next."""
+        return self._integers[vector] + 1
+
+    def most_input(self, vector: str) -> int:
+        """Position of the largest integer of a vector."""
+        return self._integers[vector] + 2

@@ -11,8 +11,9 @@ from streamrnn.cells import dense, gru
 from streamrnn.kernels.input_sums import input_sums
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
-from streamrnn.target.packing import Width
+from streamrnn.target.packing import DType, Width
 from streamrnn.target.panels import PanelLayout, Positions
+from streamrnn.target.storage import rounded
 
 Array = np.ndarray[Any, Any]
 
@@ -37,14 +38,21 @@ def table_of(layout: PanelLayout, weights: Array, **vectors: Array) -> Array:
     return table
 
 
-def drawn(recipe: Recipe, width: Width, inputs: int, hidden: int) -> tuple[PanelLayout, Array, Array, Array]:
-    """A layout, its packed weights, the input weights, (sums, units, inputs), and their biases, (sums, units)."""
+def drawn(
+    recipe: Recipe, width: Width, inputs: int, hidden: int, stored: str | None = None
+) -> tuple[PanelLayout, Array, Array, Array]:
+    """A layout, its packed weights, the input weights, (sums, units, inputs), and their biases, (sums, units).
+
+    stored  a type that can hold the weights
+    """
     rng = np.random.default_rng(3)
     layout = PanelLayout(recipe, width, {"inputs": inputs, "hidden": hidden, "outputs": hidden})
     weights, biases = {}, {}
     for sections in layout.sections:
         for section, _, _, n_rows in sections:
             weights |= {(section.vector, name): rng.normal(size=(hidden, n_rows)).astype(np.float32) for name in section.sums}
+            if stored:
+                weights |= {key: rounded(weights[key], stored) for key in weights}
             biases |= {name: rng.normal(size=hidden).astype(np.float32) for name in section.begins}
     fed = [name for one in recipe.passes for s in one.sections if s.vector == "x" for name in s.sums]
     return (
@@ -104,17 +112,18 @@ def one_step(recipe: Recipe, width: Width) -> Any:
     return compiled(kernel)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("stored", ["bfloat16", "float16"])
 @pytest.mark.parametrize("inputs", [3, 70])
-def test_weights_stored_in_single_precision_and_computed_with_in_double_give_the_bits_of_double(inputs: int) -> None:
-    """Every float32 is a float64, so the type in which weights are stored must not change the sums."""
+def test_weights_stored_in_16_bits_give_the_sums_of_the_same_weights_in_full(inputs: int, stored: str, dtype: DType) -> None:
+    """The type in which weights are stored must not change the sums: every number of 16 bits is one of `dtype`."""
     recipe, hidden, found = dense.linear, 13, set()
-    x = np.random.default_rng(1).normal(size=(6, inputs))
-    for stored in np.float32, np.float64:
-        width = Width(4, 2, np.float64, stored=stored)
-        layout, packed, _, _ = drawn(recipe, width, inputs, hidden)
-        assert packed.dtype == stored
+    x = np.random.default_rng(1).normal(size=(6, inputs)).astype(dtype)
+    for kept in stored, None:
+        width = Width(4, 2, dtype, stored=kept)
+        layout, packed, _, _ = drawn(recipe, width, inputs, hidden, stored)
         padded = width.padded(hidden)
-        ahead, room, rows = np.zeros((len(x), padded)), np.zeros(padded), []
+        ahead, room, rows = np.zeros((len(x), padded), dtype), np.zeros(padded, dtype), []
         table = table_of(layout, packed, y=room)
         sums_ahead(recipe, width)(table.ctypes.data, x.ctypes.data, len(x), ahead.ctypes.data)
         run = one_step(recipe, width)

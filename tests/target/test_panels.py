@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamrnn.cells import gru, lstm
+from streamrnn.cells import dense, gru, lstm
 from streamrnn.recipe import Pass, Recipe
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import PanelLayout, Positions
@@ -12,16 +12,16 @@ WIDTHS = [Width(4, 1), Width(4, 3), Width(8, 2), Width(16, 1)]
 SIZES = {"inputs": 5, "hidden": 19, "outputs": 19}
 
 
-def drawn(layout: PanelLayout) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, np.ndarray]]:
+def drawn(layout: PanelLayout, units: int = SIZES["hidden"]) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, np.ndarray]]:
     """Weights and biases for a layout, all different."""
     rng = np.random.default_rng(0)
     weights, biases = {}, {}
     for of_pass in layout.sections:
         for section, _, _, n_rows in of_pass:
             for name in section.sums:
-                weights[section.vector, name] = rng.normal(size=(SIZES["hidden"], n_rows)).astype(np.float32)
+                weights[section.vector, name] = rng.normal(size=(units, n_rows)).astype(np.float32)
             for name in section.begins:
-                biases[name] = rng.normal(size=SIZES["hidden"]).astype(np.float32)
+                biases[name] = rng.normal(size=units).astype(np.float32)
     return weights, biases
 
 
@@ -67,14 +67,27 @@ def test_scales_are_multiplied_into_rows_and_biases() -> None:
     assert np.isclose((ratio == 2).mean(), 0.25)
 
 
-def test_weights_are_stored_in_a_type_of_their_own() -> None:
-    width = Width(4, 1, np.float64, stored=np.float32)
-    layout = PanelLayout(lstm.standard, width, SIZES)
-    weights, biases = drawn(layout)
+@pytest.mark.parametrize(("stored", "n_bytes"), [("bfloat16", 2), ("float16", 2), ("int8", 1)])
+def test_weights_are_stored_in_fewer_bytes_and_biases_are_not(stored: str, n_bytes: int) -> None:
+    sizes = {"inputs": 6, "hidden": 8, "outputs": 8}  # whole panels and whole pairs
+    layout = PanelLayout(lstm.standard, Width(4, 1, stored=stored), sizes)
+    weights, biases = drawn(layout, 8)
     packed = layout.packed(weights, biases)
-    assert packed.dtype == np.float32
-    assert packed.nbytes == layout.n_bytes == PanelLayout(lstm.standard, Width(4, 1), SIZES).n_bytes
-    assert 2 * layout.n_bytes == PanelLayout(lstm.standard, Width(4, 1, np.float64), SIZES).n_bytes
+    factors = 2 * 4 * 8 if stored == "int8" else 0  # of two matrices
+    assert packed.nbytes == layout.n_bytes == 4 * 8 * (6 + 8) * n_bytes + 4 * (4 * 8 + factors)
+
+
+def test_a_panel_of_integers_has_biases_factors_and_pairs_of_rows() -> None:
+    """An odd last row is beside zeros."""
+    layout = PanelLayout(dense.linear, Width(4, 1, stored="int8"), {"inputs": 3, "hidden": 4, "outputs": 4})
+    matrix = np.array([[127, -3, 5], [1, 127, 0], [127, 0, 0], [0, 64, -127]], np.float32)
+    packed = layout.packed({("x", "s"): matrix * np.float32(0.5)}, {"s": np.arange(4, dtype=np.float32)}, {"s": 2.0})
+    assert packed[:16].view(np.float32).tolist() == [0, 2, 4, 6]
+    assert packed[16:32].view(np.float32).tolist() == [1, 1, 1, 1]
+    pairs = packed[32:].view(np.int8).reshape(2, 4, 2)
+    assert (pairs[0] == matrix[:, :2]).all()
+    assert (pairs[1, :, 0] == matrix[:, 2]).all()
+    assert not pairs[1, :, 1].any()
 
 
 def test_every_position_of_the_table_is_another() -> None:
@@ -90,6 +103,8 @@ def test_every_position_of_the_table_is_another() -> None:
                     positions.n_rows(index, section.vector),
                 ]
         taken += [positions.now(name) for name in positions.vectors] + [positions.then(name) for name in recipe.states]
+        for name in positions.fed:
+            taken += [positions.integers(name), positions.integer_bytes(name), positions.most_input(name)]
         assert sorted(taken) == list(range(positions.count))
 
 

@@ -3,7 +3,7 @@
 from streamrnn.cells.conv1d import conv1d as recipe
 from streamrnn.kernels.conv1d import BEFORE, N_WORDS, POSITIONS, Y, gather_taps, n_kept
 from streamrnn.kernels.panel import Kernel, field, finite_check, row_copy
-from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, list_rows, panel_of_streams
+from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, integers_of_streams, list_rows, panel_of_streams
 from streamrnn.simd.memory import load_int, load_ints
 from streamrnn.target.packing import Width
 from streamrnn.target.record import (
@@ -26,6 +26,7 @@ def conv1d(width: Width) -> Kernel:
     """y = bias + sum over the taps, from the oldest to the present, of their matrix times the input of their step."""
     itemsize, gather, over_streams = width.itemsize, gather_taps(width), panel_of_streams(recipe, 0, width)
     copy_row, all_finite = row_copy(width), finite_check(width)
+    make_integers = integers_of_streams(recipe, 0, width)
 
     def kernel(record, source, target, n_streams):
         n_inputs, n_outputs, rows = field(record, INPUTS), field(record, OUTPUTS), field(record, ROWS)
@@ -35,6 +36,7 @@ def conv1d(width: Width) -> Kernel:
         list_rows(rows + BETWEEN_LIST, scratch, stride, n_streams)
         for stream in range(n_streams):
             gather(record, load_int(rows + 8 * stream) + past_at, scratch + stream * stride + table[BEFORE])
+        make_integers(table, rows, n_streams)
         for panel in range(table[_N_PANELS]):
             over_streams(table, rows, panel, n_streams, field(record, INPUT_SUMS))
         for stream in range(n_streams):

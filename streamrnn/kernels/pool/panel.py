@@ -13,14 +13,15 @@ from numba.extending import intrinsic
 
 from streamrnn.kernels.cells import typed_cell
 from streamrnn.kernels.inline import inline
+from streamrnn.kernels.integers import as_integers, emit_integer_sums
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, X
-from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store, store_int
-from streamrnn.simd.multiply import emit_products, emit_weights
+from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store, load_int, store_int
+from streamrnn.simd.multiply import Weights, emit_products
 from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.cpu import n_registers
-from streamrnn.target.packing import Width
-from streamrnn.target.panels import Positions, bias_bytes, row_bytes
+from streamrnn.target.packing import INT8, Width
+from streamrnn.target.panels import Positions, row_bytes, rows_at
 from streamrnn.target.record import POOL_TILE
 
 #: Offsets, in bytes, of the four lists at a record's ROWS. Each has an address for every stream of a tile: of its states before
@@ -107,13 +108,7 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
     It writes them to `room`, [stream][sum][block][lane], the sums in the order in which they begin.
     """
     positions, one = Positions(recipe), recipe.passes[index]
-    vec, stored = Vec(numba_type(width.dtype), width.lanes), numba_type(width.stored_dtype)
-    stored_bytes, n_bytes, streams, blocks = (
-        bytes_of(vec.with_dtype(stored)),
-        bytes_of(vec),
-        range(n_streams),
-        range(width.blocks),
-    )
+    vec, streams, blocks = Vec(numba_type(width.dtype), width.lanes), range(n_streams), range(width.blocks)
 
     @intrinsic
     def make(
@@ -129,31 +124,61 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
                 weights = builder.add(table[positions.address(index, vector)], panel_offset)
                 begins = [(name, block) for name in section.begins for block in blocks]
                 for number, (name, block) in enumerate(begins):
-                    bias = emit_weights(builder, builder.add(weights, INT(number * stored_bytes)), vec, stored)
+                    bias = emit_load(builder, builder.add(weights, INT(number * bytes_of(vec))), llvm_type(vec))
                     sums |= {(stream, name, block): bias for stream in streams}
                 fed = [(stream, name, block) for stream in streams for name in section.sums for block in blocks]
-                first = builder.add(builder.add(rows, INT(list_of(recipe, vector))), builder.mul(begin, INT(8)))
-                offset = INT(0) if vector == X else table[positions.now(vector)]
-                inputs = [
-                    builder.add(emit_load_int(builder, builder.add(first, INT(8 * stream))), offset) for stream in streams
-                ]
-                results = emit_products(
-                    builder,
-                    vec,
-                    stored,
-                    [sums[key] for key in fed],
-                    builder.add(weights, INT(bias_bytes(width, section))),
-                    row_bytes(width, section),
-                    inputs,
-                    table[positions.n_rows(index, vector)],
-                )
+                begun, n_rows = [sums[key] for key in fed], table[positions.n_rows(index, vector)]
+                if width.stored == INT8:
+                    integers, stride = table[positions.integers(vector)], table[positions.integer_bytes(vector)]
+                    inputs = [builder.add(integers, builder.mul(builder.add(begin, INT(n)), stride)) for n in streams]
+                    results = emit_integer_sums(builder, recipe, width, section, begun, weights, inputs, n_rows, 0)
+                else:
+                    first = builder.add(builder.add(rows, INT(list_of(recipe, vector))), builder.mul(begin, INT(8)))
+                    offset = INT(0) if vector == X else table[positions.now(vector)]
+                    inputs = [builder.add(emit_load_int(builder, builder.add(first, INT(8 * n))), offset) for n in streams]
+                    of_section = builder.add(weights, INT(rows_at(width, section)))
+                    kind = Weights(vec, width.stored)
+                    results = emit_products(builder, kind, begun, of_section, row_bytes(width, section), inputs, n_rows)
                 sums |= dict(zip(fed, results, strict=True))
             keys = [(stream, name, block) for stream in streams for name in one.sums for block in blocks]
             for number, key in enumerate(keys):
-                emit_store(builder, builder.add(room, INT(number * n_bytes)), sums[key])
+                emit_store(builder, builder.add(room, INT(number * bytes_of(vec))), sums[key])
             return context.get_dummy_value()
 
         return signature(types.void, table, *[types.int64] * 4), codegen
+
+    return make
+
+
+def integers_of_streams(recipe: Recipe, index: int, width: Width) -> Part:
+    """A kernel part (table, rows, n_streams) that makes the integers that a pass reads first, for all streams of a tile."""
+    earlier = {section.vector for one in recipe.passes[:index] for section in one.sections}
+
+    @inline
+    def nothing(table, rows, n_streams):
+        pass
+
+    part = nothing
+    for vector in recipe.passes[index].feeds if width.stored == INT8 else ():
+        if vector not in earlier:
+            part = _also_integers(part, recipe, index, vector, width)
+    return part
+
+
+def _also_integers(before: Part, recipe: Recipe, index: int, vector: str, width: Width) -> Part:
+    """A part that does what `before` does, and turns one more vector into integers."""
+    positions, convert, own_list = Positions(recipe), as_integers(recipe, vector, width), list_of(recipe, vector)
+    at, stride, most = positions.integers(vector), positions.integer_bytes(vector), positions.most_input(vector)
+    n_rows, now = positions.n_rows(index, vector), 0 if vector == X else positions.now(vector)
+    has_offset = vector != X
+
+    @inline
+    def make(table, rows, n_streams):
+        before(table, rows, n_streams)
+        offset = table[now] if has_offset else 0
+        for stream in range(n_streams):
+            source = load_int(rows + own_list + 8 * stream) + offset
+            convert(source, table[n_rows], table[at] + stream * table[stride], table[most])
 
     return make
 

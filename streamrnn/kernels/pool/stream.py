@@ -2,7 +2,7 @@
 
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy
-from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, list_rows, panel_of_streams
+from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, integers_of_streams, list_rows, panel_of_streams
 from streamrnn.recipe import Recipe
 from streamrnn.simd.memory import load_int, load_ints
 from streamrnn.target.packing import Width
@@ -61,16 +61,18 @@ def _through_passes(recipe: Recipe, width: Width) -> Part:
 
     part = nothing
     for index in range(len(recipe.passes)):
-        part = _then_pass(part, panel_of_streams(recipe, index, width), positions.n_panels(index))
+        make_integers = integers_of_streams(recipe, index, width)
+        part = _then_pass(part, make_integers, panel_of_streams(recipe, index, width), positions.n_panels(index))
     return part
 
 
-def _then_pass(before: Part, over_streams: Part, n_panels: int) -> Part:
+def _then_pass(before: Part, make_integers: Part, over_streams: Part, n_panels: int) -> Part:
     """A part that does what `before` does, and then takes all panels of one more pass."""
 
     @inline
     def through(table, rows, n_streams, room):
         before(table, rows, n_streams, room)
+        make_integers(table, rows, n_streams)
         for panel in range(table[n_panels]):
             over_streams(table, rows, panel, n_streams, room)
 
