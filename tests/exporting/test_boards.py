@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from streamrnn import Dense, Model, export_c
+from tests.exporting.test_export import fewer_bytes
 from tests.models import dense, gru, lstm
 from tests.models import model as layers_of
 
@@ -53,6 +54,7 @@ def several_layers() -> Model:
 
 MODELS = {
     "several layers": several_layers,
+    "weights in fewer bytes": fewer_bytes,
     "float64": lambda: Model([*layers_of("lstm", inputs=2, hidden=5).layers, Dense([[1.0] * 5])]).astype("float64"),
 }
 

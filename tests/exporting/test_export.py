@@ -13,15 +13,24 @@ import pytest
 from streamrnn import Dense, InputError, Model, ModelError, Reverse, Stream, StreamRNNError, export_c
 from streamrnn.exporting import TARGETS
 from tests.exporting.machine_code import Exported, undefined_symbols
-from tests.models import LOOPS, framed, mixed, model, one_width, signal  # noqa: F401 - a fixture
+from tests.models import LOOPS, dense, framed, gru, lstm, mixed, model, one_width, signal  # noqa: F401 - a fixture
 
 OK, INPUT_NOT_FINITE, STATE_NOT_FINITE, NOT_RESET, BAD_SNAPSHOT = 0, 1, 2, 4, 5
 RUNS_HERE = platform.machine() in ("x86_64", "AMD64", "aarch64", "arm64")
 ARCHITECTURES = {"x86-64-v3": 62, "x86-64-v4": 62, "aarch64": 183, "armv7-neon": 40}  # as ELF numbers them
 
+
+def fewer_bytes() -> Model:
+    """A layer of each type in which weights are stored."""
+    rng = np.random.default_rng(0)
+    layers = [lstm(rng, 3, 9, stored="int8"), gru(rng, 9, 7, stored="bfloat16"), dense(rng, 7, 2, stored="float16")]
+    return Model(layers)
+
+
 MODELS: dict[str, Callable[[], Model]] = {
     "layers of many kinds": mixed,
     "lstm-float64": lambda: model("lstm", inputs=2, hidden=5).astype("float64"),
+    "weights in fewer bytes": fewer_bytes,
     "a loop": lambda: next(iter(LOOPS.values()))(np.random.default_rng(0), 3, 6),
     "steps of several rows": lambda: framed(np.random.default_rng(1), 3, 6),
 }
