@@ -46,7 +46,7 @@ def check_content(wheel: Path) -> None:
         path.relative_to(root).as_posix()
         for package, root in SOURCES.items()
         for path in (root / package).rglob("*")
-        if path.suffix in (".py", ".html") or path.name == "py.typed"
+        if path.suffix in (".py", ".html", ".h", ".c") or path.name == "py.typed"
     }
     packed = {name for name in names if ".dist-info/" not in name}
     if packed != wanted:
