@@ -396,7 +396,7 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
     "joined-with-a-constant": (
         lambda g, y: g.add("Concat", y, g.draw(N_STEPS, N_SIGNALS, 1), axis=2),
         "node 'my_Concat' (Concat)",
-        "its input 1 is not the signal",
+        "its input 1 is a constant of shape (7, 2, 1), which does not fit beside the signal",
     ),
     "mean-over-time": (
         lambda g, y: g.add("ReduceMean", y, [0]),
