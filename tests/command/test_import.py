@@ -270,7 +270,9 @@ def test_a_graph_of_one_step_begins_each_step_anew_unless_its_states_are_carried
 def test_states_are_paired_by_hand_and_what_was_found_is_said(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "sums.onnx"
     path.write_bytes(plain("a", "b", first=[1, 3], second=[1, 3]))
-    assert "(--state first=b), or states={} (--state none) if none is" in " ".join(command("import", path).err.split())
+    assert "(--state first=a --state second=b), or states={} (--state none) if none is" in " ".join(
+        command("import", path).err.split()
+    )
     kept = command("import", path, "--state", "second=b", "--no-verify")
     assert "graph input 'second' and output 'b', paired by hand" in " ".join(kept.err.split())
     assert load(path.with_suffix(".safetensors")).input_size == 3
