@@ -35,6 +35,6 @@ from streamrnn.target.packing import Width  # noqa: E402
 
 _LIBRARY = ctypes.CDLL(str(_FOLDER / "kernels.so"))
 for _entry in _MANIFEST["functions"]:
-    _fields = {name: getattr(np, value) if isinstance(value, str) else value for name, value in _entry["width"].items()}
+    _fields = _entry["width"] | {"dtype": getattr(np, _entry["width"]["dtype"])}
     _address = ctypes.cast(getattr(_LIBRARY, _entry["symbol"]), ctypes.c_void_p).value
     code._addresses[Function(_entry["path"], Width(**_fields))] = _address or 0
