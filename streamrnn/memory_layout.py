@@ -207,10 +207,8 @@ def _fill_rows_op(
     room = layout.reserve("working", 2 * at_once * stride * len(one.state))
     memory: dict[int, Word] = {}
     if op.row_kernel_is_a_pools:
-        scratch, table = (
-            layout.reserve("working", POOL_TILE * stride * one.pool_scratch),
-            _pool_table(layout, plan, index, 0, stride),
-        )
+        scratch = layout.reserve("working", POOL_TILE * stride * one.pool_scratch)
+        table = _pool_table(layout, plan, index, 0, stride)
         sums, memory[ROWS] = _sums_at_once(plan, index), layout.reserve("working", 4 * 8 * POOL_TILE)
     else:
         scratch = layout.reserve("working", stride * one.scratch)

@@ -72,7 +72,7 @@ def _with_names_of_its_own(symbol: str, text: str, name: str) -> Any:
         is_entry = value.name == symbol
         value.linkage = "external" if is_entry else "internal"
         value.name = name if is_entry else f"{name}.{number}"
-    _run(module, "add_global_dead_code_eliminate_pass")
+    _drop_unused(module)
     return module
 
 
@@ -213,9 +213,8 @@ def _generator() -> Any:
     return generator(machine())
 
 
-def _run(module: Any, *passes: str) -> None:
+def _drop_unused(module: Any) -> None:
+    """Take what nothing calls out of a module."""
     manager = binding.create_new_module_pass_manager()
-    for name in passes:
-        getattr(manager, name)()
-    builder = binding.create_pass_builder(_generator(), binding.create_pipeline_tuning_options())
-    manager.run(module, builder)
+    manager.add_global_dead_code_eliminate_pass()
+    manager.run(module, binding.create_pass_builder(_generator(), binding.create_pipeline_tuning_options()))

@@ -55,8 +55,9 @@ def export_c(
         raise InputError(f"export: target {target!r} is not one of {', '.join(TARGETS)}")
     if not _IDENTIFIER.fullmatch(name):
         raise InputError(f"export: name {name!r} is not a lowercase C identifier of at most 40 characters; such as 'vad'")
-    names = Names(name, target)
-    with aimed_at(_machine(target, same_bits)):
+    names, symbols = Names(name, target), [f"{name}_{function}" for function in _FUNCTIONS]
+    made_for = _machine(target, same_bits)
+    with aimed_at(made_for):
         if shared:
             check_linker()
         plan = Plan(model)
@@ -64,11 +65,10 @@ def export_c(
         from streamrnn.exporting.code import object_file  # here, since it imports Numba
 
         machine_code = object_file(plan, image, name, say)
-        library = static_library(machine_code, f"{name[:13]}.o", [f"{name}_{function}" for function in _FUNCTIONS])
     contents = {
         f"{name}.h": header(model, image, names).encode(),
         f"{name}.o": machine_code,
-        f"lib{name}.a": library,
+        f"lib{name}.a": static_library(machine_code, f"{name[:13]}.o", symbols),
         f"{name}_test.c": test_program(model, names).encode(),
     }
     try:
@@ -80,8 +80,8 @@ def export_c(
         written.append(Path(folder, file_name))
         replace_file(written[-1], content, sync=False)
     if shared:
-        with aimed_at(_machine(target, same_bits)):
-            written.append(link_shared(Path(folder, f"{name}.o"), name, [f"{name}_{function}" for function in _FUNCTIONS]))
+        with aimed_at(made_for):
+            written.append(link_shared(Path(folder, f"{name}.o"), name, symbols))
     return written
 
 
