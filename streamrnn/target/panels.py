@@ -79,7 +79,7 @@ class PanelLayout:
         for one in self.recipe.passes:
             for section in one.sections:
                 factors = _factors(scales, section.sums)
-                whole = np.stack([weights[section.vector, name] for name in section.sums])
+                whole = np.stack([weights[section.vector, name] for name in section.sums]).astype(width.dtype, copy=False)
                 of_section = [self._biases(section, whole, biases, scales)] if section.begins else []
                 if width.stored is None:
                     of_section.append(rows(whole, factors))
@@ -113,7 +113,7 @@ class PanelLayout:
         """The row of biases of a section, (1, sums, units)."""
         zeros = np.zeros(whole.shape[1], whole.dtype)
         stacked = np.stack([biases.get(name, zeros) for name in section.begins])
-        return rows(stacked.astype(self._width.dtype), _factors(scales, section.begins))
+        return rows(stacked.astype(self._width.dtype, copy=False), _factors(scales, section.begins))
 
 
 def _factors(scales: Mapping[str, float] | None, sums: tuple[str, ...]) -> NDArray[np.float64]:
