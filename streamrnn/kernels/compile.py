@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from numba import cfunc, config, types
+from numba import config, types
 from numba.core.errors import NumbaError
 
 from streamrnn.errors import ModelError, StreamRNNError
+from streamrnn.kernels.inline import text_of
 from streamrnn.kernels.pool.stream import pool_kernel
 from streamrnn.kernels.stream import stream_kernel
 from streamrnn.recipe import OWN
@@ -32,7 +33,7 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
     if config.DISABLE_JIT:
         raise StreamRNNError("no kernel can be compiled, since NUMBA_DISABLE_JIT is set; unset it and start again")
     try:
-        callback = cfunc(_SIGNATURE, nopython=True, error_model="numpy")(_builder(path)(width))
+        return text_of(_builder(path)(width), _SIGNATURE)
     except NumbaError as error:
         if not path.startswith("own."):
             raise
@@ -40,7 +41,6 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
         raise ModelError(
             f"cell {kind!r}: the equation cannot be compiled; write it with streamrnn.functions and with + - * / ({error})"
         ) from error
-    return callback.native_name, callback.inspect_llvm()
 
 
 def _builder(path: str) -> Callable[[Width], Any]:

@@ -1,10 +1,89 @@
-"""How kernels are compiled: the options of every `@inline` function."""
+"""How kernels are compiled: `@inline` functions, and the LLVM text of a kernel that is made of them.
 
-from numba import njit
+By itself Numba makes machine code of every function. Here that would be waste, since a kernel has all its parts inside, and it
+would be wrong: before LLVM makes machine code of a module it rewrites the module, and what it then writes is not meant to be
+optimised again. It writes an address as an offset from a null pointer, for example. A caller into which this is inlined is
+optimised again, and reading through a null pointer means there that the code behind is never reached: it becomes an endless
+loop. So here a function ends as text.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import _FunctionCompiler
+from numba.core.registry import CPUDispatcher
+from numba.core.typing import Signature
 
 #: Division follows IEEE 754, and there is no fast-math: the bits of a result depend on the shapes alone (bit reproducibility,
 #: the machine law).
-OPTIONS = {"forceinline": True, "error_model": "numpy", "nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+OPTIONS = {"nopython": True, "error_model": "numpy", "nogil": True, "no_cpython_wrapper": True}
 
-#: A function that is always inlined into its caller.
-inline = njit(**OPTIONS)
+
+class _Text(JITCodeLibrary):
+    """The optimised text of a function. It can be linked into others; there is no machine code of it."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def calls_others(self) -> bool:
+        """Whether the text calls functions that it does not contain, but LLVM's own."""
+        return any(each.is_declaration and not each.name.startswith("llvm.") for each in self._final_module.functions)
+
+
+class _Compiler(_FunctionCompiler):
+    """Numba's compiler of a function, up to the text."""
+
+    def _compile_core(self, args: Any, return_type: Any) -> CompileResult:
+        flags = Flags()
+        self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
+        flags.no_compile = True
+        context = self.targetdescr.target_context
+        return compile_extra(
+            self.targetdescr.typing_context,
+            context,
+            self.py_func,
+            args=args,
+            return_type=return_type,
+            flags=flags,
+            locals=self.locals,
+            library=_Text(context.codegen(), self.py_func.__qualname__),
+            pipeline_class=self.pipeline_class,
+        )
+
+
+class _Inlined(CPUDispatcher):
+    """A function for each tuple of types with which kernels call it. Python cannot call it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        options = {**OPTIONS, "forceinline": True, "no_cfunc_wrapper": True}
+        super().__init__(function, targetoptions=options)
+        self._compiler = _Compiler(function, self.targetdescr, options, {}, Compiler)
+
+    def add_overload(self, cres: CompileResult) -> None:
+        """Keep a compiled function, and tell Numba which calls it answers: its name stands in place of an address."""
+        cres = cres._replace(entry_point=cres.fndesc.mangled_name)
+        self.targetctx.insert_user_function(cres.entry_point, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """A function that is always inlined into its caller."""
+    return _Inlined(function)
+
+
+def text_of(function: Callable[..., Any], signature: Signature) -> tuple[str, str]:
+    """The name of the symbol by which C calls a function, and the optimised text of the module that has it.
+
+    Raises NumbaError if it cannot be compiled.
+    """
+    compiler = _Compiler(function, CPUDispatcher.targetdescr, OPTIONS, {}, Compiler)
+    with global_compiler_lock:
+        result = compiler.compile(signature.args, signature.return_type)
+        result.library.finalize()
+        if result.library.calls_others():
+            # Numba's wrapper reports errors. That a kernel has none may be found out only after the wrapper was looked at
+            result.library._optimize_final_module()
+    return result.fndesc.llvm_cfunc_wrapper_name, result.library.get_llvm_str()
