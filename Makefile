@@ -20,11 +20,11 @@ run: $(VENV)/.convert $(VENV)/.audio ## the examples: trained models, proven and
 	@$(BIN)/python examples/voice_activity/listen.py
 	@$(BIN)/python examples/denoiser/denoise.py
 
-test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; COVERAGE=1 lists the lines not run
-	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
+test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; EXHAUSTIVE=1 takes all cases, COVERAGE=1 lists the lines not run
+	$(if $(EXHAUSTIVE),STREAMRNN_EXHAUSTIVE=1) $(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
 
 golden: $(VENV)/.test ## compare the golden bits at every vector width (make test does at one)
-	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) $(BIN)/python -m pytest -n auto --dist loadfile tests/golden
+	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) STREAMRNN_EXHAUSTIVE=1 $(BIN)/python -m pytest -n auto --dist loadfile tests/golden
 
 check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check

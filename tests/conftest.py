@@ -1,17 +1,52 @@
-"""What all tests share: compiled kernels of a test run go to a directory of its own, and from there to its subprocesses.
+"""What all tests share: which cases run, and where compiled kernels go.
 
-A test run that a test begins, in a subprocess, uses that of the one around it.
+Most of a run's time goes into compiling kernels of yet another kind, option, width or type. So a plain run takes a few cases of
+each such test, and says how many it deselected. With STREAMRNN_EXHAUSTIVE=1 (`make test EXHAUSTIVE=1`, and CI) all run.
+
+Compiled kernels of a test run go to a directory of its own, and from there to its subprocesses. A test run that a test begins,
+in a subprocess, uses that of the one around it.
 """
 
 import gc
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.models import ALL, USUAL
+
+EXHAUSTIVE = bool(os.environ.get("STREAMRNN_EXHAUSTIVE"))
+
 #: Whether a test of another run has begun this one: no test of this one is under way yet.
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only an exhaustive run takes.
+
+    That is a variant of `tests.models` that is not a usual one, and, of a test with the mark few(n), all cases but n.
+    """
+    if EXHAUSTIVE:
+        return
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    rare: set[pytest.Item] = set()
+    for group in cases.values():
+        mark = group[0].get_closest_marker("few")
+        if mark is not None:
+            (n,) = mark.args
+            rare |= set(group) - {group[at * len(group) // n] for at in range(n)}
+        rare |= {item for item in group if _variant(item) in ALL and _variant(item) not in USUAL}
+    config.hook.pytest_deselected(items=[item for item in items if item in rare])
+    items[:] = [item for item in items if item not in rare]
+
+
+def _variant(item: pytest.Item) -> Any:
+    return item.callspec.params.get("variant") if hasattr(item, "callspec") else None
 
 
 @pytest.fixture(scope="module")

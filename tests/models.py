@@ -389,6 +389,14 @@ STRIDED: dict[str, Callable[[Rng, int, int, float], Model]] = {
 #: Everything that `model` knows, of which a step takes one row.
 ALL = [*VARIANTS, *LOOPS]
 
+#: Those that every test run takes (tests/conftest.py): each kind of layer, each way of computing.
+USUAL = frozenset(
+    {"lstm", "lstm-projected", "lstm-with-everything", "gru-reset-after", "gru-reset-before", "rnn-tanh", "own-cell"}
+    | {"dense-linear", "dense-softmax", "conv1d", "delay", "pointwise-clip", "prelu", "affine", "layernorm", "softmax"}
+    | {"select-with-constants", "depthwise", "reduce-mean", "reduce-argmax", "rows-dense", "bank-gru", "scan-gru"}
+    | {"loop-cell-of-parts", "loop-with-lstm"}
+)
+
 #: Variants with recurrent units, from which a state that decays, or an initial state, is to be had.
 RECURRENT = [name for name in VARIANTS if name.startswith(("lstm", "gru", "rnn"))]
 

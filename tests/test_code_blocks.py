@@ -50,6 +50,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_it_stands(page: str, clone: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the pages import ONNX models: the extra `convert`")

@@ -137,6 +137,7 @@ def test_without_numba_what_the_store_lacks_is_named_with_the_install_command(wa
     assert "streamrnn warmup" in last
 
 
+@pytest.mark.few(0)
 def test_many_processes_at_once_fill_an_empty_store_and_compile_everything_once(filled: Warm, tmp_path: Path) -> None:
     folder = tmp_path / "store"
     answers = [answer(process) for process in [start(folder) for _ in range(32)]]
@@ -154,6 +155,7 @@ def test_several_processes_at_once_mend_a_damaged_store(warm: Warm) -> None:
     assert answer(start(warm.folder)) == warm.answer
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("first", range(0, len(DAMAGES), 2))
 def test_a_damaged_store_gives_the_same_bits(first: int, warm: Warm) -> None:
     """Each file of the store, at least two, suffers another damage."""
@@ -261,6 +263,7 @@ def a_changed_source(tmp_path: Path) -> str:
     return f"import sys\nsys.path.insert(0, {str(copy.parent)!r})\n"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "before",
     [lambda _: UPGRADED, a_changed_source, lambda _: OTHER_CPU],

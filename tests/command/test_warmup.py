@@ -70,6 +70,7 @@ def test_all_that_a_model_needs_is_there_afterwards(cache_dir: Path, archive: Pa
     assert needs_numba.stdout == b"False\n"
 
 
+@pytest.mark.few(0)
 def test_what_a_pool_needs_is_there_where_it_is_wanted(cache_dir: Path, archive: Path) -> None:
     finished("warmup", archive)
     for_streams = len(list(cache_dir.iterdir()))

@@ -93,6 +93,7 @@ def check(kernel: Any, number: str, threads: int) -> None:
         assert registers * threads <= 65536, said
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("recipe", "dtype"), ALL + DOUBLE, ids=lambda value: str(value))
 def test_every_pass_rounds_to_nearest_and_keeps_its_sums_in_registers(recipe: str, dtype: str) -> None:
     from streamrnn.cuda.kernels.recipes import on_device

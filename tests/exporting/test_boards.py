@@ -67,6 +67,7 @@ def emulator(name: str) -> str:
     return found
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", BOARDS)
 def test_the_test_program_passes_on(name: str, model: str, tmp_path: Path) -> None:

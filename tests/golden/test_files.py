@@ -14,6 +14,7 @@ CASES = [(name, dtype) for dtype, names in KEPT_DTYPES.items() for name in names
 KEYS = ["text", 7, b"\x00bytes"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_an_old_archive_is_the_model_that_was_saved(name: str, dtype: str, tmp_path: Path) -> None:
     old, now = load(FOLDER / f"{name}.{dtype}.safetensors"), golden_model(name, dtype)
@@ -25,6 +26,7 @@ def test_an_old_archive_is_the_model_that_was_saved(name: str, dtype: str, tmp_p
     assert (tmp_path / "again").read_bytes() == (FOLDER / f"{name}.{dtype}.safetensors").read_bytes()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_an_old_snapshot_goes_on_with_the_same_bits(name: str, dtype: str) -> None:
     model = golden_model(name, dtype)
@@ -35,6 +37,7 @@ def test_an_old_snapshot_goes_on_with_the_same_bits(name: str, dtype: str) -> No
     assert np.array_equal(again.process(x[STEPS_BEFORE:]), expected)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_an_old_state_store_goes_on_with_the_same_bits(name: str, dtype: str, tmp_path: Path) -> None:
     model, path = golden_model(name, dtype), tmp_path / "store.db"

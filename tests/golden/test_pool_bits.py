@@ -8,6 +8,7 @@ from tests.golden.models import MODELS, golden_model
 BITS = recorded()
 
 
+@pytest.mark.few(40)
 @pytest.mark.usefixtures("lanes")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", MODELS)

@@ -12,6 +12,7 @@ def test_every_golden_model_has_its_bits() -> None:
     assert set(BITS) == set(MODELS)
 
 
+@pytest.mark.few(40)
 @pytest.mark.usefixtures("lanes")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", MODELS)

@@ -16,7 +16,7 @@ from streamrnn.target import storage
 from streamrnn.target.integers import LEAST_STEP
 from tests.models import VARIANTS, Array, dense, gru, lstm, model, rebuilt, rnn, signal
 
-STORED = ["bfloat16", "float16", "int8"]
+STORED = ["int8", "bfloat16", "float16"]
 
 #: A variant for each recipe of a layer whose weights can be stored in another type.
 WITH_SUMS = [name for name in VARIANTS if VARIANTS[name](np.random.default_rng(0), 6, 5, 1.0).can_store]
@@ -58,11 +58,13 @@ COMPUTED = [
 ]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("variant", "stored"), COMPUTED)
 def test_steps_chunks_and_pools_give_the_same_bits(variant: str, stored: str) -> None:
     assert len(bits(quantised(model(variant, inputs=12, hidden=19), stored), signal(40, 12))) == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("stored", STORED)
 def test_every_width_gives_the_same_bits(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, x = set(), signal(30, 9)
@@ -79,6 +81,7 @@ def full(layer: Layer) -> Layer:
     return rebuilt(layer, stored=None, clip=1e30)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "layer",
     [
@@ -96,6 +99,7 @@ def test_16_bits_give_the_bits_of_float32_with_the_rounded_weights(layer: Layer)
     assert Stream(Model([rounded])).process(x).tobytes() == Stream(Model([full(rounded)])).process(x).tobytes()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("variant", "stored"), [(variant, stored) for variant, stored in COMPUTED if variant in RECIPES])
 def test_a_stream_computes_the_equations_with_the_rounded_weights(variant: str, stored: str) -> None:
     layer = model(variant, inputs=12, hidden=19).layers[0].with_stored(stored)

@@ -318,6 +318,7 @@ def assert_exports_stream(exports: Any, case: Any, seed: int) -> None:
     assert largest_error(model, x, y, dict(zip("hc", ends, strict=False))) <= TOLERANCE["float32"]
 
 
+@pytest.mark.few(6)
 @pytest.mark.skipif(not HAS_TORCH, reason="exports with torch, which is not installed")
 @pytest.mark.parametrize("open_axes", [False, True], ids=["fixed", "open"])
 @pytest.mark.parametrize("head", HEADS)
@@ -335,6 +336,7 @@ def test_what_the_older_exporter_writes_streams_in_every_combination(
         assert_exports_stream(torch_exports, case, seed)
 
 
+@pytest.mark.few(2)
 @pytest.mark.skipif(not HAS_TORCH, reason="exports with torch, which is not installed")
 @pytest.mark.skipif(not HAS_ONNXSCRIPT, reason="torch's newer exporter needs onnxscript, which is not installed")
 @pytest.mark.parametrize(

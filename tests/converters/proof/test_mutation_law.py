@@ -59,6 +59,7 @@ SHAPES: dict[str, tuple[Callable[[], bytes], Any]] = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_noise_in_the_place_of_a_weight_is_found_or_the_weight_is_named(shape: str) -> None:
     draw, states = SHAPES[shape]

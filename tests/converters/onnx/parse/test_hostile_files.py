@@ -82,6 +82,7 @@ def test_it_is_refused_by_one_error_in_little_time_and_memory(name: str, tmp_pat
     assert len(found["message"]) < 1000
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", LONG)
 def test_a_graph_that_is_only_large_takes_little_too(name: str, tmp_path: Path) -> None:
     assert probed(LONG[name](), tmp_path)["error"] in ("", "ConversionError")
