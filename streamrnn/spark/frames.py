@@ -112,6 +112,7 @@ def advance(
         shards,
         Layout(key_kind, model.input_size, fields, model.output_size, model.dtype.name),
         Rules(late, bad, columns.timeout_in_units(timeout, order_is_time)),
+        int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions")),
         on_model_change,
         watermark is not None,
     )

@@ -33,6 +33,7 @@ class Query:
     layout           its columns
     rules            what becomes of rows that are not as they should be
     on_model_change  "refuse" or "reset"
+    partitions       among which Spark divides the shards
     has_watermark    whether keys that have timed out are forgotten by Spark's timers, of microseconds
     identity         of this start of the query
     """
@@ -42,6 +43,7 @@ class Query:
     shards: int
     layout: Layout
     rules: Rules
+    partitions: int
     on_model_change: str = "refuse"
     has_watermark: bool = False
     identity: str = field(default_factory=lambda: uuid4().hex)
@@ -68,12 +70,13 @@ class Query:
             "keys_per_block": journal.keys_per_block,
             "key_type": layout.key_type,
             "shards": self.shards,
+            "partitions": self.partitions,
         }
 
     def read_journal(self, about: dict[str, Any], parts: list[tuple[int, bytes]]) -> tuple[Journal, bool]:
         """The journal of a shard's state; True if it begins anew, and none of the parts may stay.
 
-        Raises StreamRNNError for the state of another query: another model, number of shards or type of keys.
+        Raises StreamRNNError for the state of another query: another model, number of shards or of partitions, or type of keys.
         """
         self.check(about)
         stored = read_parts(parts, about["keys_per_block"], about["dtype"], about["state_size"])
@@ -90,6 +93,12 @@ class Query:
             raise StreamRNNError(
                 f"advance: the checkpoint has {about['shards']} shards, not {self.shards}, and the number is fixed; "
                 f"give shards={about['shards']}, or move the states to a new checkpoint (streamrnn.spark.read_states)"
+            )
+        if about["partitions"] != self.partitions:
+            raise StreamRNNError(
+                f"advance: the checkpoint has {about['partitions']} shuffle partitions, not {self.partitions}, and Spark keeps "
+                f"their number; set spark.sql.shuffle.partitions to {about['partitions']}, or move the states to a new "
+                "checkpoint (streamrnn.spark.read_states)"
             )
         if about["key_type"] != self.layout.key_type:
             raise StreamRNNError(

@@ -92,13 +92,19 @@ def test_rows_are_answered_once_with_the_bits_of_single_streams_over_restarts(se
     assert outputs(static) == expected(batches)
 
 
-def test_a_query_of_another_model_or_number_of_shards_is_refused_or_begins_anew(session: Any, folder: Path) -> None:
+def test_a_query_of_another_model_or_another_number_of_shards_or_partitions_is_refused_or_begins_anew(
+    session: Any, folder: Path
+) -> None:
     first, second = events(range(3)), events(range(2, 5))
     write(folder / "in", 0, first)
     run(session, folder)
     write(folder / "in", 1, second)
     with pytest.raises(Exception, match=r"shards, not 5, and the number is fixed"):
         run(session, folder, shards=5)
+    session.conf.set("spark.sql.shuffle.partitions", "3")
+    with pytest.raises(Exception, match=r"has 2 shuffle partitions, not 3, and Spark keeps their number"):
+        run(session, folder)
+    session.conf.set("spark.sql.shuffle.partitions", "2")
     with pytest.raises(Exception, match=r"not of this one, [0-9a-f]{12}…; go on with"):
         run(session, folder, OTHER)
     run(session, folder, OTHER, on_model_change="reset")
