@@ -6,6 +6,7 @@ sources       the sources of the package, wherever it lies
 files         the directory of machine code, and which of its files are trusted
 compile_lock  one process compiles, the others wait
 loader        machine code into memory
+library       kernels compiled ahead, in shared libraries that need no compiler
 unusable      what is said where compiled code cannot be kept, or cannot be made
 
 docs/decisions/object-store.md says why Numba's own cache is not used.

@@ -1,4 +1,4 @@
-"""The machine code of a kernel: from memory, else from disk, else from the compiler.
+"""The machine code of a kernel: from memory, else from disk, else from a library compiled ahead, else from the compiler.
 
 The logger "streamrnn" says at INFO which kernels are compiled. Its records have an attribute `compiled`: how many of these are
 done, and how many there are.
@@ -12,7 +12,8 @@ from typing import NamedTuple
 from streamrnn.code_cache import files, loader
 from streamrnn.code_cache.compile_lock import lock_for
 from streamrnn.code_cache.files import Code
-from streamrnn.code_cache.key import beginning_of, key_of, numba_version
+from streamrnn.code_cache.key import beginning_of, key_of, numba_version, objects_can_be_loaded
+from streamrnn.code_cache.library import address_in_library, has
 from streamrnn.code_cache.unusable import no_compiler, warn_not_kept
 from streamrnn.target.cpu import warn_without_fma
 from streamrnn.target.packing import Width
@@ -44,7 +45,7 @@ def address_of(path: str, width: Width) -> int:
 
 
 def load_all(functions: Sequence[Function]) -> None:
-    """Load functions, for ever. Those that are neither in memory nor on disk are compiled, and the log says so.
+    """Load functions, for ever. Those that are neither in memory, on disk nor in a library are compiled; the log says so.
 
     Warns, once in a process, where code cannot be kept, and on a CPU that has no FMA. Raises MissingExtraError where Numba is
     not installed and something must be compiled.
@@ -53,15 +54,15 @@ def load_all(functions: Sequence[Function]) -> None:
     with _lock:
         missing = []
         for function in dict.fromkeys(functions):
-            if function not in _addresses and not _load(function, _kept(function)):
+            if function not in _addresses and not _load(function, _kept(function)) and not _load_ahead(function):
                 missing.append(function)
         if missing:
             _compile_all(missing)
 
 
 def are_ready(functions: Sequence[Function]) -> bool:
-    """Whether all functions are in memory or on disk, so that none would be compiled."""
-    return all(function in _addresses or size_kept(function) is not None for function in functions)
+    """Whether all functions are in memory, on disk or in a library, so that none would be compiled."""
+    return all(function in _addresses or _kept(function) is not None or has(*function) for function in functions)
 
 
 def size_kept(function: Function) -> int | None:
@@ -86,6 +87,8 @@ def keep(function: Function) -> int:
 
 def _kept(function: Function) -> Code | None:
     """The code of a function on disk. Without Numba, code that any version of Numba has made."""
+    if not objects_can_be_loaded():
+        return None
     keys = [key_of(*function)] if numba_version() else files.keys(beginning_of(*function))
     return next((code for code in map(files.read, keys) if code is not None), None)
 
@@ -94,6 +97,13 @@ def _load(function: Function, code: Code | None) -> bool:
     if code is not None:
         _addresses[function] = loader.load(code)
     return code is not None
+
+
+def _load_ahead(function: Function) -> bool:
+    address = address_in_library(*function)
+    if address is not None:
+        _addresses[function] = address
+    return address is not None
 
 
 def _compile_all(functions: Sequence[Function]) -> None:

@@ -35,9 +35,11 @@ def lock_for(key: str) -> Iterator[None]:
 
 
 def _acquired(key: str) -> "BaseFileLock | None":
-    from filelock import FileLock, Timeout  # here: a start that compiles nothing does not need it
-
     global _gave_up
+    try:
+        from filelock import FileLock, Timeout  # here: a start that compiles nothing does not need it
+    except ImportError:
+        return None
     try:
         lock = FileLock(Path(trusted_directory(), f"{key}.lock"))
         lock.acquire(timeout=0 if _gave_up else _LONGEST_WAIT, poll_interval=_POLL_INTERVAL)

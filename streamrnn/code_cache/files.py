@@ -42,8 +42,10 @@ def directory() -> Path:
     with suppress(RuntimeError, KeyError):  # how pathlib and platformdirs say that there is no home directory
         if named:
             return Path(named).expanduser()
-        from platformdirs import user_cache_path
-
+        try:
+            from platformdirs import user_cache_path
+        except ImportError:
+            raise FileNotFoundError(f"platformdirs is not installed, and {_LOCATION} is not set") from None
         usual = user_cache_path("streamrnn")
         if usual.is_absolute():
             return usual
@@ -57,7 +59,7 @@ def trusted_directory() -> Path:
         missing.mkdir(mode=0o700, exist_ok=True)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a directory")
-    _check_private(folder)
+    check_private(folder)
     return folder
 
 
@@ -65,11 +67,11 @@ def read(key: str) -> Code | None:
     """The code of a key; None if there is no code that can be trusted, for whatever reason."""
     with suppress(OSError):
         folder = directory()
-        _check_private(folder)
+        check_private(folder)
         path = folder / f"{key}.o"
         file, status = open_regular(path)
         with file:
-            data = file.read(status.st_size + 1) if _is_private(status) and status.st_size <= _LARGEST else b""
+            data = file.read(status.st_size + 1) if is_private(status) and status.st_size <= _LARGEST else b""
         code = _checked(key, data)
         if code is not None and time.time() - status.st_mtime > _DAY:
             with suppress(OSError):
@@ -115,7 +117,7 @@ def _hash(key: str, body: bytes) -> bytes:
     return hashlib.sha256(key.encode() + body).digest()
 
 
-def _check_private(folder: Path) -> None:
+def check_private(folder: Path) -> None:
     """Raise PermissionError if another user could put a file into a folder, or put another folder in its place.
 
     So nobody else may write to any folder on the way to it. In a sticky one, such as /tmp, others cannot replace what is ours.
@@ -124,9 +126,9 @@ def _check_private(folder: Path) -> None:
         return
     for path, status in _way_to(folder):
         is_guarded = stat.S_ISLNK(status.st_mode) or status.st_mode & stat.S_ISVTX
-        if not (_is_ours(status) if is_guarded else _is_private(status)):
+        if not (_is_ours(status) if is_guarded else is_private(status)):
             raise PermissionError(f"{path} belongs to another user, or others can write to it")
-    if not _is_private(folder.stat()):
+    if not is_private(folder.stat()):
         raise PermissionError(f"{folder} belongs to another user, or others can write to it")
 
 
@@ -147,9 +149,16 @@ def _way_to(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         waiting += Path(os.readlink(entry)).parts[::-1]
 
 
-def _is_private(status: os.stat_result) -> bool:
+def is_private(status: os.stat_result) -> bool:
     """Whether only this user or root can write to a file or folder: what is in it will be executed."""
     return _is_ours(status) and not (hasattr(os, "getuid") and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def is_as_private(inner: os.stat_result, outer: os.stat_result) -> bool:
+    """Whether nobody can write to a file or folder who cannot write to another one."""
+    writable = stat.S_IWGRP | stat.S_IWOTH
+    owners = inner.st_uid in (outer.st_uid, 0) and (inner.st_gid == outer.st_gid or not inner.st_mode & stat.S_IWGRP)
+    return owners and not inner.st_mode & writable & ~outer.st_mode
 
 
 def _is_ours(status: os.stat_result) -> bool:

@@ -8,9 +8,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import llvmlite
-from llvmlite import binding
-
 from streamrnn.code_cache.sources import sources
 from streamrnn.target.machine import Machine, machine
 from streamrnn.target.packing import Width
@@ -46,6 +43,16 @@ def beginning_of(function: str, width: Width) -> str:
 
 
 @cache
+def objects_can_be_loaded() -> bool:
+    """Whether llvmlite is there, which loads what the store has."""
+    try:
+        import llvmlite  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@cache
 def numba_version() -> str | None:
     """The version of Numba, without importing it; None if it is not installed.
 
@@ -74,11 +81,22 @@ def numba_version() -> str | None:
 @cache
 def _surroundings(made_for: Machine) -> bytes:
     """The hash of everything but Numba that is the same for every kernel for a machine."""
+    import llvmlite
+    from llvmlite import binding
+
     digest = hashlib.sha256()
     digest.update(f"\nllvmlite {llvmlite.__version__} LLVM {binding.llvm_version_info}\n".encode())
     digest.update(f"{sys.implementation.cache_tag} {object.__basicsize__}\n".encode())
     digest.update(f"{[os.environ.get(f'NUMBA_{name}') for name in SETTINGS]}\n".encode())
     digest.update(f"{made_for.triple} {made_for.cpu}\n{made_for.features}".encode())
+    digest.update(digest_of_sources())
+    return digest.digest()
+
+
+@cache
+def digest_of_sources() -> bytes:
+    """The hash of the sources of kernels."""
+    digest = hashlib.sha256()
     for name, content in sources(SOURCES):
         digest.update(f"\n{name}\n".encode())
         digest.update(content)

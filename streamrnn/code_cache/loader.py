@@ -1,9 +1,10 @@
-"""From an object file to an address, and from LLVM's text to an object file, with llvmlite alone."""
+"""From an object file to an address, and from LLVM's text to an object file, with llvmlite alone.
+
+llvmlite is imported late: where kernels come from a library (library.py), it need not be installed.
+"""
 
 from functools import cache
 from typing import Any
-
-from llvmlite import binding
 
 from streamrnn.code_cache.files import Code
 from streamrnn.target.machine import Machine, machine, this_machine
@@ -14,6 +15,8 @@ _engines: list[Any] = []  # an engine owns the code that it loaded: both are kep
 @cache
 def generator(made_for: Machine, in_process: bool = False) -> Any:
     """LLVM's generator of object files for a machine; with `in_process`, for a code model that suits code in this process."""
+    from llvmlite import binding
+
     if in_process:
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
@@ -31,17 +34,26 @@ def emit(symbol: str, text: str) -> Code:
     Raises RuntimeError if the code calls anything outside of itself: an error path of Numba, which a process without Numba
     does not have.
     """
+    from llvmlite import binding
+
     module = binding.parse_assembly(text)
-    outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
-    if outside:
-        raise RuntimeError(f"{symbol} calls {', '.join(outside)}; a kernel must not raise or allocate")
+    check_alone(symbol, module)
     made = generator(machine(), machine() == this_machine())
     module.triple, module.data_layout = made.triple, str(made.target_data)  # Numba's are those of this process
     return Code(symbol, made.emit_object(module))
 
 
+def check_alone(symbol: str, module: Any) -> None:
+    """Raise RuntimeError if a module calls anything outside of itself."""
+    outside = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    if outside:
+        raise RuntimeError(f"{symbol} calls {', '.join(outside)}; a kernel must not raise or allocate")
+
+
 def load(code: Code) -> int:
     """Load an object file, for ever. Returns the address of its function. It gets its own engine: symbols may clash."""
+    from llvmlite import binding
+
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), generator(this_machine(), in_process=True))
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()

@@ -1,6 +1,7 @@
 """What is said where compiled code cannot be kept, or cannot be made."""
 
 from streamrnn.code_cache.files import directory
+from streamrnn.code_cache.library import why_unused
 from streamrnn.errors import MissingExtraError
 from streamrnn.warn import warn_once
 
@@ -20,9 +21,12 @@ def warn_not_kept(error: OSError) -> None:
 
 def no_compiler(function: str) -> MissingExtraError:
     """The error where a function must be compiled and Numba is not installed."""
+    unused = "".join(f"; {why}" for why in why_unused())
     return MissingExtraError(
-        f"{_where()}: has no machine code of {function} for this CPU and this version of streamrnn, and Numba, which compiles "
-        "it, is not installed; `pip install numba` installs it, or fill the directory with `streamrnn warmup` where it is"
+        f"{_where()}: has no machine code of {function} for this CPU and this version of streamrnn, nor has the wheel or the "
+        f"folder that STREAMRNN_KERNELS names{unused}; and Numba, which compiles it, is not installed: "
+        "`pip install 'streamrnn[compile]'` installs it, or run `streamrnn compile MODEL -o DIR` where it is and set "
+        "STREAMRNN_KERNELS to DIR"
     )
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 
 _INTERRUPTED = 130  # exit_codes.INTERRUPTED + SIGINT, which may not be loaded yet
+_FAILED = 1  # exit_codes.FAILED
 
 
 def main() -> None:
@@ -29,4 +30,9 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if error.name not in ("rich", "typer"):
+            raise
+        sys.stderr.write(f"error: the command needs {error.name}, and it is not installed; pip install 'streamrnn[command]'\n")
+        sys.exit(_FAILED)
     run_command_line()

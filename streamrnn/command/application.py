@@ -8,6 +8,7 @@ import typer
 
 from streamrnn.command import exit_codes
 from streamrnn.command.bench import bench
+from streamrnn.command.compile import compile_
 from streamrnn.command.compiling_bar import compiling_shown
 from streamrnn.command.console import print_message, warnings_printed
 from streamrnn.command.doctor import doctor
@@ -38,6 +39,7 @@ application.command("gates")(gates)
 application.command("export")(export)
 application.command("quantize")(quantize)
 application.command("warmup")(warmup)
+application.command("compile")(compile_)
 application.command("bench")(bench)
 
 
@@ -64,6 +66,7 @@ def streamrnn(
     streamrnn gates vad.safetensors in.csv       show what its gates do on a signal, as numbers, page or picture
     streamrnn quantize vad.safetensors -o s.safetensors --weights int8     store its weights in fewer bytes
     streamrnn warmup vad.safetensors             compile its kernels now, so that no stream waits later
+    streamrnn compile vad.safetensors -o kernels compile them as a library, for machines without Numba
     streamrnn bench vad.safetensors              measure the latency of its steps on this machine
 
     streamrnn --install-completion lets the shell complete subcommands, options and files.

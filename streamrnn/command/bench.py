@@ -65,7 +65,9 @@ def bench(
       streamrnn bench vad.safetensors --steps 1000000 --deadline 50 --json | jq .streamrnn.step
     """
     if code_cache.numba_version() is None:
-        raise MissingExtraError("bench: needs Numba for a compiled loop, and it is not installed; pip install numba")
+        raise MissingExtraError(
+            "bench: needs Numba for a compiled loop, and it is not installed; pip install 'streamrnn[compile]'"
+        )
     if plot is not None:
         check_picture(plot, archive)
     model = load_archive(archive)

@@ -1,6 +1,6 @@
-"""The kernels of all kinds of layers: found by their recipes and by what builders look like, not listed."""
+"""The kernels of models, and of all kinds of layers: found by their recipes and by what builders look like, not listed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import FunctionType, ModuleType
@@ -9,9 +9,21 @@ from typing import get_args, get_type_hints
 from streamrnn.code_cache import Function
 from streamrnn.layers import KINDS, Layer, OwnCell
 from streamrnn.layers.layer import DTYPES
+from streamrnn.model import Model
+from streamrnn.plan import pool_plan_of
+from streamrnn.pool.compiled_door import functions_of_pool
+from streamrnn.readiness import functions_of
 from streamrnn.recipe import Recipe
 from streamrnn.target.cpu import pool_widths, widths
 from streamrnn.target.packing import Width
+
+
+def needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
+    """The functions of streams of the models, and with `pools` also of pools."""
+    of_streams = [function for model in models for function in functions_of(model)]
+    streamable = [model for model in models if pools and model.streamable]
+    of_pools = [function for model in streamable for function in functions_of_pool(pool_plan_of(model), threads=2)]
+    return list(dict.fromkeys(of_streams + of_pools))
 
 
 def kernels(*, pools: bool) -> list[Function]:

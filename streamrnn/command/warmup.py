@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +13,11 @@ from streamrnn.code_cache import Function
 from streamrnn.command import exit_codes
 from streamrnn.command.compiling import compile_all
 from streamrnn.command.console import printable, show
-from streamrnn.command.inventory import kernels
+from streamrnn.command.inventory import kernels, needed_by
 from streamrnn.command.source_file import load_archive
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model import Model
-from streamrnn.plan import pool_plan_of
-from streamrnn.pool.compiled_door import functions_of_pool
-from streamrnn.readiness import functions_of
 
 
 def warmup(
@@ -51,7 +47,7 @@ def warmup(
       STREAMRNN_CACHE_DIR=/opt/app/kernels streamrnn warmup models/*.safetensors
     """
     try:
-        functions = _needed_by([load_archive(archive) for archive in archives], pools) if archives else _all(pools)
+        functions = needed_by([load_archive(archive) for archive in archives], pools) if archives else _all(pools)
         sizes = {function: code_cache.size_kept(function) for function in functions}
         missing = [function for function, size in sizes.items() if size is None]
         sizes.update(compile_all(missing))
@@ -69,12 +65,4 @@ def warmup(
 def _all(pools: bool) -> list[Function]:
     """The functions that every stream needs, found with the smallest model of each type, and the kernels of all layers."""
     smallest = [Model([Dense(np.zeros((1, 1), dtype), dtype=name)]) for name, dtype in DTYPES.items()]
-    return list(dict.fromkeys(_needed_by(smallest, pools) + kernels(pools=pools)))
-
-
-def _needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
-    """The functions of streams of the models, and with `pools` also of pools."""
-    of_streams = [function for model in models for function in functions_of(model)]
-    streamable = [model for model in models if pools and model.streamable]
-    of_pools = [function for model in streamable for function in functions_of_pool(pool_plan_of(model), threads=2)]
-    return list(dict.fromkeys(of_streams + of_pools))
+    return list(dict.fromkeys(needed_by(smallest, pools) + kernels(pools=pools)))

@@ -44,7 +44,7 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
     module = binding.parse_assembly("")
     for number, function in enumerate(distinct):
         say(number, len(distinct))
-        module.link_in(_with_names_of_its_own(*_text_of(function), f"f{number}"))
+        module.link_in(with_names_of_its_own(*_text_of(function), f"f{number}"))
     say(len(distinct), len(distinct))
     for value in module.functions:
         if not value.is_declaration:
@@ -63,7 +63,7 @@ def _text_of(function: Function) -> tuple[str, str]:
     return compiled(*function)
 
 
-def _with_names_of_its_own(symbol: str, text: str, name: str) -> Any:
+def with_names_of_its_own(symbol: str, text: str, name: str) -> Any:
     """A module in which the function `symbol` is called `name`, and nothing has a name that another module has."""
     module = binding.parse_assembly(text)
     for number, value in enumerate((*module.functions, *module.global_variables)):

@@ -35,7 +35,21 @@ def link_shared(object_path: Path, name: str, symbols: Sequence[str]) -> Path:
         options += ["-Wl,--no-entry", *(f"-Wl,--export={symbol}" for symbol in (*symbols, "__heap_base"))]
     else:
         options += ["-shared"]
-    ran = subprocess.run([*_linker(), str(object_path), *options], capture_output=True, text=True, check=False)
+    return _linked([object_path], target, options)
+
+
+def link_kernels(objects: Sequence[Path], target: Path) -> Path:
+    """Link object files of kernels for the machine that is aimed at to a shared library, which is `target`.
+
+    It names no other library: memcpy and its like are those of the process that loads it, whatever C library it has.
+    Raises what `link_shared` raises.
+    """
+    options = ["-shared", "-nostdlib", "-Wl,-s", "-Wl,--build-id=none", "-o", str(target)]
+    return _linked(objects, target, options)
+
+
+def _linked(objects: Sequence[Path], target: Path, options: Sequence[str]) -> Path:
+    ran = subprocess.run([*_linker(), *map(str, objects), *options], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise StreamRNNError(f"{target}: cannot be linked: {ran.stderr.strip()}")
     return target

@@ -7,9 +7,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Final, NamedTuple
 
-from llvmlite import binding
-
 from streamrnn.errors import StreamRNNError
+from streamrnn.target import ahead, processor
 
 _CPU = "STREAMRNN_CPU"
 
@@ -72,9 +71,11 @@ def aimed_at(other: Machine) -> Iterator[None]:
 def this_machine() -> Machine:
     """The machine of this process. The environment variable STREAMRNN_CPU, "x86-64-v3" for example, makes it a lesser one.
 
+    Without llvmlite, which knows each CPU, it is the best machine that this CPU is and for which a library is there.
+
     Raises StreamRNNError for a name that stands for none, or for one of another architecture.
     """
-    real = Machine(binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+    real = _real()
     name = os.environ.get(_CPU)
     if not name:
         return real
@@ -82,6 +83,27 @@ def this_machine() -> Machine:
     if name not in known:
         raise StreamRNNError(f"{_CPU}={name!r} is not a machine whose code runs here; set it to one of {known}, or unset it")
     return MACHINES[name]._replace(triple=real.triple)
+
+
+def _real() -> Machine:
+    try:
+        from llvmlite import binding
+    except ImportError:
+        here = processor.features()
+        found = (MACHINES[name] for name, _ in ahead.manifests() if processor.runs_here(name, here))
+        unknown = Machine(
+            f"{processor.architecture()}-unknown-linux-gnu", "generic", ",".join(f"+{one}" for one in sorted(here))
+        )
+        return next(found, unknown)
+    return Machine(binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+
+
+def runs_here(name: str) -> bool:
+    """Whether code for the machine of a name runs in this process, as STREAMRNN_CPU allows it."""
+    forced = os.environ.get(_CPU)
+    if forced and this_machine():
+        return processor.runs_here(name, processor.NEEDED.get(forced, frozenset()))
+    return processor.runs_here(name, processor.features())
 
 
 @cache

@@ -29,6 +29,7 @@ PACKAGE = Path(streamrnn.__file__).parent
 
 def forget() -> None:
     key._surroundings.cache_clear()
+    key.digest_of_sources.cache_clear()
     machine.this_machine.cache_clear()
     key.numba_version.cache_clear()
 

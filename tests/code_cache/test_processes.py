@@ -133,8 +133,8 @@ def test_without_numba_what_the_store_lacks_is_named_with_the_install_command(wa
     _, err = start(warm.folder, WITHOUT_NUMBA).communicate(timeout=600)
     last = err.splitlines()[-1]
     assert last.startswith(f"streamrnn.errors.MissingExtraError: {warm.folder}: has no machine code of ")
-    assert "`pip install numba`" in last
-    assert "streamrnn warmup" in last
+    assert "`pip install 'streamrnn[compile]'`" in last
+    assert "streamrnn compile" in last
 
 
 @pytest.mark.few(0)

@@ -11,7 +11,7 @@ import streamrnn
 from streamrnn.command import exit_codes
 from tests.command.process import PATIENCE, called, finished
 
-SUBCOMMANDS = ["import", "verify", "doctor", "inspect", "run", "gates", "export", "bench", "warmup"]
+SUBCOMMANDS = ["import", "verify", "doctor", "inspect", "run", "gates", "export", "bench", "warmup", "compile"]
 
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)

@@ -183,7 +183,10 @@ def test_without_numba_it_says_how_to_install_it(command: Command, archive: Path
     monkeypatch.setattr("streamrnn.command.bench.code_cache.numba_version", lambda: None)
     ended = command(archive)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "error: bench: needs Numba for a compiled loop, and it is not installed; pip install numba\n"
+    assert (
+        ended.err
+        == "error: bench: needs Numba for a compiled loop, and it is not installed; pip install 'streamrnn[compile]'\n"
+    )
 
 
 def test_it_explains_itself_with_examples(command: Command) -> None:

@@ -36,7 +36,7 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     """Two functions; for the test these are all."""
     functions = functions_of(gated)[:2]
-    monkeypatch.setattr(warmup, "_needed_by", lambda models, pools: functions)
+    monkeypatch.setattr(warmup, "needed_by", lambda models, pools: functions)
     monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
     return functions
 
