@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --ed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test golden check bench bounds fuzz wheel-test docs serve setup clean
+.PHONY: help run test golden check bench bounds fuzz wheel-test wheels docs serve setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bounds: $(VENV)/.check ## use the package with the oldest packages that its boun
 
 wheel-test: $(VENV)/.check ## build sdist and wheel, use the wheel from outside the source tree
 	$(BIN)/python tests/wheel.py
+
+wheels: $(VENV)/.check $(VENV)/.export ## build a wheel for each platform, with kernels compiled ahead, into dist; takes long the first time
+	$(BIN)/python tools/wheels.py
 
 docs: $(VENV)/.docs ## build the site into build/site; a warning, such as a dead link, is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
