@@ -26,6 +26,7 @@ def export(
         bool,
         typer.Option("--same-bits", help="For armv7-neon: scalar arithmetic, so that subnormal numbers count too."),
     ] = False,
+    small: Annotated[bool, typer.Option("--small", help="Less code, and slower steps, with the same bits.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a model as C: a header, an object file with weights and code, a static library, and a test.
@@ -41,7 +42,7 @@ def export(
     """
     model = load_archive(archive)
     with progress_bar("compiling", show_count=True) as say:
-        paths = export_c(model, folder, name, target, shared=shared, same_bits=same_bits, say=say)
+        paths = export_c(model, folder, name, target, shared=shared, same_bits=same_bits, small=small, say=say)
     sizes = {path.name: path.stat().st_size for path in paths}
     if as_json:
         show(json.dumps({"folder": str(folder), "files": sizes}, indent=2))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from typing import Any, Final
 
@@ -11,12 +12,14 @@ from streamrnn.code_cache import Function
 from streamrnn.code_cache.loader import generator
 from streamrnn.exporting.image import Image
 from streamrnn.kernels.compile import compiled
+from streamrnn.kernels.inline import for_size
 from streamrnn.plan import Plan
 from streamrnn.target.cpu import driver_width
 from streamrnn.target.image import HASH_ROOM
 from streamrnn.target.layout import CACHE_LINE
 from streamrnn.target.machine import machine
 
+_AROUND = "kernels.exported."  # what is around the kernels takes no time, and is always made small
 _ENTRIES = ("reset", "advance", "snapshot")
 
 #: C functions that LLVM puts into code by itself. Those that it has used get a definition in the object file.
@@ -31,25 +34,29 @@ _MEMORY_FUNCTIONS: Final = {
 }
 
 
-def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], None]) -> bytes:
+def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], None], small: bool = False) -> bytes:
     """An object file for the machine that is aimed at, whose entry points begin with `name`.
 
+    small  optimise all for few bytes
     say  called with how many functions are compiled, and how many there are
     """
     functions = [
         *plan.kernels.values(),
-        *(Function(f"kernels.exported.{entry}", driver_width(plan.dtype)) for entry in _ENTRIES),
+        *(Function(f"{_AROUND}{entry}", driver_width(plan.dtype)) for entry in _ENTRIES),
     ]
     distinct = list(dict.fromkeys(functions))
     module = binding.parse_assembly("")
     for number, function in enumerate(distinct):
         say(number, len(distinct))
-        module.link_in(with_names_of_its_own(*_text_of(function), f"f{number}"))
+        module.link_in(with_names_of_its_own(*_text_of(function, small or function.path.startswith(_AROUND)), f"f{number}"))
     say(len(distinct), len(distinct))
     for value in module.functions:
         if not value.is_declaration:
             value.linkage = "internal"
             value.add_function_attribute("nounwind")  # else ARM's linker asks for a C++ library
+            if small:
+                value.add_function_attribute("optsize")
+                value.add_function_attribute("minsize")
     symbols = [f"f{distinct.index(function)}" for function in functions]
     text = f"{module}\n{_entry_points(name, symbols[: len(plan.kernels)], symbols[len(plan.kernels) :], image)}"
     if not _has_fma():
@@ -58,9 +65,10 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
 
 
 @cache
-def _text_of(function: Function) -> tuple[str, str]:
+def _text_of(function: Function, small: bool) -> tuple[str, str]:
     """The symbol and LLVM's text of a function: the same for every machine."""
-    return compiled(*function)
+    with for_size() if small else nullcontext():
+        return compiled(*function)
 
 
 def with_names_of_its_own(symbol: str, text: str, name: str) -> Any:

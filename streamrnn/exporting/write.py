@@ -32,6 +32,7 @@ def export_c(
     *,
     shared: bool = False,
     same_bits: bool = False,
+    small: bool = False,
     say: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Path]:
     """Write a model as C, for programs without Python: NAME.h, NAME.o, libNAME.a and NAME_test.c. Returns their paths.
@@ -45,6 +46,7 @@ def export_c(
     target     one of TARGETS; None: the usual one for the architecture of this machine
     shared     also link it: libNAME.so; for wasm32 NAME.wasm. Needs a linker: that of the extra "export", or a C compiler
     same_bits  for armv7-neon: scalar arithmetic, slower, with the same bits for subnormal numbers too
+    small      few bytes of code before speed: loops are not unrolled; the bits of results are the same
     say        called with how many functions are compiled, and how many there are
 
     Raises InputError for another name or target, ModelError for a model that does not stream or is too large, MissingExtraError
@@ -64,7 +66,7 @@ def export_c(
         image = image_of(plan, model.fingerprint)
         from streamrnn.exporting.code import object_file  # here, since it imports Numba
 
-        machine_code = object_file(plan, image, name, say)
+        machine_code = object_file(plan, image, name, say, small)
     contents = {
         f"{name}.h": header(model, image, names).encode(),
         f"{name}.o": machine_code,

@@ -7,9 +7,13 @@ optimised again, and reading through a null pointer means there that the code be
 loop. So here a function ends as text.
 """
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+from llvmlite import binding
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
@@ -22,8 +26,30 @@ from numba.core.typing import Signature
 OPTIONS = {"nopython": True, "error_model": "numpy", "nogil": True, "no_cpython_wrapper": True}
 
 
+_of_size: ContextVar[bool] = ContextVar("_of_size", default=False)
+
+
+@contextmanager
+def for_size() -> Iterator[None]:
+    """Optimise for few bytes, within a `with`: no loop is unrolled, and none is turned into vectors by LLVM."""
+    before = _of_size.set(True)
+    try:
+        yield
+    finally:
+        _of_size.reset(before)
+
+
 class _Text(JITCodeLibrary):
     """The optimised text of a function. It can be linked into others; there is no machine code of it."""
+
+    def _optimize_final_module(self) -> None:
+        if not _of_size.get():
+            super()._optimize_final_module()
+            return
+        options = binding.create_pipeline_tuning_options(speed_level=2)
+        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+        builder = binding.create_pass_builder(self._codegen._tm, options)
+        builder.getModulePassManager().run(self._final_module, builder)
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -58,9 +84,19 @@ class _Inlined(CPUDispatcher):
     """A function for each tuple of types with which kernels call it. Python cannot call it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self._by_aim: dict[bool, OrderedDict[Any, Any]] = {False: OrderedDict(), True: OrderedDict()}
         options = {**OPTIONS, "forceinline": True, "no_cfunc_wrapper": True}
         super().__init__(function, targetoptions=options)
         self._compiler = _Compiler(function, self.targetdescr, options, {}, Compiler)
+
+    @property
+    def overloads(self) -> OrderedDict[Any, Any]:
+        """Types of the arguments -> the function that is compiled for them, and for speed or for size."""
+        return self._by_aim[_of_size.get()]
+
+    @overloads.setter
+    def overloads(self, compiled: OrderedDict[Any, Any]) -> None:
+        self._by_aim[_of_size.get()] = compiled
 
     def add_overload(self, cres: CompileResult) -> None:
         """Keep a compiled function, and tell Numba which calls it answers: its name stands in place of an address."""
