@@ -29,12 +29,14 @@ def test_a_file_is_proven_by_its_own_vector(command: Command, amplifier: Path) -
     assert model.notes["source"]["format"] == "aidax"
 
 
-def test_a_file_is_proven_by_the_csv_files_beside_it(command: Command, tmp_path: Path) -> None:
-    for name in ("lstm.json", "lstm_x.csv", "lstm_y.csv"):
-        (tmp_path / name).write_bytes((FIXTURES / "rtneural" / name).read_bytes())
-    ended = command("import", tmp_path / "lstm.json")
+@pytest.mark.parametrize(("file", "n_steps"), [("rtneural/lstm.json", 100), ("nam/lstm.nam", 1000)])
+def test_a_file_is_proven_by_the_csv_files_beside_it(file: str, n_steps: int, command: Command, tmp_path: Path) -> None:
+    source = FIXTURES / file
+    for name in (source.name, "lstm_x.csv", "lstm_y.csv"):
+        (tmp_path / name).write_bytes((source.parent / name).read_bytes())
+    ended = command("import", tmp_path / source.name)
     assert ended.code == exit_codes.DONE
-    assert "proven: 100 recorded steps" in ended.out
+    assert f"proven: {n_steps} recorded steps" in ended.out
 
 
 def test_a_file_whose_vector_says_something_else_is_not_written(command: Command, amplifier: Path) -> None:

@@ -2,7 +2,8 @@
 
 The order of the weights is that of NAM/lstm.cpp (github.com/sdatkinson/NeuralAmpModelerCore): for each layer the matrix [W R],
 row by row, with the gates of torch (i f g o); the bias (both of torch's, added); then the learned h0 and c0. At the end come
-the head's matrix, row by row, and its bias.
+the head's matrix, row by row, and its bias. A file has no test vector of its own; what NAM's trainer answers can be put beside
+it.
 """
 
 from pathlib import Path
@@ -18,13 +19,14 @@ from streamrnn.gates import reorder
 from streamrnn_converters.formats.imported_file import ImportedFile, read_json_file, source_notes
 from streamrnn_converters.formats.json_values import check_names, entry, numbers, object_entry, whole_number
 from streamrnn_converters.formats.layer_list import LayerList
+from streamrnn_converters.formats.vectors import with_vector_beside
 
 _MEMBERS = {"version", "metadata", "architecture", "config", "weights", "sample_rate"}
 _CONFIG = {"input_size", "hidden_size", "num_layers", "in_channels", "out_channels"}
 
 
 def read_nam(path: Path, dtype: str = "float32") -> ImportedFile:
-    """The LSTM in a .nam file."""
+    """The LSTM in a .nam file, and the test vector in NAME_x.csv and NAME_y.csv beside it."""
 
     def convert(description: dict[str, Any], data: bytes) -> ImportedFile:
         architecture = entry("the model", description, "architecture")
@@ -51,7 +53,7 @@ def read_nam(path: Path, dtype: str = "float32") -> ImportedFile:
         about = {"sample_rate": rate} if isinstance(rate, int | float) and 0 < rate < 1e9 else {}
         return ImportedFile(found.model(source_notes("nam", data, remarks, **about)), remarks)
 
-    return read_json_file(path, convert)
+    return with_vector_beside(path, read_json_file(path, convert))
 
 
 class _Weights:

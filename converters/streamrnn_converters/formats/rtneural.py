@@ -17,7 +17,7 @@ from streamrnn_converters.formats.json_values import list_entry, numbers, real_n
 from streamrnn_converters.formats.keras_weights import KerasWeights
 from streamrnn_converters.formats.layer_list import LayerList
 from streamrnn_converters.formats.module_order import guess_modules
-from streamrnn_converters.formats.vectors import vector_beside
+from streamrnn_converters.formats.vectors import with_vector_beside
 from streamrnn_converters.torch.build import build
 from streamrnn_converters.torch.parts import parse
 from streamrnn_converters.torch.tensors import Tensors
@@ -54,12 +54,7 @@ def read_rtneural(path: Path, layers: str | Sequence[str] | None = None, dtype: 
         model = found.model(source_notes("rtneural", data, remarks))
         return ImportedFile(model, tuple(remarks))
 
-    found = read_json_file(path, convert)
-    try:
-        vector, remarks = vector_beside(path, found.model)
-    except ConversionError as error:
-        raise ConversionError(f"{path}: {error}") from error
-    return ImportedFile(found.model, (*found.remarks, *remarks), vector)
+    return with_vector_beside(path, read_json_file(path, convert))
 
 
 def input_size(description: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streamrnn import Model
 from streamrnn.errors import ConversionError
+from streamrnn_converters.formats.imported_file import ImportedFile
 from streamrnn_converters.formats.json_values import numbers
 from streamrnn_converters.proof.recording import Recording
 from streamrnn_converters.reading import read_file
@@ -30,11 +31,20 @@ def as_recording(model: Model, x: NDArray[Any], y: NDArray[Any], data: bytes, re
     return Recording(x, y, hashlib.sha256(data).hexdigest(), remarks=tuple(remarks))
 
 
-def vector_beside(path: Path, model: Model) -> tuple[Recording | None, list[str]]:
-    """The vector in NAME_x.csv and NAME_y.csv beside NAME.json, and a remark that tells of it; None where there are none.
+def with_vector_beside(path: Path, found: ImportedFile) -> ImportedFile:
+    """The same with the test vector in NAME_x.csv and NAME_y.csv, where they are beside the model's file.
 
     A line is a step; its numbers are separated by commas. Raises ConversionError, naming the file, for anything else.
     """
+    try:
+        vector, remarks = _vector_beside(path, found.model)
+    except ConversionError as error:
+        raise ConversionError(f"{path}: {error}") from error
+    return ImportedFile(found.model, (*found.remarks, *remarks), vector)
+
+
+def _vector_beside(path: Path, model: Model) -> tuple[Recording | None, list[str]]:
+    """The vector, and a remark that tells of it; None where there is none."""
     paths = [path.with_name(f"{path.stem}_{which}.csv") for which in "xy"]
     there = [one.exists() for one in paths]
     if not all(there):

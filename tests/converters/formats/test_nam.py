@@ -8,6 +8,7 @@ import pytest
 
 from streamrnn import ConversionError
 from streamrnn_converters import from_nam
+from streamrnn_converters.formats import read_model_file
 from tests import reference
 from tests.converters.formats.files import FIXTURES, answers, description, largest_error, written
 
@@ -33,6 +34,14 @@ def test_the_example_of_nam_gives_what_its_source_computes() -> None:
     model = from_nam(FIXTURES / EXAMPLE, dtype="float64")
     assert largest_error(model, x[:, None], np.array(y)[:, None]) < 1e-12
     assert model.notes["source"]["sample_rate"] == 48000
+
+
+def test_the_example_of_nam_gives_what_its_trainer_answers() -> None:
+    """`make_nam_vector.py` had NAM itself read the weights."""
+    found = read_model_file(FIXTURES / EXAMPLE)
+    assert found.vector is not None
+    assert len(found.vector.input) == 1000
+    assert largest_error(found.model, found.vector.input, found.vector.output) < 1e-6
 
 
 def test_the_head_of_several_outputs_is_read_row_by_row(tmp_path: Path) -> None:
