@@ -47,6 +47,7 @@ from streamrnn_converters.onnx.rewrite.counters import with_counters
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
 from streamrnn_converters.onnx.rewrite.lifting import lift
 from streamrnn_converters.onnx.rewrite.loops import without_loops
+from streamrnn_converters.onnx.rewrite.sequences import without_sequences
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
 from streamrnn_converters.onnx.values import Flow
@@ -113,7 +114,7 @@ def read_onnx(
         raise ConversionError(f"states={states!r} is not understood; give {{'input': 'output'}}, 'carry', or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
-    graph = with_flat_convolutions(without_wrapping(without_branches(graph)))
+    graph = with_flat_convolutions(without_wrapping(without_sequences(without_branches(graph))))
     pairs = states if isinstance(states, Mapping) else None
     graph, counted = with_counters(graph, candidates(graph, pairs).states)
     precision = precision_of(graph)

@@ -13,6 +13,7 @@ from streamrnn_converters.onnx.rewrite.cell import Cell
 from streamrnn_converters.onnx.rewrite.cells import cells
 from streamrnn_converters.onnx.rewrite.linear import Forms
 from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
+from streamrnn_converters.onnx.rewrite.unrolled_steps import Row
 
 
 def lift(graph: Graph, dtype: str, carried: Mapping[str, str] = MappingProxyType({})) -> tuple[Graph, list[str]]:
@@ -122,12 +123,20 @@ class _Rewriting:
                 return whole
         if rows[0] is None or any(row != replace(rows[0], step=step) for step, row in enumerate(rows)):
             return None
-        all_of_it = [self._made.number(value) for value in ([0], [len(rows)], [rows[0].axis])]
         whole = name if rows[0].axis == 0 else f"{name}.whole"
-        self._made.add("Slice", [rows[0].sequence, *all_of_it], whole)  # which is refused where there are more steps than these
+        self._take_all(rows[0], len(rows), whole)
         if rows[0].axis == 1:
             self._made.add("Transpose", [whole], name, perm=[1, 0, 2])
         return name
+
+    def _take_all(self, first: Row, n_steps: int, whole: str) -> None:
+        """Take a sequence for one of so many steps; where there are more, this is refused when its axes are known."""
+        if any(None in entry.sizes for entry in self._graph.inputs):  # an exporter may have fixed a size that was to be open
+            sizes = [n_steps if axis == first.axis else 0 for axis in range(3)]
+            self._made.add("Reshape", [first.sequence, self._made.number(sizes)], whole)
+        else:
+            bounds = [self._made.number(value) for value in ([0], [n_steps], [first.axis])]
+            self._made.add("Slice", [first.sequence, *bounds], whole)
 
     def _returns(self, state: str, end: str) -> bool:
         """Whether a state goes back to where it came from, as far as that is known."""
