@@ -124,8 +124,12 @@ def _run(op: str, inputs: Sequence[Any], attributes: dict[str, Any], rng: np.ran
         )
         own = step.of_inputs(x)
         for t in range(n_steps)[::way]:
-            runs = (t < ended)[:, None]
             states = [jittered(new, rng) for new in step(own[t], h[k], c[k])]
+            if lengths is None:
+                h[k], c[k] = states
+                y[t, k] = states[0]
+                continue
+            runs = (t < ended)[:, None]
             h[k], c[k] = (np.where(runs, new, old) for new, old in zip(states, (h[k], c[k]), strict=True))
             y[t, k] = np.where(runs, h[k], 0)
     return [y, h, c] if op == "LSTM" else [y, h]
@@ -141,6 +145,11 @@ def _functions(op: str, attributes: dict[str, Any], n_directions: int) -> Iterat
         chosen.append(Activation(name, **{p: given[p].pop(0) for p in given if has[p] is not None and given[p]}))
     for k in range(n_directions):
         yield tuple(chosen[k * len(_DEFAULTS[op]) :][: len(_DEFAULTS[op])])
+
+
+def _gates(sums: Array, n: int) -> Array:
+    """Sums, (batch, n * hidden), by gate: (n, batch, hidden)."""
+    return sums.reshape(len(sums), n, -1).swapaxes(0, 1)
 
 
 class _Step:
@@ -171,18 +180,17 @@ class _Step:
         if self._op == "RNN":
             return self._activated(0, own + fed), c
         if self._op == "LSTM":
-            sums = dict(zip(GATE_ORDERS["lstm"]["onnx"], np.split(own + fed, 4, axis=1), strict=True))
+            sums = dict(zip(GATE_ORDERS["lstm"]["onnx"], _gates(own + fed, 4), strict=True))
             coupled = bool(self._attributes.get("input_forget"))
             return lstm_cell(sums, c, self._functions, peepholes=self._peepholes, clip=self._clip, coupled=coupled)[1:]
-        order = GATE_ORDERS["gru"]["onnx"]
-        own_of, fed_of = (dict(zip(order, np.split(part, 3, axis=1), strict=True)) for part in (own, fed))
-        z, r = (self._activated(0, own_of[gate] + fed_of[gate]) for gate in "zr")
+        own_gates, fed_gates = _gates(own, 3), _gates(fed, 3)
+        z, r = self._activated(0, own_gates[:2] + fed_gates[:2])  # "zrn"
         if self._attributes.get("linear_before_reset"):
-            inner = r * fed_of["n"]
+            inner = r * fed_gates[2]
         else:
-            n = order.index("n") * h.shape[1]
-            inner = (r * h) @ self._recurrent[n : n + h.shape[1]].T + self._biases[1][n : n + h.shape[1]]
-        return (1 - z) * self._activated(1, own_of["n"] + inner) + z * h, c
+            n = 2 * h.shape[1]
+            inner = (r * h) @ self._recurrent[n:].T + self._biases[1][n:]
+        return (1 - z) * self._activated(1, own_gates[2] + inner) + z * h, c
 
     def _activated(self, index: int, sums: Array) -> Array:
         return activate(self._functions[index], sums if self._clip is None else np.clip(sums, -self._clip, self._clip))
