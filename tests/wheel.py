@@ -6,6 +6,7 @@ Needs the package "build". Whatever is wrong ends the run with a message and exi
 import os
 import subprocess
 import sys
+import timeit
 import venv
 import zipfile
 from pathlib import Path
@@ -29,9 +30,9 @@ assert streamrnn.Stream(model).step(numpy.full(model.input_size, 0.25)).shape ==
 """
 
 
-def run(*command: str | Path, cwd: Path, stdin: str | None = None) -> str:
-    """Standard output of a command; ends the run where the command fails."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+def run(*command: str | Path, cwd: Path, stdin: str | None = None, **variables: str) -> str:
+    """Standard output of a command, with environment variables; ends the run where the command fails."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | variables
     result = subprocess.run(command, cwd=cwd, input=stdin, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         shown = " ".join(str(word) for word in command)
@@ -69,6 +70,45 @@ def check_use(python: Path, cwd: Path) -> None:
     print(f"   {example.name}: imported, proven, streamed")
 
 
+WITHOUT_COMPILER = """
+import importlib.util
+for name in ("numba", "llvmlite", "platformdirs", "filelock", "typer"):
+    assert importlib.util.find_spec(name) is None, name
+"""
+
+BITS = """
+import hashlib, numpy, streamrnn
+stream = streamrnn.Stream(streamrnn.load("model.safetensors"))
+x = numpy.random.default_rng(0).normal(size=(100, stream.model.input_size)).astype(numpy.float32)
+print(type(stream.step).__name__, hashlib.sha256(numpy.array([stream.step(row) for row in x]).tobytes()).hexdigest())
+"""
+
+
+def check_without_compiler(python: Path, wheel: Path, cwd: Path) -> None:
+    """In an environment with NumPy and safetensors only, a model gives the same bits on kernels that were compiled ahead."""
+    expected = run(python, "-c", BITS, cwd=cwd)
+    run(python.with_name("streamrnn"), "compile", "model.safetensors", "-o", "kernels", cwd=cwd)
+    venv.create(cwd / "bare", with_pip=True)
+    bare = cwd / "bare" / "bin" / "python"
+    run(bare, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", wheel, "numpy", "safetensors", cwd=cwd)
+    given = {"STREAMRNN_KERNELS": str(cwd / "kernels")}
+    if (found := run(bare, "-c", WITHOUT_COMPILER + BITS, cwd=cwd, **given)) != expected:
+        sys.exit(f"without Numba and llvmlite: {found.strip()} instead of {expected.strip()}")
+    print("   without Numba and llvmlite: the same bits")
+    print(f"   site-packages without pip: {bytes_of_packages(bare) / 1e6:.1f} MB")
+    for what, program in {"NumPy imported": "import numpy", "the first step": ONE_STEP}.items():
+        seconds = min(timeit.repeat(lambda program=program: run(bare, "-c", program, cwd=cwd, **given), number=1, repeat=10))
+        print(f"   from the start of a process to {what}: {seconds:.3f} s, the smallest of 10")
+
+
+def bytes_of_packages(python: Path) -> int:
+    """Bytes of the packages of an environment, without those that the environment began with."""
+    (packages,) = python.parents[1].glob("lib/python*/site-packages")
+    files = (path for path in packages.rglob("*") if path.is_file())
+    tools = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
+    return sum(path.stat().st_size for path in files if not path.relative_to(packages).as_posix().startswith(tools))
+
+
 def check_tests(python: Path, cwd: Path) -> None:
     """The tests of the package as a whole hold for the installed one."""
     (cwd / "pytest.ini").write_text("[pytest]\naddopts = -q -p no:cacheprovider --import-mode=importlib\n")
@@ -87,11 +127,12 @@ def main() -> None:
         print("install", wheel.name)
         venv.create(place / "venv", with_pip=True)
         python = place / "venv" / "bin" / "python"
-        run(python, "-m", "pip", "--disable-pip-version-check", "install", f"{wheel}[test]", cwd=place)
+        run(python, "-m", "pip", "--disable-pip-version-check", "install", f"{wheel}[test,export]", cwd=place)
         print("use it")
         cwd = place / "elsewhere"
         cwd.mkdir()
         check_use(python, cwd)
+        check_without_compiler(python, wheel, cwd)
         check_tests(python, cwd)
 
 

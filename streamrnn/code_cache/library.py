@@ -97,7 +97,7 @@ def _libraries() -> tuple[Library, ...]:
         try:
             found.append(_checked(name, manifest, _check_in_wheel if is_the_wheels else _check_alone))
         except (OSError, ValueError) as error:
-            _unused[manifest] = f"{manifest}: {getattr(error, 'strerror', None) or error}"
+            _unused[manifest] = f"{manifest}: {error}"
     named = ahead.named_folder()
     if named and not any(library.path.parent == named for library in found):
         reasons = [why for manifest, why in _unused.items() if manifest.parent == named] or ["it holds no library of kernels"]
