@@ -84,8 +84,9 @@ def import_(
     from zeros.
 
     A model file of RTNeural, GuitarML or AIDA-X (.json, .aidax), Neural Amp Modeler (.nam) or Keras (.keras, .h5) is proven by
-    the test vector that came with it: in the file, or beside NAME.json or NAME.nam as NAME_x.csv and NAME_y.csv, a step in each
-    line. Without one it is written unproven, or proven --against a reference.
+    the test vector that came with it: in the file, or in two files beside it, a step in each line: NAME_x.csv and NAME_y.csv of
+    NAME.json, NAME.nam_x.csv and NAME.nam_y.csv of NAME.nam. Without one it is written unproven, or proven --against a
+    reference.
 
     \b
     Exit code 0: proven and written; 3: not proven, not written; 4: written without proof (--no-verify, or no reference).

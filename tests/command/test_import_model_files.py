@@ -29,12 +29,12 @@ def test_a_file_is_proven_by_its_own_vector(command: Command, amplifier: Path) -
     assert model.notes["source"]["format"] == "aidax"
 
 
-@pytest.mark.parametrize(("file", "n_steps"), [("rtneural/lstm.json", 100), ("nam/lstm.nam", 1000)])
-def test_a_file_is_proven_by_the_csv_files_beside_it(file: str, n_steps: int, command: Command, tmp_path: Path) -> None:
-    source = FIXTURES / file
-    for name in (source.name, "lstm_x.csv", "lstm_y.csv"):
-        (tmp_path / name).write_bytes((source.parent / name).read_bytes())
-    ended = command("import", tmp_path / source.name)
+@pytest.mark.parametrize(("name", "n_steps"), [("lstm.json", 100), ("lstm.nam", 1000)])
+def test_a_file_is_proven_by_its_own_csv_files_beside_it(name: str, n_steps: int, command: Command, tmp_path: Path) -> None:
+    """All lie in one folder; a .nam file has its whole name in those of its vector."""
+    for file in [*FIXTURES.glob("rtneural/lstm*"), *FIXTURES.glob("nam/lstm*")]:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    ended = command("import", tmp_path / name)
     assert ended.code == exit_codes.DONE
     assert f"proven: {n_steps} recorded steps" in ended.out
 

@@ -26,7 +26,7 @@ _CONFIG = {"input_size", "hidden_size", "num_layers", "in_channels", "out_channe
 
 
 def read_nam(path: Path, dtype: str = "float32") -> ImportedFile:
-    """The LSTM in a .nam file, and the test vector in NAME_x.csv and NAME_y.csv beside it."""
+    """The LSTM in a .nam file, and the test vector in NAME.nam_x.csv and NAME.nam_y.csv beside it."""
 
     def convert(description: dict[str, Any], data: bytes) -> ImportedFile:
         architecture = entry("the model", description, "architecture")
@@ -53,7 +53,8 @@ def read_nam(path: Path, dtype: str = "float32") -> ImportedFile:
         about = {"sample_rate": rate} if isinstance(rate, int | float) and 0 < rate < 1e9 else {}
         return ImportedFile(found.model(source_notes("nam", data, remarks, **about)), remarks)
 
-    return with_vector_beside(path, read_json_file(path, convert))
+    # NAME_x.csv beside NAME.nam may be that of an RTNeural file of the same name.
+    return with_vector_beside(path, read_json_file(path, convert), path.name)
 
 
 class _Weights:

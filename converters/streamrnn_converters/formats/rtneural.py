@@ -54,7 +54,7 @@ def read_rtneural(path: Path, layers: str | Sequence[str] | None = None, dtype: 
         model = found.model(source_notes("rtneural", data, remarks))
         return ImportedFile(model, tuple(remarks))
 
-    return with_vector_beside(path, read_json_file(path, convert))
+    return with_vector_beside(path, read_json_file(path, convert), path.stem)
 
 
 def input_size(description: Mapping[str, Any]) -> int:

@@ -31,24 +31,24 @@ def as_recording(model: Model, x: NDArray[Any], y: NDArray[Any], data: bytes, re
     return Recording(x, y, hashlib.sha256(data).hexdigest(), remarks=tuple(remarks))
 
 
-def with_vector_beside(path: Path, found: ImportedFile) -> ImportedFile:
-    """The same with the test vector in NAME_x.csv and NAME_y.csv, where they are beside the model's file.
+def with_vector_beside(path: Path, found: ImportedFile, name: str) -> ImportedFile:
+    """The same with the test vector in {name}_x.csv and {name}_y.csv, where they are beside the model's file.
 
     A line is a step; its numbers are separated by commas. Raises ConversionError, naming the file, for anything else.
     """
     try:
-        vector, remarks = _vector_beside(path, found.model)
+        vector, remarks = _vector_beside(path, found.model, name)
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from error
     return ImportedFile(found.model, (*found.remarks, *remarks), vector)
 
 
-def _vector_beside(path: Path, model: Model) -> tuple[Recording | None, list[str]]:
+def _vector_beside(path: Path, model: Model, name: str) -> tuple[Recording | None, list[str]]:
     """The vector, and a remark that tells of it; None where there is none."""
-    paths = [path.with_name(f"{path.stem}_{which}.csv") for which in "xy"]
+    paths = [path.with_name(f"{name}_{which}.csv") for which in "xy"]
     there = [one.exists() for one in paths]
     if not all(there):
-        missing = [f"{one.name} is missing, so {path.stem}_*.csv proves nothing" for one in paths if not one.exists()]
+        missing = [f"{one.name} is missing, so {name}_*.csv proves nothing" for one in paths if not one.exists()]
         return None, missing if any(there) else []
     contents = [read_file(one, _MOST_BYTES) for one in paths]
     x, y = (_rows(one, content) for one, content in zip(paths, contents, strict=True))
