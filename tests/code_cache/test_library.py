@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from streamrnn import RNN, Model, Stream
-from streamrnn.code_cache import library, loader
+from streamrnn.code_cache import code, library, loader
 from streamrnn.code_cache.files import Code
 from streamrnn.code_cache.library import address_in_library, has, manifest_of
 from streamrnn.errors import MissingExtraError
@@ -208,10 +208,26 @@ def whole(target: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return place, made
 
 
-def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def test_what_the_store_has_goes_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "_addresses", {})
+    monkeypatch.setattr(code, "_kept", lambda _: loader.emit("add", ADD.replace("add i64", "sub i64")))
+    address = code.address_of(*NAME)
+    assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(address)(40, 2) == 38
+
+
+def test_with_numba_installed_a_library_saves_the_compiling(whole: tuple[Path, Model], tmp_path: Path) -> None:
+    place, _ = whole
+    program = PROGRAM.replace('hidden = ("numba", "llvmlite", ', "hidden = (") + 'print("numba" in sys.modules)'
+    assert program != PROGRAM
+    ended = run(place, program, STREAMRNN_KERNELS=str(place / "kernels"), STREAMRNN_CACHE_DIR=str(tmp_path / "store"))
+    assert (ended.stderr, ended.stdout.splitlines()[-1]) == ("", "False")
+    assert not (tmp_path / "store").exists()
+
+
+def run(folder: Path, program: str = PROGRAM, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("STREAMRNN_")} | environment
     variables["PYTHONPATH"] = str(Path(library.__file__).parents[2])
-    command = [sys.executable, "-W", "error", "-c", PROGRAM]
+    command = [sys.executable, "-W", "error", "-c", program]
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 
