@@ -89,6 +89,7 @@ class Graph:
     nodes: tuple[Node, ...]  # only those that the outputs depend on
     constants: dict[str, NDArray[Any]]
     declared: Mapping[str, Input] = field(default_factory=dict)  # what it says of the shapes and types of its outputs
+    defaults: tuple[Input, ...] = ()  # inputs that a caller may leave out: each is among the constants too
     outside: tuple[str, ...] = ()  # for the body of a node: the names that it reads from the graph around it
 
 

@@ -26,6 +26,7 @@ class GraphInput:
     integers: str = ""  # the type of indices, else ""
     n_entries: int = 0  # of the table into which they point
     source: str = ""
+    initial: tuple[float, ...] = ()  # of a state: the values that it begins with; (): zeros
     switches: bool = False  # whether a state is multiplied by it, or it chooses between a state and something else
 
     @property

@@ -22,6 +22,7 @@ from streamrnn_converters.onnx.axes.conventions import time_axes_of
 from streamrnn_converters.onnx.axes.one_step import is_one_step
 from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
+from streamrnn_converters.onnx.build.begun import begun_with_defaults
 from streamrnn_converters.onnx.build.carried import carried_of, is_final
 from streamrnn_converters.onnx.build.feedback import check_single_step, fed_back
 from streamrnn_converters.onnx.build.graph_io import (
@@ -33,6 +34,7 @@ from streamrnn_converters.onnx.build.graph_io import (
     states_of,
 )
 from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
+from streamrnn_converters.onnx.carried.defaults import with_default_states
 from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
 from streamrnn_converters.onnx.carried.switches import switches
 from streamrnn_converters.onnx.graph import End, Graph
@@ -116,6 +118,7 @@ def read_onnx(
     graph = parse(read_bytes(source), constants)
     graph = with_flat_convolutions(without_wrapping(without_sequences(without_branches(graph))))
     pairs = states if isinstance(states, Mapping) else None
+    graph, begun = with_default_states(graph, pairs)
     graph, counted = with_counters(graph, candidates(graph, pairs).states)
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
@@ -143,7 +146,7 @@ def read_onnx(
     inputs = tuple(replace(entry, switches=entry.name in switching) for entry in inputs)
     single = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
     check_signals(known, single, list(given), sources)
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback)
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback, begun)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
         signal_of(importer, name, flow, starts[given[name]])
@@ -154,8 +157,11 @@ def read_onnx(
     model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes, states)})
     _remark(importer, model, inputs, outputs, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
+    carried = tuple(replace(each, initial=begun.get(each.name, ())) for each in carried)
+    model = begun_with_defaults(model, carried, outputs)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
-    said = (*precision.remarks, *counted, *remarks, *apart, *more, *importer.remarks)
+    defaults = [f"graph input {name!r} begins with the values that the graph has for it by default" for name in begun]
+    said = (*precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 

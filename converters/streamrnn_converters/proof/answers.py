@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Model, NonFiniteStateError, Stream, run_offline
+from streamrnn_converters.onnx.build.begun import begun_with
 from streamrnn_converters.onnx.imported import GraphOutput
 from streamrnn_converters.proof.streaming import States, stream_runs
 from streamrnn_converters.proof.trials import Trial
@@ -70,16 +71,6 @@ def answer_trials(model: Model, trials: Sequence[Trial]) -> Iterator[Answers]:
         yield _answer_streams(streams, trial)
 
 
-def _with_initial_states(model: Model, states: States) -> Model:
-    """The model with other initial states."""
-    fields = {"h": "initial_hidden", "c": "initial_cell", "value": "initial"}
-    layers = [
-        type(layer)(**(vars(layer) | {fields[name]: value for name, value in own.items()}))
-        for layer, own in zip(model.layers, states, strict=True)
-    ]
-    return Model([layer.astype(str(model.dtype)) for layer in layers], sources=model.sources)
-
-
 def _answer_recordings(model: Model, trial: Trial) -> Answers:
     """What a model gives for whole recordings; no steps where it overflows in one of them."""
     n_steps, n_signals, _ = trial.x.shape
@@ -88,7 +79,7 @@ def _answer_recordings(model: Model, trial: Trial) -> Answers:
     ends, after = signal[:1].copy(), []
     try:
         for k, length in enumerate(trial.lengths):
-            own = _with_initial_states(model, trial.before[k]) if trial.before else model
+            own = begun_with(model, trial.before[k]) if trial.before else model
             signal[:length, k], states = run_offline(own, x[:length, k], states=True)
             ends[0, k] = signal[length - 1, k]
             after.append([states])

@@ -17,7 +17,7 @@ from streamrnn_converters.proof.report import json_values
 from streamrnn_converters.proof.streaming import stream_steps
 from streamrnn_converters.proof.submodel import up_to
 from streamrnn_converters.proof.text_table import text_table
-from streamrnn_converters.reference_runs.graph_arrays import input_array, random_signal, zero_states
+from streamrnn_converters.reference_runs.graph_arrays import input_array, random_signal, first_states
 from streamrnn_converters.reference_runs.process import reference_process
 
 Array = NDArray[Any]
@@ -99,7 +99,7 @@ def layerwise(
     n_steps, n_signals = imported.size_of("time") or _STEPS, imported.size_of("batch") or 1
     x = random_signal(np.random.default_rng(seed), imported.inputs, 1.0, n_steps, 1)
     feed = {entry.name: input_array(np.repeat(x, n_signals, axis=1), entry) for entry in imported.inputs}
-    feed |= {entry.name: zero_states(entry, n_signals) for entry in imported.states} | dict(imported.constants)
+    feed |= {entry.name: first_states(entry, n_signals) for entry in imported.states} | dict(imported.constants)
     with reference_process(graph.SerializeToString(), timeout) as reference:
         answers = reference.run(feed)
     found = []

@@ -12,7 +12,7 @@ from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.proof.answers import Answers, answer_trials, output_states
 from streamrnn_converters.proof.trials import Case, Trial, make_trials
-from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, zero_states
+from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, first_states
 from streamrnn_converters.reference_runs.reference import Reference
 from streamrnn_converters.reference_runs.stateful_graph import stateful_graph
 
@@ -59,7 +59,7 @@ class View:
             if not start and (trial.start or trial.before or self.opened):
                 feed |= {given.name: _states_before(ours, outputs[given.source], given) for given in self.imported.states}
             elif not start:
-                feed |= {given.name: zero_states(given, trial.x.shape[1]) for given in self.imported.states}
+                feed |= {given.name: first_states(given, trial.x.shape[1]) for given in self.imported.states}
             feeds.append(feed)
         return feeds
 

@@ -31,9 +31,12 @@ def input_array(values: NDArray[Any], given: GraphInput) -> NDArray[Any]:
     return np.ascontiguousarray(own, given.integers or np.float32)
 
 
-def zero_states(given: GraphInput, n_signals: int) -> NDArray[Any]:
+def first_states(given: GraphInput, n_signals: int) -> NDArray[Any]:
     """What a graph input for states gets in the first run."""
-    return graph_array(np.zeros((1, n_signals, given.size), given.integers or np.float32), given)
+    values = np.zeros((1, n_signals, given.size), given.integers or np.float32)
+    if given.initial:
+        values[:] = given.initial
+    return graph_array(values, given)
 
 
 def random_signal(

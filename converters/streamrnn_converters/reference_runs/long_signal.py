@@ -11,7 +11,7 @@ from streamrnn.errors import VerificationError
 from streamrnn.model import Model
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.onnx.rerun.runnable import runnable
-from streamrnn_converters.reference_runs.graph_arrays import input_array, zero_states
+from streamrnn_converters.reference_runs.graph_arrays import input_array, first_states
 from streamrnn_converters.reference_runs.process import ReferenceProcess, reference_process
 from streamrnn_converters.reference_runs.stateful_graph import CarriedState, StatefulGraph, stateful_graph
 
@@ -75,7 +75,7 @@ class LongSignalReference:
         Raises VerificationError where onnxruntime refuses, crashes or is late.
         """
         graph = self._graph()
-        states = {given.name: zero_states(given, self.n_signals) for given in self._imported.states}
+        states = {given.name: first_states(given, self.n_signals) for given in self._imported.states}
         x = signal(min(self._part, self._n_steps))
         with self._reference(graph.first) as reference:
             outputs = reference.run(self._feed(x) | states)

@@ -56,7 +56,7 @@ def calls_of(source: bytes, input_size: int) -> Calls:
     """
     from streamrnn_converters.onnx import read_onnx
     from streamrnn_converters.onnx.rerun.runnable import runnable
-    from streamrnn_converters.reference_runs.graph_arrays import input_array, zero_states
+    from streamrnn_converters.reference_runs.graph_arrays import input_array, first_states
 
     imported = read_onnx(source)
     if imported.model.input_size != input_size:
@@ -73,7 +73,7 @@ def calls_of(source: bytes, input_size: int) -> Calls:
     if n_signals > 1:
         remarks.append(f"the graph takes {n_signals} signals at a time: each of its calls computes that many")
     names = [output.name for output in session.get_outputs()]
-    states = {given.name: zero_states(given, n_signals) for given in imported.states}
+    states = {given.name: first_states(given, n_signals) for given in imported.states}
     carried = [(given.name, names.index(given.source)) for given in imported.states]
 
     def feed(x: Array) -> dict[str, Array]:

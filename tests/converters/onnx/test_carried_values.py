@@ -4,6 +4,7 @@ The reference is onnxruntime, run again and again with what it has given before.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ import pytest
 from streamrnn import GRU, LSTM, Delay, Stream
 from tests.models import one_width  # noqa: F401  (a fixture)
 
-pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
-pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
+onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
-from streamrnn_converters import from_onnx
+from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
-from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch, refusal
-from tests.converters.onnx.step_graphs import assert_streams
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
+from tests.converters.onnx.step_graphs import BRIEF, assert_streams
 
 Drawing = tuple[bytes, dict[str, str], str]
 DRAWINGS: dict[str, Callable[[], Drawing]] = {}
@@ -169,6 +170,50 @@ def an_rnn_with_a_reset_input() -> Drawing:
 def test_what_goes_in_and_comes_back_is_a_state_of_the_stream(name: str) -> None:
     data, pairs, output = DRAWINGS[name]()
     assert_streams(data, pairs, output)
+
+
+def with_defaults(data: bytes, pairs: dict[str, str]) -> bytes:
+    """The graph with a value by default for each state, so that a caller may leave it out."""
+    whole, rng = onnx.load_from_string(data), np.random.default_rng(8)
+    for info in whole.graph.input:
+        if info.name in pairs:
+            sizes = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+            values = rng.uniform(0.1, 0.6, sizes).astype(np.float32)
+            whole.graph.initializer.append(onnx.numpy_helper.from_array(values, info.name))
+    return whole.SerializeToString()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_state_with_a_value_by_default_begins_with_it(name: str) -> None:
+    data, pairs, output = DRAWINGS[name]()
+    data = with_defaults(data, pairs)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    names, signals = [entry.name for entry in session.get_outputs()], session.get_inputs()
+    model = from_onnx(data, states=pairs)
+    x = np.random.default_rng(2).normal(size=(20, model.input_size)).astype(np.float32)
+    states: dict[str, Any] = {}  # onnxruntime takes those by default
+    rows = []
+    for row in x:
+        parts = np.split(row, np.cumsum([np.prod(entry.shape, dtype=int) for entry in signals])[:-1])
+        feed = {entry.name: part.reshape(entry.shape) for entry, part in zip(signals, parts, strict=True)}
+        results = dict(zip(names, session.run(names, feed | states), strict=True))
+        states = {state: results[source] for state, source in pairs.items()}
+        rows.append(results[output].ravel())
+    start = next(each.start for each in read_onnx(data, states=pairs).outputs if each.name == output)
+    ours = Stream(model).process(x)[:, start : start + len(rows[0])]
+    assert np.abs(ours - rows).max() <= TOLERANCE
+    assert verify(model, data, cases=BRIEF).proven
+
+
+def test_a_value_by_default_that_no_output_gives_back_is_a_constant() -> None:
+    data, pairs, _ = DRAWINGS["a-minimal-gru"]()
+    data = with_defaults(data, pairs)
+    assert [entry.name for entry in read_onnx(data).states] == []
+    assert [entry.name for entry in read_onnx(data, states={}).states] == []
+    named_alike, pairs, _ = DRAWINGS["the-input-of-the-step-before"]()
+    imported = read_onnx(with_defaults(named_alike, pairs))
+    assert [entry.name for entry in imported.states] == ["x_prev"]
+    assert any("'x_prev' begins with the values" in remark for remark in imported.remarks)
 
 
 def test_a_state_is_kept_once_where_a_recurrent_layer_holds_it() -> None:

@@ -19,12 +19,19 @@ class Assembly:
     outputs   the vectors
     dtype     compute precision of the layers
     feedback  the states that layers read
+    begun     by graph input that brings states: the values that it begins with, where these are no zeros
     """
 
     def __init__(
-        self, signals: Mapping[str, int], outputs: Sequence[Vector], dtype: str, feedback: Mapping[Carried, Feedback]
+        self,
+        signals: Mapping[str, int],
+        outputs: Sequence[Vector],
+        dtype: str,
+        feedback: Mapping[Carried, Feedback],
+        begun: Mapping[str, Sequence[float]],
     ) -> None:
         self._input, self._dtype, self._feedback = Source("", sum(signals.values())), dtype, feedback
+        self._begun = begun
         self._signals: dict[str, Vector] = {}
         start = 0
         for name, size in signals.items():
@@ -68,7 +75,9 @@ class Assembly:
 
     def _delayed(self, each: Carried, own: Feedback) -> LayerOutput:
         """What layers read of a state: all that a delay gives, or a part."""
-        delay = LayerOutput(Delay(len(own.kept), dtype=self._dtype), ())
+        values = self._begun.get(each.name)
+        initial = None if values is None else [values[index] for index in own.kept]
+        delay = LayerOutput(Delay(len(own.kept), initial, self._dtype), ())
         self._delays[delay] = own.returns
         if delay.size == each.size:
             return delay

@@ -66,6 +66,7 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     _check_text([model.producer_name, model.producer_version], [graph, *_bodies(graph)])
     constants = initializers(graph)
     fixed = _without_sizes(graph, constants, fixed or {})
+    defaults = tuple(_declared(info) for info in graph.input if info.name in constants and model.ir_version >= 4)
     constants |= fixed_inputs(model, fixed)
     inputs = tuple(_input(info) for info in graph.input if info.name not in constants)
     if len(inputs) > MOST_INPUTS:
@@ -75,7 +76,7 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     declared = {info.name: _declared(info) for info in graph.output if info.type.tensor_type.HasField("shape")}
-    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants, declared)
+    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants, declared, defaults)
 
 
 def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

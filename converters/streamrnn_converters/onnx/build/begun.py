@@ -1,0 +1,55 @@
+"""A model whose states begin with other values than its layers have."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn import Delay, Model
+from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
+
+#: The field of a layer for the values with which a state begins, by the name of the state.
+_FIELDS = {"h": "initial_hidden", "c": "initial_cell", "value": "initial"}
+
+
+def begun_with(model: Model, states: Sequence[Mapping[str, NDArray[Any]]]) -> Model:
+    """The model with other initial states, by layer and name."""
+    layers = [
+        type(layer)(**(vars(layer) | {_FIELDS[name]: value for name, value in own.items()})) if own else layer
+        for layer, own in zip(model.layers, states, strict=True)
+    ]
+    return Model([layer.astype(str(model.dtype)) for layer in layers], model.notes, model.sources)
+
+
+def begun_with_defaults(model: Model, carried: Sequence[GraphInput], outputs: Sequence[GraphOutput]) -> Model:
+    """The model whose recurrent layers begin with the values that a graph has by default for its inputs that carry states.
+
+    Delays do so already.
+
+    Raises ConversionError where a layer cannot begin with such a value.
+    """
+    states: list[dict[str, NDArray[Any]]] = [{} for _ in model.layers]
+    returned = {output.name: output for output in outputs}
+    for entry in carried:
+        if not any(entry.initial):
+            continue
+        output = returned[entry.source]
+        given = dict(zip(output.places, entry.initial, strict=True))
+        start = 0
+        for index, name in output.states:
+            layer = model.layers[index]
+            size = layer.states[name].size
+            if isinstance(layer, Delay):
+                start += size
+                continue
+            if not hasattr(layer, _FIELDS.get(name, "")):
+                raise ConversionError(
+                    f"graph input {entry.name!r}: has other values than zeros by default, and a {layer.kind} layer begins with "
+                    "zeros; remove the initializer of that name, and set the states with Stream.set_states"
+                )
+            own = states[index].setdefault(name, np.array(layer.states[name], model.dtype))
+            own[:] = [given.get(start + unit, value) for unit, value in enumerate(own)]
+            start += size
+    return begun_with(model, states) if any(states) else model
