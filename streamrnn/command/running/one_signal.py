@@ -82,6 +82,7 @@ def run_one_signal(
                 model.output_size // output.rows,
             ) as outputs,
         ):
+            _tell_of_rate(model, rate)
             code = run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
     if output.delay:
         print_message(
@@ -91,6 +92,20 @@ def run_one_signal(
     if hops.left:
         print_message(hops.left)
     return code
+
+
+def _tell_of_rate(model: Model, rate: int) -> None:
+    """Say so where a wav has another sample rate than the file of which the model was imported names.
+
+    rate  frames per second of the wav; 0: the input is none
+    """
+    source = model.notes.get("source")
+    trained = source.get("sample_rate") if isinstance(source, dict) else None
+    if rate and isinstance(trained, int | float) and trained != rate:
+        print_message(
+            f"the wav has {rate} samples per second, the model was made for {trained:g}: all times and frequencies are off by "
+            "that; resample the wav first"
+        )
 
 
 def _output_rate(endpoints: Endpoints, rate: int, stride: int) -> int:

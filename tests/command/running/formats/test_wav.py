@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import Model, Stream
+from streamrnn import Model, Stream, load
 from streamrnn.command.running.formats import wav
 from tests.command.process import Command, finished
 
@@ -72,6 +72,17 @@ def test_the_frames_of_a_wav_are_answered(
     assert (rate, heard.tobytes()) == (RATE, Stream(gated).process(played).tobytes())
     assert command("run", archive, tmp_path / "in.wav", "-o", tmp_path / "out.f32").code == 0
     assert command("run", archive, tmp_path / "in.wav", "--output-format", "csv").out.count("\n") == len(x)
+
+
+def test_another_sample_rate_than_that_of_the_model_is_said(command: Command, archive: Path, tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="reads wav: pip install 'streamrnn[audio]'")
+    soundfile.write(tmp_path / "in.wav", np.zeros((10, 2)), RATE)
+    whole = load(archive)
+    for rate, said in ((RATE, 0), (48000.0, 1), ("fast", 0)):
+        Model(whole.layers, {"source": {"sample_rate": rate}}, whole.sources).save(tmp_path / "rated.safetensors")
+        ended = command("run", tmp_path / "rated.safetensors", tmp_path / "in.wav", "-o", tmp_path / "out.wav")
+        assert ended.code == 0
+        assert ended.err.count(f"the wav has {RATE} samples per second, the model was made for 48000") == said
 
 
 def test_what_is_no_audio_and_other_channels_are_errors(command: Command, archive: Path, tmp_path: Path) -> None:
