@@ -1,0 +1,25 @@
+"""Kernels end as LLVM's text, of which machine code is made once."""
+
+import re
+
+import numpy as np
+
+from streamrnn.kernels.compile import compiled
+from streamrnn.target.packing import INT8, Width
+
+#: The sums of one stream at a time: where what follows a loop was once taken for code that is never reached.
+ONE_AT_A_TIME = Width(16, 1, np.float32, 0, INT8)
+
+
+def test_no_loop_of_a_kernel_is_endless() -> None:
+    _, text = compiled("cells.gru.reset_after/pool", ONE_AT_A_TIME)
+    for block, after in re.findall(r"^(\S+):.*\n(?:  .*\n)*?  br label %(\S+)$", text, re.MULTILINE):
+        assert block != after
+
+
+def test_a_kernel_is_not_made_of_what_llvm_has_prepared_for_machine_code() -> None:
+    """LLVM names so what it derives from an address that it moves to where it is used."""
+    for path in ("cells.lstm.standard/stream", "cells.gru.reset_before/pool"):
+        symbol, text = compiled(path, ONE_AT_A_TIME._replace(stored=None))
+        assert symbol in text
+        assert "sunkaddr" not in text
