@@ -1,7 +1,7 @@
 """What all tests share: which cases run, and where compiled kernels go.
 
 Most of a run's time goes into compiling kernels of yet another kind, option, width or type. So a plain run takes a few cases of
-each such test, and says how many it deselected. With STREAMRNN_EXHAUSTIVE=1 (`make test EXHAUSTIVE=1`, and CI) all run.
+each such test, and says how many it deselected. With STREAMRNN_EXHAUSTIVE=1 (`make test EXHAUSTIVE=1`) all run.
 
 Compiled kernels of a test run go to a directory of its own, and from there to its subprocesses. A test run that a test begins,
 in a subprocess, uses that of the one around it.
