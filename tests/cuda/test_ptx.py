@@ -119,10 +119,14 @@ def test_what_stands_around_the_passes_rounds_to_nearest(name: str) -> None:
 
 
 def test_every_recipe_is_among_them() -> None:
+    """But for those of weights in 16 bits, whose rows are not scaled: the GPU refuses such layers."""
     from streamrnn.cuda.plan import KINDS
 
     rooms = {kind: vars(import_module(f"streamrnn.cells.{kind}")) for kind in KINDS}
-    found = {kind: {name for name, value in names.items() if isinstance(value, Recipe)} for kind, names in rooms.items()}
+    found = {
+        kind: {name for name, value in names.items() if isinstance(value, Recipe) and "plain" not in name.split("_")}
+        for kind, names in rooms.items()
+    }
     assert found == {room: set(variants) for room, variants in RECIPES.items()}
 
 

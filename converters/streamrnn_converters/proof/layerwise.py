@@ -17,7 +17,7 @@ from streamrnn_converters.proof.report import json_values
 from streamrnn_converters.proof.streaming import stream_steps
 from streamrnn_converters.proof.submodel import up_to
 from streamrnn_converters.proof.text_table import text_table
-from streamrnn_converters.reference_runs.graph_arrays import input_array, random_signal, first_states
+from streamrnn_converters.reference_runs.graph_arrays import first_states, input_array, random_signal
 from streamrnn_converters.reference_runs.process import reference_process
 
 Array = NDArray[Any]

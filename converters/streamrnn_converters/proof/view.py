@@ -12,7 +12,7 @@ from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.proof.answers import Answers, answer_trials, output_states
 from streamrnn_converters.proof.trials import Case, Trial, make_trials
-from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, first_states
+from streamrnn_converters.reference_runs.graph_arrays import first_states, graph_array, input_array
 from streamrnn_converters.reference_runs.reference import Reference
 from streamrnn_converters.reference_runs.stateful_graph import stateful_graph
 

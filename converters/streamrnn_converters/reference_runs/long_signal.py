@@ -11,7 +11,7 @@ from streamrnn.errors import VerificationError
 from streamrnn.model import Model
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.onnx.rerun.runnable import runnable
-from streamrnn_converters.reference_runs.graph_arrays import input_array, first_states
+from streamrnn_converters.reference_runs.graph_arrays import first_states, input_array
 from streamrnn_converters.reference_runs.process import ReferenceProcess, reference_process
 from streamrnn_converters.reference_runs.stateful_graph import CarriedState, StatefulGraph, stateful_graph
 

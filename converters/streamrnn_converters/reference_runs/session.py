@@ -56,7 +56,7 @@ def calls_of(source: bytes, input_size: int) -> Calls:
     """
     from streamrnn_converters.onnx import read_onnx
     from streamrnn_converters.onnx.rerun.runnable import runnable
-    from streamrnn_converters.reference_runs.graph_arrays import input_array, first_states
+    from streamrnn_converters.reference_runs.graph_arrays import first_states, input_array
 
     imported = read_onnx(source)
     if imported.model.input_size != input_size:

@@ -15,10 +15,10 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 onnx = pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
-from streamrnn_converters import from_onnx, verify
-from streamrnn_converters.onnx import read_onnx
-from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
-from tests.converters.onnx.step_graphs import BRIEF, assert_streams
+from streamrnn_converters import from_onnx, verify  # noqa: E402
+from streamrnn_converters.onnx import read_onnx  # noqa: E402
+from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal  # noqa: E402
+from tests.converters.onnx.step_graphs import BRIEF, assert_streams  # noqa: E402
 
 Drawing = tuple[bytes, dict[str, str], str]
 DRAWINGS: dict[str, Callable[[], Drawing]] = {}
