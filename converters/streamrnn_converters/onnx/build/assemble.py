@@ -6,6 +6,8 @@ A state that layers read is a delay, which reads what the graph gives back, furt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from streamrnn import Concat, Delay, Layer, Model, Select
 from streamrnn_converters.onnx.build.feedback import Feedback
 from streamrnn_converters.onnx.build.fuse import fused
@@ -76,7 +78,7 @@ class Assembly:
     def _delayed(self, each: Carried, own: Feedback) -> LayerOutput:
         """What layers read of a state: all that a delay gives, or a part."""
         values = self._begun.get(each.name)
-        initial = None if values is None else [values[index] for index in own.kept]
+        initial = np.array([values[index] if values else 0.0 for index in own.kept])
         delay = LayerOutput(Delay(len(own.kept), initial, self._dtype), ())
         self._delays[delay] = own.returns
         if delay.size == each.size:
