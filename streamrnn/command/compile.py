@@ -12,7 +12,7 @@ from streamrnn.code_cache import Function
 from streamrnn.command import exit_codes
 from streamrnn.command.compiling import compile_ahead
 from streamrnn.command.console import print_message, printable, show
-from streamrnn.command.inventory import kernels, needed_by
+from streamrnn.command.inventory import Pools, kernels, needed_by
 from streamrnn.command.source_file import load_archive
 from streamrnn.exporting.library import KERNEL_TARGETS, kernel_target, write_library
 from streamrnn.exporting.linked import check_linker
@@ -31,9 +31,7 @@ def compile_(
         str | None,
         typer.Option(metavar="CPU", help=f"{', '.join(KERNEL_TARGETS)}. [default: for the architecture of this machine]"),
     ] = None,
-    pools: Annotated[
-        bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool; a Bank layer uses them too.")
-    ] = False,
+    pools: Pools = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile the kernels of models as one shared library, for machines without Numba.

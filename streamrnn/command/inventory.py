@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import FunctionType, ModuleType
-from typing import get_args, get_type_hints
+from typing import Annotated, get_args, get_type_hints
+
+import typer
 
 from streamrnn.code_cache import Function
 from streamrnn.layers import KINDS, Layer, OwnCell
@@ -16,6 +18,9 @@ from streamrnn.readiness import functions_of
 from streamrnn.recipe import Recipe
 from streamrnn.target.cpu import pool_widths, widths
 from streamrnn.target.packing import Width
+
+#: The option of commands that compile.
+Pools = Annotated[bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool; a Bank layer uses them too.")]
 
 
 def needed_by(models: Sequence[Model], pools: bool) -> list[Function]:

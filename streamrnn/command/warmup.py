@@ -13,7 +13,7 @@ from streamrnn.code_cache import Function
 from streamrnn.command import exit_codes
 from streamrnn.command.compiling import compile_all
 from streamrnn.command.console import printable, show
-from streamrnn.command.inventory import kernels, needed_by
+from streamrnn.command.inventory import Pools, kernels, needed_by
 from streamrnn.command.source_file import load_archive
 from streamrnn.layers import Dense
 from streamrnn.layers.layer import DTYPES
@@ -25,9 +25,7 @@ def warmup(
         list[Path] | None,
         typer.Argument(metavar="MODEL", help="Archives whose kernels are compiled. [default: all kernels of all layers]"),
     ] = None,
-    pools: Annotated[
-        bool, typer.Option("--pools", help="Also compile the kernels of a StreamPool; a Bank layer uses them too.")
-    ] = False,
+    pools: Pools = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compile kernels now, so that no stream waits for them later.
