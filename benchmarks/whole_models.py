@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamrnn import Stream
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
-from streamrnn_converters.reference_runs.graph_arrays import input_array, zero_states
+from streamrnn_converters.reference_runs.graph_arrays import first_states, input_array
 from streamrnn_converters.reference_runs.session import session_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -30,7 +30,7 @@ def bound(data: bytes, imported: Imported) -> Callable[[Array], Array]:
     session = session_of(data)
     (given,), carried = imported.inputs, {state.name: state.source for state in imported.states}
     x = input_array(np.zeros((1, 1, given.size), np.float32), given)
-    before, after = ({state.name: zero_states(state, 1).copy() for state in imported.states} for _ in range(2))
+    before, after = ({state.name: first_states(state, 1).copy() for state in imported.states} for _ in range(2))
     outputs = {output.name: np.zeros(output.sizes, np.float32) for output in imported.outputs if not output.states}
 
     def bind(fed: dict[str, Array], left: dict[str, Array]) -> Any:
