@@ -1,10 +1,14 @@
 """Events a second through `streamrnn.spark.advance`, from Parquet to Parquet, beside a `StreamPool` alone over the same files.
 
-    python -m benchmarks.on_spark [--triggers 1000,10000,100000,1000000] [--keys 20000] [--shards 8] [--batches 6]
+    python -m benchmarks.on_spark [--triggers 1000,10000,100000,1000000] [--keys 20000] [--shards 8] [--batches 12]
+                                   [--file-manager context|system]
 
 LSTM 1-16 and a dense layer of one output, `local[2]`. A trigger is one file. Times are those of Spark's own progress reports,
-the median after the first two triggers, which wait for workers and kernels; the least is shown too. It needs the extra `spark`
-and Java 17.
+the median of the triggers after the first eight, in which workers and kernels are loaded and Java compiles its code; the least
+is shown too. It needs the extra `spark` and Java 17.
+
+The checkpoint is on a local disk. There Spark's own file manager, `context`, starts a process `readlink` for almost each file
+that it writes; `system` does not (docs/spark.md).
 """
 
 import argparse
@@ -42,6 +46,12 @@ COLUMNS = (
     "changelog, B",
 )
 _SCHEMA = "key bigint, n bigint, x float"
+_WARM_UP = 8  # triggers
+_FILE_MANAGERS = "org.apache.spark.sql.execution.streaming.checkpointing."
+_FILE_MANAGERS_OF = {
+    "context": f"{_FILE_MANAGERS}FileContextBasedCheckpointFileManager",
+    "system": f"{_FILE_MANAGERS}FileSystemBasedCheckpointFileManager",
+}
 
 
 def model() -> Model:
@@ -96,8 +106,8 @@ def measure(session: Any, n_events: int, n_keys: int, shards: int, n_batches: in
     """A line of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder / "in", 2 + n_batches, n_events, n_keys)
-        progress = through_spark(session, folder, shards)[2:]
+        write(folder / "in", _WARM_UP + n_batches, n_events, n_keys)
+        progress = through_spark(session, folder, shards)[_WARM_UP:]
         alone = n_events / float(np.min(through_a_pool(folder, n_keys)[1:]))
         checkpoint = sum(path.stat().st_size for path in (folder / "checkpoint" / "state").rglob("*.changelog"))
 
@@ -108,7 +118,7 @@ def measure(session: Any, n_events: int, n_keys: int, shards: int, n_batches: in
     best = 1000 * n_events / min(whole)
     rates = f"{1000 * n_events / float(np.median(whole)):,.0f}", f"{best:,.0f}", f"{alone:,.0f}", f"{100 * best / alone:.0f}"
     parts = float(np.median(whole)), median("addBatch"), median("queryPlanning"), median("walCommit") + median("commitOffsets")
-    return [f"{n_events:,}", *rates, *(f"{part:.0f}" for part in parts), f"{checkpoint / (2 + n_batches) / n_events:.0f}"]
+    return [f"{n_events:,}", *rates, *(f"{part:.0f}" for part in parts), f"{checkpoint / (_WARM_UP + n_batches) / n_events:.0f}"]
 
 
 def main() -> None:
@@ -116,7 +126,8 @@ def main() -> None:
     parser.add_argument("--triggers", default="1000,10000,100000,1000000")
     parser.add_argument("--keys", type=int, default=20_000)
     parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--batches", type=int, default=6)
+    parser.add_argument("--batches", type=int, default=12)
+    parser.add_argument("--file-manager", choices=list(_FILE_MANAGERS_OF), default="system")
     args = parser.parse_args()
     settings = SETTINGS | {
         "spark.ui.enabled": "false",
@@ -125,6 +136,7 @@ def main() -> None:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "2g",
         "spark.sql.shuffle.partitions": "2",
+        "spark.sql.streaming.checkpointFileManagerClass": _FILE_MANAGERS_OF[args.file_manager],
     }
     session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
