@@ -118,7 +118,8 @@ def measure(session: Any, n_events: int, n_keys: int, shards: int, n_batches: in
     best = 1000 * n_events / min(whole)
     rates = f"{1000 * n_events / float(np.median(whole)):,.0f}", f"{best:,.0f}", f"{alone:,.0f}", f"{100 * best / alone:.0f}"
     parts = float(np.median(whole)), median("addBatch"), median("queryPlanning"), median("walCommit") + median("commitOffsets")
-    return [f"{n_events:,}", *rates, *(f"{part:.0f}" for part in parts), f"{checkpoint / (_WARM_UP + n_batches) / n_events:.0f}"]
+    written = checkpoint / ((_WARM_UP + n_batches) * n_events)
+    return [f"{n_events:,}", *rates, *(f"{part:.0f}" for part in parts), f"{written:.0f}"]
 
 
 def main() -> None:
