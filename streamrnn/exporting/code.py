@@ -52,13 +52,15 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
     say(len(distinct), len(distinct))
     for value in module.functions:
         if not value.is_declaration:
-            value.linkage = "internal"
+            value.linkage = "private"  # which leaves no name in the object file
             value.add_function_attribute("nounwind")  # else ARM's linker asks for a C++ library
             if small:
                 value.add_function_attribute("optsize")
                 value.add_function_attribute("minsize")
     symbols = [f"f{distinct.index(function)}" for function in functions]
     text = f"{module}\n{_entry_points(name, symbols[: len(plan.kernels)], symbols[len(plan.kernels) :], image)}"
+    if small:  # a table of jumps has more bytes than the jumps
+        text = re.sub(r"^attributes #\d+ = {", r'\g<0> "no-jump-tables"="true"', text, flags=re.MULTILINE)
     if not _has_fma():
         text = text.replace("@llvm.fma.", "@llvm.fmuladd.")
     return bytes(_generator().emit_object(_parsed(text + _memory_functions(text))))
@@ -94,9 +96,9 @@ def _entry_points(name: str, kernels: Sequence[str], entries: Sequence[str], ima
     )
     escaped = "".join(f"\\{byte:02X}" for byte in image.data)
     return f"""
-@image = internal constant [{len(image.data)} x i8] c"{escaped}", align {CACHE_LINE}
+@image = private constant [{len(image.data)} x i8] c"{escaped}", align {CACHE_LINE}
 
-define internal void @write_kernels(ptr %room) noinline nounwind {{
+define private void @write_kernels(ptr %room) noinline nounwind {{
 {stores}
   ret void
 }}
@@ -129,7 +131,7 @@ define i32 @{name}_process(ptr %stream, ptr %x, ptr %y, {size} %n_steps) nounwin
   ret i32 %result
 }}
 
-define internal i64 @snapshot(ptr %stream, ptr %bytes, i64 %is_saved) noinline nounwind {{
+define private i64 @snapshot(ptr %stream, ptr %bytes, i64 %is_saved) noinline nounwind {{
   %room = alloca [{n_kernels + 1 + HASH_ROOM // 8} x i64]
   store i64 %is_saved, ptr %room
   %kernels = getelementptr i8, ptr %room, i64 {8 + HASH_ROOM}

@@ -62,7 +62,7 @@ def image_of(plan: Plan, fingerprint: str) -> Image:
         at.SNAPSHOT_HEAD: writer.append(snapshot_head),
         at.HEAD_BYTES: len(snapshot_head),
         at.SNAPSHOT_BYTES: snapshot_bytes,
-        at.ROUND_CONSTANTS: writer.append(np.array(_constants_of_sha256(), "<i8").tobytes()),
+        at.ROUND_CONSTANTS: writer.append(np.array(_constants_of_sha256(), "<u4").tobytes()),
     }
     return Image(writer.data(), end, snapshot_bytes)
 

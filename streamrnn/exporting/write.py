@@ -11,6 +11,7 @@ from streamrnn.errors import InputError
 from streamrnn.exporting.archive import static_library
 from streamrnn.exporting.image import image_of
 from streamrnn.exporting.linked import check_linker, link_shared
+from streamrnn.exporting.small_plan import SmallPlan
 from streamrnn.exporting.texts import Names, header, test_program
 from streamrnn.model import Model
 from streamrnn.plan import Plan
@@ -46,7 +47,8 @@ def export_c(
     target     one of TARGETS; None: the usual one for the architecture of this machine
     shared     also link it: libNAME.so; for wasm32 NAME.wasm. Needs a linker: that of the extra "export", or a C compiler
     same_bits  for armv7-neon: scalar arithmetic, slower, with the same bits for subnormal numbers too
-    small      few bytes of code before speed: loops are not unrolled; the bits of results are the same
+    small      few bytes of code and of a stream's memory before speed: short vectors, no loop unrolled, step after step
+               also in chunks; the bits of results are the same
     say        called with how many functions are compiled, and how many there are
 
     Raises InputError for another name or target, ModelError for a model that does not stream or is too large, MissingExtraError
@@ -62,7 +64,7 @@ def export_c(
     with aimed_at(made_for):
         if shared:
             check_linker()
-        plan = Plan(model)
+        plan = SmallPlan(model) if small else Plan(model)
         image = image_of(plan, model.fingerprint)
         from streamrnn.exporting.code import object_file  # here, since it imports Numba
 

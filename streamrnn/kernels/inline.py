@@ -39,8 +39,21 @@ def for_size() -> Iterator[None]:
         _of_size.reset(before)
 
 
+def is_for_size() -> bool:
+    """Whether what is compiled now is to have few bytes."""
+    return _of_size.get()
+
+
 class _Text(JITCodeLibrary):
     """The optimised text of a function. It can be linked into others; there is no machine code of it."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        if _of_size.get():
+            for function in module.functions:
+                if not function.is_declaration:
+                    function.add_function_attribute("optsize")
+                    function.add_function_attribute("minsize")
+        super()._optimize_functions(module)
 
     def _optimize_final_module(self) -> None:
         if not _of_size.get():

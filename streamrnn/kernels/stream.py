@@ -1,6 +1,6 @@
 """The kernel of a layer that has a recipe, for one stream: any number of steps."""
 
-from streamrnn.kernels.inline import inline
+from streamrnn.kernels.inline import inline, is_for_size
 from streamrnn.kernels.input_sums import input_sums
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, next_direction, row_copy, whole_copy
 from streamrnn.kernels.softmax import normalize
@@ -16,7 +16,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
 
     It reads the inputs at `source`, (n_steps, input_size), advances the states, and writes the outputs at `target`,
     (n_steps, output_size). Returns DONE, or STATE_NOT_FINITE where a state is infinite or NaN. No two of these memory areas may
-    overlap.
+    overlap. Made for few bytes, it computes no input sums ahead, and takes the panels of each step from the first to the last.
     """
     positions, itemsize = Positions(recipe), width.itemsize
     output, n_panels = positions.now(recipe.output), positions.n_panels(0)
@@ -25,16 +25,16 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _unchanged
     # an integer cannot be NaN, so with integers a state could become finite again
     check_every_step, has_states = recipe.check_every_step or width.stored == INT8, bool(recipe.states)
-    bytes_of_input_sums = width.panel_bytes * recipe.input_sums
+    bytes_of_input_sums, is_small = width.panel_bytes * recipe.input_sums, is_for_size()
 
     def kernel(record, source, target, n_steps):
         n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
         table = field(record, TABLE)
-        sums = field(record, INPUT_SUMS) if n_steps > 1 else 0
+        sums = field(record, INPUT_SUMS) if n_steps > 1 and not is_small else 0
         if sums:
             make_input_sums(table, source, n_steps, sums)
         sums_bytes = bytes_of_input_sums * field(table, n_panels) if sums else 0
-        backwards = next_direction(record, field(table, n_panels), n_steps)
+        backwards = 0 if is_small else next_direction(record, field(table, n_panels), n_steps)
         for step in range(n_steps):
             take_step(table, source, sums, backwards)
             copy_back(record, table)
@@ -47,7 +47,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
             source += itemsize * n_inputs
             target += itemsize * n_outputs
             sums += sums_bytes
-            backwards = 1 - backwards
+            backwards = 0 if is_small else 1 - backwards
         return DONE
 
     return kernel

@@ -21,7 +21,7 @@ VECTORS: Final = 8  # offset of two numbers for each, int64: its offset in the s
 SNAPSHOT_HEAD: Final = 9  # offset of the first bytes of a snapshot, and of
 HEAD_BYTES: Final = 10  # how many there are
 SNAPSHOT_BYTES: Final = 11  # of a whole snapshot
-ROUND_CONSTANTS: Final = 12  # offset of the constants of SHA-256, int64 each
+ROUND_CONSTANTS: Final = 12  # offset of the constants of SHA-256, 32 bits each
 FIELDS: Final = 13
 
 #: A word of the table: what it is, in the two highest of 32 bits, and a number.

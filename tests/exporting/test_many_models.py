@@ -17,10 +17,11 @@ N_STEPS = 500
 @pytest.mark.skipif(not WANTED, reason="compiles every kernel: set STREAMRNN_EXPORTS=1")
 @pytest.mark.skipif(not RUNS_HERE, reason="no target of an export has the architecture of this machine")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("small", [False, True], ids=["usual", "small"])
 @pytest.mark.parametrize("variant", ALL)
-def test_c_gives_the_bits_of_a_stream_over_500_steps(variant: str, dtype: str, tmp_path: Path) -> None:
+def test_c_gives_the_bits_of_a_stream_over_500_steps(variant: str, small: bool, dtype: str, tmp_path: Path) -> None:
     made = model(variant, hidden=7).astype(dtype)
-    export_c(made, tmp_path, "vad")
+    export_c(made, tmp_path, "vad", small=small)
     header = (tmp_path / "vad.h").read_text()
     c = Exported(tmp_path, "vad", made, number(header, "STREAM_BYTES"), number(header, "SNAPSHOT_BYTES"))
     x = signal(N_STEPS * made.stride, made.input_size).astype(made.dtype)
