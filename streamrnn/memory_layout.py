@@ -50,6 +50,7 @@ from streamrnn.target.record import (
     N_OUTPUTS,
     N_ROW_STATES,
     N_SOURCES,
+    ONLY_OP,
     OUTPUT_BUFFER,
     OUTPUTS,
     OVER_ROWS,
@@ -111,6 +112,8 @@ def stream_layout(plan: Plan) -> Layout:
     layout.reserve("backup", state_bytes)
     layout.fill(header, _header(layout, plan, records, buffers))
     layout.fill(header, {STATE_BLOCK: At("state"), BACKUP: At("backup"), STATE_BYTES: state_bytes})
+    if len(plan.ops) == 1 and plan.ops[0].recipe and plan.stride == 1:
+        layout.fill(header, {ONLY_OP: records[0]})
     return layout
 
 

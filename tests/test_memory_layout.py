@@ -11,6 +11,7 @@ from streamrnn import Arithmetic, Delay, Frame, Model, Pointwise, Select, Stream
 from streamrnn.memory_layout import stream_layout
 from streamrnn.plan import Group, Plan, plan_of, pool_plan_of
 from streamrnn.target.layout import At, Layout, aligned
+from streamrnn.target.record import ONLY_OP, RECORDS
 from tests.models import dense, mixed, one_width, rnn, signal  # noqa: F401  (a fixture)
 
 DRIVER = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
@@ -40,6 +41,17 @@ def test_a_layout_that_was_written_to_a_file_streams_with_the_same_bits() -> Non
         stream.reset()
         bound.memory["state"].view(np.float32)[:] = stream._workspace.state
         assert bound.process(np.ascontiguousarray(part)).tobytes() == stream.process(part).tobytes()
+
+
+def test_a_single_op_takes_the_rows_of_the_caller_with_the_bits_of_an_op_that_reads_a_buffer() -> None:
+    alone, x = Model([rnn(np.random.default_rng(0), 3, 5)]), signal(60, 3)
+    layout = stream_layout(plan_of(alone))
+    assert layout.words[ONLY_OP] == layout.words[RECORDS]
+    through_buffers = Layout.from_json(layout.to_json())
+    through_buffers.words[ONLY_OP] = 0
+    assert Bound(plan_of(alone), layout).process(x).tobytes() == Bound(plan_of(alone), through_buffers).process(x).tobytes()
+    for other in mixed(), Model([Frame(3, 2, 2), rnn(np.random.default_rng(0), 6, 5)]), Model([Select(3, (2, 0))]):
+        assert stream_layout(plan_of(other)).words[ONLY_OP] == 0
 
 
 def test_regions_begin_on_cache_lines_and_do_not_overlap() -> None:

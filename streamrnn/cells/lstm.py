@@ -12,14 +12,14 @@ _GATES = {"x": "i f g o", "h": "i f g o"}
 
 def standard_cell(i, f, g, o, c):
     """c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
-    c = flush_to_zero(fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g)))
-    return flush_to_zero(sigmoid2(o) * tanh(c)), c
+    c = fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g))
+    return flush_to_zero(sigmoid2(o) * tanh(c)), flush_to_zero(c)
 
 
 def plain_cell(i, f, g, o, c):
     """`standard_cell` for weights of 16 bits, which cannot be scaled."""
-    c = flush_to_zero(fma(sigmoid(f), c, sigmoid(i) * tanh(g)))
-    return flush_to_zero(sigmoid(o) * tanh(c)), c
+    c = fma(sigmoid(f), c, sigmoid(i) * tanh(g))
+    return flush_to_zero(sigmoid(o) * tanh(c)), flush_to_zero(c)
 
 
 def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):

@@ -27,6 +27,7 @@ from streamrnn.target.record import (
     N_GROUPS,
     N_INPUTS,
     N_OUTPUTS,
+    ONLY_OP,
     OUTPUT_BUFFER,
     RECORD_FIELDS,
     RECORDS,
@@ -60,17 +61,19 @@ def advance(width: Width) -> Part:
         if not all_finite(x, n_steps * n_inputs):
             return INPUT_NOT_FINITE
         copy(backup, state, state_bytes)
-        begin = 0
-        while begin < n_steps:  # not a range, whose step Numba would check and raise an exception for
-            n_now = min(tile, n_steps - begin)
-            store_int(buffers + 8 * INPUT_BUFFER, x + begin * x_stride)
-            store_int(buffers + 8 * OUTPUT_BUFFER, y + begin * y_stride)
-            status = through_groups(plan, n_now)
-            if status != DONE:
-                copy(state, backup, state_bytes)
-                return status
+        only, begin, status = field(plan, ONLY_OP), 0, DONE
+        while begin < n_steps and status == DONE:  # not a range, whose step Numba would check and raise an exception for
+            n_now, source, target = min(tile, n_steps - begin), x + begin * x_stride, y + begin * y_stride
+            if only:
+                status = call(field(only, KERNEL), only, source, target, n_now)
+            else:
+                store_int(buffers + 8 * INPUT_BUFFER, source)
+                store_int(buffers + 8 * OUTPUT_BUFFER, target)
+                status = through_groups(plan, n_now)
             begin += n_now
-        return DONE
+        if status != DONE:
+            copy(state, backup, state_bytes)
+        return status
 
     return advance_plan
 

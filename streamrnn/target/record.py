@@ -50,7 +50,8 @@ N_INPUTS: Final = 6  # values of a step's input
 N_OUTPUTS: Final = 7  # and of its output
 N_GROUPS: Final = 8  # groups of ops
 GROUPS: Final = 9  # address of their records
-HEADER_FIELDS: Final = 10
+ONLY_OP: Final = 10  # address of the record of the op, where there is only one, and it needs no buffers; else 0
+HEADER_FIELDS: Final = 11
 
 # A group of ops. It takes the rows of a tile op by op, or all ops together, row by row.
 GROUP_N_OPS: Final = 0
@@ -60,20 +61,21 @@ GROUP_N_ADVANCED: Final = 3  # buffers that advance by a row after each row of a
 GROUP_ADVANCED: Final = 4  # address of a pair for each: address of the buffer's address, bytes of a row
 GROUP_FIELDS: Final = 5
 
-# Further fields in the header of a pool. Its STATE_BLOCK and STATE_BYTES are those of its first stream; it has no BACKUP.
-N_SLOTS: Final = 10  # streams of the call: rows of each step
-SLOTS: Final = 11  # address of their slots
-CAPACITY: Final = 12  # streams for which there is room
-MARKS: Final = 13  # address of a mark for each slot: CLOSED, OPEN or CALLED
-TILE_ROWS: Final = 14  # the same address as ROWS in the records
-BEGIN: Final = 15  # index of the first stream of the call that is to advance
-END: Final = 16  # index after the last of them
-PAGES: Final = 17  # address of a number for each slot: the page that has the current states, 0 (at STATE_BLOCK) or 1
-PAGE_BYTES: Final = 18  # bytes from a stream's states on page 0 to those on page 1
-SPARE: Final = 19  # address of room for the states of a tile's streams between two steps
-WORKERS: Final = 20  # address of the address of its workers' record
-BETWEEN_ROWS: Final = 21  # address of room for the states of a stream between two rows of a step
-POOL_HEADER_FIELDS: Final = 22
+# Further fields in the header of a pool. Its STATE_BLOCK and STATE_BYTES are those of its first stream; it has no BACKUP and no
+# ONLY_OP.
+N_SLOTS: Final = 11  # streams of the call: rows of each step
+SLOTS: Final = 12  # address of their slots
+CAPACITY: Final = 13  # streams for which there is room
+MARKS: Final = 14  # address of a mark for each slot: CLOSED, OPEN or CALLED
+TILE_ROWS: Final = 15  # the same address as ROWS in the records
+BEGIN: Final = 16  # index of the first stream of the call that is to advance
+END: Final = 17  # index after the last of them
+PAGES: Final = 18  # address of a number for each slot: the page that has the current states, 0 (at STATE_BLOCK) or 1
+PAGE_BYTES: Final = 19  # bytes from a stream's states on page 0 to those on page 1
+SPARE: Final = 20  # address of room for the states of a tile's streams between two steps
+WORKERS: Final = 21  # address of the address of its workers' record
+BETWEEN_ROWS: Final = 22  # address of room for the states of a stream between two rows of a step
+POOL_HEADER_FIELDS: Final = 23
 
 # The record of the workers: what the threads share that take parts of a call of a pool.
 AT_WORK: Final = 0  # helpers that may be taking parts
