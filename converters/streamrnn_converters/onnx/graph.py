@@ -91,6 +91,7 @@ class Graph:
     declared: Mapping[str, Input] = field(default_factory=dict)  # what it says of the shapes and types of its outputs
     defaults: tuple[Input, ...] = ()  # inputs that a caller may leave out: each is among the constants too
     outside: tuple[str, ...] = ()  # for the body of a node: the names that it reads from the graph around it
+    remarks: tuple[str, ...] = ()  # what parsing has to say to the user, one sentence each
 
 
 def check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:

@@ -161,7 +161,7 @@ def read_onnx(
     model = begun_with_defaults(model, carried, outputs)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
     defaults = [f"graph input {name!r} begins with the values that the graph has for it by default" for name in begun]
-    said = (*precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks)
+    said = (*graph.remarks, *precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 

@@ -13,6 +13,7 @@ from streamrnn_converters.proof.answers import Answers
 from streamrnn_converters.proof.judge import Judge, Judgement
 from streamrnn_converters.proof.origin import check_sizes, read_origin
 from streamrnn_converters.proof.output_pair import pair_answers, worse
+from streamrnn_converters.proof.own_rounding import own_rounding
 from streamrnn_converters.proof.reach import unreached
 from streamrnn_converters.proof.report import Comparison, Report
 from streamrnn_converters.proof.trials import Case, Trial
@@ -47,6 +48,8 @@ def verify(
     states that a graph gives are compared with `Stream.states`. A graph that carries its states gets its own outputs back,
     beginning with zeros and every hundred steps or so with ours. It is compared after every run. A model that cannot be
     streamed, or whose graph gets the lengths of its recordings, answers whole recordings of several lengths, by `run_offline`.
+    A graph whose weights are integers is run with the same numbers as floats; how far its own rounding of signals moves it is
+    a remark.
 
     model      from `from_onnx` or an archive
     source     path or bytes of the ONNX file
@@ -82,6 +85,7 @@ def verify(
                     f"output {output.name!r}: the model overflows {model.dtype} in every case, before there is anything to "
                     "compare"
                 )
+        rounded = own_rounding(data, found[0], timeout)
         names = unreached(model, found, tolerance, compared.slack, seed) if compared.agrees else ()
     return Report(
         source_sha256=hashlib.sha256(data).hexdigest(),
@@ -93,6 +97,7 @@ def verify(
         comparisons=tuple(compared.comparisons.values()),
         remarks=(
             *remarks,
+            *rounded,
             *(remark for each in found for remark in each.remarks),
             *compared.remarks,
         ),

@@ -18,6 +18,7 @@ from tests.converters.onnx import test_from_onnx_exports as exports
 from tests.converters.onnx import test_from_onnx_layers as layers
 from tests.converters.onnx import test_from_onnx_steps as steps
 from tests.converters.onnx.operators import test_refusals as refusals
+from tests.converters.onnx.parse import test_dequantised as integers
 from tests.converters.onnx.rewrite import test_loops as loops
 from tests.converters.onnx.sketch import Sketch
 
@@ -44,6 +45,10 @@ def reasons() -> list[str]:
         g = Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))
     sources += [draw() for draw, _ in loops.REFUSED.values()]
+    sources.append((integers.FILES / "gru-qoperator.onnx").read_bytes())
+    for draw, _ in integers.REFUSED.values():
+        g = Sketch("BF", "B")
+        sources.append(g.bytes(draw(g)))
     found = []
     for source in [*sources, lengths()]:
         try:

@@ -16,6 +16,7 @@ from onnx import TensorProto
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Input, check_names, needed
+from streamrnn_converters.onnx.parse.dequantised import dequantise
 from streamrnn_converters.onnx.parse.external import with_data_inside
 from streamrnn_converters.onnx.parse.nodes import MOST_INPUTS, initializers, nodes_of, sizes_of
 from streamrnn_converters.onnx.parse.wire import check_wire
@@ -64,6 +65,7 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     graph = model.graph
     opset = _opset(model)
     _check_text([model.producer_name, model.producer_version], [graph, *_bodies(graph)])
+    remarks = tuple(dequantise(model))
     constants = initializers(graph)
     fixed = _without_sizes(graph, constants, fixed or {})
     defaults = tuple(_declared(info) for info in graph.input if info.name in constants and model.ir_version >= 4)
@@ -76,7 +78,9 @@ def parse(data: bytes, fixed: Mapping[str, Any] | None = None) -> Graph:
     check_names(nodes, {*constants, *(i.name for i in inputs)}, outputs)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     declared = {info.name: _declared(info) for info in graph.output if info.type.tensor_type.HasField("shape")}
-    return Graph(graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants, declared, defaults)
+    return Graph(
+        graph.name, producer, opset, inputs, outputs, needed(nodes, outputs), constants, declared, defaults, remarks=remarks
+    )
 
 
 def _bodies(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
