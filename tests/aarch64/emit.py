@@ -24,10 +24,9 @@ from streamrnn.plan import Plan, PoolPlan
 from streamrnn.pool.compiled_door import functions_of_pool
 from streamrnn.target import machine
 from streamrnn.target.machine import Machine
-from tests.golden.models import MODELS, golden_model
+from tests.golden.models import CASES, MODELS, golden_model
 
 TRIPLE = "aarch64-unknown-linux-gnu"
-DTYPES = ("float32", "float64")
 _PER_PROCESS = 32  # functions; the compiler never frees its memory
 
 
@@ -48,7 +47,7 @@ def needed_by(model: str, lanes: str) -> list[Function]:
     """The functions that a stream and a pool of a golden model need, threads and both doors included."""
     os.environ["STREAMRNN_LANES"] = lanes
     found: list[Function] = []
-    for dtype in DTYPES:
+    for dtype in (dtype for name, dtype in CASES if name == model):
         made = golden_model(model, dtype)
         found += functions_of_stream(Plan(made)) + functions_of_pool(PoolPlan(made), threads=2)
     return found

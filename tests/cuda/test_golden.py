@@ -10,10 +10,11 @@ pytestmark = needs_device
 
 KINDS = "lstm", "gru", "rnn", "dense"
 NAMES = [name for name in MODELS if name.startswith(KINDS) and name.endswith("-small")] + ["lstm-1x8", "silence"]
+CASES = [(name, dtype) for name in NAMES for dtype in ("float32", "float64")]
+CASES += [(f"{name}-bfloat16", "float32") for name in ("lstm", "gru-before", "rnn")]  # int8 it refuses
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_a_pool_of_the_device_gives_the_golden_bits(name: str, dtype: str) -> None:
     from streamrnn import cuda
 

@@ -11,7 +11,7 @@ import numpy as np
 from streamrnn import Model, Stream, StreamPool
 from tests.golden.models import N_STEPS, signal
 
-#: Made once by `python -m tests.golden.make`, from the engine at cd140ad.
+#: Made once by `python -m tests.golden.make`, from the engine at cd140ad; those of stored types from that at e075573.
 FILE = Path(__file__).parent / "bits.json"
 
 #: Steps of the short hash, for drivers that are slow.

@@ -16,6 +16,7 @@ from streamrnn import (
     Arithmetic,
     Concat,
     Embedding,
+    Layer,
     LayerNorm,
     Model,
     Pointwise,
@@ -23,6 +24,7 @@ from streamrnn import (
     Select,
     Where,
 )
+from streamrnn.target.storage import STORED_TYPES
 from tests.models import LOOPS, VARIANTS, conv1d, dense, gru, lstm, rebuilt, rnn, uniform
 
 N_STEPS = 500
@@ -180,6 +182,28 @@ def _loop(name: str, sizes: tuple[int, int]) -> Callable[[Any], Model]:
 #: All models.
 MODELS = WHOLE | {f"{name}-{size}": _variant(name, sizes) for name in VARIANTS for size, sizes in _SIZES.items()}
 MODELS |= {f"{name}-{size}": _loop(name, sizes) for name in LOOPS for size, sizes in _SIZES.items()}
+
+
+#: Layers with sums, whose weights can be stored in fewer bytes.
+_WITH_SUMS: dict[str, Callable[[Any], Layer]] = {
+    "lstm": lambda r: lstm(r, 11, 37),
+    "gru-after": lambda r: gru(r, 11, 37),
+    "gru-before": lambda r: gru(r, 11, 37, form="reset-before"),
+    "rnn": lambda r: rnn(r, 11, 37),
+    "dense": lambda r: dense(r, 11, 37, activation="tanh"),
+}
+
+
+def _stored(layer: Callable[[Any], Layer], stored: str) -> Callable[[Any], Model]:
+    return lambda r: Model([layer(r).with_stored(stored)])
+
+
+#: Models that compute in float32, with weights that are stored in another type.
+STORED = {f"{name}-{stored}": _stored(layer, stored) for name, layer in _WITH_SUMS.items() for stored in STORED_TYPES}
+MODELS |= STORED
+
+#: Each model, and a type in which it computes.
+CASES = [(name, dtype) for name in MODELS for dtype in (("float32",) if name in STORED else ("float32", "float64"))]
 
 
 def golden_model(name: str, dtype: str) -> Model:

@@ -3,14 +3,13 @@
 import pytest
 
 from tests.golden.bits import pool_bits, recorded
-from tests.golden.models import MODELS, golden_model
+from tests.golden.models import CASES, golden_model
 
 BITS = recorded()
 
 
 @pytest.mark.few(40)
 @pytest.mark.usefixtures("lanes")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_a_pool_gives_the_golden_bits(name: str, dtype: str) -> None:
     assert pool_bits(name, golden_model(name, dtype)) == BITS[name][dtype]

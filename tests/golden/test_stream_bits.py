@@ -3,7 +3,7 @@
 import pytest
 
 from tests.golden.bits import recorded, stream_bits
-from tests.golden.models import MODELS, golden_model
+from tests.golden.models import CASES, MODELS, golden_model
 
 BITS = recorded()
 
@@ -14,7 +14,6 @@ def test_every_golden_model_has_its_bits() -> None:
 
 @pytest.mark.few(40)
 @pytest.mark.usefixtures("lanes")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_a_stream_gives_the_golden_bits(name: str, dtype: str) -> None:
     assert stream_bits(name, golden_model(name, dtype)) == BITS[name][dtype]
