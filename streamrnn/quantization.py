@@ -55,7 +55,7 @@ def quantize(model: Model, weights: str, calibration: ArrayLike | None = None, t
         raise ModelError(f"quantize, tolerance: {tolerance!r} is not a number from 0 on")
     if weights == AUTO and tolerance is None:
         raise ModelError("quantize: 'auto' needs a tolerance, the largest error of an output that you accept")
-    trial = _Trial(model, calibration)
+    trial = Trial(model, calibration)
     if weights == AUTO:
         assert tolerance is not None
         types = _smallest(trial, tolerance)
@@ -70,7 +70,7 @@ def quantize(model: Model, weights: str, calibration: ArrayLike | None = None, t
     return made.with_notes(model.notes | {"quantization": trial.report(weights, types, cost, tolerance)})
 
 
-def _smallest(trial: _Trial, tolerance: float) -> dict[int, str]:
+def _smallest(trial: Trial, tolerance: float) -> dict[int, str]:
     """For each layer, the smallest type with which the whole stays within the tolerance.
 
     All layers begin with the smallest type. While the whole is off by more, the layer that alone costs most gets the next one.
@@ -87,7 +87,7 @@ def _smallest(trial: _Trial, tolerance: float) -> dict[int, str]:
     return types
 
 
-class _Trial:
+class Trial:
     """A model and a signal, to try stored types on.
 
     storable  indices of the layers whose weights can be stored in another type
@@ -122,9 +122,13 @@ class _Trial:
         """What these types cost on the signal. It is measured once."""
         key = tuple(sorted(types.items()))
         if key not in self._costs:
-            difference = self._run(self.made(types)).astype(np.float64) - self._expected
-            self._costs[key] = Cost(float(np.abs(difference).max()), float(np.sqrt(np.mean(difference**2))))
+            self._costs[key] = self.cost_of(self.made(types))
         return self._costs[key]
+
+    def cost_of(self, other: Model) -> Cost:
+        """What another model costs on the signal, in place of this one."""
+        difference = self._run(other).astype(np.float64) - self._expected
+        return Cost(float(np.abs(difference).max()), float(np.sqrt(np.mean(difference**2))))
 
     def report(self, weights: str, types: dict[int, str], cost: Cost, tolerance: float | None) -> dict[str, Any]:
         """What is written to the notes: the cost of the whole, and of each layer alone."""

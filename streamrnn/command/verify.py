@@ -12,7 +12,8 @@ from streamrnn.command.console import print_message, show
 from streamrnn.command.output_path import check_output_path
 from streamrnn.command.proving.proof import compare_layers, compare_long_signal, print_warnings, prove
 from streamrnn.command.proving.report import check_report_path, write_report
-from streamrnn.command.source_file import load_archive, read_source
+from streamrnn.command.source_file import errors_name, load_archive, read_source
+from streamrnn.command.table import plain_table
 
 _DEFAULT_HORIZON, _MAX_HORIZON = 10_000, 1_000_000  # steps
 
@@ -31,7 +32,10 @@ class OptionalHorizon(TyperCommand):
 
 def verify(
     archive: Annotated[Path, typer.Argument(metavar="MODEL", help="An archive that `streamrnn import` wrote.")],
-    against: Annotated[Path, typer.Option(metavar="SOURCE", help="The ONNX model that it was made from.")],
+    against: Annotated[
+        Path,
+        typer.Option(metavar="SOURCE", help="The ONNX model that it was made from; of a quantised archive, the one before."),
+    ],
     allow_external_data: Annotated[
         bool, typer.Option("--allow-external-data", help="Allow tensors of SOURCE in other files of its folder.")
     ] = False,
@@ -58,6 +62,9 @@ def verify(
 
     --horizon shows how the error grows: both run one long signal without a reset, and the largest error at each step counts.
 
+    What `streamrnn quantize` wrote is compared with the archive that it was made from: every weight, rounded anew; every layer
+    with its own numbers, where sums of integers are exact; and the whole, on noise.
+
     \b
     Exit code 0: proven; 3: they differ.
 
@@ -65,7 +72,12 @@ def verify(
     Examples:
       streamrnn verify vad.safetensors --against vad.onnx
       streamrnn verify vad.safetensors --against vad.onnx --horizon 1000000 --plot error.png
+      streamrnn verify small.safetensors --against vad.safetensors
     """
+    if against.suffix.lower() == ".safetensors":
+        if allow_external_data or horizon is not None or report is not None or plot is not None:
+            raise typer.BadParameter("--allow-external-data, --horizon, --report and --plot are for ONNX models")
+        raise typer.Exit(_verify_stored(archive, against, as_json))
     if plot is not None:
         from streamrnn_converters.report_file.horizon_picture import check_drawable
 
@@ -99,3 +111,23 @@ def verify(
         write_report(report, model, against.name, proof, layers, long_signal, warnings, announce=announce)
     agrees = proof.proven and (long_signal is None or long_signal.agrees)
     raise typer.Exit(exit_codes.DONE if agrees else exit_codes.NOT_PROVEN)
+
+
+def _verify_stored(archive: Path, parent: Path, as_json: bool) -> int:
+    """Compare a quantised archive with its own numbers and with the one it was made from. Returns the exit code."""
+    from streamrnn.stored_proof import TOLERANCE, prove_stored
+
+    with errors_name(archive):
+        proof = prove_stored(load_archive(archive), load_archive(parent))
+    if as_json:
+        show(json.dumps(proof.to_json(), indent=2))
+    else:
+        rows = []
+        for one in proof.layers:
+            error = "" if one.largest_error is None else f"{one.largest_error:.2e}"
+            rows.append([f"{one.layer} {one.kind}", one.weights, error, one.differs and f"not the parent's: {one.differs}"])
+        show(plain_table(["layer", "weights", "error of a step", ""], rows))
+        noted = "" if proof.noted in (None, proof.cost.largest) else f"; the archive says {proof.noted:.2e}"
+        show(f"on noise the output is off by {proof.cost.largest:.2e}, RMS {proof.cost.rms:.2e}{noted}")
+        show(f"{'proven' if proof.proven else 'NOT proven'}: tolerance {TOLERANCE:g} · max(1, |output|) for a step of a layer")
+    return exit_codes.DONE if proof.proven else exit_codes.NOT_PROVEN
