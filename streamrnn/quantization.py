@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.boundary import refusing
 from streamrnn.errors import InputError, ModelError
@@ -125,9 +125,14 @@ class Trial:
             self._costs[key] = self.cost_of(self.made(types))
         return self._costs[key]
 
+    def errors_of(self, other: Model) -> NDArray[np.float64]:
+        """What another model gives for the signal, less what this one gives: (n_steps, output_size)."""
+        errors: NDArray[np.float64] = self._run(other).astype(np.float64) - self._expected
+        return errors
+
     def cost_of(self, other: Model) -> Cost:
         """What another model costs on the signal, in place of this one."""
-        difference = self._run(other).astype(np.float64) - self._expected
+        difference = self.errors_of(other)
         return Cost(float(np.abs(difference).max()), float(np.sqrt(np.mean(difference**2))))
 
     def report(self, weights: str, types: dict[int, str], cost: Cost, tolerance: float | None) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """`quantize`: the types that it chooses, the cost that it measures, and what it refuses."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from streamrnn import Embedding, InputError, Model, ModelError, Softmax, Stream, load, quantize
+from streamrnn.command.measuring import cost_picture
+from streamrnn.quantization import Trial
 from tests.command.process import finished
 from tests.models import dense, gru, one_width, signal  # noqa: F401
 
@@ -78,11 +82,30 @@ def test_a_model_without_sums_stays_as_it_is() -> None:
     assert quantize(whole, "int8", np.arange(4.0)[:, None]).fingerprint == whole.fingerprint
 
 
+def test_a_picture_shows_the_errors_of_layers_and_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
+    whole = forecaster()
+    small = quantize(whole, "int8", X)
+    errors = Trial(whole, X).errors_of(small)
+    np.testing.assert_array_equal(errors, Stream(small).process(X).astype(np.float64) - Stream(whole).process(X))
+    drawn: list[Any] = []
+    monkeypatch.setattr(cost_picture, "save", lambda figure, path: drawn.append(figure))
+    cost_picture.draw(small.notes["quantization"], errors, tmp_path / "a.png", "title")
+    layers, outputs = drawn[0].axes
+    lengths = [bar.get_width() for bar in layers.patches]
+    found = [*small.notes["quantization"]["layers"], small.notes["quantization"]]
+    assert lengths == [one[name] for name in ("largest_error", "rms_error") for one in found]
+    heights = [bar.get_height() for bar in outputs.patches]
+    np.testing.assert_allclose(heights, [*np.abs(errors).max(0), *np.sqrt((errors**2).mean(0))])
+
+
 def test_the_command_writes_what_quantize_returns(tmp_path: Path) -> None:
     forecaster().save(tmp_path / "m.safetensors")
     np.savetxt(tmp_path / "x.csv", X, delimiter=",")
     arguments = ["quantize", "m.safetensors", "-o", "s.safetensors", "--weights", "int8", "--calibration", "x.csv", "--json"]
-    done = finished(*arguments, cwd=tmp_path)
+    picture = ["--plot", "p.png"] if find_spec("matplotlib") else []
+    done = finished(*arguments, *picture, cwd=tmp_path)
+    assert (tmp_path / "p.png").exists() == bool(picture)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     small = load(tmp_path / "s.safetensors")

@@ -18,6 +18,7 @@ from streamrnn.command.inventory import kernels
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
 from streamrnn.readiness import functions_of
+from streamrnn.target.storage import STORED_TYPES
 from tests.command.process import PATIENCE, Command, called, finished, started
 from tests.models import SIZES, VARIANTS, model
 
@@ -37,7 +38,7 @@ def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     """Two functions; for the test these are all."""
     functions = functions_of(gated)[:2]
     monkeypatch.setattr(warmup, "needed_by", lambda models, pools: functions)
-    monkeypatch.setattr(warmup, "kernels", lambda *, pools: functions)
+    monkeypatch.setattr(warmup, "kernels", lambda *, pools, stored: functions)
     return functions
 
 
@@ -57,6 +58,30 @@ def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
     for variant, functions in asked.items():
         pools = asking is PoolPlan or variant.startswith("bank")  # the rows of a bank are as the streams of a pool
         assert functions - of_every_model <= set(kernels(pools=pools))
+
+
+@pytest.mark.parametrize("asking", [Plan, PoolPlan])
+@pytest.mark.parametrize("stored", STORED_TYPES)
+def test_the_inventory_holds_the_kernels_of_stored_weights_where_they_are_asked_for(
+    stored: str, asking: type[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    asked, pools = dict[str, set[Function]](), asking is PoolPlan
+    for variant in VARIANTS:
+        whole = model(variant, inputs=3, hidden=5)
+        if whole.layers[0].can_store:
+            own = Model([layer.with_stored(stored) for layer in whole.layers])
+            asked[variant] = {one for one in asking(own).functions if one.width.stored}
+    assert len(set.union(*asked.values())) > 20
+    for variant, functions in asked.items():
+        assert functions <= set(kernels(pools=pools or variant.startswith("bank"), stored=[stored])), variant
+        assert not functions & set(kernels(pools=pools))
+
+
+def test_weights_of_a_type_are_for_all_kernels_and_not_for_those_of_a_model(archive: Path) -> None:
+    done = finished("warmup", "--weights", "int8", archive)
+    assert done.returncode == 2
+    assert b"is for all kernels" in done.stderr
 
 
 def test_all_that_a_model_needs_is_there_afterwards(cache_dir: Path, archive: Path) -> None:
