@@ -1,6 +1,6 @@
 """python -m benchmarks.whole_models: a step of the networks of the examples, beside onnxruntime.
 
-They take turns, ten steps each, and the fastest turn counts. In a turn of one step each would find its weights pushed out of the
+They take turns, ten steps each, and the fastest turn counts. In turns of one step each would find its weights pushed out of the
 caches by the other.
 """
 
