@@ -306,7 +306,7 @@ def _table(layout: Layout, plan: Plan, index: int, state: At, scratch: At, strid
     for n, (name, always) in enumerate(recipe.aside.items(), len(recipe.between)):
         if always or not is_single:
             then[name] = scratch + n * stride
-    return _table_of(layout, plan, index, now, then, 1)
+    return _table_of(layout, plan, index, now, then, max(1, plan.rows_ahead_of(index)))
 
 
 def _pool_table(layout: Layout, plan: Plan, index: int, state: int, stride: int) -> list[Word]:
@@ -326,7 +326,7 @@ def _table_of(
     """The words that `Positions` names, then the integers of the op itself.
 
     now, then  name of a vector -> its word
-    n_streams  for how many streams there must be room for vectors as integers
+    n_streams  for how many streams, or steps of a tile, there must be room for vectors as integers
     """
     op, width = plan.ops[index].row, plan.widths[index]
     assert op.panels is not None

@@ -15,6 +15,7 @@ from streamrnn.model.loops import is_loop, parts
 from streamrnn.target.cpu import driver_width, pool_width_for, row_width, width_for
 from streamrnn.target.layout import aligned
 from streamrnn.target.op import Op
+from streamrnn.target.packed_form import packed_form
 from streamrnn.target.packing import Array, DType, Width
 from streamrnn.target.record import POOL_TILE
 
@@ -137,7 +138,7 @@ class Plan:
         row = layer.row
         if row is not layer and layer.states:
             return pool_width_for(row.n_units, row.passes, self.dtype, row.stored)
-        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype, row.stored)
+        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype, packed_form(row.stored))
 
     def _kernel_of(self, op: Op) -> str:
         return stream_kernel_of(op)
@@ -198,13 +199,17 @@ class Plan:
         alone = {op for op, numbers in readers.items() if len(numbers) == 1 and self.groups[min(numbers)].together}
         return frozenset(alone - {self.output, -1})
 
+    def rows_ahead_of(self, index: int) -> int:
+        """The rows of a tile for which an op's input sums are computed ahead; 0 where they are not."""
+        op, group = self.ops[index], self.group_of[index]
+        if op.row.input_size < INPUT_SUMS_FROM or not op.row.input_sums or (group.together and op.held is None):
+            return 0
+        return self.tile if op.held else self.tile * group.rows
+
     def input_sums_of(self, index: int) -> int:
         """Size, in values, of an op's input sums for a tile of steps; 0 where they are not computed ahead."""
-        op, width, group = self.ops[index].row, self.widths[index], self.group_of[index]
-        if op.input_size < INPUT_SUMS_FROM or (group.together and self.ops[index].held is None):
-            return 0
-        n_rows = self.tile if self.ops[index].held else self.tile * group.rows
-        return n_rows * op.input_sums * width.padded(op.hidden_size)
+        op, width = self.ops[index].row, self.widths[index]
+        return self.rows_ahead_of(index) * op.input_sums * width.padded(op.hidden_size)
 
     def _copy(self, values: Array) -> int:
         copy = aligned(values.size, values.dtype.type)

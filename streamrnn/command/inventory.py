@@ -18,6 +18,7 @@ from streamrnn.pool.compiled_door import functions_of_pool
 from streamrnn.readiness import functions_of
 from streamrnn.recipe import Recipe
 from streamrnn.target.cpu import pool_widths, widths
+from streamrnn.target.packed_form import packed_form
 from streamrnn.target.packing import BFLOAT16, FLOAT16, INT8, DType, Width
 
 #: The option of commands that compile.
@@ -59,7 +60,7 @@ def _of_recipes(layer: type[Layer], pools: bool, stored: Sequence[str]) -> Itera
         driver = "pool" if recipe.states else "stream"
         for dtype, one in _types(stored if _can_store(layer) else ()):
             if _is_for(path, one, recipes):
-                yield from (Function(f"{path}/stream", width) for width in widths(recipe.gates, dtype, one))
+                yield from (Function(f"{path}/stream", width) for width in widths(recipe.gates, dtype, packed_form(one)))
                 of_pools = pool_widths(recipe.gates, dtype, one) if pools else ()
                 yield from (Function(f"{path}/{driver}", width) for width in of_pools)
 
@@ -85,7 +86,7 @@ def _of_builders(kind: str, pools: bool, stored: Sequence[str]) -> Iterator[Func
     room, pool_room = f"kernels.{kind}", f"kernels.pool.{kind}" if _exists(f"kernels.pool.{kind}") else f"kernels.{kind}"
     for dtype, one in _types(stored if _can_store(KINDS[kind]) else ()):
         for builder in _builders(import_module(f"streamrnn.{room}")):
-            yield from (Function(f"{room}.{builder}", width) for width in widths(passes, dtype, one))
+            yield from (Function(f"{room}.{builder}", width) for width in widths(passes, dtype, packed_form(one)))
             of_pools = pool_widths(passes, dtype, one) if pools else ()
             yield from (Function(f"{pool_room}.{builder}", width) for width in of_pools)
 

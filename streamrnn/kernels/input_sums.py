@@ -11,6 +11,8 @@ from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
+from streamrnn.kernels.cells import called
+from streamrnn.kernels.integers import as_integers, emit_integer_sums, typed_as_integers
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section, X
 from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_store
@@ -36,9 +38,12 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
     target   address for the sums, [step][pass][panel][sum][block][lane]
     """
     positions = Positions(recipe)
+    part = as_integers(recipe, X, width) if width.has_integers else None
 
     @intrinsic
     def make(typingctx: Any, table: types.Type, source: types.Type, n_steps: types.Type, target: types.Type) -> Any:
+        conversion = None if part is None else typed_as_integers(typingctx, part)
+
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
             table, source, n_steps, target = args
 
@@ -46,6 +51,13 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
                 return emit_load_int(builder, builder.add(table, INT(8 * position)))
 
             fed = [(index, s) for index, one in enumerate(recipe.passes) for s in one.sections if s.vector == X]
+            if conversion is not None:
+                n_values = word(positions.n_rows(fed[0][0], X))
+                integers, most = word(positions.integers(X)), word(positions.most_input(X))
+                with cgutils.for_range(builder, n_steps) as loop:
+                    inputs = builder.add(source, builder.mul(loop.index, builder.mul(n_values, INT(width.itemsize))))
+                    room = builder.add(integers, builder.mul(loop.index, word(positions.integer_bytes(X))))
+                    called(context, conversion)(builder, [inputs, n_values, room, most])
             sum_bytes = {index: len(section.sums) * width.panel_bytes for index, section in fed}
             step_bytes: ir.Value = INT(0)
             for index, _ in fed:
@@ -58,7 +70,11 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
                     weights = builder.add(word(positions.address(index, X)), offset)
                     sums = builder.add(target, builder.mul(loop.index, INT(sum_bytes[index])))
                     n_rows = word(positions.n_rows(index, X))
-                    _emit_panel(builder, width, section, weights, n_rows, source, n_steps, sums, step_bytes)
+                    if conversion is None:
+                        _emit_panel(builder, width, section, weights, n_rows, source, n_steps, sums, step_bytes)
+                    else:
+                        panel = _IntegerPanel(builder, recipe, width, section, weights, n_rows, sums, step_bytes)
+                        panel.emit(integers, word(positions.integer_bytes(X)), n_steps)
                 target = builder.add(target, builder.mul(n_panels, INT(sum_bytes[index])))
             return context.get_dummy_value()
 
@@ -105,6 +121,47 @@ def _emit_panel(
                 tile.emit(group, step, at_once)
             with cgutils.for_range_slice(builder, whole, n_steps, INT(1), inc=True) as (step, _):
                 tile.emit(group, step, 1)
+
+
+class _IntegerPanel(NamedTuple):
+    """The input sums of one panel with weights of integers; addresses and sizes as in `_emit_panel`."""
+
+    builder: ir.IRBuilder
+    recipe: Recipe
+    width: Width
+    section: Section
+    weights: ir.Value
+    n_rows: ir.Value
+    sums: ir.Value
+    step_bytes: ir.Value
+
+    def emit(self, integers: ir.Value, integer_bytes: ir.Value, n_steps: ir.Value) -> None:
+        """Emit all rows at once, for a few vectors and a few steps at a time.
+
+        integers  address of the inputs of the first step as integers, `integer_bytes` before those of the next
+        """
+        builder, vectors = self.builder, len(self.section.sums) * self.width.blocks
+        n_groups = -(-vectors // _MOST_VECTORS)
+        planes = 2 if self.width.rows_at_once == 4 else 1  # sums of integers of each vector, and registers of each input
+        for number in range(n_groups):
+            group = range(vectors * number // n_groups, vectors * (number + 1) // n_groups)
+            at_once = max(1, min(_MOST_STEPS, (n_registers(self.width) - 1) // (planes * (len(group) + 1))))
+            whole = builder.sub(n_steps, builder.srem(n_steps, INT(at_once)))
+            for begin, end, count in ((INT(0), whole, at_once), (whole, n_steps, 1)):
+                with cgutils.for_range_slice(builder, begin, end, INT(count), inc=True) as (step, _):
+                    steps = [builder.add(step, INT(n)) for n in range(count)]
+                    inputs = [builder.add(integers, builder.mul(one, integer_bytes)) for one in steps]
+                    self._emit_group(group, inputs, [builder.mul(one, self.step_bytes) for one in steps])
+
+    def _emit_group(self, group: range, inputs: list[ir.Value], offsets: list[ir.Value]) -> None:
+        builder, vec = self.builder, Vec(numba_type(self.width.dtype), self.width.lanes)
+        places = [INT(n * bytes_of(vec)) for n in group]
+        biases = [emit_load(builder, builder.add(self.weights, place), llvm_type(vec)) for place in places]
+        first = biases * len(inputs)
+        args = (self.recipe, self.width, self.section, first, self.weights, inputs, self.n_rows, 0, group)
+        targets = [builder.add(builder.add(self.sums, offset), place) for offset in offsets for place in places]
+        for address, value in zip(targets, emit_integer_sums(builder, *args), strict=True):
+            emit_store(builder, address, value)
 
 
 class _Tile(NamedTuple):

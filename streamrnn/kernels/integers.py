@@ -16,7 +16,7 @@ from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section
 from streamrnn.simd.arithmetic import absolute, emit_fma, fma, from_bits, select, to_bits
-from streamrnn.simd.integers import emit_integer_products, larger, largest_lane, store_shorts
+from streamrnn.simd.integers import emit_integer_products, larger, largest_lane, store_byte, store_fours, store_shorts
 from streamrnn.simd.memory import INT, bytes_of, emit_load, load, load_scalar, store
 from streamrnn.simd.vector import Vec, llvm_type, numba_type, splat
 from streamrnn.target.integers import LEAST_STEP, VALUES_AT
@@ -27,6 +27,7 @@ _ROUNDING = np.float32(1.5 * 2**23)  # x + _ROUNDING has the bits of this number
 _ROUNDING_BITS = np.int32(_ROUNDING.view(np.int32))
 _ONE = np.float32(1)
 _NOTHING = np.int32(0)
+_SHIFTED = np.int32(1 << 15)  # so that no integer has a sign, where rows lie by fours
 
 
 def as_integers(recipe: Recipe, vector: str, width: Width) -> Part:
@@ -102,6 +103,21 @@ def _converted(width: Width, limited: Part) -> Part:
         return select(bits < -most, -most, bits)
 
     @inline
+    def convert_by_four(source, n, target, factor, most):
+        done = n // lanes * lanes
+        for at in range(0, done * itemsize, vector_bytes):
+            store_fours(target + at // 2, nearest(load(source + at, dtype, lanes), factor, most) + _SHIFTED)
+        while done + 4 <= n:
+            at = done * itemsize
+            store_fours(target + at // 2, nearest(load(source + at, dtype, 4), factor, most) + _SHIFTED)
+            done += 4
+        for index in range(done, n):
+            value = nearest(load_scalar(source + index * itemsize, dtype), factor, most) + _SHIFTED
+            place = target + 8 * (index // 4) + index % 4
+            store_byte(place, value)
+            store_byte(place + 4, value >> np.int32(8))
+
+    @inline
     def convert(source, n, target, factor, most):
         end = n * itemsize
         if n >= lanes:
@@ -115,7 +131,7 @@ def _converted(width: Width, limited: Part) -> Part:
         if n % 2 == 1:
             store_shorts(target + 2 * n, _NOTHING)
 
-    return convert
+    return convert_by_four if width.rows_at_once == 4 else convert
 
 
 def emit_integer_sums(
@@ -128,27 +144,35 @@ def emit_integer_sums(
     inputs: list[ir.Value],
     n_rows: ir.Value,
     ahead: int,
+    group: range | None = None,
 ) -> list[ir.Value]:
     """Sums of a panel, [input][sum][block], with the products of one section of integers added.
 
     first    the sums before
     weights  address of the panel's section
     inputs   addresses of vectors as integers
+    group    which vectors of a row of sums are wanted; None: all
     """
-    vec = Vec(numba_type(width.dtype), width.lanes)
-    n_vectors = len(section.sums) * width.blocks
-    n_pairs = builder.lshr(builder.add(n_rows, INT(1)), INT(1))
+    vec, at_once = Vec(numba_type(width.dtype), width.lanes), width.rows_at_once
+    of_row = len(section.sums) * width.blocks
+    group = range(of_row) if group is None else group
+    n_vectors = len(group)
     products = emit_integer_products(
         builder,
         width.lanes,
         n_vectors,
-        builder.add(weights, INT(rows_at(width, section))),
+        builder.add(weights, INT(rows_at(width, section) + group[0] * at_once * width.lanes)),
         row_bytes(width, section),
         [builder.add(address, INT(VALUES_AT)) for address in inputs],
-        n_pairs,
+        builder.udiv(builder.add(n_rows, INT(at_once - 1)), INT(at_once)),
+        at_once,
         ahead,
     )
-    factors = [builder.add(weights, INT(bias_bytes(width, section) + n * bytes_of(vec))) for n in range(n_vectors)]
+    factors = [builder.add(weights, INT(bias_bytes(width, section) + n * bytes_of(vec))) for n in group]
+    if at_once == 4:
+        whole = ir.VectorType(ir.IntType(32), width.lanes)
+        added = [emit_load(builder, builder.add(factor, INT(of_row * bytes_of(vec))), whole) for factor in factors]
+        products = [builder.add(product, added[n % n_vectors]) for n, product in enumerate(products)]
     results = []
     for number, address in enumerate(inputs):
         scaled = [emit_load(builder, factor, llvm_type(vec)) for factor in factors]

@@ -22,7 +22,7 @@ from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int
 from streamrnn.simd.multiply import Weights, emit_products
 from streamrnn.simd.vector import llvm_type
 from streamrnn.target.cpu import SECOND_CACHE
-from streamrnn.target.packing import INT8, Width
+from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, row_bytes, rows_at
 
 Keys = list[tuple[str, int]]
@@ -39,7 +39,7 @@ def step_of_stream(recipe: Recipe, width: Width) -> Part:
                 a layer that is larger than the caches, these hold the panels that were used last
     """
     positions = Positions(recipe)
-    parts = {vector: as_integers(recipe, vector, width) for vector in positions.fed} if width.stored == INT8 else {}
+    parts = {vector: as_integers(recipe, vector, width) for vector in positions.fed} if width.has_integers else {}
 
     @intrinsic
     def step(typingctx: Any, table: types.Type, source: types.Type, input_sums: types.Type, backwards: types.Type) -> Any:
@@ -132,10 +132,11 @@ class _PassEmitter(NamedTuple):
         return emit_load_int(self.builder, self.builder.add(self.table, INT(8 * position)))
 
     def convert(self, context: Any, vector: str, conversion: tuple[Any, Any]) -> None:
-        """Turn a vector into integers, which all panels of all passes read."""
-        n_values = self.word(self.positions.n_rows(self.number, vector))
-        target, most = self.word(self.positions.integers(vector)), self.word(self.positions.most_input(vector))
-        called(context, conversion)(self.builder, [self._values(vector), n_values, target, most])
+        """Turn a vector into integers, which all panels of all passes read; the inputs not where their sums are there."""
+        with self.builder.if_then(cgutils.is_null(self.builder, self.input_sums if vector == X else INT(0))):
+            n_values = self.word(self.positions.n_rows(self.number, vector))
+            target, most = self.word(self.positions.integers(vector)), self.word(self.positions.most_input(vector))
+            called(context, conversion)(self.builder, [self._values(vector), n_values, target, most])
 
     def _values(self, vector: str) -> ir.Value:
         """Address of the values of a vector."""
@@ -200,7 +201,7 @@ class _PassEmitter(NamedTuple):
         for n, key in enumerate(begins):
             begun[key] = emit_load(builder, builder.add(weights, INT(n * bytes_of(vec))), llvm_type(vec))
         first = [begun[key] for key in fed]
-        if width.stored == INT8:
+        if width.has_integers:
             inputs = [self.word(self.positions.integers(section.vector))]
             return emit_integer_sums(builder, self.recipe, width, section, first, weights, inputs, n_rows, ahead)
         rows = builder.add(weights, INT(rows_at(width, section)))

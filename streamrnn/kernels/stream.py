@@ -6,7 +6,7 @@ from streamrnn.kernels.panel import Kernel, Part, field, finite_check, next_dire
 from streamrnn.kernels.softmax import normalize
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
-from streamrnn.target.packing import INT8, Width
+from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions
 from streamrnn.target.record import DONE, HIDDEN, INPUT_SUMS, INPUTS, OUTPUTS, STATE_NOT_FINITE, TABLE
 
@@ -24,7 +24,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
     copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _unchanged
     # an integer cannot be NaN, so with integers a state could become finite again
-    check_every_step, has_states = recipe.check_every_step or width.stored == INT8, bool(recipe.states)
+    check_every_step, has_states = recipe.check_every_step or width.has_integers, bool(recipe.states)
     bytes_of_input_sums, is_small = width.panel_bytes * recipe.input_sums, is_for_size()
 
     def kernel(record, source, target, n_steps):

@@ -4,6 +4,11 @@ A product of a row with inputs is then a sum of integers, in 32 bits. It is exac
 and every machine gives the same bits. The largest integer of an input is chosen for each matrix so that no sum can overflow: it
 is at most (2**31 - 1) divided by the largest sum of |weights| of a row.
 
+x86-64 with AVX-512 VNNI adds four products of bytes to a sum at once (vpdpbusd), if those of one side have no sign. So there an
+input x is taken as x + 2**15, in two bytes without a sign, a low one and a high one. The sum with x is then the sum with low
+bytes, plus 2**8 times that with high bytes, less 2**15 times the sum of the weights: a correction, known beforehand. It is all
+modulo 2**32, which does not matter, since the result fits. The bits are the same.
+
 Scales have at most 17 significant bits, so that a scale times an integer is exact in float32. That is how a layer keeps its
 weights: the integers and the scales can be found in them again.
 """
@@ -51,6 +56,12 @@ def most_input(weights: Array) -> int:
     return int(min(MOST_INPUT, (2**31 - 1) // max(1, int(sums.max()))))
 
 
+def corrections(integers: NDArray[np.int8]) -> NDArray[np.int32]:
+    """What is added to a sum of int8 weights, (..., values of a row) -> (...), with inputs x + 2**15 instead of x."""
+    whole: NDArray[np.int32] = (-integers.sum(axis=-1, dtype=np.int64) << 15).astype(np.int32)  # modulo 2**32
+    return whole
+
+
 def integer_room(n_values: int) -> int:
-    """Bytes for a vector as integers: its scale, a float32; from `VALUES_AT` on the integers, int16, an even number of them."""
-    return VALUES_AT + -(-2 * (n_values + 1) // CACHE_LINE) * CACHE_LINE
+    """Bytes for a vector as integers: its scale, a float32; from `VALUES_AT` on the integers, int16, whole fours of them."""
+    return VALUES_AT + -(-8 * -(-n_values // 4) // CACHE_LINE) * CACHE_LINE

@@ -112,5 +112,5 @@ def recipe_op(
         most_inputs=most_inputs,
         scratch=len(between) + len(aside),
         pool_scratch=len(between),
-        input_sums=0 if most_inputs else panels.recipe.input_sums,
+        input_sums=panels.recipe.input_sums,
     )

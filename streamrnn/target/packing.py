@@ -15,8 +15,11 @@ Array = NDArray[np.floating[Any]]
 
 #: Names of the types in which weights can be stored (streamrnn/target/storage.py).
 BFLOAT16, FLOAT16, INT8 = "bfloat16", "float16", "int8"
+#: The form of int8 weights in a packed layer whose rows lie by fours, not by twos (streamrnn/target/integers.py).
+INT8_BY_FOUR = "int8 by four"
 
-_STORED_BYTES = {BFLOAT16: 2, FLOAT16: 2, INT8: 1}
+_STORED_BYTES = {BFLOAT16: 2, FLOAT16: 2, INT8: 1, INT8_BY_FOUR: 1}
+_ROWS_AT_ONCE = {INT8: 2, INT8_BY_FOUR: 4}
 
 #: Factors for the rows of a sigmoid or tanh gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
@@ -30,7 +33,7 @@ class Width(NamedTuple):
     blocks  vectors per gate
     dtype   compute precision
     ahead   bytes by which weights are fetched before they are used; 0: not
-    stored  name of the type in which weights are stored; None: `dtype`
+    stored  name of the type in which weights are stored, or of its packed form; None: `dtype`
     """
 
     lanes: int
@@ -48,6 +51,16 @@ class Width(NamedTuple):
     def stored_itemsize(self) -> int:
         """Bytes of a weight."""
         return _STORED_BYTES[self.stored] if self.stored else self.itemsize
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether weights are integers."""
+        return self.stored in _ROWS_AT_ONCE
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of weights that lie in one, since one instruction takes them: of integers several."""
+        return _ROWS_AT_ONCE.get(self.stored or "", 1)
 
     @property
     def vector_bytes(self) -> int:

@@ -6,7 +6,8 @@ value of the vector. The sections are in the order in which a step adds them up,
 reads the section of the inputs apart from the others (streamrnn/kernels/input_sums.py).
 
 The rows of weights may be stored in fewer bytes (`Width.stored`); biases never are. With integers, a row of factors stands
-before the rows of weights, one for each unit of each sum, and two rows lie in one: [pair of rows][sum][block][lane][2].
+before the rows of weights, one for each unit of each sum, and n rows lie in one, 2 or 4: [n rows][sum][block][lane][n]. With 4
+there is also a row of corrections (streamrnn/target/integers.py).
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 
 from streamrnn.recipe import Recipe, Section
 from streamrnn.target import storage
-from streamrnn.target.integers import as_integers, most_input, row_scales
-from streamrnn.target.packing import INT8, Array, Width, by_panel, rows
+from streamrnn.target.integers import as_integers, corrections, most_input, row_scales
+from streamrnn.target.packing import INT8, INT8_BY_FOUR, Array, Width, by_panel, rows
 
 Weights = Mapping[tuple[str, str], Array]
 
@@ -83,11 +84,14 @@ class PanelLayout:
                 of_section = [self._biases(section, whole, biases, scales)] if section.begins else []
                 if width.stored is None:
                     of_section.append(rows(whole, factors))
-                elif width.stored == INT8:
-                    steps = row_scales(whole)[:, :, 0]
+                elif width.has_integers:
+                    steps, integers = row_scales(whole)[:, :, 0], as_integers(whole)
                     if section.vector in self.recipe.bounded:
                         factors = factors / largest[section.vector]
-                    of_section += [rows(steps, factors), _paired(rows(as_integers(whole)))]
+                    of_section.append(rows(steps, factors))
+                    if width.stored == INT8_BY_FOUR:
+                        of_section.append(rows(corrections(integers)))
+                    of_section.append(_joined(rows(integers), width.rows_at_once))
                 else:
                     of_section.append(storage.encoded(rows(whole, factors), width.stored))
                 panels = [np.ascontiguousarray(by_panel(width, part)).view(np.uint8) for part in of_section]
@@ -102,7 +106,7 @@ class PanelLayout:
 
     def most_inputs(self, weights: Weights) -> dict[str, int]:
         """Vector -> the largest integer of its values, for which no sum of integers overflows; empty with other weights."""
-        if self._width.stored != INT8:
+        if not self._width.has_integers:
             return {}
         largest: dict[str, int] = {}
         for (vector, _), matrix in weights.items():
@@ -120,13 +124,13 @@ def _factors(scales: Mapping[str, float] | None, sums: tuple[str, ...]) -> NDArr
     return np.array([(scales or {}).get(name, 1.0) for name in sums])
 
 
-def _paired(integers: NDArray[Any]) -> NDArray[Any]:
-    """Rows of 8-bit integers, (n_rows, sums, units), two in one: (pairs, sums, units) of 16 bits. An odd last has zeros."""
+def _joined(integers: NDArray[Any], at_once: int) -> NDArray[Any]:
+    """Rows of 8-bit integers, (n_rows, sums, units), several in one: (rows, sums, units) of 16 or 32 bits. Zeros fill up."""
     n_rows, n_sums, units = integers.shape
-    whole = np.zeros((n_rows + n_rows % 2, n_sums, units), np.int8)
+    whole = np.zeros((n_rows + -n_rows % at_once, n_sums, units), np.int8)
     whole[:n_rows] = integers
-    pairs = np.ascontiguousarray(whole.reshape(-1, 2, n_sums, units).transpose(0, 2, 3, 1))
-    return pairs.view(np.int16)[..., 0]
+    joined = np.ascontiguousarray(whole.reshape(-1, at_once, n_sums, units).transpose(0, 2, 3, 1))
+    return joined.view({2: np.int16, 4: np.int32}[at_once])[..., 0]
 
 
 def bias_bytes(width: Width, section: Section) -> int:
@@ -135,20 +139,19 @@ def bias_bytes(width: Width, section: Section) -> int:
 
 
 def rows_at(width: Width, section: Section) -> int:
-    """Bytes from the beginning of one panel to its rows of weights: biases, and the factors of integers."""
-    n_factors = len(section.sums) if width.stored == INT8 else 0
-    return bias_bytes(width, section) + n_factors * width.panel_bytes
+    """Bytes from the beginning of one panel to its rows of weights: biases, and the factors and corrections of integers."""
+    n_rows = {INT8: 1, INT8_BY_FOUR: 2}.get(width.stored or "", 0)
+    return bias_bytes(width, section) + n_rows * len(section.sums) * width.panel_bytes
 
 
 def row_bytes(width: Width, section: Section) -> int:
-    """Bytes that are loaded at once of one panel: the weights for one value of the vector; of integers, for two."""
-    at_once = 2 if width.stored == INT8 else 1
-    return at_once * len(section.sums) * width.units * width.stored_itemsize
+    """Bytes that are loaded at once of one panel: the weights for one value of the vector; of integers, for several."""
+    return width.rows_at_once * len(section.sums) * width.units * width.stored_itemsize
 
 
 def n_loads(width: Width, n_rows: int) -> int:
     """How often a kernel loads so many bytes."""
-    return -(-n_rows // 2) if width.stored == INT8 else n_rows
+    return -(-n_rows // width.rows_at_once)
 
 
 class Positions:

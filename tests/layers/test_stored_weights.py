@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import GRU, LSTM, RNN, Dense, Layer, Model, ModelError, Stream, StreamPool, load, run_equations
+from streamrnn import GRU, LSTM, RNN, Dense, Layer, Model, ModelError, Stream, StreamPool, load, plan, run_equations
 from streamrnn.layers.recipe_layer import RecipeLayer
 from streamrnn.target import storage
-from streamrnn.target.integers import LEAST_STEP
+from streamrnn.target.integers import LEAST_STEP, corrections
+from streamrnn.target.packed_form import packed_form
+from streamrnn.target.packing import INT8, INT8_BY_FOUR
 from tests.models import VARIANTS, Array, dense, gru, lstm, model, rebuilt, rnn, signal
 
 STORED = ["int8", "bfloat16", "float16"]
@@ -72,6 +74,28 @@ def test_every_width_gives_the_same_bits(stored: str, monkeypatch: pytest.Monkey
         monkeypatch.setenv("STREAMRNN_LANES", lanes)
         found |= bits(Model([gru(np.random.default_rng(1), 9, 37).with_stored(stored)]), x)
     assert len(found) == 1
+
+
+@pytest.mark.skipif(packed_form(INT8) == INT8, reason="this CPU has no AVX-512 VNNI, so rows of integers lie by twos only")
+@pytest.mark.parametrize("inputs", [4, 7, 33])
+def test_rows_by_fours_give_the_bits_of_rows_by_twos(inputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, x = Model([gru(np.random.default_rng(1), inputs, 21).with_stored("int8")]), signal(30, inputs)
+    by_four = bits(whole, x)
+    assert any(one.width.stored == INT8_BY_FOUR for one in plan.Plan(whole).functions)
+    monkeypatch.setattr(plan, "packed_form", lambda stored: stored)
+    by_two = Model([gru(np.random.default_rng(1), inputs, 21).with_stored("int8")])
+    assert all(one.width.stored != INT8_BY_FOUR for one in plan.Plan(by_two).functions)
+    assert bits(by_two, x) == by_four
+    assert len(by_four) == 1
+
+
+def test_corrections_make_sums_with_shifted_inputs_right_modulo_32_bits() -> None:
+    rng = np.random.default_rng(0)
+    weights, x = rng.integers(-127, 128, (5, 700)).astype(np.int8), rng.integers(-3000, 3001, 700)
+    shifted = (x + (1 << 15)).astype(np.int64)
+    low, high = weights @ (shifted & 255), weights @ (shifted >> 8)
+    found = (low + (high << 8) + corrections(weights)).astype(np.int32)
+    assert found.tolist() == (weights.astype(np.int64) @ x).tolist()
 
 
 def full(layer: Layer) -> Layer:

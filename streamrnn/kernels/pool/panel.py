@@ -20,7 +20,7 @@ from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int, emit_
 from streamrnn.simd.multiply import Weights, emit_products
 from streamrnn.simd.vector import Vec, llvm_type, numba_type
 from streamrnn.target.cpu import n_registers
-from streamrnn.target.packing import INT8, Width
+from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, row_bytes, rows_at
 from streamrnn.target.record import POOL_TILE
 
@@ -128,7 +128,7 @@ def _sums_of_streams(recipe: Recipe, index: int, width: Width, n_streams: int) -
                     sums |= {(stream, name, block): bias for stream in streams}
                 fed = [(stream, name, block) for stream in streams for name in section.sums for block in blocks]
                 begun, n_rows = [sums[key] for key in fed], table[positions.n_rows(index, vector)]
-                if width.stored == INT8:
+                if width.has_integers:
                     integers, stride = table[positions.integers(vector)], table[positions.integer_bytes(vector)]
                     inputs = [builder.add(integers, builder.mul(builder.add(begin, INT(n)), stride)) for n in streams]
                     results = emit_integer_sums(builder, recipe, width, section, begun, weights, inputs, n_rows, 0)
@@ -159,7 +159,7 @@ def integers_of_streams(recipe: Recipe, index: int, width: Width) -> Part:
         pass
 
     part = nothing
-    for vector in recipe.passes[index].feeds if width.stored == INT8 else ():
+    for vector in recipe.passes[index].feeds if width.has_integers else ():
         if vector not in earlier:
             part = _also_integers(part, recipe, index, vector, width)
     return part
