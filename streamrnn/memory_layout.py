@@ -21,9 +21,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from streamrnn.plan import Plan, PoolPlan
-from streamrnn.target.cpu import driver_width
 from streamrnn.target.integers import integer_room
-from streamrnn.target.layout import At, Layout, Word
+from streamrnn.target.layout import CACHE_LINE, At, Layout, Word
 from streamrnn.target.packing import Array
 from streamrnn.target.panels import Positions
 from streamrnn.target.record import (
@@ -168,9 +167,8 @@ def state_vectors(plan: Plan) -> list[dict[str, tuple[int, Array]]]:
 
 def row_bytes(plan: PoolPlan) -> int:
     """Bytes of a stream's states in a pool: an odd number of cache lines, so that the streams use all sets of a cache."""
-    line = driver_width(plan.dtype).lanes
-    lines = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.state_strides, strict=True)) // line
-    return (lines | 1) * line * _itemsize(plan)
+    n_values = sum(stride * len(op.state) for op, stride in zip(plan.ops, plan.state_strides, strict=True))
+    return (n_values * _itemsize(plan) // CACHE_LINE | 1) * CACHE_LINE
 
 
 def _itemsize(plan: Plan) -> int:

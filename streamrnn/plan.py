@@ -13,7 +13,7 @@ from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.model.loops import is_loop, parts
 from streamrnn.target.cpu import driver_width, pool_width_for, row_width, width_for
-from streamrnn.target.layout import aligned
+from streamrnn.target.layout import CACHE_LINE, aligned
 from streamrnn.target.op import Op
 from streamrnn.target.packed_form import packed_form
 from streamrnn.target.packing import Array, DType, Width
@@ -169,7 +169,8 @@ class Plan:
 
     def _stride(self, op: Op, width: Width) -> int:
         units = [op.hidden_size, op.output_size, *(initial.size for initial in op.state.values())]
-        return driver_width(self.dtype).padded(max(width.padded(n) for n in units))
+        line = CACHE_LINE // width.itemsize
+        return -(-max(width.padded(n) for n in units) // line) * line
 
     def _first_states(self, index: int) -> Array:
         """The initial states of a row, each vector as long as the op's stride."""

@@ -48,9 +48,7 @@ def advance(width: Width) -> Part:
 
     Returns DONE, or a status that says why nothing has changed.
     """
-    itemsize, all_finite = width.itemsize, finite_check(width)
-    # A load of 64 bytes would wait until two stores of 32, those of a layer with 8 lanes, have reached the cache.
-    copy = whole_copy(width._replace(lanes=width.lanes // 2))
+    itemsize, all_finite, copy = width.itemsize, finite_check(width), whole_copy(width)
     through_groups = through_all_groups(_row_by_row)
 
     @inline

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from streamrnn.kernels.inline import inline
-from streamrnn.simd.arithmetic import any_lane
-from streamrnn.simd.memory import load, load_int, load_scalar, store, store_int
+from streamrnn.simd.arithmetic import any_lane, in_every_lane
+from streamrnn.simd.memory import load, load_int, load_scalar, store, store_first, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import BACKWARDS, SOURCES
 
@@ -82,6 +82,31 @@ def row_copy(width: Width) -> Part:
             total += one - one
             store(target + at, one)
         return total == zero
+
+    return copy
+
+
+def copy_of_padded(width: Width) -> Part:
+    """A kernel part (target, source, count) that does what `row_copy` does, with a source that is padded to whole vectors.
+
+    It loads the vectors that the kernel has stored. A load that reaches into two of them would wait until both are cached.
+    """
+    lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
+    zero = dtype(0)
+
+    @inline
+    def copy(target, source, count):
+        rest = count & (lanes - 1)
+        whole_bytes = (count - rest) * itemsize
+        worst = in_every_lane(zero, load(source, dtype, lanes))
+        for at in range(0, whole_bytes, vector_bytes):
+            value = load(source + at, dtype, lanes)
+            worst = worst + (value - value)
+            store(target + at, value)
+        if rest:
+            value = store_first(target + whole_bytes, load(source + whole_bytes, dtype, lanes), rest)
+            worst = worst + (value - value)
+        return not any_lane(worst != zero)
 
     return copy
 

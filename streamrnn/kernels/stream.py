@@ -2,7 +2,7 @@
 
 from streamrnn.kernels.inline import inline, is_for_size
 from streamrnn.kernels.input_sums import input_sums
-from streamrnn.kernels.panel import Kernel, Part, field, finite_check, next_direction, row_copy, whole_copy
+from streamrnn.kernels.panel import Kernel, Part, copy_of_padded, field, finite_check, next_direction, whole_copy
 from streamrnn.kernels.softmax import normalize
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
@@ -22,7 +22,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     output, n_panels = positions.now(recipe.output), positions.n_panels(0)
     take_step, make_input_sums = step_of_stream(recipe, width), input_sums(recipe, width)
     copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
-    copy_row, finish = row_copy(width), normalize(width) if recipe.distribution else _unchanged
+    copy_row, finish = copy_of_padded(width), normalize(width) if recipe.distribution else _unchanged
     # an integer cannot be NaN, so with integers a state could become finite again
     check_every_step, has_states = recipe.check_every_step or width.has_integers, bool(recipe.states)
     bytes_of_input_sums, is_small = width.panel_bytes * recipe.input_sums, is_for_size()

@@ -1,7 +1,7 @@
 """The kernel of a layer that has a recipe, for many streams of a pool: one step of each."""
 
 from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy
+from streamrnn.kernels.panel import Kernel, Part, copy_of_padded, field, finite_check
 from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, integers_of_streams, list_rows, panel_of_streams
 from streamrnn.recipe import Recipe
 from streamrnn.simd.memory import load_int, load_ints
@@ -31,7 +31,7 @@ def pool_kernel(recipe: Recipe, width: Width) -> Kernel:
     positions, itemsize = Positions(recipe), width.itemsize
     n_words, output, has_between = positions.count, positions.now(recipe.output), bool(recipe.between)
     through_passes, others_finite = _through_passes(recipe, width), _others_finite(recipe, width)
-    copy_row = row_copy(width)
+    copy_row = copy_of_padded(width)
 
     def kernel(record, source, target, n_streams):
         n_inputs, n_outputs, rows = field(record, INPUTS), field(record, OUTPUTS), field(record, ROWS)
