@@ -46,7 +46,11 @@ def tried(layer: Layer) -> list[Width]:
     gates = max(layer.passes)
     widths = [Width(lanes, blocks) for lanes in (4, 8, 16) for blocks in range(1, 9)]
     fit = [width for width in widths if gates * width.blocks <= cpu.n_registers(width) - 4]
-    far = [width._replace(ahead=2048) for width in fit if width.blocks > 1] if layer.n_parameters * 4 > 1 << 19 else []
+    far = (
+        [width._replace(ahead=2048) for width in fit if width.lanes > 4]
+        if layer.n_parameters * 4 > caches().second // 2
+        else []
+    )
     return [*fit, *far]
 
 
@@ -81,7 +85,7 @@ def times(layer: Layer, widths: Sequence[Width], rounds: int) -> dict[tuple[str,
 
 def choice(layer: Layer) -> Width:
     """The width that the rule chooses."""
-    return cpu.width_for(layer.n_units, layer.input_size + layer.output_size, layer.passes)
+    return cpu.width_for(layer.n_units, layer.input_size, layer.output_size if layer.states else 0, layer.passes)
 
 
 def _name(width: Width) -> str:

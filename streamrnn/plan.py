@@ -12,7 +12,7 @@ from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.model.loops import is_loop, parts
-from streamrnn.target.cpu import driver_width, pool_width_for, row_width, width_for
+from streamrnn.target.cpu import INPUT_SUMS_FROM, driver_width, pool_width_for, row_width, width_for
 from streamrnn.target.layout import CACHE_LINE, aligned
 from streamrnn.target.op import Op
 from streamrnn.target.packed_form import packed_form
@@ -24,9 +24,6 @@ TILE_STEPS = 24
 
 #: Values between layers with several rows a step, for a tile, at most: few enough that they stay in the cache.
 MANY_ROWS = 1 << 15
-
-#: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once (benchmarks/tune.py).
-INPUT_SUMS_FROM = 8
 
 
 class Group(NamedTuple):
@@ -138,7 +135,8 @@ class Plan:
         row = layer.row
         if row is not layer and layer.states:
             return pool_width_for(row.n_units, row.passes, self.dtype, row.stored)
-        return width_for(row.n_units, row.input_size + row.output_size, row.passes, self.dtype, packed_form(row.stored))
+        recurrent = row.output_size if row.states else 0
+        return width_for(row.n_units, row.input_size, recurrent, row.passes, self.dtype, packed_form(row.stored))
 
     def _kernel_of(self, op: Op) -> str:
         return stream_kernel_of(op)

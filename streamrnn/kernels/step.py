@@ -21,9 +21,11 @@ from streamrnn.recipe import Recipe, Section, X
 from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int
 from streamrnn.simd.multiply import Weights, emit_products
 from streamrnn.simd.vector import llvm_type
-from streamrnn.target.cpu import SECOND_CACHE
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, row_bytes, rows_at
+
+#: Bytes of weights that the second cache holds, about, of a CPU on which fetching ahead pays (streamrnn/target/cpu.py).
+_SECOND_CACHE = 3 << 19
 
 Keys = list[tuple[str, int]]
 Sums = dict[tuple[str, int], ir.Value]
@@ -176,7 +178,7 @@ class _PassEmitter(NamedTuple):
         if not width.ahead:
             return self._products(sums, section, fed, weights, n_rows, 0)
         # where the input sums are there, the input weights are not read, and the other weights may fit in the second cache
-        most_near = INT(isqrt(SECOND_CACHE // (len(section.sums) * width.stored_itemsize)))
+        most_near = INT(isqrt(_SECOND_CACHE // (len(section.sums) * width.stored_itemsize)))
         return emit_either(
             builder,
             builder.and_(is_ahead, builder.icmp_signed("<=", n_rows, most_near)),

@@ -8,12 +8,13 @@ import os
 import numpy as np
 
 from streamrnn.errors import StreamRNNError
+from streamrnn.target.caches import caches
 from streamrnn.target.machine import machine
 from streamrnn.target.packing import DType, Width
 from streamrnn.warn import warn_once
 
-#: Bytes of weights that the second cache can hold, about. Prefetching pays for more than these (benchmarks/tune.py).
-SECOND_CACHE = 3 << 19
+#: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once.
+INPUT_SUMS_FROM = 8
 
 _FORCED = "STREAMRNN_LANES"
 _SINGLE = np.dtype(np.float32).itemsize
@@ -76,29 +77,44 @@ def row_width(dtype: DType) -> Width:
     return widths((), dtype)[0]
 
 
-def width_for(units: int, rows: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> Width:
-    """The width for a layer on this CPU: the one with the fewest estimated cycles; among about equal ones, the narrowest.
+def width_for(
+    units: int, inputs: int, recurrent: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None
+) -> Width:
+    """The width for a layer on this CPU: the one with the fewest estimated cycles; among about equal ones, the fewest units.
 
-    units   units of the layer
-    rows    rows of weights: inputs and hidden units
-    passes  for each pass over the weights, the gates that are summed at once; empty for a layer without weights
-    dtype   the type in which the layer computes
-    stored  the type in which its weights are stored; None: the same
+    units      units of the layer
+    inputs     values that a step takes
+    recurrent  values of the last step that it reads, too; 0 for a layer without a state
+    passes     for each pass over the weights, the gates that are summed at once; empty for a layer without weights
+    dtype      the type in which the layer computes
+    stored     the type in which its weights are stored; None: the same
 
-    The environment variable STREAMRNN_LANES (4, 8 or 16; half as many lanes for float64) fixes the lanes. The bits of a result
-    never depend on it. Raises StreamRNNError for another value.
+    What counts is a step alone and a step of a chunk alike: the product of their cycles, as a share of the fewest.
+
+    The environment variable STREAMRNN_LANES (4, 8 or 16; half as many lanes for float64) fixes the lanes, and with 8 or 16 also
+    the blocks. The bits of a result never depend on it. Raises StreamRNNError for another value.
     """
     if not passes:
         return widths(passes, dtype)[0]
-    chosen = _best(units, rows, passes, dtype, stored)
-    return _far(passes, dtype, stored) if _weight_bytes(chosen, units, rows, passes) > SECOND_CACHE else chosen
+    alone = inputs + recurrent
+    in_chunk = recurrent or inputs if inputs >= INPUT_SUMS_FROM else alone
+
+    def cycles(width: Width) -> float:
+        return _cycles(width, units, alone, passes, recurrent > 0) * _cycles(width, units, in_chunk, passes, recurrent > 0)
+
+    found = {width: cycles(width) for width in _candidates(max(passes), dtype, stored)}
+    about_best = [width for width, estimate in found.items() if estimate <= _ABOUT * min(found.values())]
+    chosen = min(about_best, key=lambda width: (width.units, -width.lanes))
+    is_far = _weight_bytes(chosen, units, alone, passes) > _SECOND_CACHE * caches().second
+    return chosen._replace(ahead=_AHEAD) if is_far and fetches_ahead() else chosen
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> list[Width]:
     """Every width that `width_for` can choose for layers with these passes. Raises what `width_for` raises."""
     if not passes:
         return [(_forced(dtype) or driver_width(dtype))._replace(blocks=1)]
-    return [*_candidates(max(passes), dtype, stored), _far(passes, dtype, stored)]
+    candidates = _candidates(max(passes), dtype, stored)
+    return [*candidates, *(width._replace(ahead=_AHEAD) for width in candidates if fetches_ahead())]
 
 
 def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> Width:
@@ -128,27 +144,27 @@ def _pool_cost(width: Width, units: int) -> float:
     return width.panels(units) * max(width.blocks * vectors, 1 + width.blocks / 8)
 
 
-# The figures behind the choice of a width; benchmarks/tune.py prints measured times to compare them with.
+# The figures behind the choice of a width. They were fitted to measured times of an Intel Xeon (Sapphire Rapids), as it is and
+# with code for AVX2 only, and agree with what was known of AMD's Zen 4 and Zen 5. `python -m benchmarks.tune` compares.
 _LATENCY = 4.0  # cycles from one FMA of a sum to the next
 _PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
-_PER_VECTOR_AFAR = 1.0  # and with weights from the second cache
-_FIRST_CACHE = 24 << 10  # bytes of weights that stay in the first cache
-_AHEAD = 2048  # bytes by which weights beyond the second cache are fetched before their use
-_PER_PANEL = 30.0  # cycles to begin a panel
-_PER_CELL = 12.0  # cycles of the activations of one vector of units
-_ABOUT = 1.001  # estimates whose ratio is smaller count as equal
+_FROM_AFAR = {16: 0.6, 32: 0.9, 64: 1.4}  # and with weights from the second cache, by the bytes of a vector
+_FIRST_CACHE = 0.9  # of the first cache, how much weights can fill
+_SECOND_CACHE = 1.5  # of the second; of what is a little larger, it keeps most for the next step, which goes backwards
+_AHEAD = 2048  # bytes by which weights beyond it are fetched before their use
+_PER_PANEL = 30.0  # cycles to begin a panel,
+_PER_PANEL_AFAR = 12.0  # and where the loads of the weights hide most of them
+_PER_CELL = 10.0  # cycles of the activations of one vector of units
+_WIDE_CHAIN = 60.0  # more cycles from one step to the next, on Intel's CPUs, where a panel is vectors of 64 bytes
+_ABOUT = 1.01  # estimates whose ratio is smaller count as equal
 
 
-def _best(units: int, rows: int, passes: tuple[int, ...], dtype: DType, stored: str | None) -> Width:
-    candidates = _candidates(max(passes), dtype, stored)
-    cycles = {width: _cycles(width, units, rows, passes) for width in candidates}
-    about_best = [width for width in candidates if cycles[width] <= _ABOUT * min(cycles.values())]
-    return min(about_best, key=lambda width: width.units)
+def fetches_ahead() -> bool:
+    """Whether weights beyond the second cache are fetched by instructions: on Zen 5 it pays.
 
-
-def _far(passes: tuple[int, ...], dtype: DType, stored: str | None) -> Width:
-    """The width for weights beyond the second cache: the best for a large layer, where the last panel hardly matters."""
-    return _best(1024, 2048, passes, dtype, stored)._replace(ahead=_AHEAD)
+    On Zen 4 it takes more than it gives, since that CPU fetches as fast by itself; on Intel's it makes no difference.
+    """
+    return _full_rate_vector() == 64 and machine().has("sse4a")
 
 
 def _forced(dtype: DType) -> Width | None:
@@ -161,29 +177,31 @@ def _forced(dtype: DType) -> Width | None:
 
 
 def _candidates(gates: int, dtype: DType, stored: str | None) -> list[Width]:
-    """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512."""
-    if forced := _forced(dtype):
+    """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512. Vectors of half a register suit small layers."""
+    forced, sizes = _forced(dtype), sorted({min(widest_vector(), 32), widest_vector()})
+    if forced and forced.vector_bytes > 16:
         return [forced._replace(stored=stored)]
-    base = min(widest_vector(), 32)
-    lanes = base // np.dtype(dtype).itemsize
-    room = n_registers(Width(lanes, 1, dtype)) - 4
     candidates = []
-    for vectors in range(1, 9):
-        paired = base == 32 and vectors % 2 == 0  # as vectors of AVX-512; LLVM splits them on a CPU without
-        halves = _full_rate_vector() == 64 and not paired and vectors > 1  # an odd number is no faster than the next even one
-        if gates * vectors <= room and not halves:
-            width = Width(2 * lanes, vectors // 2, dtype) if paired else Width(lanes, vectors, dtype)
-            candidates.append(width._replace(stored=stored))
+    for n_bytes in [forced.vector_bytes] if forced else sizes:
+        width = Width(n_bytes // np.dtype(dtype).itemsize, 1, dtype, stored=stored)
+        most = min(8 if n_bytes == sizes[-1] or forced else 4, (n_registers(width) - 4) // gates)
+        candidates += [width._replace(blocks=blocks) for blocks in range(1, most + 1)]
     return candidates
 
 
-def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> float:
-    """An estimate of the cycles of a step."""
-    vectors = width.blocks * -(-width.vector_bytes // _full_rate_vector())
-    near = _weight_bytes(width, units, rows, passes) <= _FIRST_CACHE
-    per_vector = _PER_VECTOR if near else _PER_VECTOR_AFAR
+def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...], is_recurrent: bool) -> float:
+    """An estimate of the cycles of a step that multiplies `rows` rows of weights."""
+    full_rate = min(width.vector_bytes, _full_rate_vector())
+    vectors, panels = width.blocks * -(-width.vector_bytes // full_rate), width.panels(units)
+    n_bytes, first = _weight_bytes(width, units, rows, passes), _FIRST_CACHE * caches().first
+    near = n_bytes <= first
+    # A step begins with the panels with which the last one ended. A panel that is the only one is read from its beginning.
+    kept = 1.0 if near else 0.0 if panels == 1 else min(1.0, first // (n_bytes / panels) / panels)
+    per_vector = kept * _PER_VECTOR + (1 - kept) * _FROM_AFAR[full_rate]
     per_row = sum(max(_LATENCY, gates * vectors * per_vector) for gates in passes)
-    return width.panels(units) * (_PER_PANEL + _PER_CELL * vectors + rows * per_row)
+    begin = _PER_PANEL + (_WIDE_CHAIN if is_recurrent and full_rate == 64 and not machine().has("sse4a") else 0)
+    begin = begin if near else begin * _PER_PANEL_AFAR / _PER_PANEL
+    return panels * (begin * len(passes) + _PER_CELL * vectors + rows * per_row)
 
 
 def _weight_bytes(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from streamrnn import warn
 from streamrnn.target import cpu
+from streamrnn.target.caches import Caches
 from streamrnn.target.machine import Machine, aimed_at
 from streamrnn.target.packing import DType
 
@@ -73,3 +74,53 @@ def test_a_cpu_with_fma_is_not(features: tuple[str, ...], triple: str, pretend) 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cpu.warn_without_fma()
+
+
+KINDS = {"lstm": (4,), "gru-after": (3,), "gru-before": (2, 1), "rnn": (1,)}
+SIZES = [(1, 1), (1, 8), (1, 20), (1, 40), (64, 64), (200, 200), (512, 512)]
+MACHINES_ = [("v4", SKYLAKE_X), ("znver4", ZEN_4), ("znver5", (*ZEN_4, "avxvnni")), ("haswell", HASWELL), ("nehalem", ())]
+
+
+@pytest.mark.parametrize(("name", "features"), MACHINES_, ids=[name for name, _ in MACHINES_])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_kernel_is_made_ahead_for_every_width_that_is_chosen_and_its_sums_fit_in_the_registers(
+    name: str, features: tuple[str, ...], dtype: DType, pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    pretend(name, *features)
+    for passes in KINDS.values():
+        for inputs, hidden in SIZES:
+            chosen = cpu.width_for(hidden, inputs, hidden, passes, dtype)
+            assert chosen in cpu.widths(passes, dtype)
+            assert max(passes) * chosen.blocks < cpu.n_registers(chosen)
+
+
+def test_weights_that_the_first_cache_holds_are_one_panel_and_of_others_some_panels_stay_in_it(
+    pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    pretend("v4", *SKYLAKE_X)
+    units = []
+    for first in 48 << 10, 128 << 10:
+        monkeypatch.setattr(cpu, "caches", lambda first=first: Caches(first, 1 << 20))
+        units.append(cpu.width_for(64, 1, 64, (4,)).units)
+    assert units[0] < units[1] == 64
+
+
+def test_weights_are_fetched_ahead_on_zen_5_only_and_only_beyond_the_second_cache(
+    pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    for name, features in MACHINES_:
+        pretend(name, *features)
+        for hidden, is_far in (64, False), (512, True):
+            assert bool(cpu.width_for(hidden, hidden, hidden, (4,)).ahead) == (is_far and name == "znver5")
+
+
+def test_with_four_lanes_the_blocks_follow_the_layer(pretend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMRNN_LANES", "4")
+    pretend("v4", *SKYLAKE_X)
+    for units, blocks in (4, 1), (8, 2), (12, 3), (20, 5):
+        assert cpu.width_for(units, 1, units, (4,))[:2] == (4, blocks)
+    monkeypatch.setenv("STREAMRNN_LANES", "8")
+    assert cpu.widths((4,)) == [(8, 2, np.float32, 0, None)]
