@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamrnn.kernels.inline import inline
-from streamrnn.simd.arithmetic import any_lane, in_every_lane
+from streamrnn.simd.arithmetic import any_first_lane, any_lane, in_every_lane
 from streamrnn.simd.memory import load, load_int, load_scalar, store, store_first, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import BACKWARDS, SOURCES
@@ -103,10 +103,12 @@ def copy_of_padded(width: Width) -> Part:
             value = load(source + at, dtype, lanes)
             worst = worst + (value - value)
             store(target + at, value)
+        finite = not any_lane(worst != zero)
         if rest:
-            value = store_first(target + whole_bytes, load(source + whole_bytes, dtype, lanes), rest)
-            worst = worst + (value - value)
-        return not any_lane(worst != zero)
+            value = load(source + whole_bytes, dtype, lanes)
+            store_first(target + whole_bytes, value, rest)
+            finite = finite and not any_first_lane(value - value != zero, rest)
+        return finite
 
     return copy
 

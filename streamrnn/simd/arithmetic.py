@@ -128,6 +128,21 @@ def any_lane(typingctx: Any, mask: types.Type) -> Any:
 
 
 @intrinsic
+def any_first_lane(typingctx: Any, mask: types.Type, count: types.Type) -> Any:
+    """Whether any of the first `count` lanes of the mask is true."""
+    if not isinstance(mask, Vec):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        lanes, bits = args[0], ir.IntType(mask.lanes)
+        first = builder.sub(builder.shl(ir.IntType(64)(1), args[1]), ir.IntType(64)(1))
+        found = builder.and_(builder.zext(builder.bitcast(lanes, bits), first.type), first)
+        return builder.icmp_unsigned("!=", found, first.type(0))
+
+    return signature(types.boolean, mask, types.int64), codegen
+
+
+@intrinsic
 def to_bits(typingctx: Any, a: types.Type) -> Any:
     """The bits of floats, as integers of the same width."""
     result = _bits_of(a)
