@@ -108,14 +108,16 @@ def _emit_panel(
         left = builder.sub(n_rows, row)
         count = builder.select(builder.icmp_signed("<", left, INT(ROWS_AT_ONCE)), left, INT(ROWS_AT_ONCE))
         rows = builder.add(weights, INT(bias_bytes(width, section)))
-        rows = builder.add(rows, builder.mul(row, INT(row_bytes(width, section))))
+        loads = builder.udiv(row, INT(width.rows_at_once))
+        rows = builder.add(rows, builder.mul(loads, INT(row_bytes(width, section))))
         inputs = builder.add(source, builder.mul(row, INT(width.itemsize)))
         is_first = builder.icmp_signed("==", row, INT(0))  # the first rows add to the biases, where these are
         begin, begin_bytes = builder.select(is_first, weights, sums), builder.select(is_first, INT(0), step_bytes)
         tile = _Tile(builder, width, section, rows, count, inputs, input_bytes, begin, begin_bytes, sums, step_bytes)
         for number in range(n_groups):
             group = range(vectors * number // n_groups, vectors * (number + 1) // n_groups)
-            at_once = min(_MOST_STEPS, max(1, (n_registers(width) - len(group) - 1) // len(group)))
+            held = len(group) * width.rows_at_once  # vectors of weights
+            at_once = min(_MOST_STEPS, max(1, (n_registers(width) - held - 1) // len(group)))
             whole = builder.sub(n_steps, builder.srem(n_steps, INT(at_once)))
             with cgutils.for_range_slice(builder, INT(0), whole, INT(at_once), inc=True) as (step, _):
                 tile.emit(group, step, at_once)

@@ -1,4 +1,8 @@
-"""Numbers of 16 bits, loaded as float32: bfloat16 and float16. Both are exact."""
+"""Numbers of 16 bits, loaded as float32: bfloat16 and float16. Both are exact.
+
+bfloat16 is the upper half of a float32. Two rows lie in one, so a word has a number of each: that of the first row is moved up,
+and that of the second is what is left without the first. That is one instruction for each.
+"""
 
 from llvmlite import ir
 
@@ -9,13 +13,20 @@ from streamrnn.target.packing import BFLOAT16
 _SHORT, _LONG, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
 
 
-def emit_half(builder: ir.IRBuilder, address: ir.Value, lanes: int, stored: str) -> ir.Value:
-    """A vector of `lanes` float32, from the numbers of a type of 16 bits at an address."""
-    if stored != BFLOAT16 and converts_halves():
+def emit_half(builder: ir.IRBuilder, address: ir.Value, lanes: int, stored: str, row: int) -> ir.Value:
+    """A vector of `lanes` float32, from the numbers of a type of 16 bits at an address.
+
+    row  of bfloat16, which of the two rows that lie in one
+    """
+    if stored == BFLOAT16:
+        words = emit_load(builder, address, _vector(_LONG, lanes))
+        upper = (
+            builder.and_(words, _constant(_LONG, lanes, 0xFFFF0000)) if row else builder.shl(words, _constant(_LONG, lanes, 16))
+        )
+        return builder.bitcast(upper, _vector(_FLOAT, lanes))
+    if converts_halves():
         return builder.fpext(emit_load(builder, address, _vector(ir.HalfType(), lanes)), _vector(_FLOAT, lanes))
     bits = builder.zext(emit_load(builder, address, _vector(_SHORT, lanes)), _vector(_LONG, lanes))
-    if stored == BFLOAT16:  # the upper half of a float32
-        return builder.bitcast(builder.shl(bits, _constant(_LONG, lanes, 16)), _vector(_FLOAT, lanes))
     return _emit_by_arithmetic(builder, bits, lanes)
 
 

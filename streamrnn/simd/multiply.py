@@ -18,6 +18,7 @@ from streamrnn.simd.halves import emit_half
 from streamrnn.simd.memory import INT, bytes_of, emit_load, pointer
 from streamrnn.simd.vector import Vec, lane_type, llvm_type, splat
 from streamrnn.target.layout import CACHE_LINE
+from streamrnn.target.packing import BFLOAT16
 
 
 class Weights(NamedTuple):
@@ -31,15 +32,20 @@ class Weights(NamedTuple):
     stored: str | None = None
 
     @property
-    def n_bytes(self) -> int:
-        """Bytes of a vector of weights."""
-        return bytes_of(self.vec) if self.stored is None else 2 * self.vec.lanes
+    def rows_at_once(self) -> int:
+        """Rows of weights that lie in one."""
+        return 2 if self.stored == BFLOAT16 else 1
 
-    def emit(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
-        """The vector of weights at an address, converted to the type of the sums, which is exact."""
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of a vector of weights, of all rows that lie in one."""
+        return bytes_of(self.vec) if self.stored is None else 2 * self.rows_at_once * self.vec.lanes
+
+    def emit(self, builder: ir.IRBuilder, address: ir.Value, row: int = 0) -> ir.Value:
+        """The vector of weights at an address, converted to the type of the sums, which is exact; `row` of those in one."""
         if self.stored is None:
             return emit_load(builder, address, llvm_type(self.vec))
-        single = emit_half(builder, address, self.vec.lanes, self.stored)
+        single = emit_half(builder, address, self.vec.lanes, self.stored, row)
         return single if self.vec.dtype == types.float32 else builder.fpext(single, llvm_type(self.vec))
 
 
@@ -58,40 +64,68 @@ def emit_products(
     kind       of the weights
     first      the sums at the beginning, [input][vector]
     weights    address of the first row of weights
-    row_bytes  bytes from one row to the next
+    row_bytes  bytes from one row, or from rows in one, to the next
     inputs     addresses of `count` numbers each: every weight is loaded once for all of them
     ahead      bytes by which weights are fetched before they are used; 0: not
     """
     vec, vector_bytes, n_vectors = kind.vec, kind.n_bytes, len(first) // len(inputs)
+    at_once, itemsize = kind.rows_at_once, vec.dtype.bitwidth // 8
+    n_loads = count if at_once == 1 else builder.lshr(count, INT(1))
+
+    def added(sums: Sequence[ir.Value], row: ir.Value, offset: ir.Value, part: int) -> list[ir.Value]:
+        places = [builder.add(x, builder.add(offset, INT(part * itemsize))) for x in inputs]
+        splats = [splat(builder, emit_load(builder, place, lane_type(vec.dtype)), vec) for place in places]
+        loaded = [kind.emit(builder, builder.add(row, INT(j * vector_bytes)), part) for j in range(n_vectors)]
+        pairs = [(x, value) for x in splats for value in loaded]
+        return [emit_fma(builder, vec, *pair, total) for pair, total in zip(pairs, sums, strict=True)]
+
     before = builder.block
     body = builder.append_basic_block("panel.body")
     after = builder.append_basic_block("panel.after")
-    builder.cbranch(builder.icmp_signed(">", count, INT(0)), body, after)
+    builder.cbranch(builder.icmp_signed(">", n_loads, INT(0)), body, after)
 
     builder.position_at_end(body)
     k = builder.phi(INT)
     row = builder.phi(INT)
     phis = [builder.phi(llvm_type(vec)) for _ in first]
-    offset = builder.mul(k, INT(vec.dtype.bitwidth // 8))
-    splats = [splat(builder, emit_load(builder, builder.add(x, offset), lane_type(vec.dtype)), vec) for x in inputs]
-    loaded = [kind.emit(builder, builder.add(row, INT(j * vector_bytes))) for j in range(n_vectors)]
+    offset = builder.mul(k, INT(at_once * itemsize))
     for at in range(0, n_vectors * vector_bytes if ahead else 0, CACHE_LINE):
         emit_prefetch(builder, builder.add(row, INT(ahead + at)))
-    pairs = [(x, value) for x in splats for value in loaded]
-    nexts = [emit_fma(builder, vec, *pair, phi) for pair, phi in zip(pairs, phis, strict=True)]
+    nexts: Sequence[ir.Value] = phis
+    for part in range(at_once):
+        nexts = added(nexts, row, offset, part)
     k_next = builder.add(k, INT(1))
     row_next = builder.add(row, INT(row_bytes))
-    builder.cbranch(builder.icmp_signed("<", k_next, count), body, after)
+    builder.cbranch(builder.icmp_signed("<", k_next, n_loads), body, after)
     for phi, begin, follow in [(k, INT(0), k_next), (row, weights, row_next), *zip(phis, first, nexts, strict=True)]:
         phi.add_incoming(begin, before)
         phi.add_incoming(follow, body)
 
     builder.position_at_end(after)
+    results = _either(builder, vec, (first, before), (nexts, body))
+    if at_once == 1:
+        return results
+    has_last = cgutils.is_not_null(builder, builder.and_(count, INT(1)))
+    last, end = builder.append_basic_block("panel.last"), builder.append_basic_block("panel.end")
+    builder.cbranch(has_last, last, end)
+    builder.position_at_end(last)
+    row_of_last = builder.add(weights, builder.mul(n_loads, INT(row_bytes)))
+    with_last = added(results, row_of_last, builder.mul(n_loads, INT(at_once * itemsize)), 0)
+    builder.branch(end)
+    builder.position_at_end(end)
+    return _either(builder, vec, (results, after), (with_last, last))
+
+
+Values = tuple[Sequence[ir.Value], ir.Block]
+
+
+def _either(builder: ir.IRBuilder, vec: Vec, one: Values, other: Values) -> list[ir.Value]:
+    """Vectors that are those of one block or another, from which this one is reached."""
     results = []
-    for begin, follow in zip(first, nexts, strict=True):
+    for value, instead in zip(one[0], other[0], strict=True):
         result = builder.phi(llvm_type(vec))
-        result.add_incoming(begin, before)
-        result.add_incoming(follow, body)
+        result.add_incoming(value, one[1])
+        result.add_incoming(instead, other[1])
         results.append(result)
     return results
 

@@ -19,7 +19,7 @@ BFLOAT16, FLOAT16, INT8 = "bfloat16", "float16", "int8"
 INT8_BY_FOUR = "int8 by four"
 
 _STORED_BYTES = {BFLOAT16: 2, FLOAT16: 2, INT8: 1, INT8_BY_FOUR: 1}
-_ROWS_AT_ONCE = {INT8: 2, INT8_BY_FOUR: 4}
+_ROWS_AT_ONCE = {BFLOAT16: 2, INT8: 2, INT8_BY_FOUR: 4}
 
 #: Factors for the rows of a sigmoid or tanh gate, so that its exponential works in base 2.
 SIGMOID_SCALE = -np.log2(np.e)
@@ -55,11 +55,11 @@ class Width(NamedTuple):
     @property
     def has_integers(self) -> bool:
         """Whether weights are integers."""
-        return self.stored in _ROWS_AT_ONCE
+        return self.stored in (INT8, INT8_BY_FOUR)
 
     @property
     def rows_at_once(self) -> int:
-        """Rows of weights that lie in one, since one instruction takes them: of integers several."""
+        """Rows of weights that lie in one, since an instruction takes them at once: several of integers, two of bfloat16."""
         return _ROWS_AT_ONCE.get(self.stored or "", 1)
 
     @property

@@ -5,9 +5,9 @@ A panel is a group of units: `blocks` blocks of `lanes` units. A section is the 
 value of the vector. The sections are in the order in which a step adds them up, pass by pass. They are separate because a chunk
 reads the section of the inputs apart from the others (streamrnn/kernels/input_sums.py).
 
-The rows of weights may be stored in fewer bytes (`Width.stored`); biases never are. With integers, a row of factors stands
-before the rows of weights, one for each unit of each sum, and n rows lie in one, 2 or 4: [n rows][sum][block][lane][n]. With 4
-there is also a row of corrections (streamrnn/target/integers.py).
+The rows of weights may be stored in fewer bytes (`Width.stored`); biases never are. Of bfloat16 n = 2 rows lie in one, of
+integers 2 or 4: [n rows][sum][block][lane][n]. With integers, a row of factors stands before the rows of weights, one for each
+unit of each sum, and with 4 in one also a row of corrections (streamrnn/target/integers.py).
 """
 
 from collections.abc import Mapping
@@ -93,7 +93,7 @@ class PanelLayout:
                         of_section.append(rows(corrections(integers)))
                     of_section.append(_joined(rows(integers), width.rows_at_once))
                 else:
-                    of_section.append(storage.encoded(rows(whole, factors), width.stored))
+                    of_section.append(_joined(storage.encoded(rows(whole, factors), width.stored), width.rows_at_once))
                 panels = [np.ascontiguousarray(by_panel(width, part)).view(np.uint8) for part in of_section]
                 parts.append(np.concatenate(panels, axis=1).ravel())
         flat = np.concatenate(parts)
@@ -124,13 +124,13 @@ def _factors(scales: Mapping[str, float] | None, sums: tuple[str, ...]) -> NDArr
     return np.array([(scales or {}).get(name, 1.0) for name in sums])
 
 
-def _joined(integers: NDArray[Any], at_once: int) -> NDArray[Any]:
-    """Rows of 8-bit integers, (n_rows, sums, units), several in one: (rows, sums, units) of 16 or 32 bits. Zeros fill up."""
-    n_rows, n_sums, units = integers.shape
-    whole = np.zeros((n_rows + -n_rows % at_once, n_sums, units), np.int8)
-    whole[:n_rows] = integers
+def _joined(numbers: NDArray[Any], at_once: int) -> NDArray[Any]:
+    """Rows of numbers, (n_rows, sums, units), several in one: (rows, sums, units) of larger integers. Zeros fill the last."""
+    n_rows, n_sums, units = numbers.shape
+    whole = np.zeros((n_rows + -n_rows % at_once, n_sums, units), numbers.dtype)
+    whole[:n_rows] = numbers
     joined = np.ascontiguousarray(whole.reshape(-1, at_once, n_sums, units).transpose(0, 2, 3, 1))
-    return joined.view({2: np.int16, 4: np.int32}[at_once])[..., 0]
+    return joined.view(f"u{at_once * numbers.itemsize}")[..., 0]
 
 
 def bias_bytes(width: Width, section: Section) -> int:
@@ -145,7 +145,7 @@ def rows_at(width: Width, section: Section) -> int:
 
 
 def row_bytes(width: Width, section: Section) -> int:
-    """Bytes that are loaded at once of one panel: the weights for one value of the vector; of integers, for several."""
+    """Bytes that are loaded at once of one panel: the weights for one value of the vector, or for several in one."""
     return width.rows_at_once * len(section.sums) * width.units * width.stored_itemsize
 
 

@@ -115,11 +115,12 @@ def full(layer: Layer) -> Layer:
         gru(np.random.default_rng(2), 9, 37, form="reset-before"),
         rnn(np.random.default_rng(2), 9, 37),
         dense(np.random.default_rng(2), 9, 37, activation="relu"),
+        gru(np.random.default_rng(2), 70, 8).astype("float64"),
     ],
-    ids=["lstm", "projected", "reset-after", "reset-before", "rnn", "dense"],
+    ids=["lstm", "projected", "reset-after", "reset-before", "rnn", "dense", "float64"],
 )
 def test_16_bits_give_the_bits_of_float32_with_the_rounded_weights(layer: Layer) -> None:
-    rounded, x = layer.with_stored("bfloat16"), signal(40, 9)
+    rounded, x = layer.with_stored("bfloat16"), signal(40, layer.input_size)
     assert Stream(Model([rounded])).process(x).tobytes() == Stream(Model([full(rounded)])).process(x).tobytes()
 
 
