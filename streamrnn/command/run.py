@@ -1,5 +1,6 @@
 """`streamrnn run`: a signal through a model, line by line."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,9 @@ def run(
             metavar="FILE", help="Start from the state in this file, if it exists, and save the state there at the end."
         ),
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Write after what the file of -o has. [default: replace it at the first output]")
+    ] = False,
     on_error: Annotated[OnError, typer.Option(help="After a bad line: stop, or skip it.")] = OnError.STOP,
     header: Annotated[
         bool | None,
@@ -101,7 +105,8 @@ def run(
     must have the same ones. In jsonl the names are those of the members of objects.
 
     With --state the state is saved at the end of the input, at a bad line, at a closed pipe, and at Ctrl-C and SIGTERM. It
-    belongs to exactly the lines that were written, so the next run repeats no line and loses none. After a power failure the
+    belongs to exactly the lines that were written, so a next run with the lines that follow repeats none and loses none. An
+    input file is read from its first line each time, and -o needs --append then, or another file. After a power failure the
     output may have lines that the state does not, never the other way round.
 
     A model that reads its input backwards (imported with --offline) takes all lines as one recording and answers after the last
@@ -123,7 +128,7 @@ def run(
     \b
     Examples:
       streamrnn run vad.safetensors < in.csv > out.csv
-      sensor | streamrnn run vad.safetensors --state today.state --on-error skip
+      sensor | streamrnn run vad.safetensors --state today.state -o out.csv --append
       streamrnn run vad.safetensors in.csv.gz -o out.f32
       streamrnn run denoise.safetensors noisy.wav -o clean.wav
       streamrnn run vad.safetensors in.csv --columns load,temp --keep time
@@ -148,6 +153,10 @@ def run(
         raise typer.BadParameter("a wav output needs a sample rate; give --rate")
     if target_format is not FormatName.WAV and rate is not None:
         raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
+    if append and (target == Path("-") or target_format is FormatName.WAV or keyed):
+        raise typer.BadParameter("--append is for one signal and a file that -o names, but not for wav; leave it out")
+    if target == Path("-") and target_format in (FormatName.F32, FormatName.WAV) and sys.stdout.isatty():
+        raise typer.BadParameter(f"{target_format} is binary and standard output is a terminal; name a file with -o")
     if truth and plot is None:
         raise typer.BadParameter("--truth is drawn; give --plot FILE too")
     if plot is not None and keyed:
@@ -177,7 +186,7 @@ def run(
             raise typer.BadParameter("--plot is for streams, but this model answers whole recordings; leave it out")
         check_picture(plot, source)
     picture = None if plot is None else Plot(plot, columns.kept.index(truth) if truth else None)
-    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, rate)
+    endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, append, rate)
     errors = RowErrors(on_error)
     if store is None:
         code = run_one_signal(model, archive, endpoints, state, errors, *([] if picture is None else [picture.add]))

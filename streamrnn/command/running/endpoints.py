@@ -11,6 +11,7 @@ class Endpoints(NamedTuple):
 
     columns  which column of the input is what
     sync     whether output and states should survive a power failure
+    append   whether the output comes after what the file has
     rate     frames per second of a wav that is written; None: that of the wav that is read
     """
 
@@ -20,4 +21,5 @@ class Endpoints(NamedTuple):
     target_format: Format
     columns: Columns
     sync: bool = True
+    append: bool = False
     rate: int | None = None

@@ -8,8 +8,9 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TextIO
+from typing import BinaryIO, Final, TextIO
 
 from streamrnn.archive import sync_folder as sync_names
 from streamrnn.command.waits import InterruptibleWaits, OutputClosed
@@ -24,11 +25,18 @@ _BINARY: Final = getattr(os, "O_BINARY", 0)  # or Windows changes line ends
 _MEBIBYTE = 1 << 20
 
 
-class OpenFile(NamedTuple):
-    """A file descriptor, and the name of the file for messages."""
+@dataclass
+class OpenFile:
+    """A file descriptor, and the name of the file for messages.
+
+    replaces   whether what the file had before goes when the first output comes
+    has_begun  whether that has come (`begin`)
+    """
 
     descriptor: int
     name: str
+    replaces: bool = False
+    has_begun: bool = False
 
 
 def open_source(path: Path) -> AbstractContextManager[OpenFile]:
@@ -36,15 +44,41 @@ def open_source(path: Path) -> AbstractContextManager[OpenFile]:
     return _standard(sys.stdin, "standard input") if path == STANDARD else _opened(path, os.O_RDONLY)
 
 
-def open_target(path: Path, *in_use: Path | int) -> AbstractContextManager[OpenFile]:
-    """The file at `path`, made empty, or standard output for "-".
+def open_target(path: Path, *in_use: Path | int, append: bool = False) -> AbstractContextManager[OpenFile]:
+    """The file at `path`, or standard output for "-". What the file has stays until `begin`, or for ever if `append`.
+
+    A file that was made here is removed if the context ends with an error before anything was written.
 
     Raises StreamRNNError if it cannot be opened, or is one of the files `in_use`.
     """
     if path == STANDARD:
         return _standard(sys.stdout, "standard output")
     _check_not_in_use(path, in_use)
-    return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    return _target(path, append)
+
+
+@contextmanager
+def _target(path: Path, append: bool) -> Iterator[OpenFile]:
+    is_new = not os.path.lexists(path)
+    with _opened(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)) as target:
+        target.replaces = not append
+        try:
+            yield target
+        except BaseException:
+            if is_new and is_regular(target) and not size_of(target):
+                with suppress(OSError):
+                    os.unlink(path)
+            raise
+
+
+def begin(target: OpenFile) -> None:
+    """The first output comes: make the file empty, if it is to be replaced. Raises StreamRNNError if that fails."""
+    target.has_begun = True
+    if target.replaces and is_regular(target):
+        try:
+            os.ftruncate(target.descriptor, 0)
+        except OSError as error:
+            raise StreamRNNError(f"{target.name}: cannot be written ({error.strerror})") from error
 
 
 def reopen_target(path: Path, n_bytes: int, check: int, *in_use: Path | int) -> AbstractContextManager[OpenFile]:

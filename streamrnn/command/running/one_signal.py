@@ -1,11 +1,13 @@
 """`streamrnn run` without `--key`: all rows are one signal."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from streamrnn.audio import OutputRows
+from streamrnn.command import exit_codes
 from streamrnn.command.console import print_message
+from streamrnn.command.progress_bar import is_terminal
 from streamrnn.command.running import state_file
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.file_descriptors import (
@@ -29,11 +31,9 @@ from streamrnn.command.running.source_bytes import source_bytes
 from streamrnn.command.running.stream_session import StreamSession, Watch
 from streamrnn.command.signals import signals_deferred
 from streamrnn.command.waits import signals_end_waits
-from streamrnn.errors import InputError
+from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.stream import Stream
-
-Outputs = Callable[[Iterable[Row]], Iterator[bytes]]
 
 
 def run_one_signal(
@@ -56,7 +56,9 @@ def run_one_signal(
     if model.streamable:
         with signals_deferred():
             stream = Stream(model)
-        state_file.restore(state, stream)
+        goes_on = state_file.restore(state, stream)
+        if goes_on:
+            _tell_how_it_goes_on(endpoints, state)
         session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES, watch)
     else:
         session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
@@ -67,23 +69,24 @@ def run_one_signal(
 
     with (
         open_source(endpoints.source) as source,
-        open_target(endpoints.target, source.descriptor, archive, *filter(None, [state])) as target,
+        open_target(endpoints.target, source.descriptor, archive, *filter(None, [state]), append=endpoints.append) as target,
         signals_end_waits(source.descriptor, target.descriptor) as waits,
         _saving(state, session, endpoints, target),
     ):
         reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
         with (
             source_bytes(source, endpoints.source_format, model.input_size, waits) as (chunks, rate),
-            _as_written(
-                outputs_of,
+            _wav_header(
                 target,
                 endpoints,
                 _output_rate(endpoints, rate * output.rows, model.stride),
                 model.output_size // output.rows,
-            ) as outputs,
+            ) as head,
         ):
             _tell_of_rate(model, rate)
-            code = run_io_loop(reader, outputs, chunks, target, waits, read_all=not model.streamable)
+            code = run_io_loop(reader, outputs_of, chunks, target, waits, head=head, read_all=not model.streamable)
+    if code > exit_codes.INTERRUPTED and isinstance(session, StreamSession) and is_terminal():
+        _tell_where_it_stopped(session, state)
     if output.delay:
         print_message(
             f"the output is {output.delay} rows later than the input: it begins with so many rows from before the signal, and "
@@ -92,6 +95,25 @@ def run_one_signal(
     if hops.left:
         print_message(hops.left)
     return code
+
+
+def _tell_how_it_goes_on(endpoints: Endpoints, state: Path | None) -> None:
+    """Tell a terminal that the stream has a past. Raises StreamRNNError if the output of that past would be lost."""
+    target = endpoints.target
+    if target != STANDARD and not endpoints.append and target.is_file() and target.stat().st_size:
+        raise StreamRNNError(
+            f"{target}: has output already, and the stream goes on from the state in {state}; give --append to write after it, "
+            "or name another file; to begin anew remove both"
+        )
+    if endpoints.source != STANDARD and is_terminal():
+        print_message(f"remark: goes on from the state in {state}; {endpoints.source} is read from its first line")
+
+
+def _tell_where_it_stopped(session: StreamSession, state: Path | None) -> None:
+    """Say which rows have been answered when a signal ends the run."""
+    after = f"after {session.last}" if session.last else "before the first line"
+    saved = f"; {state} has the state, for a next run with the lines that follow" if state else ""
+    print_message(f"stopped {after}{saved}")
 
 
 def _tell_of_rate(model: Model, rate: int) -> None:
@@ -119,16 +141,17 @@ def _output_rate(endpoints: Endpoints, rate: int, stride: int) -> int:
 
 
 @contextmanager
-def _as_written(outputs: Outputs, target: OpenFile, endpoints: Endpoints, rate: int, channels: int) -> Iterator[Outputs]:
-    """The outputs; those of a wav come after its header, which gets its length when the context ends."""
+def _wav_header(target: OpenFile, endpoints: Endpoints, rate: int, channels: int) -> Iterator[bytes]:
+    """What is written before the outputs: the header of a wav, which gets its length when the context ends; else nothing."""
     if endpoints.target_format is not FORMATS[FormatName.WAV]:
-        yield outputs
+        yield b""
         return
+    head = wav.header(rate, channels)
     try:
-        yield wav.after_header(outputs, rate, channels)
+        yield head
     finally:
-        n_bytes = size_of(target) - len(wav.header(rate, channels))
-        if endpoints.target != STANDARD and is_regular(target) and n_bytes >= 0:
+        n_bytes = size_of(target) - len(head)
+        if endpoints.target != STANDARD and is_regular(target) and target.has_begun and n_bytes >= 0:
             rewrite_start(target, wav.header(rate, channels, n_bytes))
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from streamrnn.archive import replace_file
 from streamrnn.errors import SnapshotError, StreamRNNError
 from streamrnn.regular_file import read_regular
+from streamrnn.states.snapshot import unpack
 from streamrnn.stream import Stream
 
 _MOST_BYTES = 1 << 30
@@ -19,20 +20,33 @@ class HasState(Protocol):
     state: bytes
 
 
-def restore(path: Path | None, stream: Stream) -> None:
-    """Restore a stream from the file. If there is no path or no file, the stream begins a signal.
+def restore(path: Path | None, stream: Stream) -> bool:
+    """Restore a stream from the file. If there is no path or no file, the stream begins a signal. Whether there was one.
 
     Raises SnapshotError if the state is damaged or of another model, StreamRNNError if the file cannot be read.
     """
+    if path is None:
+        return False
     try:
-        if path is not None:
-            stream.restore(read_regular(path, _MOST_BYTES))
+        data = read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
-        return
+        return False
     except OSError as error:
         raise StreamRNNError(f"{path}: cannot be read ({error.strerror})") from error
+    remedy = "give another --state file, or remove this one to begin anew"
+    try:
+        fingerprint, _ = unpack(data)
+    except SnapshotError:
+        raise SnapshotError(
+            f"{path}: is no state of this version that `streamrnn run` saved, or is damaged; {remedy}"
+        ) from None
+    if fingerprint != stream.model.fingerprint:
+        raise SnapshotError(f"{path}: is the state of another model, {fingerprint[:12]}…; {remedy}")
+    try:
+        stream.restore(data)
     except SnapshotError as error:
         raise SnapshotError(f"{path}: {error}") from error
+    return True
 
 
 @contextmanager

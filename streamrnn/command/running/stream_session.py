@@ -25,6 +25,7 @@ class StreamSession:
     watch          is told of the rows and outputs of each block that counts
 
     state  snapshot of the stream after the last block that counts
+    last   location of the last row of that block; "": none
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class StreamSession:
         self._format = target_format
         self._n_each = OutputRows.of(stream.model).rows
         self._size = BlockSize(max_row_bytes(stream.model), max_bytes, max_bytes)
-        self.state = stream.snapshot()
+        self.state, self.last = stream.snapshot(), ""
 
     def outputs(self, rows: Iterable[Row]) -> Iterator[bytes]:
         """The output of rows, block by block.
@@ -66,7 +67,7 @@ class StreamSession:
         else:
             self._watch(block.rows, outputs)
             yield block.encoded(outputs, self._format, self._n_each)
-            self.state = self._stream.snapshot()
+            self.state, self.last = self._stream.snapshot(), block.rows[-1].location
 
     def _compute(self, block: list[Row]) -> Array:
         """The outputs of a block. Raises NonFiniteStateError, with the stream unchanged, if a state or an output overflows."""

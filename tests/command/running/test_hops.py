@@ -47,10 +47,10 @@ def test_three_lines_give_one_and_the_rest_is_named(command: Command, strided: M
     expected = Stream(strided).process(x[:9])
     assert numbers((tmp_path / "out.csv").read_text()).tobytes() == expected.tobytes()
     (tmp_path / "rest.csv").write_text(csv(np.concatenate([x[9:], signal(1, 2, seed=1)])))
-    ended = command("run", tmp_path / "m", tmp_path / "rest.csv", "-o", tmp_path / "out.csv", "--state", tmp_path / "state")
+    ended = command("run", tmp_path / "m", tmp_path / "rest.csv", "-o", tmp_path / "rest.out", "--state", tmp_path / "state")
     assert (ended.code, ended.err) == (0, "")
     whole = Stream(strided).process(np.concatenate([x, signal(1, 2, seed=1)]))
-    assert numbers((tmp_path / "out.csv").read_text()).tobytes() == whole[3:].tobytes()
+    assert numbers((tmp_path / "rest.out").read_text()).tobytes() == whole[3:].tobytes()
 
 
 def test_a_bad_line_in_a_step_is_skipped_and_the_step_goes_on(command: Command, strided: Model, tmp_path: Path) -> None:

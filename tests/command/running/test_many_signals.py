@@ -204,7 +204,7 @@ def test_a_column_that_is_not_there_is_an_error_before_anything_is_written(
     ended = run(header + b"".join(lines), key="id")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert ended.err.startswith("error: line 1: the header must have one column 'id', but has ")
-    assert ((tmp_path / "out").read_bytes(), stored(states)) == (b"", {})
+    assert ((tmp_path / "out").exists(), stored(states)) == (False, {})
 
 
 def diverging() -> Model:

@@ -2,7 +2,8 @@
 
 import json
 import select
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from csv import reader
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from streamrnn import Model, Stream, run_offline
 from streamrnn.command import exit_codes
-from streamrnn.command.running import io_loop, many_signals
+from streamrnn.command.running import io_loop, many_signals, one_signal
+from streamrnn.command.running.formats import Reader
 from tests.command.conftest import csv
 from tests.command.process import Command, Ended, called
 from tests.models import model
@@ -97,6 +99,57 @@ def test_two_halves_with_a_state_file_are_one_run(
     assert first[0] == second[0] == Ended(0, "", "")
 
 
+def test_output_of_a_stream_that_goes_on_is_appended_to_or_left(
+    command: Command, archive: Path, lines: list[bytes], answers: list[bytes], tmp_path: Path
+) -> None:
+    source, out, state = tmp_path / "in.csv", tmp_path / "out", tmp_path / "state"
+    arguments = "run", archive, source, "-o", out, "--state", state
+    source.write_bytes(b"".join(lines[:30]))
+    assert command(*arguments) == Ended(0, "", "")
+    before = state.read_bytes()
+    source.write_bytes(b"".join(lines[30:]))
+    ended = command(*arguments)
+    assert (ended.code, out.read_bytes(), state.read_bytes()) == (1, b"".join(answers[:30]), before)
+    assert f"{out}: has output already, and the stream goes on from the state in {state}; give --append" in ended.err
+    assert command(*arguments, "--append") == Ended(0, "", "")
+    assert out.read_bytes() == b"".join(answers)
+
+
+def test_a_terminal_is_told_where_a_run_stopped_and_how_the_next_one_goes_on(
+    command: Command, archive: Path, lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(reader: Reader, outputs: Callable[..., Iterator[bytes]], *arguments: object, **options: object) -> int:
+        assert len(list(outputs(reader.feed(b"".join(lines[:3]))))) == 1
+        return exit_codes.INTERRUPTED + signal.SIGINT
+
+    source, state = tmp_path / "in.csv", tmp_path / "state"
+    source.write_bytes(b"".join(lines))
+    monkeypatch.setattr(one_signal, "is_terminal", lambda: True)
+    monkeypatch.setattr(one_signal, "run_io_loop", interrupted)
+    ended = command("run", archive, source, "--state", state)
+    assert ended == Ended(130, "", f"stopped after line 3; {state} has the state, for a next run with the lines that follow\n")
+    assert command("run", archive, source, "--state", state).err.startswith(
+        f"remark: goes on from the state in {state}; {source} is read from its first line\n"
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--output-format", "wav", "--rate", "8000"]])
+@pytest.mark.parametrize("bad", [b"1,2,3\n", b"x,1\n"])
+def test_a_run_that_fails_before_its_first_output_leaves_the_output_file_as_it_was(
+    command: Command, archive: Path, bad: bytes, options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(bad)
+    (tmp_path / "out").write_bytes(b"precious" * 100)
+    assert command("run", archive, tmp_path / "in.csv", "-o", tmp_path / "out", *options).code == 1
+    assert (tmp_path / "out").read_bytes() == b"precious" * 100
+
+
+def test_a_run_that_cannot_begin_leaves_no_new_file(command: Command, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("a,b\n1,2\n")
+    assert command("run", archive, tmp_path / "in.csv", "--columns", "a,c", "-o", tmp_path / "new").code == 1
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_bad_line_keeps_the_state_behind_the_line_before_it(
     run: Run, lines: list[bytes], answers: list[bytes], tmp_path: Path
 ) -> None:
@@ -124,7 +177,7 @@ def test_a_state_of_another_model_is_refused_before_anything_is_read_or_written(
     out.write_bytes(b"precious")
     ended, _ = run(b"".join(lines), "--state", state)
     assert ended.code == 1
-    assert ended.err.startswith(f"error: {state}: restore: the snapshot belongs to model")
+    assert ended.err.startswith(f"error: {state}: is the state of another model, ")
     assert ended.err.count("\n") == 1
     assert state.read_bytes() == other
     assert not (tmp_path / "out").exists()

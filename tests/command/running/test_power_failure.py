@@ -97,5 +97,6 @@ def test_without_sync_no_output_waits_for_the_disk(
     synced = {file for name, file in calls if "sync" in name}
     assert {str(out), str(out.parent)} <= synced
     calls.clear()
+    out.unlink()
     assert command("run", archive, source, "-o", out, "--no-sync", *options).code == 0
     assert not {file for name, file in calls if "sync" in name} & {str(out), str(out.parent), str(tmp_path / "state")}

@@ -5,13 +5,12 @@ of outputs is written as in any other format.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from streamrnn.command.running.formats.f32 import F32Reader
-from streamrnn.command.running.formats.row import Row
 from streamrnn.errors import InputError, MissingExtraError
 
 _FRAMES = 1 << 12  # read at once
@@ -83,17 +82,3 @@ def header(rate: int, channels: int, n_bytes: int | None = None) -> bytes:
     data_size, riff_size = (n_bytes or 0, (n_bytes or 0) + 50) if known else (_UNKNOWN, _UNKNOWN)
     fact = struct.pack("<4sII", b"fact", 4, data_size // frame)
     return struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + form + fact + struct.pack("<4sI", b"data", data_size)
-
-
-def after_header(
-    outputs: Callable[[Iterable[Row]], Iterator[bytes]], rate: int, channels: int
-) -> Callable[[Iterable[Row]], Iterator[bytes]]:
-    """`outputs`, with the header as the first block."""
-    waiting = [header(rate, channels)]
-
-    def with_header(rows: Iterable[Row]) -> Iterator[bytes]:
-        while waiting:
-            yield waiting.pop()
-        yield from outputs(rows)
-
-    return with_header
