@@ -41,6 +41,7 @@ from streamrnn.target.record import (
     HEADER_FIELDS,
     HIDDEN,
     INPUT_BUFFER,
+    INPUT_ROOM,
     INPUT_SUMS,
     INPUTS,
     KERNEL,
@@ -104,6 +105,7 @@ def stream_layout(plan: Plan) -> Layout:
             STATE: state,
             SCRATCH: scratch,
             INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
+            INPUT_ROOM: _input_room(layout, plan, index, plan.tile * plan.rows_of(index)),
             TABLE: layout.write(_table(layout, plan, index, state, scratch, stride)),
         }
         layout.fill(records[index], _record(layout, plan, index, buffers) | memory)
@@ -145,6 +147,7 @@ def pool_layout(plan: PoolPlan) -> Layout:
             STATE: state,
             SCRATCH: scratch,
             INPUT_SUMS: layout.reserve("working", sums_bytes) if sums_bytes else 0,
+            INPUT_ROOM: _input_room(layout, plan, index, plan.tile * plan.rows_of(index)),
             TABLE: layout.write(table),
             ROWS: tile_rows,
         }
@@ -223,10 +226,18 @@ def _fill_rows_op(
     memory |= {
         SCRATCH: scratch,
         INPUT_SUMS: layout.reserve("working", sums * _itemsize(plan)) if sums else 0,
+        INPUT_ROOM: _input_room(layout, plan, index, at_once),
         TABLE: layout.write(table),
         OVER_ROWS: layout.write(rows),
     }
     layout.fill(record, _record(layout, plan, index, buffers) | memory)
+
+
+def _input_room(layout: Layout, plan: Plan, index: int, n_rows: int) -> Word:
+    """Room for the inputs of some rows of an op whose kernel takes tiny ones as 0; 0 for another op."""
+    op, width = plan.ops[index].row, plan.widths[index]
+    is_needed = op.recipe and not width.has_integers
+    return layout.reserve("working", n_rows * op.input_size * _itemsize(plan)) if is_needed else 0
 
 
 def _buffer(plan: Plan, op: int) -> int:

@@ -3,24 +3,10 @@
 Where the source is a later op, two ops share the work: one gives the state, the other takes the source when it is known.
 """
 
-from streamrnn.kernels.exponential import flush_to_zero
-from streamrnn.kernels.inline import inline
-from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy, row_map
+from streamrnn.kernels.panel import Kernel, field, finite_check, row_copy
+from streamrnn.kernels.silence import flushed_copy
 from streamrnn.target.packing import Width
 from streamrnn.target.record import DONE, INPUTS, STATE, STATE_NOT_FINITE
-
-
-def flushed_copy(width: Width) -> Part:
-    """A kernel part (target, source, count) that copies `count` values, tiny ones as 0: what decays ends in silence."""
-
-    def formula(load: Part) -> Part:
-        @inline
-        def value(source, offset):
-            return flush_to_zero(load(source + offset))
-
-        return value
-
-    return row_map(width, formula)
 
 
 def delay(width: Width) -> Kernel:

@@ -3,12 +3,13 @@
 from streamrnn.kernels.inline import inline, is_for_size
 from streamrnn.kernels.input_sums import input_sums
 from streamrnn.kernels.panel import Kernel, Part, copy_of_padded, field, finite_check, next_direction, whole_copy
+from streamrnn.kernels.silence import audible
 from streamrnn.kernels.softmax import normalize
 from streamrnn.kernels.step import step_of_stream
 from streamrnn.recipe import Recipe
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions
-from streamrnn.target.record import DONE, HIDDEN, INPUT_SUMS, INPUTS, OUTPUTS, STATE_NOT_FINITE, TABLE
+from streamrnn.target.record import DONE, HIDDEN, INPUT_ROOM, INPUT_SUMS, INPUTS, OUTPUTS, STATE_NOT_FINITE, TABLE
 
 
 def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
@@ -23,13 +24,16 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     take_step, make_input_sums = step_of_stream(recipe, width), input_sums(recipe, width)
     copy_back, others_finite = _copy_back(recipe, width), _others_finite(recipe, width)
     copy_row, finish = copy_of_padded(width), normalize(width) if recipe.distribution else _unchanged
+    heard, has_integers = audible(width), width.has_integers  # integers have a least step of their own
     # an integer cannot be NaN, so with integers a state could become finite again
-    check_every_step, has_states = recipe.check_every_step or width.has_integers, bool(recipe.states)
+    check_every_step, has_states = recipe.check_every_step or has_integers, bool(recipe.states)
     bytes_of_input_sums, is_small = width.panel_bytes * recipe.input_sums, is_for_size()
 
     def kernel(record, source, target, n_steps):
         n_inputs, n_outputs = field(record, INPUTS), field(record, OUTPUTS)
         table = field(record, TABLE)
+        if not has_integers:
+            source = heard(field(record, INPUT_ROOM), source, n_steps * n_inputs)
         sums = field(record, INPUT_SUMS) if n_steps > 1 and not is_small else 0
         if sums:
             make_input_sums(table, source, n_steps, sums)

@@ -143,6 +143,33 @@ def any_first_lane(typingctx: Any, mask: types.Type, count: types.Type) -> Any:
 
 
 @intrinsic
+def least_size(typingctx: Any, a: types.Type, least: types.Type) -> Any:
+    """The lesser of `least` and of the size of `a`, in every lane: integers without sign, twice the bits of |a| and minus 1.
+
+    Sizes have the order of |a|, but that of 0 is the largest.
+    """
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        kind = args[1].type
+        one = ir.Constant(kind, [1] * least.lanes) if isinstance(least, Vec) and least.lanes > 1 else ir.Constant(kind, 1)
+        size = builder.sub(builder.shl(builder.bitcast(args[0], kind), one), one)
+        return builder.select(builder.icmp_unsigned("<", size, args[1]), size, args[1])
+
+    return signature(least, a, least), codegen
+
+
+@intrinsic
+def is_below(typingctx: Any, a: types.Type, limit: types.Type) -> Any:
+    """Whether integers without sign are below a limit, a number: a mask, or for a number a boolean."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        high = splat(builder, args[1], a) if isinstance(a, Vec) else args[1]
+        return builder.icmp_unsigned("<", args[0], high)
+
+    return signature(a.with_dtype(types.boolean) if isinstance(a, Vec) else types.boolean, a, limit), codegen
+
+
+@intrinsic
 def to_bits(typingctx: Any, a: types.Type) -> Any:
     """The bits of floats, as integers of the same width."""
     result = _bits_of(a)

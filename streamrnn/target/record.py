@@ -26,7 +26,8 @@ SOURCES: Final = 15  # address of a pair for each: address of the buffer's addre
 BACKWARDS: Final = 16  # 1 where the next step takes the panels from the last to the first
 ROWS: Final = 17  # in a pool: address of four lists of a tile's addresses (streamrnn/kernels/pool/panel.py)
 OVER_ROWS: Final = 18  # address of the record of the rows of a step, for an op whose kernel goes over them
-RECORD_FIELDS: Final = 19
+INPUT_ROOM: Final = 19  # address of room for the inputs of a tile, for a kernel that takes tiny ones as 0
+RECORD_FIELDS: Final = 20
 
 # The rows of a step: of a layer that holds another one, whose kernel gets the same op record. INPUTS and OUTPUTS are of a row.
 ROW_KERNEL: Final = 0  # address of the kernel of the layer that is held

@@ -5,7 +5,18 @@ from typing import Any
 from numba import cuda
 
 from streamrnn.cuda.kernels.device import Kernel, part
-from streamrnn.cuda.kernels.parts import NONE, DeviceRecipe, Pass, Tile, begin, cell_of_sums, each_stream, is_finite, multiply
+from streamrnn.cuda.kernels.parts import (
+    NONE,
+    DeviceRecipe,
+    Pass,
+    Tile,
+    audible,
+    begin,
+    cell_of_sums,
+    each_stream,
+    is_finite,
+    multiply,
+)
 from streamrnn.cuda.kernels.record import (
     FIRST_READ,
     FIRST_WRITTEN,
@@ -133,7 +144,7 @@ def chunk(recipe: DeviceRecipe, tile: Tile) -> Kernel:
             for index in range(thread, n_inputs * n_here, n_threads):
                 stream, value = index // n_inputs, index % n_inputs
                 memory[inputs + value * stride + stream] = (
-                    x[(first + stream) * n_steps + step, value] if stream < left else zero
+                    audible(x[(first + stream) * n_steps + step, value]) if stream < left else zero
                 )
             cuda.syncthreads()
             y_at = first * n_steps + step

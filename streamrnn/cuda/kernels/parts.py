@@ -8,8 +8,9 @@ import numpy as np
 
 from streamrnn.cuda.kernels.device import arithmetic, part, unsigned
 from streamrnn.kernels.activations import ZERO
+from streamrnn.kernels.exponential import flush_to_zero
 from streamrnn.simd.arithmetic import any_lane, fma
-from streamrnn.simd.vector import as_vector
+from streamrnn.simd.vector import as_number, as_vector
 from streamrnn.target.packing import DType
 
 #: Stands for no vector.
@@ -161,3 +162,9 @@ def is_finite(value):
     """Whether a number is neither infinite nor NaN."""
     number = as_vector(value)
     return not any_lane(number - number != ZERO)
+
+
+@arithmetic
+def audible(value):
+    """A number of a layer's inputs as the layer takes it: 0 where it is tiny (the silence law)."""
+    return as_number(flush_to_zero(as_vector(value)))

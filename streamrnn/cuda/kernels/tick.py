@@ -11,6 +11,7 @@ from streamrnn.cuda.kernels.parts import (
     Pass,
     Section,
     Tile,
+    audible,
     begin,
     cell_of_sums,
     each_stream,
@@ -35,11 +36,17 @@ from streamrnn.cuda.kernels.record import (
 from streamrnn.target.record import STATE_NOT_FINITE
 
 
-def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
+@part
+def _as_it_is(value):
+    return value
+
+
+def _staged(section: Section, n_sums: int, tile: Tile, taken: Any) -> Any:
     """A part that adds a section to the sums of a thread. Weights and values go through shared memory, a few rows at a time.
 
     The section begins at index `at` of the weights. The values of the block's n-th stream are in `source`, in row source_at +
-    n source_stride from `column` on. `n_left` is the number of streams from the block's first one on.
+    n source_stride from `column` on, and go through the part `taken`. `n_left` is the number of streams from the block's first
+    one on.
     """
     (n_biases, biases_kept, bias_shift), (gates, kept, shift) = section
     lanes, at_once, _, depth, dtype = tile
@@ -68,7 +75,7 @@ def _staged(section: Section, n_sums: int, tile: Tile) -> Any:
                 stream, value = index // n_rows, index % n_rows
                 is_there = stream < n_left
                 values[value * padded + stream] = (
-                    source[source_at + stream * source_stride, column + done + value] if is_there else zero
+                    taken(source[source_at + stream * source_stride, column + done + value]) if is_there else zero
                 )
             cuda.syncthreads()
             multiply(sums, staged, lane, values, row * at_once, padded, n_rows, gates, kept, shift, n_sums, lanes, at_once)
@@ -90,7 +97,7 @@ def tick(one: Pass, tile: Tile) -> Kernel:
     (n_biases, _, _), (input_gates, _, _) = one.inputs
     (n_inner, _, _), (recurrent_gates, _, _) = one.recurrent
     n_staged, n_values = depth * lanes * max(input_gates, recurrent_gates), depth * (most_rows * at_once | 1)
-    add_inputs, add_recurrent = (_staged(section, n_sums, tile) for section in (one.inputs, one.recurrent))
+    add_inputs, add_recurrent = _staged(one.inputs, n_sums, tile, audible), _staged(one.recurrent, n_sums, tile, _as_it_is)
     multiplies_state, finish = one.is_state(one.multiplied), each_stream(at_once, _finish(one, tile))
 
     def kernel(x, x_at, x_stride, before, after, y, y_at, y_stride, weights, record, at, n_rows, status):

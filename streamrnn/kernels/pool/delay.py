@@ -1,9 +1,9 @@
 """Kernels that give the value of the last step, in pools (streamrnn/kernels/delay.py)."""
 
-from streamrnn.kernels.delay import flushed_copy
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, row_copy
 from streamrnn.kernels.pool.panel import THEN
+from streamrnn.kernels.silence import flushed_copy
 from streamrnn.simd.memory import load_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import DONE, INPUTS, ROWS, STATE, STATE_NOT_FINITE

@@ -3,6 +3,7 @@
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, copy_of_padded, field, finite_check
 from streamrnn.kernels.pool.panel import BETWEEN_LIST, INPUT_LIST, THEN, integers_of_streams, list_rows, panel_of_streams
+from streamrnn.kernels.silence import audible
 from streamrnn.recipe import Recipe
 from streamrnn.simd.memory import load_int, load_ints
 from streamrnn.target.packing import Width
@@ -10,6 +11,7 @@ from streamrnn.target.panels import Positions
 from streamrnn.target.record import (
     DONE,
     HIDDEN,
+    INPUT_ROOM,
     INPUT_SUMS,
     INPUTS,
     OUTPUTS,
@@ -31,11 +33,13 @@ def pool_kernel(recipe: Recipe, width: Width) -> Kernel:
     positions, itemsize = Positions(recipe), width.itemsize
     n_words, output, has_between = positions.count, positions.now(recipe.output), bool(recipe.between)
     through_passes, others_finite = _through_passes(recipe, width), _others_finite(recipe, width)
-    copy_row = copy_of_padded(width)
+    copy_row, heard, has_integers = copy_of_padded(width), audible(width), width.has_integers
 
     def kernel(record, source, target, n_streams):
         n_inputs, n_outputs, rows = field(record, INPUTS), field(record, OUTPUTS), field(record, ROWS)
         table = load_ints(field(record, TABLE), n_words)
+        if not has_integers:
+            source = heard(field(record, INPUT_ROOM), source, n_streams * n_inputs)
         list_rows(rows + INPUT_LIST, source, itemsize * n_inputs, n_streams)
         if has_between:
             list_rows(rows + BETWEEN_LIST, field(record, SCRATCH), field(record, STRIDE), n_streams)
