@@ -10,7 +10,7 @@ import numpy as np
 from streamrnn.errors import StreamRNNError
 from streamrnn.target.caches import caches
 from streamrnn.target.machine import machine
-from streamrnn.target.packing import DType, Width
+from streamrnn.target.packing import BFLOAT16, FLOAT16, INT8, INT8_BY_FOUR, DType, Width
 from streamrnn.warn import warn_once
 
 #: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once.
@@ -149,6 +149,8 @@ def _pool_cost(width: Width, units: int) -> float:
 _LATENCY = 4.0  # cycles from one FMA of a sum to the next
 _PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
 _FROM_AFAR = {16: 0.6, 32: 0.9, 64: 1.4}  # and with weights from the second cache, by the bytes of a vector
+_UNPACKED = {FLOAT16: 1.5, BFLOAT16: 1.0, INT8: 1.0, INT8_BY_FOUR: 1.0}  # and per vector that is loaded of stored weights
+_REGISTERS = {BFLOAT16: 2, INT8_BY_FOUR: 2}  # for each vector of sums: of words that are unpacked twice, of low and high bytes
 _FIRST_CACHE = 0.9  # of the first cache, how much weights can fill
 _SECOND_CACHE = 1.5  # of the second; of what is a little larger, it keeps most for the next step, which goes backwards
 _AHEAD = 2048  # bytes by which weights beyond it are fetched before their use
@@ -184,7 +186,8 @@ def _candidates(gates: int, dtype: DType, stored: str | None) -> list[Width]:
     candidates = []
     for n_bytes in [forced.vector_bytes] if forced else sizes:
         width = Width(n_bytes // np.dtype(dtype).itemsize, 1, dtype, stored=stored)
-        most = min(8 if n_bytes == sizes[-1] or forced else 4, (n_registers(width) - 4) // gates)
+        per_sum = _REGISTERS.get(stored or "", 1)
+        most = min(8 if n_bytes == sizes[-1] or forced else 4, (n_registers(width) - 4) // (gates * per_sum))
         candidates += [width._replace(blocks=blocks) for blocks in range(1, most + 1)]
     return candidates
 
@@ -198,10 +201,13 @@ def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...], is_rec
     # A step begins with the panels with which the last one ended. A panel that is the only one is read from its beginning.
     kept = 1.0 if near else 0.0 if panels == 1 else min(1.0, first // (n_bytes / panels) / panels)
     per_vector = kept * _PER_VECTOR + (1 - kept) * _FROM_AFAR[full_rate]
+    if width.stored:
+        per_vector = _UNPACKED[width.stored]
+    n_loads = -(-rows // width.rows_at_once) if width.has_integers else rows
     per_row = sum(max(_LATENCY, gates * vectors * per_vector) for gates in passes)
     begin = _PER_PANEL + (_WIDE_CHAIN if is_recurrent and full_rate == 64 and not machine().has("sse4a") else 0)
     begin = begin if near else begin * _PER_PANEL_AFAR / _PER_PANEL
-    return panels * (begin * len(passes) + _PER_CELL * vectors + rows * per_row)
+    return panels * (begin * len(passes) + _PER_CELL * vectors + n_loads * per_row)
 
 
 def _weight_bytes(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> int:

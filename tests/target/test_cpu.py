@@ -10,8 +10,8 @@ import pytest
 from streamrnn import warn
 from streamrnn.target import cpu
 from streamrnn.target.caches import Caches
-from streamrnn.target.machine import Machine, aimed_at
-from streamrnn.target.packing import DType
+from streamrnn.target.machine import MACHINES, Machine, aimed_at
+from streamrnn.target.packing import BFLOAT16, FLOAT16, INT8, INT8_BY_FOUR, DType
 
 
 @pytest.mark.parametrize("n_bytes", [16, 32, 64])
@@ -124,3 +124,13 @@ def test_with_four_lanes_the_blocks_follow_the_layer(pretend, monkeypatch: pytes
         assert cpu.width_for(units, 1, units, (4,))[:2] == (4, blocks)
     monkeypatch.setenv("STREAMRNN_LANES", "8")
     assert cpu.widths((4,)) == [(8, 2, np.float32, 0, None)]
+
+
+@pytest.mark.parametrize("machine_name", ["x86-64-v3", "x86-64-v4"])
+@pytest.mark.parametrize("gates", [1, 3, 4])
+def test_sums_of_stored_weights_fit_in_the_registers_with_what_unpacking_takes(gates: int, machine_name: str) -> None:
+    with aimed_at(MACHINES[machine_name]):
+        for stored, per_sum in ((FLOAT16, 1), (BFLOAT16, 2), (INT8, 1), (INT8_BY_FOUR, 2)):
+            found = cpu.widths((gates,), np.float32, stored)
+            assert {width.stored for width in found} == {stored}
+            assert all(per_sum * gates * width.blocks <= cpu.n_registers(width) - 4 for width in found)
