@@ -14,10 +14,14 @@ _CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "RNNCell": "rnn"}
 _RECURRENT = _SEQUENCES | _CELLS
 _IDENTITIES = ("Identity", "Dropout")
 
+#: How to import a module whose forward is not known.
+EXPORT = (
+    'export it: torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False), and import that with from_onnx'
+    ". (dynamo=False needs no other package; the newer exporter needs onnxscript: pip install 'streamrnn[torch]')"
+)
 _REMEDY = (
-    'pass an nn.Sequential of known modules, or describe it: layers="lstm:rnn, dense:head", or export it: '
-    'torch.onnx.export(module.eval(), (example_input,), "model.onnx", dynamo=False), and import that with from_onnx. '
-    "(dynamo=False needs no other package; the newer exporter needs onnxscript: pip install 'streamrnn[torch]')"
+    "pass an nn.Sequential of known modules, or, only if forward is exactly these layers in this order, describe it: "
+    f'layers="lstm:rnn, dense:head", or {EXPORT}'
 )
 _KNOWN = "LSTM, GRU, RNN, their Cells, Linear, Sequential, activations, Dropout and Identity are known"
 
