@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,8 @@ def why_not_compared(module: Any, model: Model) -> str:
             except ConversionError as refused:
                 failed.append(str(refused))
                 continue
-            seen = max(_compared(outputs, ours) for outputs, (_, ours) in zip(runs, pairs, strict=True))
+            compared = (_compared(outputs, ours) for outputs, (_, ours) in zip(runs, pairs, strict=True))
+            seen = max(compared, key=attrgetter("error"))
             if seen.error <= tolerance:
                 return ""
             if batch_axis is not None:  # else each row may be a signal of its own to the module
