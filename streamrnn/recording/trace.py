@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamrnn.boundary import refusing
+from streamrnn.door.arguments import block_of, converted, non_finite_input, real_array
 from streamrnn.errors import InputError, ModelError, StreamRNNError
 from streamrnn.layers import Bank, Concat, Layer, Scan
 from streamrnn.layers.recipe_layer import Recurrent
@@ -33,7 +33,7 @@ Start = bytes | Sequence[Mapping[str, ArrayLike]]
 BLOCK = 4096
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """What a model did on a signal.
 
@@ -45,6 +45,7 @@ class Trace:
             RNN   h after the step
             own cells  their sums before any function, what earlier passes return, and after the step their states
     output  of the model, (n_steps, output_size)
+    stride  rows of the signal in a step
 
     All arrays are of the model's dtype.
     """
@@ -52,6 +53,14 @@ class Trace:
     kinds: tuple[str, ...]
     layers: tuple[dict[str, Array], ...]
     output: Array
+    stride: int = 1
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{kind}({', '.join(arrays)}; {next(iter(arrays.values())).shape[1]} units)" if arrays else kind
+            for kind, arrays in zip(self.kinds, self.layers, strict=True)
+        ]
+        return f"<Trace {', '.join(shown)}; {self.n_steps} steps>"
 
     @property
     def n_steps(self) -> int:
@@ -70,15 +79,19 @@ class Trace:
         signal   that was recorded
         returns  for each layer name -> (input_size,): the mean over the units of |r|, where r is Pearson's correlation of a
                  unit's values with those of the input, over the steps. What never changes has r = 0
+
+        Raises InputError for a signal of another length.
         """
         inputs = self.inputs(signal)
         return tuple({name: correlation(array, inputs) for name, array in layer.items()} for layer in self.layers)
 
     def inputs(self, signal: ArrayLike) -> Array:
-        """Of a recorded signal the last row of each step, (n_steps, input_size)."""
-        rows = np.asarray(signal)
-        stride = max(1, len(rows) // max(1, self.n_steps))
-        return rows[stride - 1 :: stride]
+        """Of a recorded signal the last row of each step, (n_steps, input_size). Raises InputError for another length."""
+        rows = real_array("trace, signal", signal)
+        if rows.ndim != 2 or len(rows) != self.n_steps * self.stride:
+            expected = f"({self.n_steps * self.stride}, input_size)"
+            raise InputError(f"trace, signal: shape {rows.shape} is not {expected}; give the signal that was recorded")
+        return rows[self.stride - 1 :: self.stride]
 
     def arrays(self) -> dict[str, Array]:
         """All arrays by name: "0.f" is the forget gate of layer 0; and "output"."""
@@ -86,7 +99,9 @@ class Trace:
         return named | {"output": self.output}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `arrays` to an .npz file. Raises StreamRNNError where it cannot be written."""
+        """Write `arrays` to a file NAME.npz. Raises InputError for another name, StreamRNNError where it cannot be written."""
+        if not os.fspath(path).endswith(".npz"):
+            raise InputError(f"{os.fspath(path)}: a trace is saved as .npz; end the name in .npz")
         try:
             with open(path, "wb") as file:
                 np.savez_compressed(file, **self.arrays())  # type: ignore[arg-type]
@@ -119,15 +134,15 @@ def record_gates(model: Model, signal: ArrayLike, start: Start | None = None) ->
     States are those of a `Stream`, bit for bit. Gates are computed from them, and are within 1e-5 of the engine's own.
     Of a layer that a `Bank` or a `Scan` runs on the rows of a step, the units of all rows stand side by side, row after row.
 
-    Raises ModelError for a model without recurrent layers or that cannot be streamed; what `Stream.process`, `restore` and
-    `set_states` raise.
+    Raises InputError for anything but a Model, ModelError for one without recurrent layers or that cannot be streamed; what
+    `Stream.process`, `restore` and `set_states` raise.
     """
     blocks = list(gate_blocks(model, signal, start=start))
     layers = [
         {name: np.concatenate([block.layers[index][name] for block in blocks]) for name in arrays}
         for index, arrays in enumerate(blocks[0].layers)
     ]
-    return Trace(blocks[0].kinds, tuple(layers), np.concatenate([block.output for block in blocks]))
+    return replace(blocks[0], layers=tuple(layers), output=np.concatenate([block.output for block in blocks]))
 
 
 def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK, start: Start | None = None) -> Iterator[Trace]:
@@ -136,11 +151,13 @@ def gate_blocks(model: Model, signal: ArrayLike, n_steps: int = BLOCK, start: St
     Raises as `record_gates` does, when the first block is asked for.
     """
     recorder = _Recorder(model, start)
-    with refusing(InputError, "record_gates, signal: not an array"):
-        rows = np.asarray(signal)
+    rows = block_of("record_gates", signal, model.input_size, model.stride)
     length = n_steps * model.stride
     for begin in range(0, max(1, len(rows)), length):
-        yield recorder.record(rows[begin : begin + length])
+        block = converted(rows[begin : begin + length], model.dtype)
+        if not np.isfinite(block).all():
+            raise non_finite_input(block, "replace the value with a number", begin)
+        yield recorder.record(block)
 
 
 def _states_at(model: Model, start: Start | None) -> list[Mapping[str, ArrayLike]]:
@@ -157,6 +174,10 @@ class _Recorder:
     """A stream of a model that gives all that the equations need, and the states before the next step."""
 
     def __init__(self, model: Model, start: Start | None) -> None:
+        if not isinstance(model, Model):
+            raise InputError(
+                f"record_gates: {type(model).__name__} is not a streamrnn.Model; streamrnn.load gives one, and Stream.model"
+            )
         if not model.streamable:
             raise ModelError("record_gates: the model reads its input backwards and cannot be streamed; record its parts")
         self._model = model
@@ -220,10 +241,11 @@ class _Recorder:
                 if len(found):
                     self._states[index] = {name: values[-1] for name, values in after.items()}
             place = self._places.get((index, X))
-            inputs = np.asarray(rows) if place is None else found[:, place]
+            inputs = rows if place is None else found[:, place]
             before[X] = inputs.reshape(len(found), n_rows, cell.input_size).astype(found.dtype, copy=False)
             layers[index] = _side_by_side(cell, before, after)
-        return Trace(tuple(map(_kind, self._model.layers)), tuple(layers), found[:, self._places[len(layers) - 1, "y"]])
+        output = found[:, self._places[len(layers) - 1, "y"]]
+        return Trace(tuple(map(_kind, self._model.layers)), tuple(layers), output, self._model.stride)
 
 
 def _cell(layer: Layer) -> tuple[Recurrent, int]:

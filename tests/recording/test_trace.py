@@ -14,6 +14,7 @@ from streamrnn import (
     InputError,
     Model,
     ModelError,
+    NonFiniteInputError,
     Scan,
     SnapshotError,
     Stream,
@@ -102,6 +103,9 @@ def test_a_trace_is_saved_and_made_a_table(tmp_path: Path) -> None:
         np.testing.assert_array_equal(kept["0.f"], trace.layers[0]["f"])
     with pytest.raises(StreamRNNError, match="cannot be written"):
         trace.save(tmp_path / "no" / "t.npz")
+    with pytest.raises(InputError, match=r"t.csv: a trace is saved as .npz"):
+        trace.save(tmp_path / "t.csv")
+    assert not (tmp_path / "t.csv").exists()
     pandas = pytest.importorskip("pandas", reason="to_pandas needs pandas")
     table = trace.to_pandas()
     assert isinstance(table, pandas.DataFrame)
@@ -111,10 +115,33 @@ def test_a_trace_is_saved_and_made_a_table(tmp_path: Path) -> None:
 def test_what_cannot_be_recorded_is_refused_with_the_reason() -> None:
     with pytest.raises(ModelError, match="no LSTM, GRU, RNN or own cell"):
         record_gates(Model([Dense(np.ones((1, 1)))]), [[1.0]])
-    with pytest.raises(InputError):
-        record_gates(stacked(), [["a"]])
-    with pytest.raises(InputError):
-        record_gates(stacked(), np.zeros((3, 2)))
+    for given in ([["a"]], np.zeros((3, 2)), np.zeros(3), None):
+        with pytest.raises(InputError, match=r"^record_gates: "):
+            record_gates(stacked(), given)
+    for no_model in ("model.safetensors", Stream(stacked())):
+        with pytest.raises(InputError, match=f"record_gates: {type(no_model).__name__} is not a streamrnn.Model"):
+            record_gates(no_model, np.zeros((3, 3)))
+
+
+def test_a_value_that_is_not_finite_is_named_by_its_place_in_the_whole_signal() -> None:
+    xs = signal(stacked(), 50)
+    xs[37, 1] = np.nan
+    with pytest.raises(NonFiniteInputError, match=r"input\[37, 1\] is nan"):
+        list(gate_blocks(stacked(), xs, 16))
+
+
+def test_a_trace_takes_only_the_signal_that_was_recorded() -> None:
+    xs = signal(stacked(), 50)
+    trace = record_gates(stacked(), xs)
+    assert trace.correlations(xs)[0]["f"].shape == (3,)
+    for other in (xs[:10], np.concatenate([xs, xs]), xs[:, 0], [["a"]]):
+        with pytest.raises(InputError, match=r"^trace, signal: "):
+            trace.correlations(other)
+
+
+def test_a_trace_is_shown_in_one_short_line() -> None:
+    shown = repr(record_gates(stacked(), signal(stacked(), 50)))
+    assert shown == "<Trace lstm(i, f, g, o, c, h; 5 units), gru(r, z, n, h; 4 units), dense; 50 steps>"
 
 
 def test_no_steps_give_an_empty_trace() -> None:
