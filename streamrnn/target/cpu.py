@@ -150,7 +150,11 @@ _LATENCY = 4.0  # cycles from one FMA of a sum to the next
 _PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
 _FROM_AFAR = {16: 0.6, 32: 0.9, 64: 1.4}  # and with weights from the second cache, by the bytes of a vector
 _UNPACKED = {FLOAT16: 1.5, BFLOAT16: 1.0, INT8: 1.0, INT8_BY_FOUR: 1.0}  # and per vector that is loaded of stored weights
-_REGISTERS = {BFLOAT16: 2, INT8_BY_FOUR: 2}  # for each vector of sums: of words that are unpacked twice, of low and high bytes
+_REGISTERS = {
+    BFLOAT16: 2,
+    FLOAT16: 2,
+    INT8_BY_FOUR: 2,
+}  # for each vector of sums: what is unpacked, or a second sum
 _FIRST_CACHE = 0.9  # of the first cache, how much weights can fill
 _SECOND_CACHE = 1.5  # of the second; of what is a little larger, it keeps most for the next step, which goes backwards
 _AHEAD = 2048  # bytes by which weights beyond it are fetched before their use
