@@ -126,8 +126,8 @@ class Forms:
         return self._known[name]
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """The array of a constant of floats."""
-        array = self.graph.constants.get(name)
+        """The array of a constant of floats, of which exporters make copies by Identity."""
+        array = self.graph.constants.get(self.rows.source(name, ("Identity",)))
         return array if array is not None and array.dtype.kind == "f" else None
 
     def name_of(self, name: str) -> str:

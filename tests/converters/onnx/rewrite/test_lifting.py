@@ -140,6 +140,21 @@ def test_loops_of_stacked_cells_become_stacked_layers(kind: str) -> None:
     assert verify(imported.model, data).proven
 
 
+def test_weights_that_are_copied_for_each_step_are_those_of_one_loop() -> None:
+    """torch names the weights of a Linear without bias, which is called in a loop, once, and copies them by Identity."""
+    b = Builder()
+    w, r, h = b.weights(H, I), b.weights(H, H), b.constant(np.zeros((2, H), np.float32))
+    rows = []
+    for step in range(T):
+        x = b.Gemm(b.Gather("x", b.constant(np.int64(step)), axis=1), w, transB=1)
+        h = b.Tanh(b.Add(x, b.MatMul(h, b.Identity(r))))
+        rows.append(b.Unsqueeze(h, b.constant(np.array([1]))))
+    data = b.model({"x": [2, T, I]}, {"y": b.Concat(*rows, axis=1)})
+    model = read_onnx(data).model
+    assert [type(layer) for layer in model.layers] == [RNN]
+    assert verify(model, data, cases=BRIEF).proven
+
+
 def test_the_forms_of_a_gru_are_told_apart() -> None:
     forms = {kind: read_onnx(step_graph(kind)).model.layers[0].form for kind in KINDS if kind.startswith("gru")}  # type: ignore[attr-defined]
     assert forms == {"gru": "reset-after", "gru-other-mix": "reset-after", "gru-reset-before": "reset-before"}
