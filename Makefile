@@ -32,8 +32,8 @@ check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm CALLS=… STREAMS=16,256 for more or less
-	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS)) $(if $(STREAMS),--streams=$(STREAMS))
+bench: $(VENV)/.bench ## measure beside onnxruntime; ROUNDS=200 SIZES=1x8,64x64 KINDS=lstm STREAMS=4096 ALSO=tails,memory CALLS=… for more or less
+	$(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds=$(ROUNDS)) $(if $(SIZES),--sizes=$(SIZES)) $(if $(KINDS),--kinds=$(KINDS)) $(if $(CALLS),--calls=$(CALLS)) $(if $(STREAMS),--streams=$(STREAMS)) $(if $(ALSO),--also=$(ALSO))
 
 fuzz: $(VENV)/.test ## import files gone wrong, and go on where the last time ended; N=100000 for more or fewer
 	$(BIN)/python -m tests.fuzz $(N)

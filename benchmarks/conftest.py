@@ -1,5 +1,6 @@
 """The options of the benchmarks, their cases, and the environment that the JSON file names."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,10 @@ from benchmarks.case import KINDS, SIZES, cases
 from benchmarks.crowd import crowds
 from streamrnn.command.measuring.machine import surroundings
 
-OPTIONS = ("rounds", "sizes", "kinds", "calls", "streams")
+OPTIONS = ("rounds", "sizes", "kinds", "calls", "streams", "also")
+
+#: What is measured only where it is asked for, since it takes minutes: the file of each.
+ASKED_FOR = {"tails": "test_tail.py", "memory": "test_memory.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,8 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rounds", type=int, default=20, help="turns of each contender [20]")
     group.addoption("--sizes", default=SIZES, help=f"inputs x hidden units [{SIZES}]")
     group.addoption("--kinds", default=KINDS, help=f"kinds of layers [{KINDS}]")
-    group.addoption("--streams", default="16,256,4096", help="streams of a pool [16,256,4096]")
-    group.addoption("--calls", type=int, default=1_000_000, help="single calls, for the tail [1000000]")
+    group.addoption("--streams", default="16,256", help="streams of a pool [16,256]")
+    group.addoption("--calls", type=int, default=1_000_000, help="single calls, for tails and memory [1000000]")
+    group.addoption("--also", default="", help=f"what else to measure, of {','.join(ASKED_FOR)}, with commas")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    asked = config.getoption("--also").split(",")
+    return True if any(collection_path.name == file for name, file in ASKED_FOR.items() if name not in asked) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,6 +51,7 @@ def n_calls(request: pytest.FixtureRequest) -> int:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    chosen = {name: config.getoption(f"--{name}") for name in OPTIONS}
     output_json["environment"] = surroundings() | {
-        "command": " ".join(["make bench", *(f"{name.upper()}={config.getoption(f'--{name}')}" for name in OPTIONS)]),
+        "command": " ".join(["make bench", *(f"{name.upper()}={given}" for name, given in chosen.items() if given)]),
     }

@@ -46,7 +46,8 @@ def _steps(results: Results) -> Iterator[list[str]]:
         roof = results.roofline(case)
         call = "" if not step or not loop else _time(step.least - loop.least)
         at = "" if not roof or not loop else f"{roof.least / loop.least:.0%}"
-        yield [str(case), "step", both(step), both(loop), call, both(roof), at, *_others(results, "step", case)]
+        width = "" if not step else f" ({step.info['lanes']} lanes × {step.info['blocks']})"
+        yield [str(case), f"step{width}", both(step), both(loop), call, both(roof), at, *_others(results, "step", case)]
 
 
 def _chunks(results: Results) -> Iterator[list[str]]:
@@ -114,7 +115,7 @@ def _caption(results: Results) -> str:
     environment = results.environment
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
-        f"Per step: minimum (median); ratios by minima; batch 1, float32, one thread.\n"
+        f"Per step: minimum (median); ratios by minima; batch 1, float32, one thread. Lanes × vectors of a gate: as chosen.\n"
         f"{environment['cpu']}, {environment['cores']} cores, {environment['system']}; Python {environment['python']}, "
         f"{versions}; {environment['date']}\n{environment['command']}"
     )

@@ -12,6 +12,7 @@ from benchmarks.contender import missing
 from benchmarks.turns import PLAYBACK, Times, checked, take_turns
 from streamrnn import Stream
 from streamrnn.command.measuring.loop import N_ROWS
+from streamrnn.plan import plan_of
 
 CONTENDERS: dict[str, Any] = {
     "streamrnn step": with_streamrnn.step,
@@ -41,4 +42,7 @@ def test_step(benchmark: BenchmarkFixture, case: Case, contender: str, times: Ti
         pytest.skip(reason)
     benchmark.group = f"{case}, step"
     benchmark.extra_info.update(what="step", contender=contender, weight_bytes=case.weight_bytes, **case._asdict())
+    if contender == "streamrnn step":
+        width = plan_of(case.model()).widths[0]
+        benchmark.extra_info.update(lanes=width.lanes, blocks=width.blocks)
     PLAYBACK.report(benchmark, times[contender])

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ for package in ("pytest_benchmark", "matplotlib"):
     pytest.importorskip(package, reason="the benchmarks need the extra 'bench'")
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ["--rounds=1", "--sizes=1x3,2x2", "--kinds=lstm,gru", "--calls=1000", "--streams=3,20"]
+OPTIONS = ["--rounds=1", "--sizes=1x3,2x2", "--kinds=lstm,gru", "--calls=1000", "--streams=3,20", "--also=tails,memory"]
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,15 @@ def test_the_table_has_every_measurement(ended: subprocess.CompletedProcess[str]
             assert any(line.startswith(layer) and measured in line for line in ended.stdout.splitlines())
         for n_streams in "3", "20":
             assert any(line.split()[:3] == [*layer.split(), n_streams] for line in ended.stdout.splitlines())
+    assert re.search(r"lstm 1x3 +step \(\d+ lanes × \d+\)", ended.stdout)
     for measured in ("single call p99.9", "start to first step", "references left", "make bench ROUNDS=1 "):
         assert measured in ended.stdout
     assert "passed" not in ended.stdout
     assert "lstm 1x3: step by step" in ended.stderr
+
+
+def test_the_picture_of_the_steps_is_drawn_before_all_else_is_measured(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.stderr.index("lstm 2x2: step by step") < ended.stderr.index("bench.png") < ended.stderr.index("steps at once")
 
 
 def test_the_json_says_who_took_part_on_what(ended: subprocess.CompletedProcess[str], folder: Path) -> None:
