@@ -11,6 +11,7 @@ from streamrnn.command.progress_bar import progress_bar
 from streamrnn.command.source_file import load_archive
 from streamrnn.command.table import plain_table
 from streamrnn.exporting import TARGETS, export_c
+from streamrnn.target.machine import runs_here
 
 
 def export(
@@ -48,4 +49,5 @@ def export(
         show(json.dumps({"folder": str(folder), "files": sizes}, indent=2))
     else:
         show(plain_table(["file", "bytes"], [[path, str(n_bytes)] for path, n_bytes in sizes.items()]))
-    print_message(f"{folder}: written; to test it: cc {folder / f'{name}_test.c'} {folder / f'{name}.o'} && ./a.out")
+    where = "" if target is None or runs_here(target) else f", on a machine that runs {target}"
+    print_message(f"{folder}: written; to test it{where}: cc {folder / f'{name}_test.c'} {folder / f'{name}.o'} && ./a.out")

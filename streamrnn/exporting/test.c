@@ -1,9 +1,10 @@
 /* Compares $name.o with what Python answered to the same input: cc ${name}_test.c $name.o && ./a.out
- * Exit code 0: equal. Made for $target.
+ * Exit code 0: equal. Another one is that of the check that failed. Made for $target.
  */
 #include "$name.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define N_STEPS $n_steps
@@ -33,7 +34,8 @@ static int is_right(void) {
     return 1;
 }
 
-int main(void) {
+/* 0, or the number of the first check that failed. */
+static int failed_check(void) {
     size_t step, half = N_STEPS / 2;
     $real not_a_number = 0;
     memcpy(x, x_bits, sizeof x);
@@ -66,4 +68,13 @@ int main(void) {
     saved[${NAME}_SNAPSHOT_BYTES - 1] ^= 1;
     if (${name}_save(&other, again) != ${NAME}_SNAPSHOT_BYTES || memcmp(again, saved, sizeof saved) != 0) return 14;
     return 0;
+}
+
+int main(void) {
+    int failed = failed_check();
+    if (failed)
+        printf("$name: check %d failed\n", failed);
+    else
+        printf("$name: %d steps, $equal\n", N_STEPS);
+    return failed;
 }

@@ -64,13 +64,15 @@ def test_program(model: Model, names: Names) -> str:
         x = np.zeros_like(x)
     stream = Stream(model)
     y = stream.process(x.reshape(-1, model.input_size))
+    tolerance = _TOLERANCES.get(names.target, "0")
     values = _common(model, names) | {
         "bits": "uint32_t" if model.dtype == np.float32 else "uint64_t",
         "n_steps": _TEST_STEPS,
         "x": _bits(x),
         "y": _bits(y),
         "snapshot": _lines(f"0x{byte:02x}" for byte in stream.snapshot()),
-        "tolerance": _TOLERANCES.get(names.target, "0"),
+        "tolerance": tolerance,
+        "equal": "the same bits" if tolerance == "0" else f"errors within {tolerance}",
     }
     return _filled("test.c", values)
 

@@ -8,8 +8,8 @@ from tests import reference
 from tests.models import signal
 
 
-def record(path: Path, layer: object, loudness: float = 2.0) -> Path:
+def record(path: Path, layer: object, loudness: float = 2.0, n_steps: int = 30) -> Path:
     """Write input and output of a layer, as the reference computes it."""
-    x = signal(30, 3, loudness=loudness)
+    x = signal(n_steps, 3, loudness=loudness)
     np.savez(path, input=x, output=reference.run_layer(layer, x)[0].astype(np.float32))
     return path

@@ -53,6 +53,14 @@ def test_json_has_the_conventions_of_the_table(command: Command, weights: Path, 
     assert [f"{row['error']:.2e}" for row in found["conventions"]] == [line.split()[0] for line in table[1:9]]
 
 
+def test_the_steps_that_were_compared_are_told_of_a_longer_recording(
+    command: Command, weights: Path, layer: LSTM, tmp_path: Path
+) -> None:
+    for n_steps, told in ((50, ", 50 steps, "), (80, ", first 50 of 80 steps, ")):
+        ended = command("doctor", weights, "--against", record(tmp_path / "io.npz", layer, n_steps=n_steps))
+        assert told in ended.out
+
+
 def test_a_graph_serves_as_the_reference(command: Command, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="runs the graph: pip install 'streamrnn[convert]'")
     layer = gru(np.random.default_rng(0), 3, 4)

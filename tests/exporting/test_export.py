@@ -170,7 +170,7 @@ def test_the_test_program_passes_with_sanitizers_and_without_a_warning(standard:
         pytest.skip("the compiler has no sanitizers")
     assert built.returncode == 0, built.stderr
     ran = subprocess.run([program], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "vad: 50 steps, the same bits\n", "")
 
 
 @pytest.mark.skipif(not RUNS_HERE, reason="no target of an export has the architecture of this machine")
@@ -184,7 +184,8 @@ def test_a_test_program_with_other_bits_fails(small: tuple[Model, Path]) -> None
     other = f"{text[: begin + 9]}{int(text[begin + 9], 16) ^ 1:x}{text[begin + 10 :]}"
     (folder / "other.c").write_text(other)
     subprocess.run([compiler, "other.c", "vad.o", "-o", "other"], cwd=folder, check=True)
-    assert subprocess.run([folder / "other"], check=False).returncode == 3
+    ran = subprocess.run([folder / "other"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (3, "vad: check 3 failed\n")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Diagnosis:
     reproducing: tuple[tuple[Finding, ...], ...]
     tolerance: float
     n_steps: int
+    n_recorded: int
 
     @property
     def convention(self) -> Convention | None:
@@ -48,9 +49,10 @@ class Diagnosis:
         return Model(layers(self.convention), {"source": {"format": "arrays", "convention": str(self.convention)}})
 
     def __str__(self) -> str:
-        rule = (
-            f"tolerance {self.tolerance:g} · max(1, |reference|), {self.n_steps} steps, {len(self.findings)} conventions tried"
+        steps = (
+            f"{self.n_steps} steps" if self.n_steps == self.n_recorded else f"first {self.n_steps} of {self.n_recorded} steps"
         )
+        rule = f"tolerance {self.tolerance:g} · max(1, |reference|), {steps}, {len(self.findings)} conventions tried"
         best = self.findings[0]
         if not self.reproducing:
             return f"NOT found: no convention reproduces the reference; the best is off by {best.error:.2g}; {rule}"
@@ -106,7 +108,7 @@ def diagnose(arrays: Mapping[str, Array], recording: Recording, tolerance: float
         raise ConversionError("the initial states of the reference have other sizes than the layer; record those of this layer")
     groups = _groups([finding for finding in findings if finding.error <= tolerance], x.shape[1])
     ranked = sorted(findings, key=lambda finding: finding.error)
-    return Diagnosis(tuple(ranked), tuple(map(tuple, groups)), tolerance, len(x))
+    return Diagnosis(tuple(ranked), tuple(map(tuple, groups)), tolerance, len(x), len(recording.input))
 
 
 def _groups(findings: list[Finding], n_inputs: int) -> list[list[Finding]]:
