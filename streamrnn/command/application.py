@@ -18,6 +18,7 @@ from streamrnn.command.import_ import import_
 from streamrnn.command.inspect import inspect
 from streamrnn.command.quantize import quantize
 from streamrnn.command.run import run
+from streamrnn.command.signals import Terminated, termination_raised
 from streamrnn.command.verify import OptionalHorizon, verify
 from streamrnn.command.warmup import warmup
 from streamrnn.errors import StreamRNNError
@@ -76,10 +77,12 @@ def streamrnn(
 def run_command_line() -> None:
     """Run the command line, then exit."""
     try:
-        with warnings_printed(), compiling_shown():
+        with termination_raised(), warnings_printed(), compiling_shown():
             application(prog_name="streamrnn")
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED + signal.SIGINT)
+    except Terminated as terminated:
+        sys.exit(exit_codes.INTERRUPTED + terminated.signal)
     except StreamRNNError as error:
         print_message(f"error: {error}")
         sys.exit(exit_codes.FAILED)

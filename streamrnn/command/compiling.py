@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import TypeVar
 
 from streamrnn import code_cache
@@ -56,7 +58,7 @@ def _spread(
         advance(0, len(functions))
         for begin in range(0, len(functions), batch_size):  # new processes for each batch: the compiler never frees its memory
             batch = functions[begin : begin + batch_size]
-            pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"), ignore_ctrl_c)
+            pool = ProcessPoolExecutor(min(n_workers, len(batch)), get_context("spawn"), _begin)
             try:
                 with _children_ignore_ctrl_c():
                     started = {submit(pool, function): function for function in batch}
@@ -66,6 +68,19 @@ def _spread(
                     advance(n_done, len(functions))
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Let a compiling process ignore Ctrl-C, which its parent heeds, and end when that has ended, in whatever way."""
+    ignore_ctrl_c()
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager

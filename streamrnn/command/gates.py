@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from streamrnn.command.console import print_message, show
+from streamrnn.command.csv_options import DecimalCommaOption, HeaderOption, check_csv_options
 from streamrnn.command.output_path import check_output_path
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, format_of, input_names, listed
 from streamrnn.command.running.whole_signal import read_signal
@@ -36,15 +37,17 @@ def gates(
     chosen: Annotated[
         str, typer.Option("--columns", metavar="COLUMNS", help="The input columns, in the model's order: load,temp or 2,3.")
     ] = "",
+    header: HeaderOption = None,
+    decimal_comma: DecimalCommaOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what the gates of a model do on a signal.
 
     It prints for each recurrent layer how often its gates are saturated (below 0.05 or above 0.95), the memory of its units in
     steps (-1 / ln of the mean of f, or of z), units that never move, which inputs each gate moves with (the mean over its units
-    of |correlation|), and after how many steps the model has forgotten where it began. A header of csv must have the names of
-    the model's inputs, where the model knows them. With -o it also writes a page to look at in a browser, a picture, or the
-    arrays themselves.
+    of |correlation|), and after how many steps the model has forgotten where it began. Inputs count from 1, as columns do. A
+    header of csv must have the names of the model's inputs, where the model knows them. With -o it also writes a page to look
+    at in a browser, a picture, or the arrays themselves.
 
     LSTM: i, f, g, o, c, h. GRU: r, z, n, h, with h' = (1 - z) n + z h, so z = 1 keeps the past.
 
@@ -58,15 +61,17 @@ def gates(
             raise typer.BadParameter(f"{target}: the output is one of {', '.join(_KINDS)}")
         check_output_path(target, archive)
     model = load_archive(archive)
-    columns = Columns(values=listed(chosen), input_names=input_names(model))
-    signal = read_signal(model, source, FORMATS[input_format or format_of(source, FormatName.CSV)], columns)
+    source_format = input_format or format_of(source, FormatName.CSV)
+    check_csv_options(source_format, header, decimal_comma)
+    columns = Columns(values=listed(chosen), header=header, decimal_comma=decimal_comma, input_names=input_names(model))
+    signal = read_signal(model, source, FORMATS[source_format], columns)
     if not len(signal):
         raise StreamRNNError(f"{source}: has no rows")
     signal = signal[: len(signal) // model.stride * model.stride]
     trace, forgotten = record_gates(model, signal), warm_up(model, signal)
     found = {index: figures for index, figures in enumerate(trace.figures) if figures is not None}
     correlations = trace.correlations(signal)
-    names = columns.values or columns.input_names or [f"input {index}" for index in range(model.input_size)]
+    names = columns.values or columns.input_names or [f"input {index + 1}" for index in range(model.input_size)]
     if as_json:
         layers = [
             {

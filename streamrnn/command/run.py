@@ -8,6 +8,7 @@ import typer
 
 from streamrnn.audio import OutputRows
 from streamrnn.command.console import print_message
+from streamrnn.command.csv_options import DecimalCommaOption, HeaderOption, check_csv_options
 from streamrnn.command.picture_option import check_picture
 from streamrnn.command.running.endpoints import Endpoints
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names, listed
@@ -39,13 +40,7 @@ def run(
         bool, typer.Option("--append", help="Write after what the file of -o has. [default: replace it at the first output]")
     ] = False,
     on_error: Annotated[OnError, typer.Option(help="After a bad line: stop, or skip it.")] = OnError.STOP,
-    header: Annotated[
-        bool | None,
-        typer.Option(
-            "--header/--no-header",
-            help="Whether the first line of csv names the columns. [default: if it has names and no number]",
-        ),
-    ] = None,
+    header: HeaderOption = None,
     rate: Annotated[
         int | None, typer.Option(min=1, metavar="HZ", help="Sample rate of a wav output. [default: that of the wav input]")
     ] = None,
@@ -63,9 +58,7 @@ def run(
     kept: Annotated[
         str, typer.Option("--keep", metavar="COLUMNS", help="Columns that are copied to the output, before its numbers.")
     ] = "",
-    decimal_comma: Annotated[
-        bool, typer.Option("--decimal-comma", help="Read 0,5 as a number; semicolons or tabs separate the columns.")
-    ] = False,
+    decimal_comma: DecimalCommaOption = False,
     key: Annotated[
         str,
         typer.Option(
@@ -162,8 +155,7 @@ def run(
     if plot is not None and keyed:
         raise typer.BadParameter("--plot draws one signal, and --key is for many; leave one of them out")
     columns = Columns(key, listed(chosen), _and(listed(kept), truth), header, decimal_comma)
-    if source_format is not FormatName.CSV and (header is not None or decimal_comma):
-        raise typer.BadParameter(f"--header, --no-header and --decimal-comma are for csv, but the input is {source_format}")
+    check_csv_options(source_format, header, decimal_comma)
     if binary and columns.all and (columns.kept or binary is source_format):
         raise typer.BadParameter(f"{binary} has no columns to choose or to keep; read and write csv or jsonl")
     if "" in (column.strip("0") for column in columns.all):

@@ -20,6 +20,28 @@ class Interrupted(Exception):  # noqa: N818 - not a failure
         self.signal = number
 
 
+class Terminated(BaseException):
+    """What SIGTERM and the like raise, so that the program ends in order: as KeyboardInterrupt does for Ctrl-C.
+
+    signal  its number
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+@contextmanager
+def termination_raised() -> Iterator[None]:
+    """In this context signals that ask the program to end raise Terminated; Ctrl-C raises KeyboardInterrupt, as always."""
+
+    def raised(number: int) -> None:
+        raise Terminated(number)
+
+    with signals_handled(raised, but=signal.SIGINT):
+        yield
+
+
 @contextmanager
 def signals_deferred() -> Iterator[None]:
     """Signals in this context take effect at its end. In the compiler, KeyboardInterrupt would be swallowed by a destructor."""
@@ -31,13 +53,13 @@ def signals_deferred() -> Iterator[None]:
 
 
 @contextmanager
-def signals_handled(handler: Callable[[int], object]) -> Iterator[None]:
-    """In this context a signal only calls the handler, with its number. Signals that are ignored stay ignored."""
+def signals_handled(handler: Callable[[int], object], but: int | None = None) -> Iterator[None]:
+    """In this context a signal, `but` one, only calls the handler, with its number. Signals that are ignored stay ignored."""
 
     def called(number: int, frame: FrameType | None) -> None:
         handler(number)
 
-    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers = [number for number in _SIGNALS if number != but and signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, called) for number in numbers}
     try:
         yield

@@ -31,7 +31,7 @@ def test_numbers_are_those_of_the_trace_as_text_and_as_json(command: Command, ar
     expected = {gate: values.tolist() for gate, values in correlations.items()}
     assert found["layers"] == [{"layer": 0, "kind": "gru", **figures.to_json(), "correlations": expected}]
     assert found["steps"] == 3000
-    names = [f"input {index}" for index in range(signal.shape[1])]
+    names = [f"input {number}" for number in range(1, signal.shape[1] + 1)]
     for name, value in (*figures.lines(), *moves_with(correlations, names)):
         assert name in text.out
         assert value in text.out
@@ -68,6 +68,14 @@ def test_what_cannot_be_shown_is_an_error_that_says_where(
     (tmp_path / "empty.csv").write_text("")
     assert command("gates", archive, tmp_path / "empty.csv").err == f"error: {tmp_path / 'empty.csv'}: has no rows\n"
     assert command("gates", archive, tmp_path / "none.csv").code == 1
+
+
+def test_the_options_of_csv_that_messages_name_are_there(command: Command, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("n1;n2\n0,5;1\n1,5;0,25\n0,1;0\n")
+    told = command("gates", archive, tmp_path / "in.csv", "--header", "--decimal-comma")
+    (tmp_path / "plain.csv").write_text("0.5,1\n1.5,0.25\n0.1,0\n")
+    assert (told.code, told.out) == (0, command("gates", archive, tmp_path / "plain.csv").out)
+    assert command("gates", archive, tmp_path / "in.jsonl", "--header").code == 2
 
 
 def test_a_header_must_have_the_names_of_the_inputs(command: Command, archive: Path, tmp_path: Path) -> None:

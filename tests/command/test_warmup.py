@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -188,16 +189,42 @@ def test_what_is_no_archive_is_an_error_before_anything_is_compiled(
     assert not cache_dir.exists()
 
 
-def test_ctrl_c_ends_it_quietly_and_what_was_compiled_is_kept(cache_dir: Path) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def something_is_compiled(cache_dir: Path) -> bool:
+    return cache_dir.exists() and any(path.suffix == ".o" for path in cache_dir.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_quietly_and_what_was_compiled_is_kept(cache_dir: Path, number: signal.Signals) -> None:
     with started("warmup") as process:
-        deadline = time.monotonic() + PATIENCE
-        while not (cache_dir.exists() and any(path.suffix == ".o" for path in cache_dir.iterdir())):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 128 + signal.SIGINT
+        wait_until(lambda: something_is_compiled(cache_dir))
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 128 + number
         assert (process.stdout.read(), process.stderr.read()) == (b"", b"")
     assert {path.suffix for path in cache_dir.iterdir()} == {".o"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc, which lists processes")
+def test_compiling_processes_end_with_the_one_that_started_them(cache_dir: Path) -> None:
+    with started("warmup") as process:
+        wait_until(lambda: something_is_compiled(cache_dir))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        process.kill()
+        wait_until(lambda: all(has_ended(child) for child in children))
+
+
+def has_ended(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def test_what_a_model_of_whole_recordings_needs_is_compiled_ahead(command: Command, backward_archive: Path) -> None:

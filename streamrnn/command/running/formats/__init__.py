@@ -73,7 +73,7 @@ _EXTENSIONS = {
     ".jsonl": FormatName.JSONL,
     ".ndjson": FormatName.JSONL,
     ".f32": FormatName.F32,
-    ".wav": FormatName.WAV,
+    **dict.fromkeys((".wav", ".flac", ".ogg"), FormatName.WAV),  # soundfile reads all of them
 }
 
 
@@ -89,7 +89,7 @@ _NOT_WRITTEN = {
     ".json": "a .json is one value; name it .jsonl for an array on each line",
     **dict.fromkeys(COMPRESSED_EXTENSIONS, "the output is not compressed; leave the extension out, or pipe it to a compressor"),
     **dict.fromkeys(
-        (".npy", ".npz", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".h5", ".hdf5", ".mat", ".flac", ".mp3"),
+        (".npy", ".npz", ".parquet", ".feather", ".arrow", ".xls", ".xlsx", ".h5", ".hdf5", ".mat", ".flac", ".ogg", ".mp3"),
         "name it .csv, .jsonl, .f32 or .wav",
     ),
 }

@@ -70,6 +70,7 @@ class CsvReader(LineReader):
         self._could_be_header = True
         if not _are_names([field.decode("utf-8", "replace") for field in values]):
             return False
+        self._could_be_header = False
         self._use_header(fields)
         print_message(
             f"remark: line {self._number} is read as a header, not as data: {quoted(line)}; "
@@ -121,6 +122,8 @@ class CsvReader(LineReader):
             return key, self._numbers(fields), kept
         except InputError as error:
             hint = "; if this line names the columns, give --header" if could_be_header else ""
+            if not (hint or self._has_rows or self._columns.values) and len(fields) > self._size:
+                hint = f"; the model takes {self._size} of these {len(fields)} columns: name them with --columns"
             raise InputError(f"{error}{hint}") from None
 
     def _numbers(self, fields: list[bytes]) -> list[float]:
@@ -174,6 +177,8 @@ def _numbers(fields: list[bytes]) -> list[float]:
         pass
     index, field = next((index, field) for index, field in enumerate(fields, 1) if not _is_number(field))
     hint = "; if its comma is a decimal comma, give --decimal-comma" if _DECIMAL_COMMA.fullmatch(field) else ""
+    if len(fields) == 1 and len(parts := field.split()) > 1 and all(map(_is_number, parts)):
+        hint = "; separate numbers by commas, semicolons or tabs"
     raise InputError(f"value {index} is {quoted(field)}, which is not a number{hint}")
 
 

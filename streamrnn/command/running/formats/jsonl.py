@@ -41,7 +41,8 @@ class JsonlReader(LineReader):
             key, value, kept = self._split(line, value)
         values = [value] if _is_number(value) and self._size == 1 else value
         if not isinstance(values, list):
-            raise InputError(f"{quoted(line)} is not an array of {self._size} numbers")
+            hint = "; name those of its members that the model takes with --columns" if isinstance(values, dict) else ""
+            raise InputError(f"{quoted(line)} is not an array of {self._size} numbers{hint}")
         for index, item in enumerate(values, 1):
             if not _is_number(item):
                 raise InputError(f"value {index} is {quoted(json.dumps(item).encode())}, which is not a number")

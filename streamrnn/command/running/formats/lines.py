@@ -23,6 +23,7 @@ class LineReader(ABC):
         self._rest = b""
         self._number = 0
         self._past_first_line = False
+        self._has_rows = False  # a line could be used
 
     def feed(self, data: bytes) -> Iterator[Row]:
         """The rows of the lines that `data` completes. Raises InputError for a line without end: that is not text."""
@@ -61,7 +62,9 @@ class LineReader(ABC):
             return
         try:
             key, values, kept = self._parse(line)
-            yield Row(location, checked(values, self._size), key=key, kept=kept)
+            values = checked(values, self._size, "" if self._has_rows else "; name those that it takes with --columns")
+            self._has_rows = True
+            yield Row(location, values, key=key, kept=kept)
         except InputError as error:
             yield Row(location, error=str(error))
 

@@ -21,10 +21,14 @@ class Row(NamedTuple):
     kept: tuple[Scalar, ...] = ()  # what is copied to the output
 
 
-def checked(values: Sequence[float], size: int) -> Sequence[float]:
-    """`values`. Raises InputError unless they are `size` numbers that are finite in float32."""
+def checked(values: Sequence[float], size: int, if_more: str = "") -> Sequence[float]:
+    """`values`. Raises InputError unless they are `size` numbers that are finite in float32.
+
+    if_more  the end of the message where there are more
+    """
     if len(values) != size:
-        raise InputError(f"{len(values)} value{'s' * (len(values) != 1)}, but the model takes {size}")
+        hint = if_more if len(values) > size else ""
+        raise InputError(f"{len(values)} value{'s' * (len(values) != 1)}, but the model takes {size}{hint}")
     for index, value in enumerate(values):
         if not abs(value) < _BEYOND_FLOAT32:
             raise InputError(f"value {index + 1} is {value!r:.40}, which is not a finite float32 number")

@@ -163,6 +163,19 @@ def test_a_header_behind_blank_lines_is_one_and_a_second_is_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (b"time,a,b\n2026-01-01,1,2\n", "; the model takes 2 of these 3 columns: name them with --columns"),
+        (b"1,2,3\n", "; name those that it takes with --columns"),
+        (b"1 2\n", "; separate numbers by commas, semicolons or tabs"),
+    ],
+)
+def test_the_first_line_that_cannot_be_used_is_refused_with_the_way_out(text: bytes, hint: str) -> None:
+    (row,) = rows(text)
+    assert row.error.endswith(hint)
+
+
+@pytest.mark.parametrize(
     ("line", "error"),
     [
         (b"1,2,3", "3 values, but the model takes 2"),
