@@ -121,7 +121,7 @@ class CsvReader(LineReader):
         try:
             return key, self._numbers(fields), kept
         except InputError as error:
-            hint = "; if this line names the columns, give --header" if could_be_header else ""
+            hint = "; if this line names the columns, give --header" if could_be_header and not _has_blanks(fields) else ""
             if not (hint or self._has_rows or self._columns.values) and len(fields) > self._size:
                 hint = f"; the model takes {self._size} of these {len(fields)} columns: name them with --columns"
             raise InputError(f"{error}{hint}") from None
@@ -177,9 +177,15 @@ def _numbers(fields: list[bytes]) -> list[float]:
         pass
     index, field = next((index, field) for index, field in enumerate(fields, 1) if not _is_number(field))
     hint = "; if its comma is a decimal comma, give --decimal-comma" if _DECIMAL_COMMA.fullmatch(field) else ""
-    if len(fields) == 1 and len(parts := field.split()) > 1 and all(map(_is_number, parts)):
+    if _has_blanks(fields):
         hint = "; separate numbers by commas, semicolons or tabs"
     raise InputError(f"value {index} is {quoted(field)}, which is not a number{hint}")
+
+
+def _has_blanks(fields: list[bytes]) -> bool:
+    """Whether a line is numbers with blanks between them."""
+    parts = fields[0].split()
+    return len(fields) == 1 < len(parts) and all(map(_is_number, parts))
 
 
 def _unquoted(line: bytes, separator: bytes) -> list[bytes]:
