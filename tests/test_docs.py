@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streamrnn import Activation, functions
+from streamrnn import Activation, functions, public
 from streamrnn.gates import GATE_ORDERS
 from tests.cuda.devices import MISSING
 
@@ -149,6 +149,16 @@ def test_the_site_leads_to_every_page() -> None:
     pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
     shown = re.findall(r"^ *- (?:[^:\n]+: )?(\S+\.md)$", text_of("mkdocs.yml"), re.MULTILINE)
     assert sorted(shown) == pages, "give each page of docs/ its place under nav in mkdocs.yml"
+
+
+def test_the_reference_has_every_public_name_once_and_the_everyday_ones_first() -> None:
+    page = text_of("docs/reference/python.md")
+    shown = [name for names in re.findall(r"^ +members: \[(.*)\]$", page, re.MULTILINE) for name in names.split(", ")]
+    alone = [path.rpartition(".")[2] for path in re.findall(r"^::: (streamrnn\.[\w.]+)$", page, re.MULTILINE)]
+    in_text = re.findall(r"`streamrnn\.(\w+)`", page)
+    names = [*shown, *(name for name in dict.fromkeys([*alone, *in_text]) if name not in ("public", "Batcher"))]
+    assert sorted([*names, "__version__"]) == sorted(public.__all__)
+    assert shown[:3] == ["load", "Model", "Stream"]
 
 
 def test_the_cell_that_the_design_shows_is_that_of_the_code() -> None:
