@@ -33,6 +33,7 @@ from streamrnn_converters.onnx.build.graph_io import (
     signal_of,
     states_of,
 )
+from streamrnn_converters.onnx.build.rows_of_a_step import rows_of_a_step
 from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
 from streamrnn_converters.onnx.carried.defaults import with_default_states
 from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
@@ -123,12 +124,12 @@ def read_onnx(
     precision = precision_of(graph)
     graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
     graph, apart = without_computed_states(with_known_pieces(graph))
-    graph, more = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
+    graph, more, alone = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
     known, time_axes = candidates(graph, pairs), time_axes_of(graph, time_axis)
     importer = lowered(graph, precision, time_axes, known.states, offline=offline)
     flows = _outputs(graph, importer)
     sources = carried_of(importer, flows, known)
-    flows = _as_it_stands(graph, importer, flows, states, is_carried=bool(sources))
+    flows = _as_it_stands(graph, importer, flows, states, is_carried=bool(sources), alone=alone)
     returned = {output: name for name, output in sources.items()}
     finals = {name: flow for name, flow in flows.items() if name in returned or is_final(flow)}
     given = {name: _vector(importer, name, flow) for name, flow in flows.items() if name not in finals}
@@ -161,7 +162,8 @@ def read_onnx(
     model = begun_with_defaults(model, carried, outputs)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
     defaults = [f"graph input {name!r} begins with the values that the graph has for it by default" for name in begun]
-    said = (*graph.remarks, *precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks)
+    rows = [] if sources else rows_of_a_step(graph, importer)
+    said = (*graph.remarks, *precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks, *rows)
     return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
 
 
@@ -212,9 +214,12 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
 
 
 def _as_it_stands(
-    graph: Graph, importer: Importer, flows: dict[str, Flow], states: States, *, is_carried: bool
+    graph: Graph, importer: Importer, flows: dict[str, Flow], states: States, *, is_carried: bool, alone: bool
 ) -> dict[str, Flow]:
-    """The outputs of a graph of one step without the states of the steps before, unless these are to be carried."""
+    """The outputs of a graph of one step without the states of the steps before, unless these are to be carried.
+
+    alone  whether a layer is the first step of a loop, whose other steps were not recognised: its state is not the loop's
+    """
     if is_carried or not begins_anew(graph, importer, flows):
         if states == "carry":
             raise ConversionError(
@@ -228,7 +233,13 @@ def _as_it_stands(
         if states == "carry":
             raise ConversionError("states='carry': no layer of the graph has a state, as far as its nodes show; leave it out")
         return flows
-    importer.remark(_KEPT if states == "carry" else _ANEW)
+    if alone and states == "carry":
+        raise ConversionError(
+            "states='carry': the graph is an unrolled loop whose cell is no LSTM, GRU or RNN, so that no layer has its state; "
+            "export one step of it, with its states as inputs and outputs"
+        )
+    if not alone:
+        importer.remark(_KEPT if states == "carry" else _ANEW)
     return flows if states == "carry" else anew
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,16 @@ from streamrnn_converters.onnx.rewrite.recurrences import Recurrences
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Row
 
 
-def lift(graph: Graph, dtype: str, carried: Mapping[str, str] = MappingProxyType({})) -> tuple[Graph, list[str]]:
-    """The graph with recurrent nodes instead of the nodes that compute the same, and remarks.
+class Lifted(NamedTuple):
+    """A graph in which cells became recurrent nodes."""
+
+    graph: Graph
+    remarks: list[str]
+    alone: bool = False  # whether one of them is the first step of a loop whose other steps were not recognised
+
+
+def lift(graph: Graph, dtype: str, carried: Mapping[str, str] = MappingProxyType({})) -> Lifted:
+    """The graph with recurrent nodes instead of the nodes that compute the same.
 
     What is not recognised stays as it is. The weights of the new nodes are of the type `dtype`.
 
@@ -26,11 +34,12 @@ def lift(graph: Graph, dtype: str, carried: Mapping[str, str] = MappingProxyType
     forms = Forms(graph, carried=carried)
     found = list(cells(forms))
     if not found:
-        return graph, []
+        return Lifted(graph, [])
     rewriting = _Rewriting(graph, forms, dtype)
     for chain in _chains(found):
         rewriting.put(chain)
-    return (rewriting.graph() if rewriting.remarks else graph), rewriting.remarks
+    changed = rewriting.remarks or rewriting.alone
+    return Lifted(rewriting.graph() if changed else graph, rewriting.remarks, rewriting.alone)
 
 
 def _chains(found: Sequence[Cell]) -> list[list[Cell]]:
@@ -66,7 +75,9 @@ class _Rewriting:
     def __init__(self, graph: Graph, forms: Forms, dtype: str) -> None:
         self._graph, self._forms, self._made = graph, forms, Recurrences(dtype)
         self._graph_names = {*graph.constants, *(entry.name for entry in graph.inputs), *forms.producers}
+        self._taken = forms.rows.taken()
         self.remarks: list[str] = []
+        self.alone = False
         self._sequences: dict[tuple[str, ...], str] = {}  # outputs of a chain -> name of all of them, time first
 
     def put(self, chain: list[Cell]) -> None:
@@ -86,8 +97,11 @@ class _Rewriting:
             states.append(self._state(first, first.c, f"{name}.c0"))
         whole, *ends = self._made.put(name, last, signal, states)
         self._sequences[tuple(cell.output for cell in chain)] = whole
-        steps = f"{len(chain)} steps of a loop" if len(chain) > 1 else "a step"
-        self.remarks.append(f"{steps}, up to the value {last.output!r}, are those of one {last.op} that was taken apart")
+        if len(chain) == 1 and self._is_one_of_many(first):
+            self.alone = True
+        else:
+            what = f"{len(chain)} steps of a loop" if len(chain) > 1 else "nodes"
+            self.remarks.append(f"{what} that compute the value {last.output!r} were recognised as one {last.op}")
         for step, cell in enumerate(chain[:-1]):
             row = f"{cell.output}.row" if last.leads else cell.output
             self._made.add("Gather", [whole, self._made.number(step)], row, axis=0)
@@ -106,6 +120,12 @@ class _Rewriting:
         nodes = [self._stack(node) for node in kept] + self._made.nodes
         constants = self._graph.constants | self._made.constants
         return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=constants)
+
+    def _is_one_of_many(self, cell: Cell) -> bool:
+        """Whether a step that begins with constants takes one of several rows that are taken: the others do something else."""
+        row = self._forms.row(cell.x)
+        constant = all(not state or self._forms.rows.constant(state) is not None for state in (cell.h, cell.c))
+        return constant and row is not None and len(self._taken.get((row.sequence, row.axis), ())) > 1
 
     def _signal(self, chain: list[Cell]) -> str | None:
         """The name of X, time first."""

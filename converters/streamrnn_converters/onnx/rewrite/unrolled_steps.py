@@ -50,6 +50,13 @@ class Rows:
         one_each = self._integers(cut, "split", 1) in (None, [1] * len(cut.outputs))
         return _row(cut.inputs[0], axes[0], cut.outputs.index(node.inputs[0])) if one_each else None
 
+    def taken(self) -> dict[tuple[str, int], set[int]]:
+        """The steps that are picked by themselves, of each sequence and axis."""
+        found: dict[tuple[str, int], set[int]] = {}
+        for row in filter(None, map(self.of, self._producers)):
+            found.setdefault((row.sequence, row.axis), set()).add(row.step)
+        return found
+
     def axes(self, node: Node) -> list[int] | None:
         """The axes that a Squeeze or Unsqueeze names."""
         return self._integers(node, "axes", 1)

@@ -118,7 +118,7 @@ def test_a_step_becomes_one_layer_that_keeps_its_state(kind: str) -> None:
     data = step_graph(kind)
     imported = read_onnx(data)
     assert [type(layer) for layer in imported.model.layers] == [KINDS[kind], Dense]
-    assert any("taken apart" in remark for remark in imported.remarks)
+    assert any("were recognised as one" in remark for remark in imported.remarks)
     assert verify(imported.model, data).proven
 
 
@@ -153,6 +153,46 @@ def test_weights_that_are_copied_for_each_step_are_those_of_one_loop() -> None:
     model = read_onnx(data).model
     assert [type(layer) for layer in model.layers] == [RNN]
     assert verify(model, data, cases=BRIEF).proven
+
+
+def damped_loop_graph() -> bytes:
+    """Unrolled over T steps of one signal; its state is 0.9 times what an RNN gives."""
+    b = Builder()
+    cell, h = Cell(b, "rnn"), b.constant(np.zeros((1, H), np.float32))
+    factor, rows = b.constant(np.float32(0.9)), []
+    for step in range(T):
+        h = b.Mul(cell.step(b.Gather("x", b.constant(np.int64(step)), axis=1), h)[0], factor)
+        rows.append(b.Unsqueeze(h, b.constant(np.array([1]))))
+    return b.model({"x": [1, T, I]}, {"y": b.Concat(*rows, axis=1)})
+
+
+def test_a_loop_of_another_cell_says_that_its_axis_was_taken_as_part_of_a_step() -> None:
+    data = damped_loop_graph()
+    imported = read_onnx(data)
+    assert imported.model.input_size == T * I
+    (remark,) = imported.remarks
+    assert f"axis 1 ({T}) of graph input 'x' was taken as part of a step: a step takes {T} × {I} = {T * I} values" in remark
+    assert "export one step of it instead, with its states as inputs and outputs" in remark
+    assert verify(imported.model, data, cases=BRIEF).proven
+
+
+def test_a_loop_of_another_cell_whose_time_axis_is_given_is_refused_with_what_to_export() -> None:
+    with pytest.raises(ConversionError, match=r"picks index 0 of the time axis.* export one step, with its states as inputs"):
+        read_onnx(damped_loop_graph(), time_axis={"x": 1})
+
+
+def test_a_loop_of_another_cell_has_no_state_that_could_be_carried() -> None:
+    with pytest.raises(ConversionError, match="states='carry': the graph is an unrolled loop whose cell is no LSTM"):
+        read_onnx(damped_loop_graph(), states="carry")
+
+
+def test_one_step_of_another_cell_streams_as_its_refused_loop_says() -> None:
+    b = Builder()
+    h = b.Mul(Cell(b, "rnn").step("x", "h")[0], b.constant(np.float32(0.9)))
+    data = b.model({"x": [1, I], "h": [1, H]}, {"h_next": h})
+    imported = read_onnx(data)
+    assert (imported.model.input_size, [each.name for each in imported.states]) == (I, ["h"])
+    assert verify(imported.model, data, cases=BRIEF).proven
 
 
 def test_the_forms_of_a_gru_are_told_apart() -> None:

@@ -14,7 +14,8 @@ from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Kind, Kn
 
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
-    "(torch: dynamo=False)"
+    "(torch: nn.LSTM, nn.GRU or nn.RNN, dynamo=False), or, where its cell is another, export one step, with its states as "
+    "inputs and outputs"
 )
 
 _JOINS = (
