@@ -80,10 +80,11 @@ def _fuse(parts: list[Part], path: str, name: str, function: Activation) -> None
     if parts[-1].kind != "dense":
         raise ConversionError(
             f"{where}: comes after {parts[-1]}, but only a Linear can be followed by an activation; "
-            "put a Linear between them, one with the identity as its weight changes nothing"
+            "put a Linear between them, one with the identity as its weight changes nothing, or write a module whose forward "
+            f"computes this, and {EXPORT}"
         )
     if parts[-1].activation != LINEAR:
-        raise ConversionError(f"{where}: is a second activation after {parts[-1]}; put a Linear between them")
+        raise ConversionError(f"{where}: is a second activation after {parts[-1]}; put a Linear between them, or {EXPORT}")
     parts[-1] = replace(parts[-1], activation=function)
 
 

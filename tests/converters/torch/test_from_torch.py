@@ -270,8 +270,11 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "hooked-sequential": (lambda: hooked(nn.Sequential(nn.Linear(3, 4))), ["(Sequential)", "hook"]),
     "patched": (lambda: patched(nn.Linear(3, 4)), ["(Linear)", "forward"]),
     "activation-first": (lambda: nn.Sequential(nn.Tanh(), nn.Linear(3, 4)), ["'0' (Tanh)", "before every layer"]),
-    "activation-after-recurrent": (lambda: nn.Sequential(nn.GRU(3, 4), nn.ReLU()), ["'1' (ReLU)", "gru '0'", "Linear"]),
-    "two-activations": (lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Tanh()), ["'2' (Tanh)", "dense '0'"]),
+    "activation-after-recurrent": (
+        lambda: nn.Sequential(nn.GRU(3, 4), nn.ReLU()),
+        ["'1' (ReLU)", "gru '0'", "Linear", "from_onnx"],
+    ),
+    "two-activations": (lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Tanh()), ["'2' (Tanh)", "dense '0'", "from_onnx"]),
     "softmax-over-time": (lambda: nn.Sequential(nn.GRU(3, 4), nn.Linear(4, 2), nn.Softmax(dim=1)), ["'2'", "dim=1", "dim=-1"]),
     "softmax-over-batch": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Softmax(dim=0)), ["dim=0"]),
     "softmax-of-no-axis": (lambda: nn.Sequential(nn.Linear(4, 2), nn.Softmax()), ["dim=None"]),
