@@ -107,4 +107,4 @@ def _write(target: Path, trace: Trace, signal: Array, names: Sequence[str], titl
             except OSError as error:
                 raise StreamRNNError(f"{target}: cannot be written ({error.strerror})") from error
         case _:
-            draw(trace, signal, target, title)
+            draw(trace, signal, target, title, names)

@@ -181,7 +181,7 @@ def run(
     endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, append, rate)
     errors = RowErrors(on_error)
     if store is None:
-        code = run_one_signal(model, archive, endpoints, state, errors, *([] if picture is None else [picture.add]))
+        code = run_one_signal(model, archive, endpoints, state, errors, picture)
     else:
         code = run_many_signals(model, archive, endpoints, store, resume, errors)
     errors.print_summary()

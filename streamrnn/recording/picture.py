@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,14 @@ from streamrnn.picture_file import new_figure, save
 from streamrnn.recording.figures import by_memory
 from streamrnn.recording.trace import Trace
 
+#: Inputs that a legend names, at most: as many as there are colours.
+MOST_NAMED = 20
 
-def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
+
+def draw(trace: Trace, signal: ArrayLike, path: Path, title: str, names: Sequence[str]) -> None:
     """Write the picture, .png or .svg.
+
+    names  of the inputs
 
     Raises MissingExtraError without matplotlib, StreamRNNError where the file cannot be written.
     """
@@ -22,9 +28,15 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str) -> None:
     axes = figure.subplots(2 + len(maps), 1, sharex=True)
     figure.suptitle(title)
     figures_by_layer = trace.figures  # computed once, for all pictures
+    if len(names) > 10:  # of the usual colours there are 10
+        from matplotlib import colormaps
+
+        axes[1].set_prop_cycle(color=colormaps["tab20"].colors)
     for axis, name, lines in zip(axes, ("output", "input"), (trace.output, trace.inputs(signal)), strict=False):
-        axis.plot(lines, linewidth=0.6)
+        drawn = axis.plot(lines, linewidth=0.6)
         axis.set_ylabel(name)
+    if 1 < len(names) <= MOST_NAMED:
+        figure.legend(drawn, names, title="input", loc="outside lower center", ncols=min(len(names), 6), fontsize="small")
     for axis, (index, name, array) in zip(axes[2:], maps, strict=True):
         order = by_memory(figures_by_layer[index], array.shape[1])
         reach = float(np.abs(array).max()) or 1.0

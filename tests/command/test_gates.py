@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import Model, load, record_gates
+from streamrnn import RNN, Model, load, record_gates
 from streamrnn.recording.figures import moves_with
+from tests.command.pictures import legend_covers_nothing
 from tests.command.process import Command
 
 
@@ -56,6 +57,24 @@ def test_arrays_and_pictures_are_written_by_the_extension(
     pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
     assert command("gates", archive, source, "-o", tmp_path / "g.png").code == 0
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("n_inputs", [2, 12])
+def test_a_picture_names_the_inputs_where_the_names_cover_nothing(n_inputs: int, command: Command, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
+    names = [f"input-{index}" for index in range(n_inputs)]
+    Model([RNN(np.ones((1, 2, n_inputs)), np.zeros((1, 2, 2)))]).save(tmp_path / "m.safetensors")
+    rows = np.random.default_rng(0).normal(size=(50, n_inputs))
+    np.savetxt(tmp_path / "in.csv", rows, delimiter=",", header=",".join(names), comments="")
+    assert (
+        command(
+            "gates", tmp_path / "m.safetensors", tmp_path / "in.csv", "--columns", ",".join(names), "-o", tmp_path / "g.svg"
+        ).code
+        == 0
+    )
+    drawn = (tmp_path / "g.svg").read_text()
+    assert re.findall(r"<!-- (input-\d+) -->", drawn) == names
+    assert legend_covers_nothing(drawn)
 
 
 def test_what_cannot_be_shown_is_an_error_that_says_where(

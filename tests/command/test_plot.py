@@ -8,6 +8,7 @@ import pytest
 
 from streamrnn import Stream, load
 from streamrnn.command.running import plot
+from tests.command.pictures import legend_covers_nothing
 from tests.command.process import Command
 
 pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
@@ -40,6 +41,21 @@ def test_the_errors_are_those_of_the_first_output_and_the_truth_is_copied(
     output = [line.split(",") for line in (tmp_path / "o.csv").read_text().splitlines()]
     assert [float(kept or "nan") for kept, *_ in output] == pytest.approx(rows[:, 2].tolist(), nan_ok=True)
     np.testing.assert_array_equal(np.array([line[1:] for line in output], np.float32), expected)
+
+
+def test_a_wav_is_drawn_over_seconds_and_the_legend_covers_no_data(command: Command, archive: Path, tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="reads wav: pip install 'streamrnn[audio]'")
+    rows = table(tmp_path / "in.csv")[:, :2]
+    soundfile.write(tmp_path / "in.wav", np.clip(np.nan_to_num(rows), -0.9, 0.9), 100)
+    for name, time, last in (("in.csv", "step", 400), ("in.wav", "seconds", 4)):
+        columns = [] if name == "in.wav" else ["--columns", "1,2"]
+        output = tmp_path / f"{name}.f32"
+        ended = command("run", archive, tmp_path / name, *columns, "-o", output, "--plot", tmp_path / "o.svg")
+        assert ended.code == 0, ended.err
+        drawn = (tmp_path / "o.svg").read_text()
+        assert f"<!-- {time}; 400 steps -->" in drawn
+        assert max(map(float, re.findall(r"<!-- ([\d.]+) -->", drawn))) == last  # the last number on the axis of time
+        assert legend_covers_nothing(drawn)
 
 
 def test_more_values_than_are_kept_are_told(

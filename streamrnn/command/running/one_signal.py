@@ -25,10 +25,11 @@ from streamrnn.command.running.file_descriptors import (
 from streamrnn.command.running.formats import FORMATS, FormatName, Row, wav
 from streamrnn.command.running.hops import Hops
 from streamrnn.command.running.io_loop import run_io_loop
+from streamrnn.command.running.plot import Plot
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
 from streamrnn.command.running.source_bytes import source_bytes
-from streamrnn.command.running.stream_session import StreamSession, Watch
+from streamrnn.command.running.stream_session import StreamSession
 from streamrnn.command.signals import signals_deferred
 from streamrnn.command.waits import signals_end_waits
 from streamrnn.errors import InputError, StreamRNNError
@@ -42,14 +43,14 @@ def run_one_signal(
     endpoints: Endpoints,
     state: Path | None,
     errors: RowErrors,
-    watch: Watch = lambda rows, outputs: None,
+    picture: Plot | None = None,
 ) -> int:
     """Process one signal; the exit code.
 
     archive  the file of the model, which the output must not replace
     state    the file of the state; only for a model that can be streamed
     errors   is told of rows that cannot be used
-    watch    is told of rows and outputs; only for a model that can be streamed
+    picture  gets rows and outputs; only for a model that can be streamed
     """
     # A block is computed and counted as a whole, so it must be written as a whole, also to a pipe: ATOMIC_BYTES.
     session: StreamSession | RecordingSession
@@ -59,7 +60,8 @@ def run_one_signal(
         goes_on = state_file.restore(state, stream)
         if goes_on:
             _tell_how_it_goes_on(endpoints, state)
-        session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES, watch)
+        watch = [] if picture is None else [picture.add]
+        session = StreamSession(stream, errors, endpoints.target_format, ATOMIC_BYTES, *watch)
     else:
         session = RecordingSession(model, errors, endpoints.target_format, ATOMIC_BYTES)
     hops, output = Hops(model.stride), OutputRows.of(model)
@@ -84,6 +86,8 @@ def run_one_signal(
             ) as head,
         ):
             _tell_of_rate(model, rate)
+            if picture is not None:
+                picture.steps_per_second = rate / model.stride
             code = run_io_loop(reader, outputs_of, chunks, target, waits, head=head, read_all=not model.streamable)
     if code > exit_codes.INTERRUPTED and isinstance(session, StreamSession) and is_terminal():
         _tell_where_it_stopped(session, state)

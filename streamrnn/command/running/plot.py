@@ -27,6 +27,8 @@ class Plot:
 
     path   of the picture
     truth  the index among the kept columns of the one that has the truth for the first output; None: there is none
+
+    steps_per_second  of audio: time is drawn in seconds then; 0: it is drawn in steps
     """
 
     def __init__(self, path: Path, truth: int | None) -> None:
@@ -34,6 +36,7 @@ class Plot:
         self._outputs: list[Array] = []
         self._truths: list[float] = []
         self._n_values = self._n_steps = 0
+        self.steps_per_second = 0.0
 
     def add(self, rows: Sequence[Row], outputs: Array) -> None:
         """Note the outputs of some rows, (n_rows, n_outputs). Raises InputError for a truth that is no number."""
@@ -59,20 +62,32 @@ class Plot:
             f"{len(outputs)} steps" if len(outputs) == self._n_steps else f"the first {len(outputs)} of {self._n_steps} steps"
         )
         if self._truth is not None:
-            _line(axes[0], truth, "truth", _TRUTH)
+            self._line(axes[0], truth, "truth", _TRUTH)
             errors = outputs[:, 0] - truth
             known = errors[~np.isnan(errors)]
             if len(known):
                 told += f", MAE {np.abs(known).mean():.4g}, RMSE {np.sqrt((known**2).mean()):.4g}"
-            _line(axes[1], errors, "output − truth", _ERROR)
-            axes[1].set_ylabel("error")
+            self._line(axes[1], errors, "output − truth", _ERROR)
+            axes[1].set_ylabel("error: output − truth")
         for name, values in zip(names[:MOST_LINES], outputs.T, strict=False):
-            _line(axes[0], values, name, None)
+            self._line(axes[0], values, name, None)
         axes[0].set_ylabel("output")
-        axes[0].legend(loc="upper right", fontsize="small")
-        axes[-1].set_xlabel(f"step; {told}")
+        if len(axes[0].get_legend_handles_labels()[1]) > 1:
+            axes[0].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
+        axes[-1].set_xlabel(f"{'seconds' if self.steps_per_second else 'step'}; {told}")
         save(figure, self._path)
         return told
+
+    def _line(self, axes: Any, values: NDArray[Any], name: str, colour: str | None) -> None:
+        """Values over time: a line, or, of many, the range of each column."""
+        per_column = -(-len(values) // MOST_COLUMNS)
+        begins = np.arange(0, len(values), per_column)
+        times = begins / (self.steps_per_second or 1)
+        if per_column == 1:
+            axes.plot(times, values, label=name, color=colour, linewidth=0.9)
+            return
+        low, high = np.fmin.reduceat(values, begins), np.fmax.reduceat(values, begins)
+        axes.fill_between(times, low, high, label=name, color=colour, alpha=0.8, linewidth=0.4)
 
 
 def _number(row: Row, value: Any) -> float:
@@ -85,14 +100,3 @@ def _number(row: Row, value: Any) -> float:
         raise InputError(
             f"{row.location}: the truth is {value!r:.40}, which is not a number; leave it empty if it is not known"
         ) from None
-
-
-def _line(axes: Any, values: NDArray[Any], name: str, colour: str | None) -> None:
-    """Values over steps: a line, or, of many, the range of each column."""
-    per_column = -(-len(values) // MOST_COLUMNS)
-    if per_column == 1:
-        axes.plot(values, label=name, color=colour, linewidth=0.9)
-        return
-    begins = np.arange(0, len(values), per_column)
-    low, high = np.fmin.reduceat(values, begins), np.fmax.reduceat(values, begins)
-    axes.fill_between(begins, low, high, label=name, color=colour, alpha=0.8, linewidth=0.4)
