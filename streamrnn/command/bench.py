@@ -49,8 +49,10 @@ def bench(
 
     It times each call of `step` for the percentiles p50, p99, p99.9 and the maximum, and subtracts the time of reading the
     clock. It also measures the time per step of `process`, of a compiled loop of single steps, and of the call from Python,
-    and the memory that steps take. Loop and call are the fastest of 25 runs of 1000 steps in a row: their sum is what a step
-    takes undisturbed, and p50, the median of single calls, is more on a busy machine or beside onnxruntime. With --against, onnxruntime does the same in one thread, alternating with streamrnn.
+    and the memory that steps take. With --against, onnxruntime does the same in one thread, alternating with streamrnn.
+
+    Loop and call are the fastest of 25 runs of 1000 steps in a row: their sum is what a step takes undisturbed. p50 is the
+    median of single calls, and is more on a busy machine or beside onnxruntime.
 
     With --plot it draws how often a call took how long, with p50, p99 and p99.9 marked (the extra `plot`).
 
