@@ -161,6 +161,16 @@ def test_a_forward_that_is_its_layers_is_imported(what: str) -> None:
     assert remark(make(), layers) == SAME
 
 
+def test_rounding_that_a_module_amplifies_is_no_difference() -> None:
+    """With such weights it grows by each step. The zeros fix the type, so that torch computes in float32."""
+    module = Network(lambda self, x: self.head(self.rnn(x, torch.zeros(1, x.shape[1], 20))[0]))
+    module.rnn, module.head = nn.RNN(3, 20), nn.Linear(20, 2)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter *= 10
+    assert remark(module, "rnn:rnn, dense:head") == SAME
+
+
 def test_a_forward_in_both_directions_is_run_too() -> None:
     assert remark(Both(), "gru:rnn", offline=True) == SAME
 
