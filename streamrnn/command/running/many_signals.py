@@ -20,6 +20,7 @@ from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.keyed_session import MAX_ROWS, KeyedSession
 from streamrnn.command.running.resume_point import ResumePoint
 from streamrnn.command.running.row_errors import RowErrors
+from streamrnn.command.running.source_bytes import reading_shown
 from streamrnn.command.signals import signals_deferred
 from streamrnn.command.waits import signals_end_waits
 from streamrnn.model import Model
@@ -63,7 +64,8 @@ def run_many_signals(
                 session = KeyedSession(pool, store, errors, endpoints.target_format, max_bytes, start, sync_output)
                 reader = endpoints.source_format.reader(model.input_size, endpoints.columns)
                 chunks = plain_content(read_chunks(source, waits), source.name, text=True)
-                code = run_io_loop(reader, session.outputs, chunks, target, waits)
+                with reading_shown(chunks, source, target) as shown:
+                    code = run_io_loop(reader, session.outputs, shown, target, waits)
                 if code == exit_codes.DONE:
                     session.finish()
         store.close(discard=True)  # what is not committed belongs to output that has not been written

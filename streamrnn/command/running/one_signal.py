@@ -28,7 +28,7 @@ from streamrnn.command.running.io_loop import run_io_loop
 from streamrnn.command.running.plot import Plot
 from streamrnn.command.running.recording_session import RecordingSession
 from streamrnn.command.running.row_errors import RowErrors
-from streamrnn.command.running.source_bytes import source_bytes
+from streamrnn.command.running.source_bytes import reading_shown, source_bytes
 from streamrnn.command.running.stream_session import StreamSession
 from streamrnn.command.signals import signals_deferred
 from streamrnn.command.waits import signals_end_waits
@@ -88,7 +88,8 @@ def run_one_signal(
             _tell_of_rate(model, rate)
             if picture is not None:
                 picture.steps_per_second = rate / model.stride
-            code = run_io_loop(reader, outputs_of, chunks, target, waits, head=head, read_all=not model.streamable)
+            with reading_shown(chunks, source, target) as shown:
+                code = run_io_loop(reader, outputs_of, shown, target, waits, head=head, read_all=not model.streamable)
     if code > exit_codes.INTERRUPTED and isinstance(session, StreamSession) and is_terminal():
         _tell_where_it_stopped(session, state)
     if output.delay:

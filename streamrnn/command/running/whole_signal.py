@@ -7,7 +7,7 @@ import numpy as np
 
 from streamrnn.command.running.file_descriptors import open_source
 from streamrnn.command.running.formats import Columns, Format, rows_as_they_arrive
-from streamrnn.command.running.source_bytes import source_bytes
+from streamrnn.command.running.source_bytes import reading_shown, source_bytes
 from streamrnn.errors import InputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.target.packing import Array
@@ -40,8 +40,11 @@ def read_signal(model: Model, path: Path, source_format: Format, columns: Column
     values: list[Array] = []
     with open_source(path) as source:
         reader = source_format.reader(model.input_size, columns)
-        with source_bytes(source, source_format, model.input_size, _PlainWaits(source.descriptor)) as (chunks, _):
-            for rows in rows_as_they_arrive(reader, chunks):
+        with (
+            source_bytes(source, source_format, model.input_size, _PlainWaits(source.descriptor)) as (chunks, _),
+            reading_shown(chunks, source) as shown,
+        ):
+            for rows in rows_as_they_arrive(reader, shown):
                 for row in rows:
                     if row.error:
                         raise InputError(f"{row.location}: {row.error}")

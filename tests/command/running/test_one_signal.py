@@ -4,6 +4,7 @@ import json
 import select
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from csv import reader
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from streamrnn import Model, Stream, run_offline
 from streamrnn.command import exit_codes
-from streamrnn.command.running import io_loop, many_signals, one_signal
+from streamrnn.command.running import io_loop, many_signals, one_signal, source_bytes
 from streamrnn.command.running.formats import Reader
 from tests.command.conftest import csv
 from tests.command.process import Command, Ended, called
@@ -131,6 +132,18 @@ def test_a_terminal_is_told_where_a_run_stopped_and_how_the_next_one_goes_on(
     assert command("run", archive, source, "--state", state).err.startswith(
         f"remark: goes on from the state in {state}; {source} is read from its first line\n"
     )
+
+
+def test_it_is_shown_how_much_of_a_file_has_been_read(run: Run, lines: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        source_bytes, "progress_bar", lambda *_, **__: nullcontext(lambda done, total: seen.append((done, total)))
+    )
+    data = b"".join(lines) * 20
+    assert run(data)[0].code == 0
+    assert seen == sorted(seen)
+    assert len(seen) > 1
+    assert seen[-1] == (len(data), len(data))
 
 
 @pytest.mark.parametrize("options", [[], ["--output-format", "wav", "--rate", "8000"]])
