@@ -36,8 +36,11 @@ def general_function_of(chosen: Activation) -> Callable[[Any], Any]:
     return lambda x: stream.process(x[:, None])[:, 0]
 
 
-def float32_samples(low: float = 1e-30, high: float = LARGEST) -> Any:
-    """Sorted numbers of both signs: as many in each octave, and many more where the functions bend."""
+def float32_samples(low: float = 1.0001e-30, high: float = LARGEST) -> Any:
+    """Sorted numbers of both signs: as many in each octave, and many more where the functions bend.
+
+    A dense layer takes what is below 1e-30 as 0 (tests/laws/test_silence_law.py).
+    """
     rng = np.random.default_rng(0)
     magnitudes = np.geomspace(low, high, 20_000)
     bend = rng.uniform(0, 20, 100_000)
