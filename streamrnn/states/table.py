@@ -49,9 +49,10 @@ class StateTable:
             self.fingerprint = self._about("fingerprint")
         owner = self.fingerprint or ""
         if fingerprint != owner:
+            remedy = "use that model, or another file" if len(self) else "it has none yet, so remove it, or name another file"
             raise StoreError(
-                f"{whose} has the fingerprint {fingerprint[:12]}…, but {self.path} holds states of model {owner[:12]}…; "
-                "use that model, or another file"
+                f"{whose} has the fingerprint {fingerprint[:12]}…, but {self.path} is for states of model {owner[:12]}…; "
+                f"{remedy}"
             )
 
     def load(self, keys: Sequence[Key]) -> list[bytes | None]:

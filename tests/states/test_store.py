@@ -118,6 +118,13 @@ def test_another_model_is_refused_by_its_fingerprint(path: Path, snapshots: dict
         assert store.get(KEYS) == snapshots
 
 
+def test_a_store_without_states_that_is_another_models_may_be_removed(path: Path) -> None:
+    with StateStore(path) as store:
+        StreamPool(mixed(), store=store)
+        with pytest.raises(StoreError, match="it has none yet, so remove it, or name another file"):
+            StreamPool(mixed(seed=1), store=store)
+
+
 def test_a_store_in_use_is_refused_to_others_until_it_is_closed(path: Path, snapshots: dict[Any, bytes]) -> None:
     code = f"import streamrnn; print(len(streamrnn.StateStore({str(path)!r})))"
     with StateStore(path) as store:
