@@ -54,9 +54,6 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
         if not value.is_declaration:
             value.linkage = "private"  # which leaves no name in the object file
             value.add_function_attribute("nounwind")  # else ARM's linker asks for a C++ library
-            if small:
-                value.add_function_attribute("optsize")
-                value.add_function_attribute("minsize")
     symbols = [f"f{distinct.index(function)}" for function in functions]
     text = f"{module}\n{_entry_points(name, symbols[: len(plan.kernels)], symbols[len(plan.kernels) :], image)}"
     if small:  # a table of jumps has more bytes than the jumps
