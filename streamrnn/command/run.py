@@ -11,6 +11,7 @@ from streamrnn.command.console import print_message
 from streamrnn.command.csv_options import DecimalCommaOption, HeaderOption, check_csv_options
 from streamrnn.command.picture_option import check_picture
 from streamrnn.command.running.endpoints import Endpoints
+from streamrnn.command.running.file_descriptors import STANDARD
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names, listed
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
@@ -146,9 +147,9 @@ def run(
         raise typer.BadParameter("a wav output needs a sample rate; give --rate")
     if target_format is not FormatName.WAV and rate is not None:
         raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
-    if append and (target == Path("-") or target_format is FormatName.WAV or keyed):
+    if append and (target == STANDARD or target_format is FormatName.WAV or keyed):
         raise typer.BadParameter("--append is for one signal and a file that -o names, but not for wav; leave it out")
-    if target == Path("-") and target_format in (FormatName.F32, FormatName.WAV) and sys.stdout.isatty():
+    if target == STANDARD and target_format in (FormatName.F32, FormatName.WAV) and sys.stdout.isatty():
         raise typer.BadParameter(f"{target_format} is binary and standard output is a terminal; name a file with -o")
     if truth and plot is None:
         raise typer.BadParameter("--truth is drawn; give --plot FILE too")
