@@ -2,8 +2,7 @@
 
 import copy
 import json
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,13 @@ import pytest
 from streamrnn import ConversionError, load
 from streamrnn.command.description import describe
 from streamrnn_converters.torch import from_torch
+from tests.converters.torch.seeding import seeded  # noqa: F401  (a fixture)
 
 torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
 nn = torch.nn
 
 LAYERS = "gru:rnn, dense:head"
 SAME = "run in torch, the module gave the same as the model, for short signals"
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> Iterator[None]:
-    """The same weights each time; without the warnings of torch about its backends."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*oneDNN", category=UserWarning)
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            yield
 
 
 class Network(nn.Module):

@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from streamrnn import ConversionError, Dense, Stream, run_offline
 from streamrnn_converters.torch import from_torch
+from tests.converters.torch.seeding import seeded  # noqa: F401  (a fixture)
 from tests.models import one_width  # noqa: F401  (a fixture)
 
 torch = pytest.importorskip("torch", reason="compares with torch, which is not installed")
@@ -18,16 +18,6 @@ nn = torch.nn
 
 N_STEPS = 100
 TOLERANCE = 5e-6
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> Iterator[None]:
-    """The same weights and signals each time; without the warnings of torch about its backends."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*oneDNN", category=UserWarning)
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            yield
 
 
 def answers(module: Any, x: Any) -> Any:
