@@ -5,6 +5,8 @@ takes tiles of steps through the ops, and restores the state if a step made it i
 kernels by address.
 """
 
+from functools import cache
+
 from streamrnn.kernels.inline import inline
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
 from streamrnn.simd.call import call
@@ -39,6 +41,7 @@ from streamrnn.target.record import (
 )
 
 
+@cache
 def advance(width: Width) -> Part:
     """The driver as a kernel part (plan, x, y, n_steps), for numbers of the width's type.
 
@@ -88,6 +91,7 @@ def through_ops(record, buffers, n_ops, n_rows):
     return DONE
 
 
+@cache
 def through_all_groups(through_together: Part) -> Part:
     """A part (plan, n_steps) that takes the steps of a tile through all ops, group by group.
 

@@ -15,15 +15,41 @@ from typing import Any
 
 from llvmlite import binding
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler, CompileResult, Flags, compile_extra
+from numba.core.compiler import CompilerBase, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference, PreLowerStripPhis
 from numba.core.typing import Signature
+from numba.core.untyped_passes import (
+    DeadBranchPrune,
+    FixupArgs,
+    IRProcessing,
+    ReconstructSSA,
+    RewriteSemanticConstants,
+    TranslateByteCode,
+)
 
 #: Division follows IEEE 754, and there is no fast-math: the bits of a result depend on the shapes alone (bit reproducibility,
 #: the machine law).
 OPTIONS = {"nopython": True, "error_model": "numpy", "nogil": True, "no_cpython_wrapper": True}
+
+
+#: The passes of Numba that kernels need, in its order.
+_PASSES = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    RewriteSemanticConstants,
+    DeadBranchPrune,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
 
 
 _of_size: ContextVar[bool] = ContextVar("_of_size", default=False)
@@ -72,6 +98,17 @@ class _Text(JITCodeLibrary):
         return any(each.is_declaration and not each.name.startswith("llvm.") for each in self._final_module.functions)
 
 
+class _Passes(CompilerBase):
+    """What Numba does with a function before LLVM, without what kernels never need: array expressions, closures, literals."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        manager = PassManager("kernels")
+        for one in _PASSES:
+            manager.add_pass(one, one.name())
+        manager.finalize()
+        return [manager]
+
+
 class _Compiler(_FunctionCompiler):
     """Numba's compiler of a function, up to the text."""
 
@@ -100,7 +137,7 @@ class _Inlined(CPUDispatcher):
         self._by_aim: dict[bool, OrderedDict[Any, Any]] = {False: OrderedDict(), True: OrderedDict()}
         options = {**OPTIONS, "forceinline": True, "no_cfunc_wrapper": True}
         super().__init__(function, targetoptions=options)
-        self._compiler = _Compiler(function, self.targetdescr, options, {}, Compiler)
+        self._compiler = _Compiler(function, self.targetdescr, options, {}, _Passes)
 
     @property
     def overloads(self) -> OrderedDict[Any, Any]:
@@ -128,7 +165,7 @@ def text_of(function: Callable[..., Any], signature: Signature) -> tuple[str, st
 
     Raises NumbaError if it cannot be compiled.
     """
-    compiler = _Compiler(function, CPUDispatcher.targetdescr, OPTIONS, {}, Compiler)
+    compiler = _Compiler(function, CPUDispatcher.targetdescr, OPTIONS, {}, _Passes)
     with global_compiler_lock:
         result = compiler.compile(signature.args, signature.return_type)
         result.library.finalize()

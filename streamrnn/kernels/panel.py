@@ -5,11 +5,17 @@ part for vectors of that width.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.typing import signature
+from numba.extending import intrinsic
 
 from streamrnn.kernels.inline import inline
 from streamrnn.simd.arithmetic import any_first_lane, any_lane, in_every_lane
-from streamrnn.simd.memory import load, load_int, load_scalar, store, store_first, store_int
+from streamrnn.simd.memory import INT, emit_load_int, load, load_int, load_scalar, store, store_first, store_int
 from streamrnn.target.packing import Width
 from streamrnn.target.record import BACKWARDS, SOURCES
 
@@ -17,10 +23,14 @@ Part = Callable[..., Any]
 Kernel = Callable[[int, int, int, int], int]
 
 
-@inline
-def field(record, index):
+@intrinsic
+def field(typingctx: Any, record: types.Type, index: types.Type) -> Any:
     """The int64 at an index of a record, which is given by its address."""
-    return load_int(record + 8 * index)
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        return emit_load_int(builder, builder.add(args[0], builder.mul(args[1], INT(8))))
+
+    return signature(types.int64, types.int64, types.int64), codegen
 
 
 @inline
@@ -33,6 +43,7 @@ def next_direction(record, panels, n_steps):
     return backwards
 
 
+@cache
 def whole_copy(width: Width) -> Part:
     """A kernel part (target, source, n_bytes) that copies whole vectors. `n_bytes` is a multiple of a vector's bytes."""
     lanes, dtype, vector_bytes = width.lanes, width.dtype, width.vector_bytes
@@ -45,6 +56,7 @@ def whole_copy(width: Width) -> Part:
     return copy
 
 
+@cache
 def row_copy(width: Width) -> Part:
     """A kernel part (target, source, count) that copies exactly `count` values, and returns whether they are all finite.
 
@@ -86,6 +98,7 @@ def row_copy(width: Width) -> Part:
     return copy
 
 
+@cache
 def copy_of_padded(width: Width) -> Part:
     """A kernel part (target, source, count) that does what `row_copy` does, with a source that is padded to whole vectors.
 
@@ -113,6 +126,7 @@ def copy_of_padded(width: Width) -> Part:
     return copy
 
 
+@cache
 def finite_check(width: Width) -> Part:
     """A kernel part (address, count) that returns whether `count` values are finite: v - v is 0 for a finite v, else NaN."""
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes

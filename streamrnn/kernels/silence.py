@@ -1,5 +1,7 @@
 """Tiny numbers as 0, so that nothing that kernels multiply is subnormal (the silence law)."""
 
+from functools import cache
+
 import numpy as np
 
 from streamrnn.kernels.exponential import flush_to_zero
@@ -11,6 +13,7 @@ from streamrnn.simd.memory import load, load_scalar
 from streamrnn.target.packing import Width
 
 
+@cache
 def flushed_copy(width: Width) -> Part:
     """A kernel part (target, source, count) that copies `count` values, tiny ones as 0: what decays ends in silence."""
 
@@ -24,6 +27,7 @@ def flushed_copy(width: Width) -> Part:
     return row_map(width, formula)
 
 
+@cache
 def audible(width: Width) -> Part:
     """A kernel part (room, source, count) that returns where `count` values are, tiny ones as 0.
 

@@ -1,10 +1,15 @@
 """Kernels end as LLVM's text, of which machine code is made once."""
 
 import re
+from collections import Counter
+from typing import Any
 
 import numpy as np
+import pytest
 
 from streamrnn.kernels.compile import compiled
+from streamrnn.kernels.inline import _Compiler
+from streamrnn.target.cpu import driver_width
 from streamrnn.target.packing import INT8, Width
 
 #: The sums of one stream at a time: where what follows a loop was once taken for code that is never reached.
@@ -23,3 +28,18 @@ def test_a_kernel_is_not_made_of_what_llvm_has_prepared_for_machine_code() -> No
         symbol, text = compiled(path, ONE_AT_A_TIME._replace(stored=None))
         assert symbol in text
         assert "sunkaddr" not in text
+
+
+def test_a_part_of_several_kernels_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Counter[object] = Counter()
+    compile_core = _Compiler._compile_core
+
+    def counted(self: _Compiler, args: Any, return_type: Any) -> Any:
+        made[self.py_func.__code__, args, self.py_func.__closure__ is None] += 1
+        return compile_core(self, args, return_type)
+
+    monkeypatch.setattr(_Compiler, "_compile_core", counted)
+    width = driver_width(np.float32)._replace(lanes=2)  # that of no other test: what it needs is not there yet
+    for path in "kernels.driver.run", "door.machine.stream.step", "kernels.exported.advance":
+        compiled(path, width)
+    assert max(made.values()) == 1
