@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamrnn import Layer, Rows
+from streamrnn import Delay, Frame, Layer, Rows
 from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.joining import Joiner
@@ -25,6 +27,16 @@ Handler = Callable[["Importer", Node, Inputs], Sequence[Value]]
 OPERATORS: dict[str, Handler] = {}
 
 MOST_VALUES = 1 << 18  # of a step
+#: Operators that take a signal with zeros before its first step as it is. For others the signal is made late by as many.
+_TAKE_PADDING = {
+    *("Cast", "Conv", "ConvTranspose", "Dropout", "Flatten", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose"),
+    "Unsqueeze",
+}
+#: Functions that make zeros of zeros, so that they may stand between zeros and the operator that takes them.
+_KEEP_ZEROS = {
+    *("Abs", "Celu", "Elu", "Erf", "Gelu", "HardSwish", "LeakyRelu", "Mish", "Neg", "PRelu", "Relu", "Selu", "Sign", "Sin"),
+    *("Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"),
+}
 LAST_ONLY = "the graph gives the answer after the last step only; the stream gives that answer after every step"
 
 
@@ -48,6 +60,8 @@ class Importer:
     n_entries  by name of a graph input of integers: how many rows the tables have from which they pick
     offline    the graph is to answer whole recordings, so that it may read them backwards
     lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all have the same
+    over_time  whether a node goes over time: gives what depends on earlier steps
+    along_rows  for each recurrent node along an axis within a step, why it cannot be imported if nothing goes over time
     whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
@@ -56,6 +70,8 @@ class Importer:
         self.precision = precision
         self.offline = offline
         self.lengths: str | tuple[int, ...] | None = None
+        self.over_time = False
+        self.along_rows: list[ConversionError] = []
         self.whole_only: list[ConversionError] = []
         self.remarks: list[str] = []
         self.initial: dict[tuple[LayerOutput, str], Flow] = {}
@@ -128,6 +144,30 @@ class Importer:
         self.remark_last(flows[0])
         return replace(flows[0], parts=(out,), index_map=np.arange(out.size))
 
+    def ago(self, node: Node, flow: Flow, steps: Sequence[int]) -> tuple[Flow, list[NDArray[np.int64]]]:
+        """A flow of what another has given so many steps ago, each time zeros before its first step.
+
+        With an index map for each of the steps, shaped like that of the flow.
+        """
+        used, own = np.unique(flow.index_map, return_inverse=True)
+        own, longest = own.reshape(flow.index_map.shape), max(steps)
+        if not longest:
+            return flow, [flow.index_map] * len(steps)
+        limit(node, (longest + 1) * used.size)
+        self.over_time = True
+        alone = longest == min(steps) == 1
+        layer = Delay(used.size, dtype=self.dtype) if alone else Frame(used.size, 1, longest + 1, self.dtype)
+        past = self.applied(node, layer, replace(flow, index_map=used))
+        return past, [own if alone else own + (longest - each) * used.size for each in steps]
+
+    def late(self, node: Node, flow: Flow) -> Flow:
+        """A flow with the zeros that are put before its first step: late by as many."""
+        before, after = flow.padding
+        if not before:
+            return replace(flow, padding=(0, 0), surplus=flow.surplus + after)
+        late, (index_map,) = self.ago(node, replace(flow, padding=(0, 0)), [before])
+        return replace(late, index_map=index_map, surplus=flow.surplus + before + after)
+
     def remark_last(self, flow: Flow) -> None:
         """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""
         if flow.last:
@@ -178,6 +218,13 @@ class Importer:
             if name and value is None:
                 raise node.refused(f"its input {name!r} is an output that cannot be streamed")
         with node.refusing():
+            given = inputs[0]
+            if node.op in _KEEP_ZEROS and isinstance(given, Flow) and given.padding != (0, 0):
+                (value,) = handler(self, node, [replace(given, padding=(0, 0)), *inputs[1:]])
+                assert isinstance(value, Flow)
+                return [replace(value, padding=given.padding)]
+            if node.op not in _TAKE_PADDING:
+                inputs = [self.late(node, value) if isinstance(value, Flow) else value for value in inputs]
             return handler(self, node, inputs)
 
     def _check(self, node: Node, flow: Flow, inputs: Inputs) -> None:

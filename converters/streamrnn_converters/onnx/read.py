@@ -18,7 +18,7 @@ import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.pooling
 import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
-from streamrnn_converters.onnx.axes.conventions import time_axes_of
+from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
 from streamrnn_converters.onnx.axes.one_step import is_one_step
 from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
@@ -41,6 +41,7 @@ from streamrnn_converters.onnx.carried.switches import switches
 from streamrnn_converters.onnx.graph import End, Graph
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
+from streamrnn_converters.onnx.operators.over_time import count_of
 from streamrnn_converters.onnx.parse.file import parse, read_bytes
 from streamrnn_converters.onnx.precision import Precision, precision_of
 from streamrnn_converters.onnx.rewrite.branches import without_branches
@@ -59,6 +60,7 @@ from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector, u
 #: What is said by hand about states that go from step to step.
 States = Literal["carry"] | Mapping[str, str] | None
 
+_PLAIN = 3  # axes of an input of time, batch and features
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
     "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
@@ -172,19 +174,23 @@ def lowered(
 ) -> Importer:
     """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported.
 
-    A graph that is refused, whose sizes are all fixed and whose states are carried, is tried as a single step.
+    A graph that is refused, whose sizes are all fixed and whose states are carried, is tried as a single step; another one with
+    other axes as time, for a recurrent node may go along an axis within a step.
 
     states  graph inputs that the caller carries from run to run
     """
     try:
         importer, solution = _visited(graph, solve(graph, time_axes, states), precision, offline=offline)
     except ConversionError as refusal:
-        if not states or not is_one_step(graph):
+        if not states:
+            importer, solution = _with_other_time(graph, precision, time_axes, refusal, offline=offline)
+        elif is_one_step(graph):
+            try:
+                return _visited(graph, solve_as_one_step(graph, states), precision, offline=offline)[0]
+            except ConversionError:
+                raise refusal from None
+        else:
             raise
-        try:
-            return _visited(graph, solve_as_one_step(graph, states), precision, offline=offline)[0]
-        except ConversionError:
-            raise refusal from None
     for name, node in solution.roles.fixed.items():
         role, size = solution.roles.roles[name], solution.roles.sizes[name]
         if role in ("time", "batch"):
@@ -193,10 +199,35 @@ def lowered(
     return importer
 
 
+def _with_other_time(
+    graph: Graph, precision: Precision, time_axes: Mapping[str, int], refusal: ConversionError, *, offline: bool
+) -> tuple[Importer, Solution]:
+    """With another axis of the first input as time, over which a node then must go. Raises the refusal where none fits."""
+    for name, axis in other_time_axes(graph, time_axes):
+        try:
+            importer, solution = _visited(graph, solve(graph, {name: axis}), precision, offline=offline)
+        except ConversionError:
+            continue
+        if importer.over_time:
+            importer.remark(
+                f"axis {axis} of graph input {name!r} was taken as time, since the graph cannot be streamed over another; "
+                f"time_axis={{{name!r}: {axis}}} (--time-axis {name}={axis}) says so by hand"
+            )
+            return importer, solution
+    raise refusal
+
+
 def _visited(graph: Graph, solution: Solution, precision: Precision, *, offline: bool) -> tuple[Importer, Solution]:
     importer = Importer(graph, solution, precision, offline=offline)
     solution.roles.check()
+    if importer.along_rows and not importer.over_time and not _has_rows(graph):
+        raise importer.along_rows[0]
     return importer, solution
+
+
+def _has_rows(graph: Graph) -> bool:
+    """Whether an input has more axes than time, batch and features, so that a step may have rows."""
+    return any(len(entry.sizes) > _PLAIN for entry in graph.inputs)
 
 
 def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
@@ -207,8 +238,12 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
             raise ConversionError(f"graph output {name!r}: cannot be streamed; export the model without it")
         if not isinstance(value, Flow):
             raise ConversionError(f"graph output {name!r}: does not depend on the signal; export the model without it")
-        if value.surplus or value.padding != (0, 0):
-            raise ConversionError(f"graph output {name!r}: has more steps than the input; cut them off at its end")
+        surplus = value.surplus + sum(value.padding)
+        if surplus or value.padding != (0, 0):
+            raise ConversionError(
+                f"graph output {name!r}: has {count_of(abs(surplus))} {'more' if surplus > 0 else 'fewer'} than the input; "
+                "give it one for each, with zeros before the first step and the surplus cut off at its end"
+            )
         flows[name] = value
     return flows
 

@@ -18,31 +18,55 @@ from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed,
 
 @dataclass(frozen=True)
 class Size:
-    """A size that is not known before the graph runs: `factor` times the sizes of the named axes."""
+    """A size that is not known before the graph runs: `factor` times the sizes of the named axes, and `plus`.
+
+    Among the axes may be another size instead of a name, one with a `plus` of its own.
+    """
 
     factor: int
-    axes: tuple[str, ...]
+    axes: tuple["str | Size", ...]
+    plus: int = 0
+
+    @property
+    def product(self) -> tuple[int, tuple["str | Size", ...]]:
+        """It as a product alone: a number, and what it is multiplied with."""
+        return (1, (self,)) if self.plus else (self.factor, self.axes)
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
-            return Size(self.factor * other.factor, tuple(sorted(self.axes + other.axes)))
-        return Size(self.factor * int(other), self.axes) if other != 0 else 0
+            (factor, axes), (another, others) = self.product, other.product
+            return Size(factor * another, tuple(sorted(axes + others, key=str)))
+        return Size(self.factor * int(other), self.axes, self.plus * int(other)) if other != 0 else 0
 
     __rmul__ = __mul__
 
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            return NotImplemented
+        return Size(self.factor, self.axes, self.plus + int(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            return self.plus - other.plus if (self.factor, self.axes) == (other.factor, other.axes) else NotImplemented
+        return self + -other
+
     def __repr__(self) -> str:
-        return "*".join([*([str(self.factor)] if self.factor != 1 else []), *(f"<size of {axis}>" for axis in self.axes)])
+        names = (f"({axis})" if isinstance(axis, Size) else f"<size of {axis}>" for axis in self.axes)
+        product = "*".join([*([str(self.factor)] if self.factor != 1 else []), *names])
+        return product if not self.plus else f"{product}{self.plus:+d}"
 
 
 #: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;
-#: several axes that a Reshape has merged.
+#: several axes that a Reshape has merged, time or batch among them.
 Kind = Literal["input", "one", "layer", "feature", "merged"]
 
 
 class Axis(NamedTuple):
     """An axis of a flow.
 
-    parts  the axes of which it was merged, the outermost first
+    parts  the axes of which it was merged, the outermost first; time or batch is among them
     """
 
     name: str
@@ -70,15 +94,13 @@ class Broadcast:
 class Signal:
     """What the axis pass knows of a value that depends on graph inputs.
 
-    axes     its axes
-    moved    the graph inputs whose values it has, moved only; empty where a layer computed them
-    surplus  steps that it has more than the input
-    name     of the value in the graph
+    axes   its axes; that of time has the size that it has here, with the steps that were added or cut off
+    moved  the graph inputs whose values it has, moved only; empty where a layer computed them
+    name   of the value in the graph
     """
 
     axes: tuple[Axis, ...]
     moved: frozenset[str] = frozenset()
-    surplus: int = 0
     name: str = ""
 
 
@@ -90,8 +112,8 @@ class Flow:
     index_map  for each entry within a step, the index of its value in the joined vectors; size 1 along time and batch
     last       whether the time axis is gone and only the last step is left
     integer    from a graph input of integers: good only for picking rows from a table
-    padding    zeros put before the first step and after the last
-    surplus    steps that it has more than the input, after the last
+    padding    zeros put before the first step and after the last, by nothing yet
+    surplus    steps that it has more than the input, after the last; negative: fewer
     """
 
     parts: tuple[Vector, ...]

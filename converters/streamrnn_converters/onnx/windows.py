@@ -11,6 +11,9 @@ from streamrnn_converters.onnx.graph import Node
 
 Indices = NDArray[np.int64]
 
+#: Stands for the number of steps where windows slide over time: larger than what a window reaches over.
+LONG = 1 << 40
+
 
 class Sliding(NamedTuple):
     """How windows slide over one axis: its size, taps of a window, entries from one window and one tap to the next, padding."""

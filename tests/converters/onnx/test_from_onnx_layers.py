@@ -98,6 +98,27 @@ CONVOLUTIONS: dict[str, tuple[Callable[[Sketch], str], str]] = {
     "padded-along-a-named-axis": (lambda g: convolved(g, g.add("Pad", "x", [2, 0], np.float32(0), [-1])), "conv1d"),
     "padded-in-both-ways": (lambda g: convolved(g, g.add("Pad", "x", [0, 0, 1, 0, 0, 0]), pads=[1, 0]), "conv1d"),
     "cut-off-at-its-end": (lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [0], [-2], [2]), "conv1d"),
+    "padded-before-a-function": (
+        lambda g: convolved(g, g.add("Relu", g.add("Pad", "x", [0, 0, 2, 0, 0, 0]))),
+        "pointwise conv1d",
+    ),
+    "late": (lambda g: g.add("Slice", convolved(g, pads=[3, 0]), [0], [-1], [2]), "delay conv1d"),
+    "cut-off-at-the-size-of-the-input": (
+        lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [0], g.add("Shape", "x", start=2, end=3), [2]),
+        "conv1d",
+    ),
+    "cut-off-by-its-own-size": (
+        lambda g: g.add(
+            "Slice", y := convolved(g, pads=[2, 2]), [0], g.add("Sub", g.add("Shape", y, start=2, end=3), [2]), [2]
+        ),
+        "conv1d",
+    ),
+    "of-two-dimensions": (
+        lambda g: g.squeezed(
+            g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(4, 1, INPUTS, 3), pads=[0, 2, 0, 0], dilations=[1, 1]), 2
+        ),
+        "frame select dense",
+    ),
     "cut-off-behind-a-function": (
         lambda g: g.add("Slice", g.add("Tanh", convolved(g, pads=[2, 2])), [0], [-2], [-1]),
         "conv1d pointwise",
@@ -139,12 +160,14 @@ CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
     ),
     "that-looks-ahead-by-auto-pad": (lambda g: convolved(g, auto_pad="SAME_UPPER"), "Conv", "looks 1 step ahead"),
     "without-zeros": (lambda g: convolved(g), "Conv", "gives 2 steps fewer than it takes"),
-    "with-too-many-zeros": (lambda g: convolved(g, pads=[3, 0]), "Conv", "looks back 2 steps only"),
+    "with-too-many-zeros": (lambda g: convolved(g, pads=[3, 0]), "GRU", "its input has 1 step more than the model's"),
     "with-a-stride": (lambda g: convolved(g, pads=[2, 0], strides=[2]), "Conv", "its stride is not 1"),
-    "of-two-dimensions": (
-        lambda g: g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(2, 1, 1, 3), pads=[0, 2, 0, 0]),
+    "with-a-stride-in-two-dimensions": (
+        lambda g: g.squeezed(
+            g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(4, 1, INPUTS, 3), pads=[0, 2, 0, 0], strides=[1, 2]), 2
+        ),
         "Conv",
-        "slide over an axis whose size the graph leaves open",
+        "its stride over time is not 1",
     ),
     "with-other-channels": (lambda g: g.add("Conv", "x", g.draw(4, 5, 2), pads=[1, 0]), "Conv", "takes 5 channels, but"),
     "padded-with-ones": (lambda g: convolved(g, g.add("Pad", "x", [2, 0], np.float32(1), [2])), "Pad", "only zeros"),
@@ -154,14 +177,19 @@ CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
         "only zeros",
     ),
     "whose-padding-goes-through-a-function": (
-        lambda g: convolved(g, g.add("Tanh", g.add("Pad", "x", [0, 0, 2, 0, 0, 0]))),
-        "Tanh",
-        "padded over time, which only a convolution may be given",
+        lambda g: convolved(g, g.add("Sigmoid", g.add("Pad", "x", [0, 0, 2, 0, 0, 0]))),
+        "Conv",
+        "gives 2 steps fewer than it takes",
     ),
     "of-which-too-much-is-cut-off": (
         lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [0], [-3], [2]),
+        "GRU",
+        "its input has 1 step fewer than the model's",
+    ),
+    "that-looks-ahead-as-its-first-steps-are-cut-off": (
+        lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [2], [2**31 - 1], [2]),
         "Slice",
-        "2 steps more at its end",
+        "leaves out the first 2 steps of a signal",
     ),
 }
 
@@ -179,7 +207,7 @@ def test_a_convolution_that_cannot_be_streamed_is_refused_by_name_and_reason(nam
 def test_an_output_with_more_steps_than_the_input_is_refused() -> None:
     g = Sketch("BFT", open_axes="BT")
     y = convolved(g, pads=[2, 2])
-    assert refusal(g.bytes(y)) == f"graph output {y!r}: has more steps than the input; cut them off at its end"
+    assert refusal(g.bytes(y)).startswith(f"graph output {y!r}: has 2 steps more than the input; ")
 
 
 def test_a_recurrent_layer_takes_no_more_steps_than_there_are() -> None:

@@ -17,6 +17,7 @@ from tests.converters.onnx import test_from_onnx_branches as branches
 from tests.converters.onnx import test_from_onnx_exports as exports
 from tests.converters.onnx import test_from_onnx_layers as layers
 from tests.converters.onnx import test_from_onnx_steps as steps
+from tests.converters.onnx.axes import test_inference as inference
 from tests.converters.onnx.operators import test_refusals as refusals
 from tests.converters.onnx.parse import test_dequantised as integers
 from tests.converters.onnx.rewrite import test_loops as loops
@@ -44,6 +45,9 @@ def reasons() -> list[str]:
     for draw, _, _ in layers.CANNOT.values():
         g = Sketch("BFT", open_axes="BT")
         sources.append(g.bytes(layers.behind(g, g.add("Transpose", draw(g), perm=[2, 0, 1]), 4)))
+    for draw, _, _ in inference.REFUSED.values():
+        g = inference.sketch(2, 7)
+        sources.append(g.bytes(draw(g)))
     sources += [draw() for draw, _ in loops.REFUSED.values()]
     sources.append((integers.FILES / "gru-qoperator.onnx").read_bytes())
     for draw, _ in integers.REFUSED.values():

@@ -6,12 +6,12 @@ number, and the names of the unknown sizes.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from streamrnn_converters.onnx.values import Size
 
-_Product = tuple[int, tuple[str, ...]]
+_Product = tuple[int, tuple["str | Size", ...]]
 
 
 class Block(NamedTuple):
@@ -60,16 +60,23 @@ def _is_less(left: _Product, right: _Product) -> bool:
 
 
 def _product(sizes: Sequence[int | Size]) -> _Product:
-    factors = [size.factor if isinstance(size, Size) else int(size) for size in sizes]
-    return math.prod(factors), tuple(sorted(name for size in sizes if isinstance(size, Size) for name in size.axes))
+    products = [size.product if isinstance(size, Size) else (int(size), ()) for size in sizes]
+    return math.prod(factor for factor, _ in products), _sorted(name for _, names in products for name in names)
 
 
 def _size(product: _Product) -> int | Size:
-    return Size(*product) if product[1] else product[0]
+    factor, names = product
+    if factor == 1 and len(names) == 1 and isinstance(names[0], Size):
+        return names[0]
+    return Size(factor, names) if names else factor
 
 
 def _times(one: _Product, other: _Product) -> _Product:
-    return one[0] * other[0], tuple(sorted(one[1] + other[1]))
+    return one[0] * other[0], _sorted(one[1] + other[1])
+
+
+def _sorted(names: Iterable["str | Size"]) -> tuple["str | Size", ...]:
+    return tuple(sorted(names, key=str))
 
 
 def _over(one: _Product, other: _Product) -> _Product | None:
@@ -78,4 +85,4 @@ def _over(one: _Product, other: _Product) -> _Product | None:
     left.subtract(other[1])
     if other[0] < 1 or one[0] % other[0] or min(left.values(), default=0) < 0:
         return None
-    return one[0] // other[0], tuple(sorted(left.elements()))
+    return one[0] // other[0], _sorted(left.elements())

@@ -163,4 +163,4 @@ def concat(node: Node, inputs: Inputs) -> Moved:
     targets = [(*common[:axis], length, *common[axis + 1 :]) for length in lengths]
     limit(node, sum(math.prod(target) for target in targets))
     joined = np.concatenate([np.broadcast_to(array, target) for array, target in zip(arrays, targets, strict=True)], axis)
-    return [Broadcast(joined, (*sizes[0][:axis], sum(lengths), *sizes[0][axis + 1 :]))]  # type: ignore[arg-type]
+    return [Broadcast(joined, (*sizes[0][:axis], sum(lengths), *sizes[0][axis + 1 :]))]

@@ -12,6 +12,8 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.roles import Roles, names_of
 from streamrnn_converters.onnx.graph import Graph, Input
 
+_FEWEST_AXES = 3  # of an input with time and, perhaps merged, batch and values
+
 
 def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[str, int]:
     """The index of the axis of time by the name of an input, as a caller gives it: a number is for the first input.
@@ -30,6 +32,20 @@ def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[st
             raise ConversionError(f"graph input {name!r}: time_axis={axis!r} is none of its {ranks[name]} axes, counted from 0")
         found[name] = axis % ranks[name]
     return found
+
+
+def other_time_axes(graph: Graph, given: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The axes that may be time, of the first input of floats: open ones first, and the first axis after the others.
+
+    None where the caller has said which is time.
+    """
+    entry = next((entry for entry in graph.inputs if not entry.is_integer), None)
+    if entry is None or given or len(entry.sizes) < _FEWEST_AXES:
+        return []
+    axes = [index for index, size in enumerate(entry.sizes) if size != 1]
+    return [
+        (entry.name, index) for index in sorted(axes, key=lambda index: (entry.sizes[index] is not None, index == 0, index))
+    ]
 
 
 def unsettled(roles: Roles) -> list[Input]:

@@ -14,6 +14,7 @@ from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.values import Axis, Kind, Size
 
 _ACROSS = ("time", "batch")
+_MOST_PLAIN = 3  # axes of an input of time, batch and features
 
 
 class Roles:
@@ -26,6 +27,8 @@ class Roles:
     several    names of open axes that a node takes to be larger than 1
     states     names of graph inputs that the caller carries from run to run
     lone       names of their axes of size 1, which may stand for an axis of any role
+    late       names of axes, in their order in the graph, before whose first entry something is put and nothing after the last,
+               as before the first step
     assumed    names of axes whose role no node has told, so that it was chosen
     excess     names of inputs that have more axes than there are roles
     with_needs whether what nodes need counts too, besides what they tell
@@ -46,6 +49,7 @@ class Roles:
         self.excess: set[str] = set()
         self.with_needs = False
         self.lone: set[str] = set()
+        self.late: dict[str, None] = {}
         batches = {size for entry in graph.inputs if entry.name not in states for size in entry.sizes[:2]}
         for entry in graph.inputs:
             for name, size in zip(names_of(entry), entry.sizes, strict=True) if entry.name in states else ():
@@ -83,8 +87,8 @@ class Roles:
         return tuple(axes)
 
     def role(self, axis: Axis) -> str:
-        """What an axis runs over: "time", "batch", "feature", "layer", "one" (inserted by the graph), "merged" (of time and
-        batch), or "unknown".
+        """What an axis runs over: "time", "batch", "feature", "layer", "one" (inserted by the graph), "merged" (with time or
+        batch among its parts), or "unknown".
         """
         if axis.parts:
             parts = {self.role(part) for part in axis.parts}
@@ -104,8 +108,11 @@ class Roles:
         return any(self.role(part) == "time" and part.size != 1 for part in axis.parts or (axis,))
 
     def extents(self, axes: Sequence[Axis]) -> tuple[int, ...]:
-        """The sizes within a step: 1 along time and batch."""
-        return tuple(axis.size if self.is_within(axis) and isinstance(axis.size, int) else 1 for axis in axes)
+        """The sizes within a step: 1 along time and batch; of a merged axis those of its parts, multiplied."""
+        return tuple(
+            math.prod(part.size for part in axis.parts or (axis,) if self.is_within(part) and isinstance(part.size, int))
+            for axis in axes
+        )
 
     def bind(self, node: Node, axis: Axis, role: str, size: int | None = None) -> Axis:
         """The axis, which a node tells to be "time", "batch" or "feature" (within a step), and of this size.
@@ -134,6 +141,14 @@ class Roles:
         if self.with_needs or self.role(axis) != "unknown":
             return self.bind(node, axis, "feature", size)
         return self._sized(axis, size)
+
+    def has_other_batch(self, axis: Axis) -> bool:
+        """Whether an axis of a graph input with several axes within a step has a lone one beside it, that of the batch."""
+        for entry in self.inputs:
+            names = names_of(entry)
+            if axis.name in names and axis.size != 1 and len(names) > _MOST_PLAIN:
+                return any(size == 1 and self.roles.get(name) is None for name, size in zip(names, entry.sizes, strict=True))
+        return False
 
     def fix(self, node: Node, name: str, size: int) -> None:
         """Give an axis of a graph input the size to which a node fixes it."""

@@ -59,6 +59,17 @@ def solve(graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = 
     """
     roles = Roles(graph, time_axes, states)
     _propagate(graph, roles)
+    late = next((name for name in roles.late if name not in roles.roles), None)
+    if late is not None and "time" not in roles.roles.values():
+        own = roles.copied()
+        own.assume({late: "time"})
+        if _is_right(found := _best(graph, own)):
+            return found
+    return _best(graph, roles)
+
+
+def _best(graph: Graph, roles: Roles) -> Solution:
+    """With what nodes need, too: the first solution without errors, or the one whose first error comes last."""
     roles.with_needs = True
     best, most = None, -1
     for solution in islice(_solutions(graph, roles, _MOST_BRANCHES), _MOST_SOLUTIONS):
@@ -69,6 +80,10 @@ def solve(graph: Graph, time_axes: Mapping[str, int], states: Collection[str] = 
             best, most = solution, errors[0]
     assert best is not None
     return best
+
+
+def _is_right(solution: Solution) -> bool:
+    return all(found.error is None for found in solution.nodes.values())
 
 
 def solve_as_one_step(graph: Graph, states: Collection[str]) -> Solution:

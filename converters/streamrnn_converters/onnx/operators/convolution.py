@@ -12,6 +12,7 @@ from streamrnn_converters.onnx.axes.rules.convolution import padding_of, pads_ar
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.operators.convolution_within import convolved, transposed
+from streamrnn_converters.onnx.operators.over_time import gained, longer
 from streamrnn_converters.onnx.operators.padding import padded_within
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
@@ -29,27 +30,27 @@ def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         if (before, after) == (0, 0):
             continue
         if importer.is_within(flow.axes[axis]):
+            if value and flow.padding != (0, 0):  # what is padded with zeros is padded with another number
+                flow = importer.late(node, flow)
             flow = padded_within(node, flow, axis, before, after, mode, value)
             continue
         if mode != "constant" or value != 0:
             raise node.refused(f"mode={mode!r} with value {value:g}: only zeros can be put before a signal that is streamed")
-        if flow.surplus or flow.integer or before < 0 or after < 0:
-            raise node.refused(f"pads {describe(flow)} by {before} and {after}, which is not understood")
-        flow = replace(flow, padding=(flow.padding[0] + before, flow.padding[1] + after))
+        if flow.integer:
+            raise node.refused(f"pads {describe(flow)}, which are integers, with zeros before the first step")
+        flow = longer(node, flow, before, after)
     return [replace(flow, axes=axes)]
 
 
 @operator("Conv")
 def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """Conv-11 over (batch, channels, time), or over axes within a step."""
-    given = inputs[0]
-    padding = given.padding if isinstance(given, Flow) else (0, 0)
-    flow = needs_flow(node, replace(given, padding=(0, 0)) if isinstance(given, Flow) else given, "X")
+    flow, padding = _padded_flow(node, inputs[0])
     weights = _constant(node, inputs[1], "W")
     if weights.ndim < 3 or weights.ndim != len(flow.axes):
         raise node.refused(f"its input X has {len(flow.axes)} axes and W {weights.ndim}; both must have as many, 3 at least")
-    if weights.ndim > 3 or importer.is_within(flow.axes[2]):
-        return [convolved(importer, node, flow, weights, _optional_bias(node, inputs, len(weights)))]
+    if weights.ndim > 3 or importer.role(flow.axes[2]) != "time":
+        return [convolved(importer, node, flow, padding, weights, _optional_bias(node, inputs, len(weights)))]
     outputs, per_group, taps = weights.shape
     group, dilation = node.take("group", 1), (node.take("dilations") or [1])[0]
     if node.take("kernel_shape", [taps]) != [taps] or group < 1 or outputs % group:
@@ -60,9 +61,15 @@ def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     n_channels = flow.axes[1].size
     if isinstance(n_channels, int) and n_channels != per_group * group:
         raise node.refused(f"its W takes {per_group * group} channels, but the signal has {n_channels}")
-    surplus = _surplus(node, padding, padding_of(node, (taps - 1) * dilation), (taps - 1) * dilation)
+    reach, own = (taps - 1) * dilation, padding_of(node, (taps - 1) * dilation)
+    before, after = padding[0] + own[0], padding[1] + own[1]
+    surplus = gained(node, [before - tap * dilation for tap in range(taps)], before + after - reach)
+    if before > reach:
+        flow = importer.late(node, replace(flow, padding=(before - reach, 0)))
+        surplus -= before - reach
     bias = _optional_bias(node, inputs, outputs)
     limit(node, weights.size * group)
+    importer.over_time |= taps > 1
     layer = _layer(_ungrouped(weights, group), bias, dilation, importer.dtype)
     return [replace(importer.layered(node, layer, flow, sizes=(1, outputs, 1)), surplus=flow.surplus + surplus)]
 
@@ -70,10 +77,17 @@ def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 @operator("ConvTranspose")
 def _conv_transpose(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """ConvTranspose-11 over axes within a step."""
-    flow, weights = needs_flow(node, inputs[0], "X"), _constant(node, inputs[1], "W")
+    flow, padding = _padded_flow(node, inputs[0])
+    weights = _constant(node, inputs[1], "W")
     importer.axes_of(node)
     bias = _optional_bias(node, inputs, weights.shape[1] * node.attributes.get("group", 1))
-    return [transposed(importer, node, flow, weights, bias)]
+    return [transposed(importer, node, flow, padding, weights, bias)]
+
+
+def _padded_flow(node: Node, value: Value | None) -> tuple[Flow, tuple[int, int]]:
+    """The signal, and the zeros before its first step and after its last."""
+    padding = value.padding if isinstance(value, Flow) else (0, 0)
+    return needs_flow(node, replace(value, padding=(0, 0)) if isinstance(value, Flow) else value, "X"), padding
 
 
 def _optional_bias(node: Node, inputs: Inputs, size: int) -> NDArray[Any]:
@@ -88,30 +102,6 @@ def _layer(weights: NDArray[Any], bias: NDArray[Any], dilation: int, dtype: str)
     if weights.shape[2] == 1:
         return Dense(weights[:, :, 0], bias, dtype=dtype)
     return Conv1d(weights, bias, dilation, dtype=dtype)
-
-
-def _surplus(node: Node, given: tuple[int, int], own: tuple[int, int], reach: int) -> int:
-    """Steps that it gives after the last; refuses one whose first output is not that of the first step."""
-    before, after = given[0] + own[0], given[1] + own[1]
-    if before == reach:
-        return after
-    if before > reach:
-        raise node.refused(
-            f"has {before} zeros before the first step, but looks back {_steps(reach)} only: its output would come late"
-        )
-    if before + after < reach:
-        raise node.refused(
-            f"gives {_steps(reach - before - after)} fewer than it takes; put {reach} zeros before the first step, so that it "
-            "gives one for each"
-        )
-    raise node.refused(
-        f"looks {_steps(reach - before)} ahead, with {before} zeros before the first step where it reaches over {reach}; a "
-        f"stream cannot: train it with all of its padding, {reach}, before the first step"
-    )
-
-
-def _steps(count: int) -> str:
-    return f"{count} step{'s' * (count != 1)}"
 
 
 def _ungrouped(weights: NDArray[Any], group: int) -> NDArray[Any]:

@@ -1,5 +1,8 @@
-"""Convolutions and transposed convolutions over axes within a step: windows, and a dense layer on each of them."""
+"""Convolutions and transposed convolutions over axes within a step, and over time beside them: windows, and a dense layer on
+each of them. Of time, a window sees a few steps of the past.
+"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -11,38 +14,65 @@ from streamrnn import Dense, Depthwise
 from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer
+from streamrnn_converters.onnx.operators.over_time import gained
 from streamrnn_converters.onnx.values import Flow, with_fixed
 from streamrnn_converters.onnx.vectors import Vector
-from streamrnn_converters.onnx.windows import Indices, gathered, sliding_of, transposed_ends
+from streamrnn_converters.onnx.windows import LONG, Indices, gathered, sliding_of, transposed_ends
 
 #: Outputs of a group from which on it pays to multiply it by itself: a vector of them.
 _WIDE = 8
 
 
-def convolved(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any], bias: NDArray[Any]) -> Flow:
-    """Conv-11 of (N, C, *sizes) with weights (O, C / group, *taps)."""
+def convolved(
+    importer: Importer, node: Node, flow: Flow, padding: tuple[int, int], weights: NDArray[Any], bias: NDArray[Any]
+) -> Flow:
+    """Conv-11 of (N, C, *sizes) with weights (O, C / group, *taps).
+
+    padding  zeros before the first step and after the last
+    """
     importer.axes_of(node)
     sizes, taps = flow.index_map.shape[2:], weights.shape[2:]
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
-    windows = [one.indices() for one in sliding_of(node, sizes, taps)]
+    time = _time_of(importer, flow)
+    sliding = sliding_of(node, [LONG if axis == time else size for axis, size in enumerate(sizes)], taps)
+    windows = [one.indices() for axis, one in enumerate(sliding) if axis != time]
+    if time is not None:
+        one = sliding[time]
+        if one.stride != 1:
+            raise node.refused("its stride over time is not 1: it gives fewer steps than it takes, and a stream one for each")
+        ago = [padding[0] + one.before - tap * one.dilation for tap in range(one.taps)]
+        flow = _with_past(importer, node, flow, time, ago, sum(padding) + one.before + one.after - one.reach)
+        windows.insert(time, np.arange(one.taps)[None])
     group = _checked_group(node, flow, weights.shape[1] * node.attributes.get("group", 1), weights.shape[0])
     padded, zero = with_fixed(flow, 0.0)
     seen = gathered(padded.index_map, windows, zero)
     return _product(importer, node, padded, seen, np.moveaxis(weights, 1, -1), bias, group)
 
 
-def transposed(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any], bias: NDArray[Any]) -> Flow:
+def transposed(
+    importer: Importer, node: Node, flow: Flow, padding: tuple[int, int], weights: NDArray[Any], bias: NDArray[Any]
+) -> Flow:
     """ConvTranspose-11 of (N, C, *sizes) with weights (C, O / group, *taps).
 
     An output at p is the sum over the taps k for which p + before - k · dilation is a multiple of the stride. All outputs with
     the same remainder of p see the same taps, so they are one convolution of their own.
+
+    padding  zeros before the first step and after the last
     """
     sizes, taps, n = flow.index_map.shape[2:], weights.shape[2:], len(weights.shape) - 2
     strides, dilations = list(node.attributes.get("strides") or [1] * n), list(node.attributes.get("dilations") or [1] * n)
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
+    time = _time_of(importer, flow)
+    sizes = tuple(LONG if axis == time else size for axis, size in enumerate(sizes))
     before, ends = transposed_ends(node, sizes, taps)
+    if time is not None:
+        if strides[time] != 1:
+            raise node.refused("its stride over time is not 1: it gives more steps than it takes, and a stream one for each")
+        ago = [padding[0] - before[time] + tap * dilations[time] for tap in range(taps[time])]
+        flow = _with_past(importer, node, flow, time, ago, sum(padding) + ends[time] - LONG)
+        ends[time] = 1
     group = _checked_group(node, flow, weights.shape[0], weights.shape[1] * node.attributes.get("group", 1))
     weights = weights.reshape(group, -1, *weights.shape[1:]).swapaxes(1, 2)  # (group, O / group, C / group, *taps)
     weights = np.moveaxis(weights.reshape(-1, *weights.shape[2:]), 1, -1)  # (O, *taps, C / group)
@@ -52,6 +82,10 @@ def transposed(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any]
     for phase in product(*(range(min(stride, end)) for stride, end in zip(strides, ends, strict=True))):
         chosen, windows = [], []
         for axis in range(n):
+            if axis == time:
+                chosen.append(np.arange(taps[axis]))
+                windows.append(chosen[-1][None])
+                continue
             positions = np.arange(phase[axis], ends[axis], strides[axis])
             reached = phase[axis] + before[axis] - np.arange(taps[axis]) * dilations[axis]
             chosen.append(np.flatnonzero(reached % strides[axis] == 0))
@@ -69,6 +103,18 @@ def transposed(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any]
         parts += one.parts
         start += sum(part.size for part in one.parts)
     return replace(flow, parts=tuple(parts), index_map=index_map, axes=importer.axes_of(node))
+
+
+def _time_of(importer: Importer, flow: Flow) -> int | None:
+    """The number of the axis of windows that is time."""
+    return next((axis for axis, each in enumerate(flow.axes[2:]) if importer.role(each) == "time"), None)
+
+
+def _with_past(importer: Importer, node: Node, flow: Flow, time: int, ago: Sequence[int], surplus: int) -> Flow:
+    """A flow whose axis of time has what each tap sees; the steps that come beyond the last are noted."""
+    surplus = gained(node, ago, surplus)
+    past, maps = importer.ago(node, flow, ago)
+    return replace(past, index_map=np.concatenate(maps, 2 + time), surplus=flow.surplus + surplus)
 
 
 def _checked_group(node: Node, flow: Flow, n_channels: int, n_outputs: int) -> int:

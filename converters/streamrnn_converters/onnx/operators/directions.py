@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamrnn import Layer
+from streamrnn import Bank, Layer
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow
+from streamrnn_converters.onnx.operators.over_time import count_of
 from streamrnn_converters.onnx.operators.reversing import OFFLINE, take_lengths
 from streamrnn_converters.onnx.values import Axis, Flow, Value
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
@@ -22,16 +23,22 @@ class Signal:
     flow: Flow
     layout: int
     directions: tuple[str, ...]
+    within: bool = False  # whether its sequence lies within a step
 
     @property
     def time(self) -> Axis:
-        """The axis of time."""
+        """The axis of the sequence."""
         return self.flow.axes[self.layout]
 
     @property
     def batch(self) -> Axis:
-        """The axis of signals."""
+        """The axis of signals, or of what has a state each."""
         return self.flow.axes[1 - self.layout]
+
+    @property
+    def n_rows(self) -> int:
+        """How many states a step advances."""
+        return int(self.flow.index_map.shape[1 - self.layout])
 
     @property
     def feature(self) -> Axis:
@@ -44,30 +51,45 @@ def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
     direction = node.take("direction", "forward")
     if direction not in _DIRECTIONS:
         raise node.refused(f"direction={direction!r} is not one of {', '.join(_DIRECTIONS)}")
-    if direction != "forward" and not importer.offline and not importer.roles.one_step:
-        raise node.refused(
-            f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as "
-            f"'forward', {OFFLINE}"
-        )
     layout = node.take("layout", 0)
     if layout not in (0, 1):
         raise node.refused(f"layout={layout!r} is neither 0 nor 1")
     x = needs_flow(node, inputs[0], "X")
     if len(x.axes) != 3:
         raise node.refused(f"its input X has {len(x.axes)} axes, expected 3: time, batch and feature")
+    within = importer.is_within(x.axes[layout])
+    if within and not importer.roles.one_step:
+        along = x.axes[layout]
+        importer.along_rows.append(
+            node.refused(
+                f"what is its time axis is the {importer.role(along)} axis of the signal{importer.roles.told_by(along)}, and "
+                "nothing else goes over time"
+            )
+        )
+    if direction != "forward" and not importer.offline and not within:
+        raise node.refused(
+            f"direction={direction!r} cannot be streamed, the backward pass needs the end of the signal; export it as "
+            f"'forward', {OFFLINE}"
+        )
     if x.last:
         raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
-    if x.surplus:
-        raise node.refused(f"its input has {x.surplus} steps more than the model's; cut them off at its end")
+    if x.surplus and not within:
+        more = f"{count_of(abs(x.surplus))} {'more' if x.surplus > 0 else 'fewer'}"
+        raise node.refused(f"its input has {more} than the model's; cut them off at its end, or put as many before the first")
     take_lengths(importer, node, inputs[4], time=x.axes[layout], batch=x.axes[1 - layout])
-    return Signal(x, layout, _DIRECTIONS[direction])
+    return Signal(x, layout, _DIRECTIONS[direction], within)
 
 
 def outputs_of(
     importer: Importer, node: Node, x: Signal, layers: Sequence[Layer], carried: Sequence[Flow | None]
 ) -> list[Value]:
-    """Y, Y_h and, of an LSTM, Y_c, from a layer for each direction. `carried`: the graph inputs that bring its states."""
-    whole = importer.vector(node, x.flow)
+    """Y, Y_h and, of an LSTM, Y_c, from a layer for each direction. `carried`: the graph inputs that bring its states.
+
+    Where the batch lies within a step, such as bands, each row has a state of its own.
+    """
+    importer.over_time = True
+    whole, rows = importer.vector(node, x.flow), x.n_rows
+    layers = [layer if rows == 1 else Bank(layer, rows) for layer in layers]
     applied = [
         LayerOutput(layer, (importer.reversed(whole) if direction == "reverse" else whole,))
         for layer, direction in zip(layers, x.directions, strict=True)
@@ -75,15 +97,15 @@ def outputs_of(
     for state, flow in zip(layers[0].states, carried, strict=True):
         if flow is not None:
             importer.initial[applied[0], state] = flow
-    n, size = len(layers), layers[0].output_size
-    index_map = np.arange(n * size).reshape(n, size)
-    in_y, in_last = (1, n, 1, size) if x.layout == 0 else (1, 1, n, size), (n, 1, size) if x.layout == 0 else (1, n, size)
+    index_map = np.arange(len(layers) * layers[0].output_size).reshape(len(layers), rows, -1)
+    in_last = index_map if x.layout == 0 else index_map.swapaxes(0, 1)
+    in_y = index_map[None] if x.layout == 0 else in_last[:, None]
     steps: list[Vector] = [
         importer.reversed(one) if direction == "reverse" else one for one, direction in zip(applied, x.directions, strict=True)
     ]
     y, *axes = (importer.axes_of(node, output) for output in range(1 + len(layers[0].states)))
     ends = [
-        Flow(tuple(FinalState(one, state) for one in applied), index_map.reshape(in_last), last, last=x.time.size != 1)
+        Flow(tuple(FinalState(one, state) for one in applied), in_last, last, last=x.time.size != 1)
         for state, last in zip(layers[0].states, axes, strict=True)
     ]
-    return [Flow(tuple(steps), index_map.reshape(in_y), y), *ends]
+    return [Flow(tuple(steps), in_y, y), *ends]

@@ -5,16 +5,20 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamrnn import Embedding
+from streamrnn import Delay, Embedding
 from streamrnn_converters.onnx.axes.arguments import END, axis_indices, limit, slice_argument, split_argument
 from streamrnn_converters.onnx.axes.rules.indexing import ONLY_THE_LAST
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.operators.over_time import longer
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
-from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank, rank, shape
+from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Fixed, LayerOutput, Source, Vector
+
+_MOST_ROWS = 64  # of constants before the first step
 
 
 @operator("Slice")
@@ -28,8 +32,8 @@ def _slice(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end: Any, step: Any) -> Flow:
     """A range of one axis, whose axes are still those of the flow: of values a part, of time all or one step."""
     role, size = importer.role(flow.axes[axis]), flow.axes[axis].size
-    if role == "time" and (flow.surplus or flow.padding != (0, 0)):
-        return _without_surplus(node, flow, start, end, step)
+    if isinstance(end, Size) and isinstance(size, Size) and isinstance(before_end := end - size, int):
+        end = before_end if before_end < 0 else END
     if start == 0 and step == 1 and (end == size or (isinstance(end, int) and end >= END)):
         return flow
     if not all(isinstance(number, int) for number in (start, end, step)):
@@ -47,17 +51,16 @@ def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end:
             return replace(flow, index_map=np.take(flow.index_map, np.arange(start, end, step), axis))
     if step == 1 and ((start == -1 and end >= END) or end == start + 1 == 1 or (isinstance(size, int) and end == start + 1)):
         return _last(importer, node, flow, axis, start)
+    if role == "time" and step == 1 and start >= 0 and (cut := _cut_off(size, end)) is not None:
+        return longer(node, flow, -start, -cut)
     raise node.refused(f"cuts {describe(flow)}; {ONLY_THE_LAST}")
 
 
-def _without_surplus(node: Node, flow: Flow, start: Any, end: Any, step: Any) -> Flow:
-    """Cut off the steps that a convolution has given after the last one."""
-    cut = -end if isinstance(end, int) and end < 0 else 0 if isinstance(end, int) and end >= END else None
-    if start != 0 or step != 1 or cut is None or cut > flow.surplus or flow.padding != (0, 0):
-        raise node.refused(
-            f"cuts a signal that has {flow.surplus} steps more at its end than the input; only those can be cut off"
-        )
-    return replace(flow, surplus=flow.surplus - cut)
+def _cut_off(size: int | Size, end: int) -> int | None:
+    """How many entries of an axis lie from an end on, counted from 0 or backwards; None where that is not known."""
+    if isinstance(size, int):
+        return size - end
+    return -end if end < 0 else 0 if end >= END else None
 
 
 def _last(importer: Importer, node: Node, flow: Flow, axis: int, index: int) -> Flow:
@@ -69,7 +72,7 @@ def _last(importer: Importer, node: Node, flow: Flow, axis: int, index: int) -> 
     role = importer.role(picked)
     if role == "time" and index == 0 and (first := first_step(flow)) is not None:
         return first
-    if role == "time" and index in (-1, None if size is None else size - 1) and not flow.surplus:
+    if role == "time" and index in (-1, None if size is None else size - 1) and not flow.surplus and flow.padding == (0, 0):
         importer.whole_only.append(
             node.refused("picks the last step of a batch, which lies after the end of a short recording")
         )
@@ -155,12 +158,14 @@ def _with_indices(importer: Importer, node: Node, value: Value | None, name: str
 
 @operator("Concat")
 def _concat(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    """One flow after the other along an axis within a step."""
+    """One flow after the other along an axis within a step; constants before the first step, and after the last."""
     if len(inputs) == 1:
         return [flow_of(inputs[0])]
     axes = importer.axes_of(node)
     (axis,) = axis_indices(node, [node.take("axis")], len(axes))
     first = next(value for value in inputs if isinstance(value, Flow))
+    if importer.role(first.axes[axis]) == "time":
+        return [replace(_between_constants(importer, node, inputs, needs_flow(node, first, "data"), axis), axes=axes)]
     flows = [
         _constant_beside(importer, node, value, first, axis)
         if isinstance(value, Constant | Broadcast)
@@ -172,6 +177,31 @@ def _concat(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     starts = np.cumsum([0, *(sum(part.size for part in flow.parts) for flow in flows)])
     index_map = np.concatenate([flow.index_map + start for flow, start in zip(flows, starts, strict=False)], axis)
     return [replace(first, parts=tuple(part for flow in flows for part in flow.parts), index_map=index_map, axes=axes)]
+
+
+def _between_constants(importer: Importer, node: Node, inputs: Inputs, flow: Flow, axis: int) -> Flow:
+    """A signal with rows of constants before its first step and after its last."""
+    place = next(index for index, value in enumerate(inputs) if isinstance(value, Flow))
+    beside = [
+        _constant_beside(importer, node, value, flow, axis) for value in inputs if isinstance(value, Constant | Broadcast)
+    ]
+    rows = [row for each in beside for row in np.moveaxis(_numbers(each), axis, 0)]
+    before = sum(each.index_map.shape[axis] for each in beside[:place])
+    if any(row.any() for row in rows[:before]):
+        if before > _MOST_ROWS:
+            raise node.refused(f"puts {before} steps of constants before the first, more than {_MOST_ROWS} that are allowed")
+        for row in rows[before - 1 :: -1]:
+            given = importer.applied(node, Delay(row.size, row.ravel(), importer.dtype), flow)
+            flow = replace(given, index_map=given.index_map.reshape(flow.index_map.shape), surplus=flow.surplus + 1)
+        return longer(node, flow, 0, len(rows) - before)
+    return longer(node, flow, before, len(rows) - before)
+
+
+def _numbers(flow: Flow) -> NDArray[np.float64]:
+    """The numbers of a flow that is constant."""
+    (fixed,) = flow.parts
+    assert isinstance(fixed, Fixed)
+    return fixed.values.reshape(flow.index_map.shape)
 
 
 def _constant_beside(importer: Importer, node: Node, value: Constant | Broadcast, flow: Flow, axis: int) -> Flow:

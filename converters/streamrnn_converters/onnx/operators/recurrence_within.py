@@ -1,6 +1,7 @@
-"""Recurrent nodes of a graph that is a single step: along the rows of the step, or with a state for each row."""
+"""Recurrent nodes along rows within a step; of a graph that is a single step, those with a state for each row too."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,20 +41,19 @@ def outputs_within(
 
 def _stepped(importer: Importer, node: Node, x: Signal, layer: Layer, carried: Sequence[Flow | None]) -> list[Value]:
     """A step of one state, or of one for each row of the batch. The graph brings them."""
-    n_rows = x.flow.index_map.shape[1 - x.layout]
-    (out,) = importer.applied(node, layer if n_rows == 1 else Bank(layer, n_rows), x.flow).parts
+    (out,) = importer.applied(node, layer if x.n_rows == 1 else Bank(layer, x.n_rows), x.flow).parts
     assert isinstance(out, LayerOutput)
     for state, flow in zip(layer.states, carried, strict=True):
         if flow is not None:
             importer.initial[out, state] = flow
-    index_map = np.arange(out.size).reshape(1, n_rows, -1)
+    index_map = np.arange(out.size).reshape(1, x.n_rows, -1)
     finals = [FinalState(out, state) for state in layer.states]
-    ends = [_with(x.flow, np.arange(final.size).reshape(1, n_rows, -1), (final,)) for final in finals]
+    ends = [_with(x.flow, np.arange(final.size).reshape(1, x.n_rows, -1), (final,)) for final in finals]
     return _arranged(importer, node, x, [_with(x.flow, index_map[None], (out,)), *ends])
 
 
 def _with(flow: Flow, index_map: np.ndarray[tuple[int, ...], np.dtype[np.int64]], parts: tuple[Vector, ...] = ()) -> Flow:
-    return Flow(parts or flow.parts, index_map, flow.axes)
+    return replace(flow, parts=parts or flow.parts, index_map=index_map)
 
 
 def _arranged(importer: Importer, node: Node, x: Signal, flows: Sequence[Flow]) -> list[Value]:
@@ -62,6 +62,6 @@ def _arranged(importer: Importer, node: Node, x: Signal, flows: Sequence[Flow]) 
     moved = [y.index_map if x.layout == 0 else y.index_map.transpose(2, 0, 1, 3)]
     moved += [end.index_map if x.layout == 0 else end.index_map.swapaxes(0, 1) for end in ends]
     return [
-        Flow(flow.parts, index_map, importer.axes_of(node, output))
+        replace(flow, index_map=index_map, axes=importer.axes_of(node, output))
         for output, (flow, index_map) in enumerate(zip(flows, moved, strict=True))
     ]

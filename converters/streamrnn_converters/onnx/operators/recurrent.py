@@ -118,8 +118,8 @@ def _rnn(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _outputs(importer: Importer, node: Node, x: Signal, layers: Sequence[Layer], states: Inputs) -> list[Value]:
-    """What the layers give: over time, or within a step."""
-    outputs = outputs_within if importer.roles.one_step else outputs_of
+    """What the layers give: over time, or along an axis within a step."""
+    outputs = outputs_within if x.within else outputs_of
     return outputs(importer, node, x, layers, _carried(states))
 
 

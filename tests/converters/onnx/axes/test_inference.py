@@ -83,6 +83,7 @@ GRAPHS: dict[str, Callable[[Sketch], str]] = {
     "one-value-without-an-axis": lambda g: g.add("Flatten", head(g, gru(g, "x"), 1), axis=0),
     "a-softmax-over-merged-axes": lambda g: g.add("Softmax", head(g, gru(g, "x")), axis=1),
     "two-merged-and-added": lambda g: g.add("Add", head(g, y := gru(g, "x")), g.add("Sigmoid", head(g, y))),
+    "merged-with-values-and-left-so": lambda g: g.add("Reshape", gru(g, "x"), [-1]),
     "merged-by-flatten": lambda g: g.add("Relu", g.add("Flatten", gru(g, "x"), axis=2)),
     "split-into-one-part": lambda g: gru(g, g.add("Split", "x", axis=1, n=1, num_outputs=1)),
 }

@@ -268,7 +268,6 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "squeeze-of-an-axis-that-is-not-there": lambda: behind_a_gru("axes [4] do not fit 4 axes", "Squeeze", [4], squeezed=False),
     "squeeze-of-one-axis-twice": lambda: behind_a_gru("axes [1, -3] do not fit 4 axes", "Squeeze", [1, -3], squeezed=False),
     "unsqueeze-of-no-axis": lambda: behind_a_gru("has 1 inputs, but the operator takes 2 at least", "Unsqueeze"),
-    "reshape-that-merges-with-features": lambda: behind_a_gru("shape [-1] does not keep the axes", "Reshape", [-1]),
     "reshape-that-exchanges": lambda: behind_a_gru("does not keep the axes", "Reshape", [HIDDEN, -1, 3], squeezed=False),
     "reshape-with-two-free-sizes": lambda: behind_a_gru("does not keep the axes", "Reshape", [-1, -1, HIDDEN]),
     "reshape-to-a-great-many-axes": lambda: behind_a_gru("does not keep the axes", "Reshape", [0, 0, *[1] * 5000, -1]),
@@ -282,7 +281,7 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
         "its shape must be a constant list of integers", "Reshape", np.array([0, 0, -1], np.complex64)
     ),
     "slice-of-the-first-steps": lambda: behind_a_gru("cuts the output of a gru layer", "Slice", [0], [3], [0]),
-    "slice-of-all-but-the-first-step": lambda: behind_a_gru("cuts the output of a gru layer", "Slice", [1], [2**31 - 1], [0]),
+    "slice-of-all-but-the-first-step": lambda: behind_a_gru("looks 1 step ahead", "Slice", [1], [2**31 - 1], [0]),
     "slice-of-every-second-step": lambda: behind_a_gru("cuts the output of a gru layer", "Slice", [0], [2**31 - 1], [0], [2]),
     "slice-backwards": lambda: behind_a_gru(
         "turns the output of a gru layer around in time", "Slice", [-1], [-(2**62)], [0], [-1]

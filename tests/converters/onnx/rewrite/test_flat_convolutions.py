@@ -9,7 +9,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
-from tests.converters.onnx.sketch import INPUTS, Sketch, assert_streams_what_onnxruntime_gives, refusal
+from tests.converters.onnx.sketch import INPUTS, Sketch, assert_streams_what_onnxruntime_gives
 
 CHANNELS, TAPS = 4, 3
 
@@ -45,5 +45,6 @@ def test_axes_may_be_attributes() -> None:
     assert [layer.kind for layer in model.layers] == ["conv1d"]
 
 
-def test_a_convolution_that_mixes_the_axis_with_its_padding_is_refused_by_name() -> None:
-    assert refusal(convolved(2, behind=1)).startswith("node 'my_Conv' (Conv): ")
+def test_a_convolution_that_mixes_the_axis_with_its_padding_goes_over_both() -> None:
+    model = assert_streams_what_onnxruntime_gives(convolved(2, behind=1), "BTF", "TBF").model
+    assert [layer.kind for layer in model.layers] == ["frame", "select", "dense", "gru"]

@@ -10,42 +10,48 @@ from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import within_step
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Signal
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size
 
 _ROLES = ("batch", "feature", "time")
 
 
 def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Conv-11: over (batch, channels, time), or over axes within a step."""
+    """Conv-11 over (batch, channels, ...). A lone axis of windows it tells to be time, where nothing tells otherwise."""
     own, weights = signal(node, inputs[0], "X"), inputs[1]
     if not isinstance(weights, Constant) or weights.array.ndim != len(own.axes) or weights.array.ndim < 3:
         raise node.refused("only convolutions over (batch, channels, ...) with constant weights are understood")
     strided = set(node.attributes.get("strides") or [1]) != {1}
-    if len(own.axes) > 3 or roles.is_within(own.axes[2]) or (strided and _is_fixed(roles, own.axes[2])):
+    over_time = len(own.axes) == 3 and not roles.is_within(own.axes[2]) and not (strided and _is_fixed(roles, own.axes[2]))
+    if not over_time or own.axes[0].parts or roles.role(own.axes[0]) == "time":
         return within_step.convolution(roles, node, own, weights.array.shape)
     n_outputs, per_group, taps = weights.array.shape
     batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))
     roles.bind(node, channels, "feature", per_group * node.take("group", 1))
     reach = (taps - 1) * (node.take("dilations") or [1])[0]
-    axes = (batch, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature"), time)
-    return [Signal(axes, surplus=own.surplus + sum(padding_of(node, reach)) - reach)]
+    time = time._replace(size=time.size + sum(padding_of(node, reach)) - reach)
+    return [Signal((batch, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature"), time))]
 
 
 def padding(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Pad-13."""
+    """Pad-13. Along an axis of which nothing is known it leaves open what the axis is."""
     own = signal(node, inputs[0], "data")
-    for axis, before, after in pads_argument(node, inputs, len(own.axes)):
+    for index, before, after in pads_argument(node, inputs, len(own.axes)):
+        axis = own.axes[index]
         if (before, after) == (0, 0):
             continue
-        role = roles.role(own.axes[axis])
+        role = roles.role(axis)
         if role in ("batch", "merged"):
             raise node.refused(f"pads the {role} axis; only time can be padded, for a convolution, and axes within a step")
         mirrors = node.attributes.get("mode", "constant") != "constant"
-        if roles.is_within(own.axes[axis]) or (mirrors and _is_fixed(roles, own.axes[axis])):
-            own = within_step.padded(roles, node, own, axis, before + after)
+        if roles.is_within(axis) or (mirrors and _is_fixed(roles, axis)):
+            own = within_step.padded(roles, node, own, index, before + after)
             continue
-        roles.bind(node, own.axes[axis], "time")
-        own = replace(own, surplus=own.surplus + before + after)
+        if isinstance(axis.size, Size):
+            roles.bind(node, axis, "time")
+        if after <= 0 < before and not axis.parts:
+            roles.late.setdefault(axis.name, None)
+        longer = axis._replace(size=axis.size + before + after)
+        own = replace(own, axes=(*own.axes[:index], longer, *own.axes[index + 1 :]))
     return [own]
 
 

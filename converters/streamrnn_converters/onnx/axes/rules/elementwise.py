@@ -25,7 +25,7 @@ _NAMES = {"PRelu": ("X", "slope"), "Where": ("condition", "X", "Y")}
 def function(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """The axes of the signal."""
     own = next(value for value in inputs if isinstance(value, Signal))
-    return computed(node, own.axes, own.surplus)
+    return computed(node, own.axes)
 
 
 def combination(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -39,7 +39,7 @@ def combination(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     for index, value in enumerate(inputs):
         if not isinstance(value, Signal):
             axes = _with_constant(roles, node, axes, value, input_name(node, index))
-    return computed(node, axes, first.surplus)
+    return computed(node, axes)
 
 
 def input_name(node: Node, index: int) -> str:

@@ -33,10 +33,10 @@ def cut(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any, step: Any) -> Axis:
-    """What a range leaves of an axis: of values a part, of time all, or one step, which then is an inserted axis."""
+    """What a range leaves of an axis: a part, or of time one step, which then is an inserted axis."""
     axis, role = own.axes[index], roles.role(own.axes[index])
-    if role == "time" and own.surplus:
-        return axis
+    if isinstance(end, Size) and isinstance(axis.size, Size) and isinstance(before_end := end - axis.size, int):
+        end = before_end if before_end < 0 else END
     if start == 0 and step == 1 and (end == axis.size or (isinstance(end, int) and end >= END)):
         return axis
     if not all(isinstance(number, int) for number in (start, end, step)):
@@ -54,11 +54,17 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
         is_last = n_left == 1 and start == axis.size - 1
         if roles.is_within(axis) or (role == "unknown" and not is_last):
             return roles.need(node, axis)._replace(size=n_left)
-        if role == "time" and n_left == 1:
-            return inserted(node, index)
+        if role == "time":
+            return inserted(node, index) if n_left == 1 else axis._replace(size=n_left)
     is_first = (start, end, step) == (0, 1, 1)
     if (is_last and role in ("time", "unknown")) or (is_first and role == "time"):
         return inserted(node, index)
+    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start >= 0 > end:
+        roles.bind(node, axis, "time")
+        return axis._replace(size=axis.size - start + end)
+    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start > 0 and end >= END:
+        roles.bind(node, axis, "time")
+        return axis._replace(size=axis.size - start)
     raise node.refused(f"cuts {describe(own)}{_across(roles, axis)}; {ONLY_THE_LAST}")
 
 
@@ -135,7 +141,7 @@ def scatter(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Concat of signals, and of constants beside them, along an axis within a step."""
+    """Concat of signals, and of constants beside them, along an axis within a step; of one signal with constants along time."""
     index = node.take("axis")
     if index is None:
         raise node.refused("does not say along which axis")
@@ -151,11 +157,19 @@ def concat(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
             if k != index:
                 axes[k] = _beside(roles, node, axes[k], axis)
     for own in signals:
-        if roles.role(own.axes[index]) in ("time", "batch", "merged"):
+        role = roles.role(own.axes[index])
+        if role in ("batch", "merged") or (role == "time" and len(signals) > 1):
             raise node.refused(_JOINS)
-        roles.need(node, own.axes[index])
+        if role == "unknown" and len(signals) == 1 and isinstance(own.axes[index].size, Size):
+            roles.bind(node, own.axes[index], "time")
+        elif role != "time":
+            roles.need(node, own.axes[index])
     joined = [_axis_of(roles, node, f"{k}", value, axes, index) for k, value in enumerate(inputs)]
-    axes[index] = _total(node, index, joined)
+    alone = signals[0].axes[index]
+    if len(signals) == 1 and not roles.is_within(alone):  # rows before the first step and after the last
+        axes[index] = alone._replace(size=sum(axis.size for axis in joined))
+    else:
+        axes[index] = _total(node, index, joined)
     moved = frozenset[str]().union(*(own.moved for own in signals)) if all(own.moved for own in signals) else frozenset()
     return [replace(signals[0], axes=tuple(axes), moved=moved)]
 

@@ -20,8 +20,8 @@ def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     n_inputs, n_outputs = weights.array.shape[::-1] if node.take("transB", 0) else weights.array.shape
     *others, feature = own.axes
     roles.need(node, feature, n_inputs)
-    given = computed(node, others, own.surplus)[0].axes
-    return [Signal((*given, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature")), surplus=own.surplus)]
+    given = computed(node, others)[0].axes
+    return [Signal((*given, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature")))]
 
 
 def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -38,28 +38,28 @@ def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     left = [inserted(node, index) if index in summed else axis for index, axis in enumerate(given)]
     if not keep:
         left = [axis for index, axis in enumerate(left) if index not in summed]
-    return [Signal(tuple(left), surplus=own.surplus)]
+    return [Signal(tuple(left))]
 
 
 def softmax(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """Over one axis since opset 13; before, over all from `axis` on."""
     own = signal(node, inputs[0], "input")
     _bind_all(roles, node, own, node.take("axis", -1 if roles.opset >= 13 else 1), to_the_end=roles.opset < 13)
-    return computed(node, own.axes, own.surplus)
+    return computed(node, own.axes)
 
 
 def layer_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """Over all axes from `axis` on."""
     own = signal(node, inputs[0], "X")
     _bind_all(roles, node, own, node.take("axis", -1), to_the_end=True)
-    return computed(node, own.axes, own.surplus)
+    return computed(node, own.axes)
 
 
 def batch_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     """Axis 1 is that of the features."""
     own, scale = signal(node, inputs[0], "X"), inputs[1]
     roles.need(node, own.axes[1], scale.array.size if isinstance(scale, Constant) else None)
-    return computed(node, own.axes, own.surplus)
+    return computed(node, own.axes)
 
 
 def _bind_all(roles: Roles, node: Node, own: Signal, axis: int, *, to_the_end: bool) -> None:

@@ -1,10 +1,12 @@
 """LSTM, GRU and RNN: they tell the roles of all their axes, and which graph inputs bring initial states."""
 
+from collections.abc import Sequence
+
 from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.recurrent_kinds import INITIAL_STATES, RECURRENT_KINDS
-from streamrnn_converters.onnx.values import Axis, Constant, Known, Signal
+from streamrnn_converters.onnx.values import Axis, Constant, Known, Signal, Size
 
 _LENGTHS = 4  # index of the input sequence_lens
 
@@ -17,7 +19,9 @@ def recurrent(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     weights, recurrent_weights = inputs[1], inputs[2]
     if roles.one_step and not all(isinstance(axis.size, int) for axis in own.axes):
         raise node.refused("goes over an axis whose size is not known; export the model with fixed sizes")
-    time, batch = roles.bind(node, own.axes[layout], "time"), roles.bind(node, own.axes[1 - layout], "batch")
+    time, batch = own.axes[layout], own.axes[1 - layout]
+    if not roles.one_step:
+        _bind_axes(roles, node, time, batch)
     roles.bind(node, own.axes[2], "feature", weights.array.shape[2] if isinstance(weights, Constant) else None)
     if len(inputs) > _LENGTHS:
         _bind_lengths(roles, node, inputs[_LENGTHS])
@@ -27,13 +31,39 @@ def recurrent(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     states = RECURRENT_KINDS[node.op].states
     for value in inputs[INITIAL_STATES : INITIAL_STATES + len(states)]:
         if isinstance(value, Signal) and value.moved:
-            _bind_state(roles, node, value, 1 - layout, hidden)
+            of_batch = "feature" if any(map(roles.is_within, batch.parts or (batch,))) else "batch"
+            _bind_state(roles, node, value, 1 - layout, of_batch, hidden)
     name = next(filter(None, node.outputs))
     feature = Axis(f"{name}.feature", hidden, "feature")
     direction, stacked = Axis(f"{name}.direction", n, "one" if n == 1 else "feature"), Axis(f"{name}.layer", n, "layer")
     y = (time, direction, batch, feature) if layout == 0 else (batch, time, direction, feature)
     last = (stacked, batch, feature) if layout == 0 else (batch, stacked, feature)
     return [Signal(y), *[Signal(last)] * len(states)]
+
+
+def _bind_axes(roles: Roles, node: Node, along: Axis, batch: Axis) -> None:
+    """The axis of the sequence is time, unless this is known to be elsewhere: then it lies within a step. A batch is one of
+    signals, unless values of a step are known to be there, such as bands with a state for each.
+    """
+    parts = batch.parts or (batch,)
+    is_elsewhere = any(roles.role(part) == "time" for part in parts)
+    if roles.role(along) == "unknown" and is_elsewhere and isinstance(along.size, Size):
+        roles.bind(node, batch, "batch")  # refused, for an open axis does not lie within a step
+    if roles.role(along) == "unknown" and (is_elsewhere or _are_open(along, parts)):
+        roles.bind(node, along, "feature")
+    elif not roles.is_within(along) or roles.role(along) == "one":
+        roles.bind(node, along, "time")
+    if batch.parts or roles.role(batch) not in ("unknown", "one") or roles.role(along) not in ("time", "unknown"):
+        return
+    if roles.has_other_batch(batch):
+        roles.need(node, batch)
+    else:
+        roles.bind(node, batch, "batch")
+
+
+def _are_open(along: Axis, parts: Sequence[Axis]) -> bool:
+    """Whether the sizes of several parts are open, time and batch, while that of the sequence is fixed."""
+    return isinstance(along.size, int) and sum(isinstance(part.size, Size) for part in parts) > 1
 
 
 def reverse_sequence(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -51,10 +81,10 @@ def _bind_lengths(roles: Roles, node: Node, value: Known | None) -> None:
         roles.bind(node, value.axes[0], "batch")
 
 
-def _bind_state(roles: Roles, node: Node, state: Signal, batch: int, hidden: int) -> None:
+def _bind_state(roles: Roles, node: Node, state: Signal, batch: int, of_batch: str, hidden: int) -> None:
     """An initial state that graph inputs bring, for the caller carries it from run to run."""
     roles.states |= state.moved
     if len(state.axes) == 3:
         sizes = {batch: None, 1 - batch: 1, 2: hidden}
         for index, axis in enumerate(state.axes):
-            roles.bind(node, axis, "batch" if index == batch else "feature", sizes[index])
+            roles.bind(node, axis, of_batch if index == batch else "feature", sizes[index])

@@ -79,8 +79,8 @@ def unsqueeze(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def reshape(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Reshape and Flatten. Axes within a step are merged and split at will. Time and batch stay, or are merged with each other
-    for a while; a size of theirs that the graph leaves open is fixed where the shape says so.
+    """Reshape and Flatten. Axes within a step are merged and split at will. Time and batch stay, or are merged with others for
+    a while; a size of theirs that the graph leaves open is fixed where the shape says so.
     """
     own = signal(node, inputs[0], "data")
     target = reshape_argument(node, inputs, [axis.size for axis in own.axes])
@@ -137,7 +137,7 @@ def _reshaped(roles: Roles, node: Node, given: list[Axis], target: list[Any]) ->
         held = [given[index] for index in block.given]
         if len(held) == len(block.target) == 1:
             axes[block.target[0]] = held[0]
-        elif len(block.target) == 1 and not any(roles.is_within(axis) for axis in held):
+        elif len(block.target) == 1 and not all(roles.is_within(axis) for axis in held):
             axes[block.target[0]] = Axis(f"{node.outputs[0]}.{block.target[0]}", sizes[block.target[0]], "merged", tuple(held))
         elif any(not roles.is_within(axis) and (roles.role(axis) != "unknown" or isinstance(axis.size, Size)) for axis in held):
             return None

@@ -16,7 +16,7 @@ def signal(node: Node, value: Known | None, name: str) -> Signal:
     return value
 
 
-def computed(node: Node, axes: Sequence[Axis], surplus: int = 0) -> list[Signal]:
+def computed(node: Node, axes: Sequence[Axis]) -> list[Signal]:
     """The one output of a layer. A lone axis of stacked states counts as inserted by the graph from there on."""
     given = (inserted(node, index) if axis.kind == "layer" and axis.size == 1 else axis for index, axis in enumerate(axes))
-    return [Signal(tuple(given), surplus=surplus)]
+    return [Signal(tuple(given))]

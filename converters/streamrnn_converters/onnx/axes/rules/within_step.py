@@ -1,4 +1,6 @@
-"""Operators whose windows slide over axes within a step: convolutions, pooling, padding, and norms over such axes."""
+"""Operators whose windows slide over axes within a step, and those of convolutions over time too: convolutions, pooling,
+padding, and norms over such axes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,13 +9,18 @@ from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signal
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Signal
-from streamrnn_converters.onnx.windows import Sliding, sliding_of, transposed_ends
+from streamrnn_converters.onnx.windows import LONG, Sliding, sliding_of, transposed_ends
 
 
 def convolution(roles: Roles, node: Node, own: Signal, shape: Sequence[int]) -> list[Signal]:
-    """Conv-11 of (batch, channels, ...) with weights of a shape: all axes that windows slide over lie within a step."""
+    """Conv-11 of (batch, channels, ...) with weights of a shape: windows slide over axes within a step, and over time."""
     roles.need(node, own.axes[1], shape[1] * node.take("group", 1))
-    return _slid(roles, node, own, shape[2:], shape[0])
+    moved = [_moves(node, k, count) for k, count in enumerate(shape[2:])]
+    sizes = [_size_or_long(roles, node, *each) for each in zip(own.axes[2:], moved, strict=True)]
+    windows = sliding_of(node, sizes, shape[2:])
+    strides, ends = [one.stride for one in windows], [one.n_windows for one in windows]
+    longer = [one.before + one.after - one.reach for one in windows]
+    return _given(node, own, shape[0], _replaced(roles, node, own, moved, strides, longer, ends))
 
 
 def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -24,10 +31,12 @@ def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Sig
     n_inputs, per_group, *taps = weights.array.shape
     roles.need(node, own.axes[1], n_inputs)
     moved = [_moves(node, k, count) for k, count in enumerate(taps)]
-    sizes = [_needed(roles, node, axis) if moves else 1 for axis, moves in zip(own.axes[2:], moved, strict=True)]
+    sizes = [_size_or_long(roles, node, *each) for each in zip(own.axes[2:], moved, strict=True)]
+    strides = node.attributes.get("strides") or [1] * len(taps)
     _, ends = transposed_ends(node, sizes, taps)
+    longer = [end - size for end, size in zip(ends, sizes, strict=True)]
     outputs = per_group * node.take("group", 1)
-    return _given(node, own, outputs, [end if moves else None for end, moves in zip(ends, moved, strict=True)])
+    return _given(node, own, outputs, _replaced(roles, node, own, moved, strides, longer, ends))
 
 
 def pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -36,7 +45,7 @@ def pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     if taps is None or len(own.axes) != len(taps) + 2:
         raise node.refused(f"its kernel_shape does not fit a signal of {len(own.axes)} axes")
     roles.need(node, own.axes[1])
-    return _slid(roles, node, own, taps, None, ceil=bool(node.take("ceil_mode", 0)))
+    return _slid(roles, node, own, taps, ceil=bool(node.take("ceil_mode", 0)))
 
 
 def global_pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -44,7 +53,7 @@ def global_pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     own = signal(node, inputs[0], "X")
     for axis in own.axes[2:]:
         roles.need(node, axis)
-    return computed(node, [*own.axes[:2], *(inserted(node, index) for index in range(2, len(own.axes)))], own.surplus)
+    return computed(node, [*own.axes[:2], *(inserted(node, index) for index in range(2, len(own.axes)))])
 
 
 def channel_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -52,7 +61,7 @@ def channel_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Sign
     own = signal(node, inputs[0], "input")
     for axis in own.axes[1:]:
         roles.need(node, axis)
-    return computed(node, own.axes, own.surplus)
+    return computed(node, own.axes)
 
 
 def padded(roles: Roles, node: Node, own: Signal, index: int, extra: int) -> Signal:
@@ -64,23 +73,55 @@ def padded(roles: Roles, node: Node, own: Signal, index: int, extra: int) -> Sig
     return replace(own, axes=(*own.axes[:index], axis, *own.axes[index + 1 :]), moved=frozenset())
 
 
-def _slid(
-    roles: Roles, node: Node, own: Signal, taps: Sequence[int], outputs: int | None, *, ceil: bool = False
-) -> list[Signal]:
-    """What windows give. An axis with one tap, no stride and no padding stays what it is, time too."""
+def _slid(roles: Roles, node: Node, own: Signal, taps: Sequence[int], *, ceil: bool = False) -> list[Signal]:
+    """What the windows of a pooling give. An axis with one tap, no stride and no padding stays what it is, time too."""
     moved = [_moves(node, k, count) for k, count in enumerate(taps)]
     sizes = [_needed(roles, node, axis) if moves else 1 for axis, moves in zip(own.axes[2:], moved, strict=True)]
     windows: list[Sliding] = sliding_of(node, sizes, taps, ceil=ceil)
-    return _given(node, own, outputs, [one.n_windows if moves else None for one, moves in zip(windows, moved, strict=True)])
+    ends = [one.n_windows if moves else None for one, moves in zip(windows, moved, strict=True)]
+    axes = zip(own.axes[2:], ends, strict=True)
+    return _given(node, own, None, [axis if end is None else _new(node, k, end) for k, (axis, end) in enumerate(axes)])
 
 
-def _given(node: Node, own: Signal, outputs: int | None, ends: Sequence[int | None]) -> list[Signal]:
-    axes = [
-        axis if end is None else inserted(node, 2 + k) if end == 1 else Axis(f"{node.outputs[0]}.{2 + k}", end, "feature")
-        for k, (axis, end) in enumerate(zip(own.axes[2:], ends, strict=True))
-    ]
+def _size_or_long(roles: Roles, node: Node, axis: Axis, moves: bool) -> int:
+    """The size of an axis of windows; a number that is large enough for time, and 1 for an axis that stays what it is."""
+    if not moves:
+        return 1
+    if not isinstance(axis.size, int) and roles.role(axis) == "unknown":
+        roles.bind(node, axis, "time")
+    return LONG if roles.role(axis) == "time" else _needed(roles, node, axis)
+
+
+def _replaced(
+    roles: Roles,
+    node: Node,
+    own: Signal,
+    moved: Sequence[bool],
+    strides: Sequence[int],
+    longer: Sequence[int],
+    ends: Sequence[int],
+) -> list[Axis]:
+    """What windows leave of axes: time with so many steps more, or a new axis of so many values.
+
+    An axis of which nothing is known, and which may be time, stays what it is.
+    """
+    axes = list(own.axes[2:])
+    for k, axis in enumerate(axes):
+        role = roles.role(axis)
+        if moved[k] and (role == "time" or (role == "unknown" and strides[k] == 1)):
+            axes[k] = axis._replace(size=axis.size + longer[k])
+        elif moved[k]:
+            axes[k] = _new(node, k, ends[k])
+    return axes
+
+
+def _new(node: Node, k: int, size: int) -> Axis:
+    return inserted(node, 2 + k) if size == 1 else Axis(f"{node.outputs[0]}.{2 + k}", size, "feature")
+
+
+def _given(node: Node, own: Signal, outputs: int | None, axes: Sequence[Axis]) -> list[Signal]:
     channels = own.axes[1] if outputs is None else Axis(f"{node.outputs[0]}.channels", outputs, "feature")
-    return computed(node, [own.axes[0], channels, *axes], own.surplus)
+    return computed(node, [own.axes[0], channels, *axes])
 
 
 def _moves(node: Node, k: int, taps: int) -> bool:
