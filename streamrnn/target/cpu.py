@@ -29,13 +29,20 @@ def widest_vector() -> int:
 
 
 def _full_rate_vector() -> int:
-    """Bytes of the widest vector that runs at full rate, two FMAs per cycle: Zen 4 needs two cycles for one of AVX-512.
+    """Bytes of the widest vector that runs at full rate, two FMAs per cycle: some CPUs of AMD do the widest in two halves.
 
-    Zen 4 is known by its features, as older compilers have no name for it: those of AMD (SSE4a), without the AVX-VNNI of Zen 5.
+    Those are Zen 4 with AVX-512, and with AVX2 what came before Zen 2. They are known by their features, as compilers do not
+    have a name for every CPU: AMD's have SSE4a, Zen 2 brought CLWB, and Zen 5 AVX-VNNI.
     """
-    has = machine().has
-    is_zen4 = has("avx512f") and has("sse4a") and not has("avxvnni")
-    return 32 if is_zen4 else widest_vector()
+    has, widest = machine().has, widest_vector()
+    of_later_ones = {64: "avxvnni", 32: "clwb"}
+    in_halves = widest in of_later_ones and has("sse4a") and not has(of_later_ones[widest])
+    return widest // 2 if in_halves else widest
+
+
+def _avx2_in_halves() -> bool:
+    """Whether vectors of AVX2 are done in halves: then narrow vectors are as fast as wide ones, and loads count like FMAs."""
+    return widest_vector() == 32 and _full_rate_vector() == 16
 
 
 def warn_without_fma() -> None:
@@ -139,13 +146,18 @@ def pool_widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str 
 
 
 def _pool_cost(width: Width, units: int) -> float:
-    """The cost of a row of weights for one stream, in vectors: an input is copied to all lanes once for all blocks."""
-    vectors = -(-width.vector_bytes // _full_rate_vector())
+    """The cost of a row of weights for one stream, in vectors: an input is copied to all lanes once for all blocks.
+
+    Where vectors of AVX2 are done in halves, they count as whole: narrow ones need more copies, and are no faster.
+    """
+    full_rate = max(_full_rate_vector(), min(widest_vector(), 32))
+    vectors = -(-width.vector_bytes // full_rate)
     return width.panels(units) * max(width.blocks * vectors, 1 + width.blocks / 8)
 
 
 # The figures behind the choice of a width. They were fitted to measured times of an Intel Xeon (Sapphire Rapids), as it is and
-# with code for AVX2 only, and agree with what was known of AMD's Zen 4 and Zen 5. `python -m benchmarks.tune` compares.
+# with code for AVX2 only, and agree with what was known of AMD's Zen 4 and Zen 5; what concerns halves of AVX2 is from a Zen 1.
+# `python -m benchmarks.tune` compares.
 _LATENCY = 4.0  # cycles from one FMA of a sum to the next
 _PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
 _FROM_AFAR = {16: 0.6, 32: 0.9, 64: 1.4}  # and with weights from the second cache, by the bytes of a vector
@@ -158,6 +170,7 @@ _REGISTERS = {
 _FIRST_CACHE = 0.9  # of the first cache, how much weights can fill
 _SECOND_CACHE = 1.5  # of the second; of what is a little larger, it keeps most for the next step, which goes backwards
 _AHEAD = 2048  # bytes by which weights beyond it are fetched before their use
+_PER_INPUT = 1.0  # cycles to copy an input to all lanes, where vectors of AVX2 are done in halves
 _PER_PANEL = 30.0  # cycles to begin a panel,
 _PER_PANEL_AFAR = 12.0  # and where the loads of the weights hide most of them
 _PER_CELL = 10.0  # cycles of the activations of one vector of units
@@ -166,11 +179,11 @@ _ABOUT = 1.01  # estimates whose ratio is smaller count as equal
 
 
 def fetches_ahead() -> bool:
-    """Whether weights beyond the second cache are fetched by instructions: on Zen 5 it pays.
+    """Whether weights beyond the second cache are fetched by instructions: on Zen 5 and on Zen 1 it pays.
 
     On Zen 4 it takes more than it gives, since that CPU fetches as fast by itself; on Intel's it makes no difference.
     """
-    return _full_rate_vector() == 64 and machine().has("sse4a")
+    return _avx2_in_halves() or (_full_rate_vector() == 64 and machine().has("sse4a"))
 
 
 def _forced(dtype: DType) -> Width | None:
@@ -184,14 +197,15 @@ def _forced(dtype: DType) -> Width | None:
 
 def _candidates(gates: int, dtype: DType, stored: str | None) -> list[Width]:
     """Widths whose sums fit in the registers: 16 of them, or 32 with AVX-512. Vectors of half a register suit small layers."""
-    forced, sizes = _forced(dtype), sorted({min(widest_vector(), 32), widest_vector()})
+    forced, sizes = _forced(dtype), sorted({min(_full_rate_vector(), 32), widest_vector()})
     if forced and forced.vector_bytes > 16:
         return [forced._replace(stored=stored)]
     candidates = []
     for n_bytes in [forced.vector_bytes] if forced else sizes:
         width = Width(n_bytes // np.dtype(dtype).itemsize, 1, dtype, stored=stored)
         per_sum = _REGISTERS.get(stored or "", 1)
-        most = min(8 if n_bytes == sizes[-1] or forced else 4, (n_registers(width) - 4) // (gates * per_sum))
+        is_small = n_bytes < sizes[-1] and not forced and not _avx2_in_halves()
+        most = min(4 if is_small else 8, (n_registers(width) - 4) // (gates * per_sum))
         candidates += [width._replace(blocks=blocks) for blocks in range(1, most + 1)]
     return candidates
 
@@ -208,7 +222,8 @@ def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...], is_rec
     if width.stored:
         per_vector = _UNPACKED[width.stored]
     n_loads = -(-rows // width.rows_at_once) if width.has_integers else rows
-    per_row = sum(max(_LATENCY, gates * vectors * per_vector) for gates in passes)
+    per_input = _PER_INPUT if _avx2_in_halves() else 0.0
+    per_row = sum(max(_LATENCY, gates * vectors * per_vector + per_input) for gates in passes)
     begin = _PER_PANEL + (_WIDE_CHAIN if is_recurrent and full_rate == 64 and not machine().has("sse4a") else 0)
     begin = begin if near else begin * _PER_PANEL_AFAR / _PER_PANEL
     return panels * (begin * len(passes) + _PER_CELL * vectors + n_loads * per_row)

@@ -40,6 +40,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 
 HASWELL = "fma", "avx2"
+ZEN_1 = *HASWELL, "sse4a"
 SKYLAKE_X = *HASWELL, "avx512f", "avx512vl"
 ZEN_4 = *SKYLAKE_X, "sse4a", "avx512bf16"
 
@@ -52,7 +53,11 @@ def test_widths_follow_features_whatever_the_compiler_calls_the_cpu(name: str, p
     assert (cpu.widest_vector(), cpu._full_rate_vector()) == (64, 64)
     pretend(name, *SKYLAKE_X)
     assert (cpu.widest_vector(), cpu._full_rate_vector()) == (64, 64)
-    pretend(name, *HASWELL, "sse4a")  # Zen 3
+    pretend(name, *ZEN_1, "clwb")  # Zen 3
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (32, 32)
+    pretend(name, *ZEN_1)
+    assert (cpu.widest_vector(), cpu._full_rate_vector()) == (32, 16)
+    pretend(name, *HASWELL)
     assert (cpu.widest_vector(), cpu._full_rate_vector()) == (32, 32)
     pretend(name, "avx2")
     assert (cpu.widest_vector(), cpu._full_rate_vector()) == (16, 16)
@@ -79,6 +84,7 @@ def test_a_cpu_with_fma_is_not(features: tuple[str, ...], triple: str, pretend) 
 KINDS = {"lstm": (4,), "gru-after": (3,), "gru-before": (2, 1), "rnn": (1,)}
 SIZES = [(1, 1), (1, 8), (1, 20), (1, 40), (64, 64), (200, 200), (512, 512)]
 MACHINES_ = [("v4", SKYLAKE_X), ("znver4", ZEN_4), ("znver5", (*ZEN_4, "avxvnni")), ("haswell", HASWELL), ("nehalem", ())]
+MACHINES_ += [("znver3", (*ZEN_1, "clwb")), ("znver1", ZEN_1)]
 
 
 @pytest.mark.parametrize(("name", "features"), MACHINES_, ids=[name for name, _ in MACHINES_])
@@ -107,14 +113,14 @@ def test_weights_that_the_first_cache_holds_are_one_panel_and_of_others_some_pan
     assert units[0] < units[1] == 64
 
 
-def test_weights_are_fetched_ahead_on_zen_5_only_and_only_beyond_the_second_cache(
+def test_weights_are_fetched_ahead_on_zen_5_and_zen_1_only_and_only_beyond_the_second_cache(
     pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STREAMRNN_LANES", raising=False)
     for name, features in MACHINES_:
         pretend(name, *features)
         for hidden, is_far in (64, False), (512, True):
-            assert bool(cpu.width_for(hidden, hidden, hidden, (4,)).ahead) == (is_far and name == "znver5")
+            assert bool(cpu.width_for(hidden, hidden, hidden, (4,)).ahead) == (is_far and name in ("znver5", "znver1"))
 
 
 def test_with_four_lanes_the_blocks_follow_the_layer(pretend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +140,13 @@ def test_sums_of_stored_weights_fit_in_the_registers_with_what_unpacking_takes(g
             found = cpu.widths((gates,), np.float32, stored)
             assert {width.stored for width in found} == {stored}
             assert all(per_sum * gates * width.blocks <= cpu.n_registers(width) - 4 for width in found)
+
+
+def test_where_vectors_are_done_in_halves_narrow_ones_suit_layers_that_fill_them(
+    pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    pretend("znver1", *ZEN_1)
+    assert cpu.width_for(12, 1, 12, (4,))[:2] == (4, 3)
+    pretend("znver3", *ZEN_1, "clwb")
+    assert cpu.width_for(12, 1, 12, (4,)).lanes == 8
