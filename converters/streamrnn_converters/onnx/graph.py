@@ -78,6 +78,20 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A state of a loop over the steps of a signal, where the loop stands as what it computes in one step.
+
+    before, after  names of the values that a step takes, and that it gives for the next one
+    initial        what it begins with, of size 1 along axes that it is repeated along: then `before` is an input of the graph
+                   and `after` an output, which are not in the file. None: what graph inputs bring, moved only
+    """
+
+    before: str
+    after: str
+    initial: NDArray[Any] | None
+
+
+@dataclass(frozen=True)
 class Graph:
     """A checked graph: every name that a node reads is a constant, an input, or the output of a node before it."""
 
@@ -92,6 +106,12 @@ class Graph:
     defaults: tuple[Input, ...] = ()  # inputs that a caller may leave out: each is among the constants too
     outside: tuple[str, ...] = ()  # for the body of a node: the names that it reads from the graph around it
     remarks: tuple[str, ...] = ()  # what parsing has to say to the user, one sentence each
+    kept: tuple[Kept, ...] = ()  # the states of loops
+
+    @property
+    def own_states(self) -> dict[str, str]:
+        """Inputs and outputs that are not in the file: those of the states of loops."""
+        return {each.before: each.after for each in self.kept if each.initial is not None}
 
 
 def check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) -> None:

@@ -35,7 +35,7 @@ class Joiner:
                 used, order[own] = np.unique(order[own], return_inverse=True)
                 parts[k] = self._carried(part.name, tuple(used.tolist()))
             else:
-                parts[k] = _readable(node, part)
+                parts[k] = readable(node, part)
         numbers = list(dict.fromkeys(part for part in parts.values() if isinstance(part, Fixed)))
         joined: list[Vector] = [part for part in dict.fromkeys(parts.values()) if not isinstance(part, Fixed)]
         if not joined:  # a Select of constants reads any signal
@@ -55,7 +55,7 @@ class Joiner:
     def _whole(self, node: Node, part: Vector) -> Vector:
         if isinstance(part, Source) and part.is_state:
             return self._carried(part.name, tuple(range(part.size)))
-        return _readable(node, part)
+        return readable(node, part)
 
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""
@@ -75,7 +75,7 @@ class Joiner:
         return self._made[key]
 
 
-def _readable(node: Node, part: Vector) -> Vector:
+def readable(node: Node, part: Vector) -> Vector:
     """A part as a layer can read it. Of final states that is h, which is what the layer gives at that step."""
     if isinstance(part, First):
         raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")

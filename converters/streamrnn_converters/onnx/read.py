@@ -16,14 +16,15 @@ import streamrnn_converters.onnx.operators.elementwise
 import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.pooling
-import streamrnn_converters.onnx.operators.recurrent  # noqa: F401 - with what they import, they fill the table of operators
+import streamrnn_converters.onnx.operators.recurrent
+import streamrnn_converters.onnx.operators.steps  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
 from streamrnn_converters.onnx.axes.one_step import is_one_step
 from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
-from streamrnn_converters.onnx.build.begun import begun_with_defaults
-from streamrnn_converters.onnx.build.carried import carried_of, is_final
+from streamrnn_converters.onnx.build.begun import begun_by_loops, begun_with_defaults
+from streamrnn_converters.onnx.build.carried import carried_of, is_final, returned_by_loops
 from streamrnn_converters.onnx.build.feedback import check_single_step, fed_back
 from streamrnn_converters.onnx.build.graph_io import (
     check_carried,
@@ -34,8 +35,9 @@ from streamrnn_converters.onnx.build.graph_io import (
     states_of,
 )
 from streamrnn_converters.onnx.build.rows_of_a_step import rows_of_a_step
-from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
+from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew, takes_one_step
 from streamrnn_converters.onnx.carried.defaults import with_default_states
+from streamrnn_converters.onnx.carried.flow import only_in_loops
 from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
 from streamrnn_converters.onnx.carried.switches import switches
 from streamrnn_converters.onnx.graph import End, Graph
@@ -49,8 +51,9 @@ from streamrnn_converters.onnx.rewrite.computed_pieces import with_known_pieces
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
 from streamrnn_converters.onnx.rewrite.counters import with_counters
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
-from streamrnn_converters.onnx.rewrite.lifting import lift
-from streamrnn_converters.onnx.rewrite.loops import without_loops
+from streamrnn_converters.onnx.rewrite.gemm_sums import without_gemm_sums
+from streamrnn_converters.onnx.rewrite.lifting import Lifted, lift
+from streamrnn_converters.onnx.rewrite.loops import begun_anew, without_loops
 from streamrnn_converters.onnx.rewrite.sequences import without_sequences
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
@@ -122,16 +125,27 @@ def read_onnx(
     graph = with_flat_convolutions(without_wrapping(without_sequences(without_branches(graph))))
     pairs = states if isinstance(states, Mapping) else None
     graph, begun = with_default_states(graph, pairs)
-    graph, counted = with_counters(graph, candidates(graph, pairs).states)
     precision = precision_of(graph)
-    graph, remarks = without_loops(without_threshold(graph, precision.dtype), precision.dtype)
-    graph, apart = without_computed_states(with_known_pieces(graph))
-    graph, more, alone = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
-    known, time_axes = candidates(graph, pairs), time_axes_of(graph, time_axis)
+    graph, remarks = without_loops(graph, precision.dtype)
+    time_axes, loops = time_axes_of(graph, time_axis), graph
+    graph, more, alone = _rewritten(loops, pairs, precision)
+    known = candidates(graph, pairs)
     importer = lowered(graph, precision, time_axes, known.states, offline=offline)
+    single = bool(graph.own_states) and takes_one_step(graph, importer)
+    carries = single and states == "carry"
+    if single and not carries:
+        graph, more, alone = _rewritten(begun_anew(loops), pairs, precision)
+        known = candidates(graph, pairs)
+        importer = lowered(graph, precision, time_axes, known.states, offline=offline)
+    if single:
+        importer.remark(_KEPT if carries else _ANEW)
+    elif graph.own_states:
+        importer.remark("a stream keeps the states of such a loop, see Stream.states")
     flows = _outputs(graph, importer)
-    sources = carried_of(importer, flows, known)
-    flows = _as_it_stands(graph, importer, flows, states, is_carried=bool(sources), alone=alone)
+    sources = carried_of(importer, flows, known, graph.kept)
+    begun |= begun_by_loops(importer, graph.kept)
+    if not carries:
+        flows = _as_it_stands(graph, importer, flows, states, is_carried=bool(sources), alone=alone)
     returned = {output: name for name, output in sources.items()}
     finals = {name: flow for name, flow in flows.items() if name in returned or is_final(flow)}
     given = {name: _vector(importer, name, flow) for name, flow in flows.items() if name not in finals}
@@ -141,14 +155,16 @@ def read_onnx(
     feedback = fed_back(importer, distinct, sources, flows)
     every = [*distinct, *(each.returns for each in feedback.values())]
     check_used(importer, graph.inputs, every)
-    check_carried(importer, every, sources)
+    own = graph.own_states
+    check_carried(importer, every, [name for name in sources if name not in own], own)
     lengths = lengths_of(importer, graph.inputs, sources, every)
     inputs = inputs_of(importer, [entry for entry in graph.inputs if entry.name not in (*sources, importer.lengths)], {})
-    check_single_step(inputs, feedback)
+    looped = own.keys() | (only_in_loops(graph) & returned_by_loops(importer, flows, graph.kept).keys())
+    check_single_step(inputs, [each for each in feedback if each.name not in looped])
     switching = switches(graph, sources)
     inputs = tuple(replace(entry, switches=entry.name in switching) for entry in inputs)
-    single = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
-    check_signals(known, single, list(given), sources)
+    free = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
+    check_signals(known, free, list(given), sources)
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback, begun)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
@@ -157,16 +173,31 @@ def read_onnx(
         else states_of(importer, assembly, name, flow, returned.get(name, ""))
         for name, flow in flows.items()
     )
-    model = assembly.model({"source": _origin(graph, inputs, outputs, constants, time_axes, states)})
-    _remark(importer, model, inputs, outputs, set(sources.values()))
+    in_file = tuple(output for output in outputs if output.name not in own.values())
+    model = assembly.model({"source": _origin(graph, inputs, in_file, constants, time_axes, states)})
+    _remark(importer, model, inputs, in_file, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     carried = tuple(replace(each, initial=begun.get(each.name, ())) for each in carried)
     model = begun_with_defaults(model, carried, outputs)
+    carried = tuple(each for each in carried if each.name not in own)
     fixed = {name: _in_float32(graph.constants[name]) for name in constants if name in graph.constants}
-    defaults = [f"graph input {name!r} begins with the values that the graph has for it by default" for name in begun]
+    defaults = [
+        f"graph input {each.name!r} begins with the values that the graph has for it by default"
+        for each in carried
+        if each.name in begun
+    ]
     rows = [] if sources else rows_of_a_step(graph, importer)
-    said = (*graph.remarks, *precision.remarks, *defaults, *counted, *remarks, *apart, *more, *importer.remarks, *rows)
-    return Imported(model, inputs, outputs, carried, said, fixed, lengths, importer.several())
+    said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *more, *importer.remarks, *rows)
+    return Imported(model, inputs, in_file, carried, said, fixed, lengths, importer.several())
+
+
+def _rewritten(graph: Graph, pairs: Mapping[str, str] | None, precision: Precision) -> Lifted:
+    """The graph after its loops, in operators that are lowered one by one."""
+    graph = without_gemm_sums(without_branches(graph))
+    graph, counted = with_counters(graph, candidates(graph, pairs).states)
+    graph, apart = without_computed_states(with_known_pieces(without_threshold(graph, precision.dtype)))
+    lifted = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
+    return lifted._replace(remarks=[*counted, *apart, *lifted.remarks])
 
 
 def lowered(

@@ -93,8 +93,13 @@ def opened(imported: Imported, graph: bytes) -> View | None:
         found = read_onnx(copy.next, imported.constants, time_axis=imported.model.notes["source"].get("time_axis"))
     except ConversionError:
         return None
-    same = [layer.kind for layer in found.model.layers] == [layer.kind for layer in imported.model.layers]
+    same = _forms(found.model) == _forms(imported.model)
     return View(found, copy.next, (OPEN_CASE,), opened=True) if same and found.states else None
+
+
+def _forms(model: Model) -> list[tuple[str, dict[str, int]]]:
+    """What the layers of a model are, and the sizes of their states."""
+    return [(layer.kind, {name: state.size for name, state in layer.states.items()}) for layer in model.layers]
 
 
 def answered(model: Model, view: View, reference: Reference, seed: int, open_batch: int) -> Answered:

@@ -48,9 +48,9 @@ def stateful_graph(data: bytes) -> StatefulGraph:
     states = []
     outputs = {info.name for info in model.graph.output}
     inputs: list[tuple[onnx.NodeProto, _State, str]] = []
-    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    known = _known_sizes(model)
     for number, node in enumerate(model.graph.node):
-        for state in _states(node, ranks):
+        for state in _states(node, known):
             where = f"{node.name or node.op_type}.{number}.{state.input}"
             output = _named_output(node, state.output, f"{where}.after")
             states.append(CarriedState(output, f"{where}.before"))
@@ -66,10 +66,10 @@ def stateful_graph(data: bytes) -> StatefulGraph:
     return StatefulGraph(first, model.SerializeToString(), tuple(states))
 
 
-def _states(node: onnx.NodeProto, ranks: Mapping[str, int]) -> Iterator[_State]:
+def _states(node: onnx.NodeProto, known: Mapping[str, list[int | None]]) -> Iterator[_State]:
     """The states of a recurrent node, or of a loop: what its body changes from step to step, in float32 and with axes.
 
-    ranks  of the graph's constants
+    known  sizes of the graph's values
     """
     if node.op_type in RECURRENT_KINDS:
         for index in range(INITIAL_STATES, INITIAL_STATES + len(RECURRENT_KINDS[node.op_type].states)):
@@ -85,9 +85,25 @@ def _states(node: onnx.NodeProto, ranks: Mapping[str, int]) -> Iterator[_State]:
         given = body.output[index + skipped // 2].name
         tensor = info.type.tensor_type
         sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim]
-        sizes = sizes or [None] * ranks.get(node.input[index + skipped], 0)
+        begun = known.get(node.input[index + skipped], [])
+        sizes = (
+            [size or other for size, other in zip(sizes, begun, strict=True)] if len(sizes) == len(begun) else sizes or begun
+        )
         if tensor.elem_type == TensorProto.FLOAT and same.get(given, given) != info.name and sizes:
             yield _State(index + skipped, index, sizes)
+
+
+def _known_sizes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
+    """The sizes of the values of a graph, as far as they follow from declared ones; None where they are open."""
+    found: dict[str, list[int | None]] = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+    except Exception:  # what cannot be inferred stays open
+        return found
+    for info in inferred:
+        if info.type.tensor_type.HasField("shape"):
+            found[info.name] = [dim.dim_value if dim.dim_value > 0 else None for dim in info.type.tensor_type.shape.dim]
+    return found
 
 
 def _named_output(node: onnx.NodeProto, index: int, name: str) -> str:

@@ -18,10 +18,7 @@ from tests.converters.fixtures.exporters_page import FOLDER, about, largest_erro
 
 TOLERANCE = 1e-6
 REFUSED = {
-    "keras-k2-masking-lstm-last-open.tf2onnx": "is not one cell behind the other",  # it keeps its states where a step is masked
     "torch-lstm-meanpool.script.open": "is the time axis of the signal, as node '/rnn/LSTM' (LSTM) tells",  # a mean over time
-    "tf2onnx-keras3-lstm-step": "is not one cell behind the other",  # it loses the batch axis of one sum
-    "tf2onnx-keras2-lstm-dropout": "is not one cell behind the other",
     "tf2onnx-keras2-lstm-layer-norm": "is the merged axis of the signal",
 }
 #: Keras 3 on torch writes the first step alone where the number of steps is open, so that no file can give its answers.

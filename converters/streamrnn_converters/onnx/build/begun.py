@@ -1,6 +1,6 @@
 """A model whose states begin with other values than its layers have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from streamrnn import Delay, Model
 from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.graph import Kept
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
+from streamrnn_converters.onnx.importer import Importer
+from streamrnn_converters.onnx.values import Flow
 
 #: The field of a layer for the values with which a state begins, by the name of the state.
 _FIELDS = {"h": "initial_hidden", "c": "initial_cell", "value": "initial"}
@@ -21,6 +24,30 @@ def begun_with(model: Model, states: Sequence[Mapping[str, NDArray[Any]]]) -> Mo
         for layer, own in zip(model.layers, states, strict=True)
     ]
     return Model([layer.astype(str(model.dtype)) for layer in layers], model.notes, model.sources)
+
+
+def begun_by_loops(importer: Importer, kept: Iterable[Kept]) -> dict[str, tuple[float, ...]]:
+    """The values with which the states of loops begin, by name, where these are no zeros.
+
+    Raises ConversionError where signals of one batch begin with others.
+    """
+    begun = {}
+    for each in kept:
+        flow = importer.values.get(each.before)
+        if each.initial is None or not isinstance(flow, Flow) or not each.initial.any():
+            continue
+        array = np.asarray(each.initial, np.float64)
+        for axis, own in enumerate(flow.axes):
+            if not importer.is_within(own) and len(array):
+                first = array.take([0], axis)
+                if (array != first).any():
+                    raise ConversionError(
+                        f"state {each.before!r}: begins with other values for each signal of a batch; export the model for one "
+                        "signal"
+                    )
+                array = first
+        begun[each.before] = tuple(np.broadcast_to(array, flow.index_map.shape).ravel().tolist())
+    return begun
 
 
 def begun_with_defaults(model: Model, carried: Sequence[GraphInput], outputs: Sequence[GraphOutput]) -> Model:

@@ -5,10 +5,11 @@ that it is. An output belongs to an input if every value comes out at the index 
 a layer is paired by `carried.pairs`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.carried.pairs import BY_FLOW, BY_HAND, Candidates, choose
+from streamrnn_converters.onnx.graph import Kept
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Source, Vector
@@ -22,15 +23,25 @@ def is_final(flow: Flow) -> bool:
     return all(isinstance(part, FinalState) for part, _ in flow.elements())
 
 
-def carried_of(importer: Importer, flows: Mapping[str, Flow], known: Candidates) -> dict[str, str]:
-    """For each graph input that is a state, in the graph's order, the output that goes back into it. Remarks say so."""
+def carried_of(importer: Importer, flows: Mapping[str, Flow], known: Candidates, kept: Sequence[Kept] = ()) -> dict[str, str]:
+    """For each graph input that is a state, in the graph's order, the output that goes back into it. Remarks say so.
+
+    kept  the states of loops
+    """
     read = _units_in(importer)
     by_flow = {name: _returned(importer, name, units, flows, known) for name, units in read.items() if units}
+    for name, output in returned_by_loops(importer, flows, kept).items():
+        by_flow.setdefault(name, (output, BY_FLOW))
     first: dict[tuple[tuple[Vector, int], ...], str] = {}
     same = {output: first.setdefault(tuple(flow.elements()), output) for output, flow in flows.items()}
-    sources = {}
+    sources: dict[str, str] = {}
     fits = {name: [o for o in outputs if _fits(importer, name, flows[o])] for name, outputs in known.fits.items()}
     for name, (output, how) in choose(known, fits, by_flow, same).items():
+        if name in known.own and output not in fits[name]:
+            raise ConversionError(
+                f"state {name!r} of a loop: has another shape after a step than before it, so that it grows or is repeated; "
+                "export the loop with a state of one shape"
+            )
         if output not in fits[name]:
             raise ConversionError(
                 f"graph input {name!r}: output {output!r}, paired with it {how}, has another shape at each step; say which "
@@ -41,12 +52,14 @@ def carried_of(importer: Importer, flows: Mapping[str, Flow], known: Candidates)
         carried = list(dict.fromkeys(f"{state} ({layer.layer.kind})" for layer, state, _ in units.values()))
         if len(units) < flows[output].index_map.size:
             carried.append("values that layers read at the next step")
+        if name in known.own:
+            continue
         how = BY_HAND if known.said else how
         importer.remark(
             f"graph input {name!r} and output {output!r}, paired {how}, carry {', '.join(carried)} from step to step; a "
             "stream keeps that, see Stream.states"
         )
-    return sources
+    return {entry.name: sources[entry.name] for entry in known.inputs if entry.name in sources}
 
 
 def _units_in(importer: Importer) -> dict[str, dict[int, Unit]]:
@@ -102,6 +115,27 @@ def _returned(
         f"graph input {name!r}: brings initial states, and no output gives the final ones back; export the model with both or "
         "with neither, a stream keeps its own"
     )
+
+
+def returned_by_loops(importer: Importer, flows: Mapping[str, Flow], kept: Sequence[Kept]) -> dict[str, str]:
+    """By graph input that begins states of loops: the output that gives each value where it must go in at the next step."""
+    wanted: dict[str, dict[int, tuple[Vector, int]]] = {}
+    for each in kept:
+        before, after = importer.values.get(each.before), importer.values.get(each.after)
+        if each.initial is None and isinstance(before, Flow) and isinstance(after, Flow):
+            for (part, index), element in zip(before.elements(), after.elements(), strict=False):
+                if isinstance(part, Source):
+                    wanted.setdefault(part.name, {})[index] = element
+    found: dict[str, str] = {}
+    for name, elements in wanted.items():
+        brought = importer.values[name]
+        assert isinstance(brought, Flow)
+        for output, flow in flows.items():
+            given = flow.elements()
+            whole = len(given) == len(elements) and _alike(importer, flow, brought)
+            if whole and all(given[index] == element for index, element in elements.items()):
+                found.setdefault(name, output)
+    return found
 
 
 def _unit(part: Vector, index: int) -> Unit | None:

@@ -35,9 +35,10 @@ def fed_back(
     rest = {name: set(range(flows[output].index_map.size)) for name, output in sources.items()}
     for name, output in sources.items():
         rest[name] -= {index for index, (part, _) in enumerate(flows[output].elements()) if isinstance(part, FinalState)}
+    order = {name: place for place, name in enumerate(sources)}
     waiting = list(vectors)
     while new := [each for each in upstream(waiting) if isinstance(each, Carried) and each not in found]:
-        new.sort(key=lambda each: (each.name, each.indices))
+        new.sort(key=lambda each: (order[each.name], each.indices))
         for each in new:
             rest[each.name] -= set(each.indices)
             found[each] = Feedback(each.indices, _returned(importer, each.indices, sources[each.name], flows))
@@ -55,13 +56,17 @@ def _returned(importer: Importer, indices: tuple[int, ...], output: str, flows: 
     return importer.vector(End(output), replace(flow, index_map=flow.index_map.ravel()[list(indices)]))
 
 
-def check_single_step(inputs: Iterable[GraphInput], feedback: Mapping[Carried, Feedback]) -> None:
-    """Refuse a graph of several steps whose states go in and out once for all of them."""
+def check_single_step(inputs: Iterable[GraphInput], states: Iterable[Carried]) -> None:
+    """Refuse a graph of several steps whose states go in and out once for all of them.
+
+    states  those that no loop takes from step to step
+    """
+    once = list(states)
     for entry in inputs:
         size = dict(zip(entry.axes, entry.sizes, strict=True)).get("time", 1)
-        for each in feedback if size != 1 else ():
+        for each in once if size != 1 else ():
             steps = "any number of steps" if size is None else f"{size} steps"
             raise ConversionError(
                 f"graph input {each.name!r}: is a state that goes in and out once for {steps} of {entry.name!r}, and no "
-                "recurrent node; export the model for a single step"
+                "recurrent node or loop takes it from step to step; export the model for a single step"
             )

@@ -90,9 +90,18 @@ def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow, giv
     return GraphOutput(name, *_axes(importer, own.axes), 0, tuple(states), tuple(indices))
 
 
-def check_carried(importer: Importer, vectors: Iterable[Vector], carried: Iterable[str]) -> None:
-    """Where some states are carried, refuse layers whose states are not: in the graph, these begin again with every run."""
+def check_carried(importer: Importer, vectors: Iterable[Vector], carried: Iterable[str], loops: Iterable[str] = ()) -> None:
+    """Where some states are carried, refuse layers and loops whose states are not: in the graph, these begin again with every
+    run.
+
+    loops  the states of loops that are not carried
+    """
     name = next(iter(carried), None)
+    if name is not None and (state := next(iter(loops), None)) is not None:
+        raise ConversionError(
+            f"graph input {name!r}: brings initial states, but none brings the state {state!r} of a loop, which begins anew "
+            "with every run; export the model with all of its states as inputs, or with none"
+        )
     for vector in upstream(vectors):
         if name is None or not isinstance(vector, LayerOutput):
             continue

@@ -33,12 +33,18 @@ def begins_anew(graph: Graph, importer: Importer, flows: Mapping[str, Flow]) -> 
 
     flows  its outputs
     """
-    given = [importer.values[entry.name] for entry in graph.inputs]
-    axes = [axis for flow in given if isinstance(flow, Flow) for axis in flow.axes]
-    if importer.roles.states or importer.lengths is not None or any(importer.role(a) == "time" and a.size != 1 for a in axes):
+    if importer.roles.states or not takes_one_step(graph, importer):
         return False
     states = {part.state for flow in flows.values() if is_final(flow) for part in flow.parts if isinstance(part, FinalState)}
     return not states or (len(flows) == 1 and states == {"h"})
+
+
+def takes_one_step(graph: Graph, importer: Importer) -> bool:
+    """Whether a graph takes exactly one step, and the file has no states that its caller carries."""
+    given = [importer.values[entry.name] for entry in graph.inputs]
+    axes = [axis for flow in given if isinstance(flow, Flow) for axis in flow.axes]
+    carried = importer.roles.states - graph.own_states.keys()
+    return not carried and importer.lengths is None and all(importer.role(a) != "time" or a.size == 1 for a in axes)
 
 
 class SingleStep:

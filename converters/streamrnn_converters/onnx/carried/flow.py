@@ -33,7 +33,7 @@ class Reach:
 
     any      in any way
     linear   through sums, products and moves alone, as the c of an LSTM reaches the next c
-    initial  graph inputs whose values begin the states of recurrent nodes, moved only
+    initial  graph inputs whose values begin the states of recurrent nodes and loops, moved only
     """
 
     any: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -54,6 +54,7 @@ def reach(graph: Graph) -> Reach:
             if node.op != "Shape" and (ops is None or node.op in ops):
                 all_of_it = none.union(*(found.get(name, none) for name in node.inputs))
                 found.update(dict.fromkeys(filter(None, node.outputs), all_of_it))
+    initial = initial.union(*(moved.get(each.before, none) for each in graph.kept if each.initial is None))
     return Reach(
         {name: anyhow.get(name, none) for name in graph.outputs}, {n: linear.get(n, none) for n in graph.outputs}, initial
     )
@@ -74,3 +75,18 @@ def _fits(entry: Input, declared: Input) -> bool:
     if len(declared.sizes) != len(entry.sizes):
         return False
     return all(None in pair or pair[0] == pair[1] for pair in zip(entry.sizes, declared.sizes, strict=True))
+
+
+def only_in_loops(graph: Graph) -> frozenset[str]:
+    """The graph inputs that nothing reads but the states of loops, which begin with them."""
+    begun = {each.before for each in graph.kept if each.initial is None}
+    from_input = {entry.name: frozenset({entry.name}) for entry in graph.inputs}
+    others = frozenset[str]()
+    for node in graph.nodes:
+        reads = frozenset[str]().union(*(from_input.get(name, ()) for name in node.inputs))
+        if node.op in MOVES and begun.isdisjoint(node.outputs):
+            from_input.update(dict.fromkeys(filter(None, node.outputs), reads))
+        elif node.op != "Shape" and begun.isdisjoint(node.outputs):
+            others |= reads
+    others = others.union(*(from_input.get(name, ()) for name in graph.outputs))
+    return frozenset(entry.name for entry in graph.inputs) - others

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.carried.flow import Reach, fitting, reach
@@ -11,7 +11,7 @@ from streamrnn_converters.onnx.graph import Graph, Input
 
 #: How a pair was found.
 BY_HAND, BY_FLOW, BY_NAME, BY_SHAPE = "by hand", "by the flow of the values", "by name", "by shape, as no other output fits"
-BY_ORDER = "by their order"
+BY_ORDER, BY_LOOP = "by their order", "by the loop that has them"
 
 _LIKE = 2  # likeness from which on two names are those of one state
 
@@ -25,6 +25,7 @@ class Candidates:
     reach   how inputs reach outputs
     named   the output of a state, where a name or the caller tells it
     said    whether the caller said what is carried
+    own     the states of loops, which are no inputs of the file
     """
 
     inputs: tuple[Input, ...]
@@ -34,6 +35,7 @@ class Candidates:
     reach: Reach
     named: Mapping[str, str]
     said: bool = False
+    own: frozenset[str] = frozenset()
 
     @property
     def pairs(self) -> dict[str, str]:
@@ -48,6 +50,33 @@ def candidates(graph: Graph, said: Mapping[str, str] | None = None) -> Candidate
 
     Raises ConversionError where what is said does not fit the graph.
     """
+    own = graph.own_states
+    if own:
+        return _with_own(_candidates(_in_the_file(graph, own), said), graph, own)
+    return _candidates(graph, said)
+
+
+def _in_the_file(graph: Graph, own: Mapping[str, str]) -> Graph:
+    """The graph without inputs and outputs that are not in the file."""
+    inputs = tuple(entry for entry in graph.inputs if entry.name not in own)
+    return replace(graph, inputs=inputs, outputs=tuple(name for name in graph.outputs if name not in own.values()))
+
+
+def _with_own(known: Candidates, graph: Graph, own: Mapping[str, str]) -> Candidates:
+    """With the states of loops too."""
+    return replace(
+        known,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        states=known.states | own.keys(),
+        fits={**known.fits, **{name: (output,) for name, output in own.items()}},
+        reach=reach(graph),
+        named={**known.named, **own},
+        own=frozenset(own),
+    )
+
+
+def _candidates(graph: Graph, said: Mapping[str, str] | None) -> Candidates:
     found = reach(graph)
     fits = {entry.name: tuple(fitting(graph, entry)) for entry in graph.inputs}
     if said is not None:
@@ -108,6 +137,7 @@ def choose(
     Raises ConversionError where several outputs may be meant.
     """
     found = dict(by_flow)
+    found |= {name: (known.named[name], BY_LOOP) for name in known.named if name in known.own}
     how = BY_HAND if known.said else BY_NAME
     found |= {name: (output, how) for name, output in known.named.items() if name not in found}
     back = Counter(output for output, _ in found.values())

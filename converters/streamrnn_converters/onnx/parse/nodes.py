@@ -40,7 +40,7 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
     A Loop or Scan has its body, a `Graph`, among its attributes, and an If its two branches. After its own inputs come the
     names that these read from outside.
 
-    within  the operator in which the graph is, "" for none: in a branch of an If may be further ones
+    within  the operator in which the graph is, "" for none: an If may be anywhere, a Loop or Scan only outside of all others
     """
     nodes = []
     most_values = Node.most_values + sum(array.size for array in constants.values())
@@ -49,6 +49,8 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
         if proto.domain not in ("", "ai.onnx", onnxruntime_nodes.DOMAIN):
             raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
+        if " " in node.op:  # as the importer's own operators have
+            raise node.refused("this is no operator of ONNX; export the model again")
         for attribute in proto.attribute:
             if attribute.name in node.attributes:
                 raise node.refused(f"attribute {attribute.name!r} is given twice; export the model again")
@@ -58,7 +60,7 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
                 node = replace(node, inputs=_with_outside(node, body))
                 node.attributes[attribute.name] = body
                 continue
-            is_choice = node.op == "If" and within in ("", "If") and attribute.name in ("then_branch", "else_branch")
+            is_choice = node.op == "If" and attribute.name in ("then_branch", "else_branch")
             if is_choice and attribute.type == onnx.AttributeProto.GRAPH:
                 branch = _body(node, attribute.g, opset)
                 node = replace(node, inputs=(*node.inputs, *branch.outside))
@@ -121,7 +123,7 @@ def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
     constants = initializers(graph)
     if len(graph.input) > MOST_INPUTS:
         raise node.refused(f"its body has {len(graph.input)} inputs; more than {MOST_INPUTS} are not read")
-    inputs = [Input(info.name, sizes_of(info)) for info in graph.input]
+    inputs = [Input(info.name, sizes_of(info), _type_of(info)) for info in graph.input]
     nodes = nodes_of(graph, constants, opset, node.op)
     outputs = tuple(info.name for info in graph.output)
     own = {*constants, *(entry.name for entry in inputs)}
@@ -130,6 +132,14 @@ def _body(node: Node, graph: onnx.GraphProto, opset: int) -> Graph:
     read |= dict.fromkeys(name for name in outputs if name not in given)
     check_names(nodes, own | set(read), outputs)
     return Graph(graph.name, "", opset, tuple(inputs), outputs, needed(nodes, outputs), constants, outside=tuple(read))
+
+
+def _type_of(info: onnx.ValueInfoProto) -> str:
+    """The type of a tensor by NumPy's name; "" for something else, or where it is not told."""
+    try:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type))
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _with_outside(node: Node, body: Graph) -> tuple[str, ...]:

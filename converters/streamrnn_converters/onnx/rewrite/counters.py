@@ -39,7 +39,8 @@ def with_counters(graph: Graph, states: Collection[str]) -> tuple[Graph, list[st
         name: replace(end, type=dtype) if name in widening.counts and end.type else end for name, end in graph.declared.items()
     }
     remarks = [
-        f"graph input {name!r} is a state of {kind}; a stream keeps it as {dtype}, which counts up to 2**22"
+        f"{'the value' if name in graph.own_states else 'graph input'} {name!r} is a state of {kind}; a stream keeps it as "
+        f"{dtype}, which counts up to 2**22"
         for name, kind in counters.items()
     ]
     constants = graph.constants | widening.constants

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from streamrnn.errors import ConversionError
+from streamrnn_converters.onnx.axes.arguments import END
 from streamrnn_converters.onnx.graph import Graph, Node
 from streamrnn_converters.onnx.precision import FLOATS
+from streamrnn_converters.onnx.rewrite.folding import folded
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 
 _OLDEST_SCAN = 9  # before that, Scan had another form
@@ -38,7 +40,10 @@ class Loop:
     states   by the name that the body reads
     signals  by the body's name of a row: the sequence that it is picked from, and the axis of the steps
     given    what the body gives at each step, the output that joins all of them, and the axis of the steps in it
+    casts    by its output: the Casts to floats of the body, which count as Identity in `body`
     n_steps  the name of the number of steps; "" for all that the signal has
+    numbers  what the body reads as the number of the step: that of a Loop, and states that count likewise
+    going    the condition of a Loop as the body reads it, which is always true
     """
 
     node: Node
@@ -46,7 +51,10 @@ class Loop:
     states: dict[str, State]
     signals: dict[str, tuple[str, int]]
     given: list[tuple[str, str, int]]
+    casts: dict[str, Node]
     n_steps: str = ""
+    numbers: frozenset[str] = frozenset()
+    going: str = ""
     producers: dict[str, Node] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,23 +75,23 @@ def read_loop(graph: Graph, node: Node) -> Loop:
     body: Graph = node.attributes["body"]
     n_own = len(body.inputs)
     taken = {name: graph.constants[name] for name in node.inputs[n_own:] if name in graph.constants}
-    body = replace(body, constants=taken | body.constants, nodes=tuple(_without_float_casts(body)))
+    casts = {inner.outputs[0]: inner for inner in body.nodes if inner.op == "Cast" and inner.attributes.get("to") in FLOATS}
+    body = replace(body, constants=taken | body.constants, nodes=tuple(_without_float_casts(body, casts)))
     try:
-        return _scan(graph, node, body) if node.op == "Scan" else _loop(graph, node, body)
+        return _scan(graph, node, body, casts) if node.op == "Scan" else _loop(graph, node, body, casts)
     except ConversionError:
         raise
     except (LookupError, TypeError, ValueError) as error:
         raise node.refused(f"its inputs and attributes do not fit its body ({error})") from None
 
 
-def _without_float_casts(body: Graph) -> Iterator[Node]:
+def _without_float_casts(body: Graph, casts: Mapping[str, Node]) -> Iterator[Node]:
     """The nodes of a body; a Cast to floats counts as nothing, since a stream computes in one type."""
     for node in body.nodes:
-        casts = node.op == "Cast" and node.attributes.get("to") in FLOATS
-        yield replace(node, op="Identity", attributes={}) if casts else node
+        yield replace(node, op="Identity", attributes={}) if casts.keys() & set(node.outputs) else node
 
 
-def _scan(graph: Graph, node: Node, body: Graph) -> Loop:
+def _scan(graph: Graph, node: Node, body: Graph, casts: dict[str, Node]) -> Loop:
     if graph.opset < _OLDEST_SCAN:
         raise node.refused(f"opset {graph.opset} has it in another form; export with opset {_OLDEST_SCAN} or newer")
     attributes = dict(node.attributes)
@@ -105,10 +113,11 @@ def _scan(graph: Graph, node: Node, body: Graph) -> Loop:
         _states(names[:n_states], node.inputs, body.outputs, node.outputs),
         dict(zip(names[n_states:], zip(node.inputs[n_states:], axes["input_axes"], strict=False), strict=True)),
         list(zip(body.outputs[n_states:], node.outputs[n_states:], axes["output_axes"], strict=True)),
+        casts,
     )
 
 
-def _loop(graph: Graph, node: Node, body: Graph) -> Loop:
+def _loop(graph: Graph, node: Node, body: Graph, casts: dict[str, Node]) -> Loop:
     step, condition, *names = (entry.name for entry in body.inputs)
     n_states = len(names)
     if len(node.outputs) != len(body.outputs) - 1:
@@ -116,7 +125,7 @@ def _loop(graph: Graph, node: Node, body: Graph) -> Loop:
     states = _states(names, node.inputs[2:], body.outputs[1:], node.outputs)
     given = [(inner, outer, 0) for inner, outer in zip(body.outputs[1 + n_states :], node.outputs[n_states:], strict=True)]
     steps = {step} | _counters(graph, body, states)
-    loop = Loop(node, body, states, dict(_picked(body, steps)), given)
+    loop = Loop(node, body, states, dict(_picked(body, steps)), given, casts, numbers=frozenset(steps), going=condition)
     return replace(loop, n_steps=_n_steps(graph, loop, steps, condition))
 
 
@@ -138,21 +147,36 @@ def _counters(graph: Graph, body: Graph, states: dict[str, State]) -> set[str]:
     return found
 
 
+def _all_of(body: Graph, producers: Mapping[str, Node], rows: Rows, name: str) -> str:
+    """The sequence that a value in a body is, before a Slice that takes all of it, as torch writes x[:, t]."""
+    for _ in range(_LONGEST_WAY):
+        node = producers.get(name)
+        ranges = rows.ranges(node) if node is not None and node.op == "Slice" else None
+        if node is None or not ranges or any(start or end < END or step != 1 for _, start, end, step in ranges):
+            break
+        name = node.inputs[0]
+    return name
+
+
 def _picked(body: Graph, steps: set[str]) -> Iterator[tuple[str, tuple[str, int]]]:
     """The rows that a body picks out of sequences from outside, by the number of the step."""
+    body = folded(body)
     producers, inside = producers_of(body), {name for node in body.nodes for name in node.outputs}
     rows = Rows(body, producers)
     squeezed = {node.inputs[0]: node for node in body.nodes if node.op == "Squeeze" and node.inputs}
     for node in body.nodes:
-        if node.op != "Gather" or len(node.inputs) != 2 or node.inputs[0] in inside:
+        if node.op != "Gather" or len(node.inputs) != 2:
+            continue
+        sequence = _all_of(body, producers, rows, node.inputs[0])
+        if sequence in inside:
             continue
         axis, lone = node.attributes.get("axis", 0), squeezed.get(node.outputs[0])
         if _without(producers, node.inputs[1], "Identity", "Cast") in steps:
-            yield node.outputs[0], (node.inputs[0], axis)
+            yield node.outputs[0], (sequence, axis)
             continue
         by_index = _without(producers, node.inputs[1], "Identity", "Cast", "Unsqueeze") in steps
         if by_index and lone is not None and rows.axes(lone) == [axis]:
-            yield lone.outputs[0], (node.inputs[0], axis)
+            yield lone.outputs[0], (sequence, axis)
 
 
 def _n_steps(graph: Graph, loop: Loop, steps: set[str], condition: str) -> str:

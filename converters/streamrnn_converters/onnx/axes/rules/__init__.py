@@ -7,8 +7,18 @@ binds axes to roles where the operator fixes them, and raises what `Node.refused
 from collections.abc import Callable, Sequence
 
 from streamrnn_converters.onnx.axes.roles import Roles
-from streamrnn_converters.onnx.axes.rules import convolution, elementwise, indexing, layers, recurrent, shape_ops, within_step
+from streamrnn_converters.onnx.axes.rules import (
+    convolution,
+    elementwise,
+    indexing,
+    layers,
+    recurrent,
+    shape_ops,
+    steps,
+    within_step,
+)
 from streamrnn_converters.onnx.graph import Node
+from streamrnn_converters.onnx.own_nodes import LAST, ROW, STEPS
 from streamrnn_converters.onnx.recurrent_kinds import RECURRENT_KINDS
 from streamrnn_converters.onnx.values import Known, Signal
 
@@ -25,6 +35,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), within_step.global_pooling),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), within_step.channel_normalization),
     **dict.fromkeys(RECURRENT_KINDS, recurrent.recurrent),
+    LAST: steps.last,
+    ROW: steps.row,
+    STEPS: steps.steps,
     "BatchNormalization": layers.batch_normalization,
     "Concat": indexing.concat,
     "Conv": convolution.convolution,
