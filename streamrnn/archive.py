@@ -90,7 +90,14 @@ def read(path: str | os.PathLike[str]) -> Archive:
 
 def format_of(layers: Iterable[Mapping[str, Any]]) -> int:
     """The oldest format that can hold layers of these descriptions."""
-    return 2 if any("stored" in layer.get("layer", layer)["options"] for layer in layers) else 1
+    return 2 if any("stored" in _innermost(layer)["options"] for layer in layers) else 1
+
+
+def _innermost(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The description of the layer that has the weights."""
+    while "layer" in layer:
+        layer = layer["layer"]
+    return layer
 
 
 def check_members(where: str, described: Mapping[str, Any], known: Collection[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.errors import ModelError
-from streamrnn.layers import Layer
+from streamrnn.layers import Layer, StateOutput
 from streamrnn.layers.recipe_layer import RecipeLayer
 from streamrnn.recipe import OPTIONS, X
 
@@ -28,7 +28,7 @@ def run_equations(
 
     Raises ModelError for another kind of layer.
     """
-    if not isinstance(layer, RecipeLayer):
+    if not isinstance(layer, RecipeLayer | StateOutput):
         raise ModelError(f"run_equations: {layer.kind} layers have no recipe; use LSTM, GRU, RNN, Dense, or a cell of your own")
     recipe, given = layer.recipe, layer.parameters()
     scaled = {key: array * given.scales.get(key[1], 1.0) for key, array in _double(given.weights).items()}

@@ -43,6 +43,7 @@ from streamrnn.layers import (
     Scan,
     Select,
     Softmax,
+    StateOutput,
     Where,
     cell,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Select",
     "SnapshotError",
     "Softmax",
+    "StateOutput",
     "StateStore",
     "StoreError",
     "Stream",

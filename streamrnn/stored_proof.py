@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.errors import VerificationError
-from streamrnn.layers import Layer
+from streamrnn.layers import Layer, StateOutput
 from streamrnn.layers.layer import Tensor
 from streamrnn.layers.recipe_layer import Parameters, RecipeLayer
 from streamrnn.model import Model
@@ -92,12 +92,12 @@ def _proven(index: int, layer: Layer, parent: Layer) -> LayerProof:
             places = np.argwhere(have != expected) if have.shape == expected.shape else np.zeros((1, have.ndim), int)
             at = tuple(int(place) for place in places[0])
             differs = f"{name}{list(at)} and {len(places) - 1} more"
-    computes = isinstance(layer, RecipeLayer) and layer.stored is not None and not layer.recipe.gathered
-    error = largest_error(layer) if computes and isinstance(layer, RecipeLayer) else None
+    cell = layer if isinstance(layer, RecipeLayer | StateOutput) and layer.stored is not None else None
+    error = largest_error(cell) if cell is not None and not cell.recipe.gathered else None
     return LayerProof(index, layer.row.kind, layer.stored or layer.dtype, error, differs)
 
 
-def largest_error(layer: RecipeLayer) -> float:
+def largest_error(layer: RecipeLayer | StateOutput) -> float:
     """How far a step of a stream is from the layer's equations with its own numbers, relative to 1 and the output, on noise."""
     rng, equations, worst = np.random.default_rng(0), _Equations(layer), 0.0
     for loudness in _LOUDNESS:
@@ -114,7 +114,7 @@ def largest_error(layer: RecipeLayer) -> float:
 class _Equations:
     """The equations of a layer with its own numbers: a step, from the states before it."""
 
-    def __init__(self, layer: RecipeLayer) -> None:
+    def __init__(self, layer: RecipeLayer | StateOutput) -> None:
         self._layer, self._recipe, self._given = layer, layer.recipe, layer.parameters()
         self._options = self._given.options.astype(layer.dtype).astype(np.float64)
         self._integers = _IntegerSums(self._recipe, self._given) if layer.stored == INT8 else None

@@ -39,6 +39,7 @@ from streamrnn import (
     Scan,
     Select,
     Softmax,
+    StateOutput,
     cell,
 )
 from streamrnn.functions import fma, sigmoid, tanh
@@ -197,6 +198,11 @@ def _on_rows(holder: type[Rows | Bank | Scan], build: Callable[..., Layer], **op
     return made
 
 
+def _giving(state: str, build: Build) -> Build:
+    """A layer that gives one of its states."""
+    return lambda rng, inputs, hidden, gain=1.0: StateOutput(build(rng, inputs, hidden, gain), state)
+
+
 def _reduced(operation: str) -> Build:
     return lambda rng, inputs, hidden, gain=1.0: Reduce(_rows(inputs), inputs // _rows(inputs), operation)
 
@@ -220,6 +226,8 @@ VARIANTS: dict[str, Build] = {
     "rnn-relu": _with(rnn, activations=("relu",)),
     "rnn-with-everything": _with(rnn, clip=0.4, activations=_EXOTIC[1:2]),
     "own-cell": _with(own_cell),
+    "state-output-lstm": _giving("c", _with(lstm)),
+    "state-output-projected-lstm": _giving("c", _projected()),
     "dense-linear": _with(dense),
     "dense-tanh": _with(dense, activation="tanh"),
     "dense-sigmoid": _with(dense, activation="sigmoid"),
@@ -394,6 +402,7 @@ USUAL = frozenset(
     {"lstm", "lstm-projected", "lstm-with-everything", "gru-reset-after", "gru-reset-before", "rnn-tanh", "own-cell"}
     | {"dense-linear", "dense-softmax", "conv1d", "delay", "pointwise-clip", "prelu", "affine", "layernorm", "softmax"}
     | {"select-with-constants", "depthwise", "reduce-mean", "reduce-argmax", "rows-dense", "bank-gru", "scan-gru"}
+    | {"state-output-lstm"}
     | {"loop-cell-of-parts", "loop-with-lstm"}
 )
 

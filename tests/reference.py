@@ -217,6 +217,8 @@ def initial_states(layer: Any) -> States:
     if layer.kind == "conv1d":
         _, inputs, taps = np.asarray(layer.weights).shape
         return {"x": np.zeros((taps - 1) * layer.dilation * inputs)}
+    if layer.kind == "state-output":
+        return initial_states(layer.layer)
     if layer.kind == "bank":
         return {name: np.tile(state, layer.rows) for name, state in initial_states(layer.layer).items()}
     if layer.kind == "own_cell":
@@ -247,6 +249,9 @@ def run_layer(layer: Any, *signals: ArrayLike, states: States | None = None) -> 
         elif layer.kind == "delay":
             outputs.append(states["value"])
             states = {"value": places[0]}
+        elif layer.kind == "state-output":
+            states = STEPS[layer.layer.kind](layer.layer, *places, states)
+            outputs.append(states[layer.state])
         elif layer.kind == "bank":
             y, states = bank_step(layer, *places, states)
             outputs.append(y)

@@ -48,6 +48,7 @@ PUBLIC = [
     "Select",
     "SnapshotError",
     "Softmax",
+    "StateOutput",
     "StateStore",
     "StoreError",
     "Stream",

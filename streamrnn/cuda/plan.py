@@ -12,7 +12,7 @@ from streamrnn.cuda.kernels.parts import NONE, Pass, Tile
 from streamrnn.cuda.kernels.recipes import on_device, why_not
 from streamrnn.cuda.launch import Kernel, chunk_kernel, gather_kernel, scatter_kernel, softmax_kernel, tick_kernel
 from streamrnn.errors import ModelError
-from streamrnn.layers import Layer
+from streamrnn.layers import Layer, StateOutput
 from streamrnn.model import Model
 from streamrnn.plan import cached_per_model
 from streamrnn.target.op import Op
@@ -175,7 +175,7 @@ class DevicePlan:
         where = f"cuda.StreamPool: layer {index} ({layer.kind})"
         remedy = "streamrnn.StreamPool runs this model on the CPU, with the same interface"
         op = layer.pack(Width(self.tile.lanes, 1, self.dtype)) if layer.streamable else None
-        if op is None or op.panels is None or op.kernel:
+        if op is None or op.panels is None or op.kernel or isinstance(layer, StateOutput):
             raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)} and own cells; {remedy}")
         if layer.stored == INT8:
             raise ModelError(f"{where} has int8 weights, for which there is no kernel for the GPU; {remedy}, or use bfloat16")

@@ -28,6 +28,7 @@ from streamrnn.layers.rows import Rows
 from streamrnn.layers.scan import Scan
 from streamrnn.layers.select import Select
 from streamrnn.layers.softmax import Softmax
+from streamrnn.layers.state_output import StateOutput
 from streamrnn.layers.where import Where
 
 # Add a new kind here.
@@ -35,7 +36,7 @@ KINDS |= {
     cls.kind: cls
     for cls in (
         LSTM, GRU, RNN, Dense, Conv1d, Embedding, Pointwise, PRelu, Affine, Softmax, LayerNorm, Arithmetic, Concat, Select,
-        Delay, Frame, Depthwise, Reduce, Rows, Bank, Scan, Reverse, Where,
+        Delay, Frame, Depthwise, Reduce, Rows, Bank, Scan, Reverse, Where, StateOutput,
     )
 }  # fmt: skip
 
@@ -65,6 +66,7 @@ __all__ = [
     "Scan",
     "Select",
     "Softmax",
+    "StateOutput",
     "Where",
     "cell",
 ]

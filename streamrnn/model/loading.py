@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from streamrnn import archive
 from streamrnn.errors import ArchiveError, ModelError
 from streamrnn.layers import KINDS, Layer
+from streamrnn.layers.holder import Holder
 from streamrnn.layers.layer import from_json
-from streamrnn.layers.over_rows import OverRows
 from streamrnn.model.model import Model
 from streamrnn.model.stored_tensors import check_stored, take_tensors
 
@@ -48,8 +48,8 @@ def _layer(where: str, description: dict[str, Any], prefix: str, tensors: dict[s
             "defines it (@streamrnn.cell) before loading"
         )
     kind = KINDS[description["kind"]]
-    archive.check_members(where, description, ("kind", "options", "layer" if issubclass(kind, OverRows) else "test_vector"))
-    if issubclass(kind, OverRows):
+    archive.check_members(where, description, ("kind", "options", "layer" if issubclass(kind, Holder) else "test_vector"))
+    if issubclass(kind, Holder):
         held = _layer(f"{where}, its layer", description["layer"], f"{prefix}layer.", tensors)
         return kind(held, **description["options"])  # type: ignore[call-arg]
     if "test_vector" in description:

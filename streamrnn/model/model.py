@@ -14,6 +14,7 @@ from streamrnn import archive
 from streamrnn.boundary import refusing
 from streamrnn.errors import ModelError
 from streamrnn.layers import KINDS, Layer
+from streamrnn.layers.holder import Holder
 from streamrnn.layers.layer import DTYPES
 from streamrnn.model.rates import rows_in_a_step
 from streamrnn.model.sources import chain, checked_sources, in_words
@@ -150,9 +151,10 @@ class Model:
             tensors |= stored_tensors(layer, f"{index}.")
         description = self._description()
         for described, layer in zip(description, self._layers, strict=True):
-            of_row = described.get("layer", described)
-            if (values := layer.row.test_vector()) is not None:
-                of_row["test_vector"] = values
+            while isinstance(layer, Holder):
+                layer, described = layer.layer, described["layer"]
+            if (values := layer.test_vector()) is not None:
+                described["test_vector"] = values
         archive.write(path, archive.Archive(tensors, description, self.notes))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
+from streamrnn.layers.holder import Holder
 from streamrnn.target import storage
 from streamrnn.target.integers import as_integers, as_weights
 from streamrnn.target.packing import BFLOAT16, FLOAT16, INT8
@@ -22,8 +23,8 @@ _TYPES = {BFLOAT16: np.uint16, FLOAT16: np.float16, INT8: np.int8}
 
 def stored_tensors(layer: Layer, prefix: str = "") -> dict[str, NDArray[Any]]:
     """The arrays of a layer by name, as an archive holds them."""
-    if layer.row is not layer:
-        return stored_tensors(layer.row, f"{prefix}layer.")
+    if isinstance(layer, Holder):
+        return stored_tensors(layer.layer, f"{prefix}layer.")
     found: dict[str, NDArray[Any]] = {}
     for name, tensor in layer.tensors().items():
         if layer.stored is None or name not in layer.matrix_names():

@@ -33,6 +33,7 @@ from streamrnn import (
     Scan,
     Select,
     Softmax,
+    StateOutput,
     Where,
 )
 from streamrnn.layers import KINDS, OwnCell
@@ -84,7 +85,7 @@ SHAPES: dict[str, tuple[type[Layer], dict[str, tuple[int, ...]]]] = {
 #: Kinds without weights, with sizes and options only (tests/test_graph.py, tests/test_stride.py).
 WITHOUT_WEIGHTS = [Pointwise, Softmax, Arithmetic, Concat, Select, Reduce, Reverse, Where, Delay, Frame]
 #: Kinds that hold another layer (tests/layers/test_over_rows.py).
-HOLDERS = [Rows, Bank, Scan]
+HOLDERS = [Rows, Bank, Scan, StateOutput]
 FIELDS = [(kind, name) for kind, (_, shapes) in SHAPES.items() for name in shapes]
 every_array = pytest.mark.parametrize(("kind", "name"), FIELDS, ids=["-".join(entry) for entry in FIELDS])
 
@@ -161,7 +162,7 @@ def test_any_layout_and_real_type_of_an_array_is_the_same_layer(kind: str, name:
         np.testing.assert_array_equal(getattr(build(kind, **{name: given}), name), expected)
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith(("rows", "bank", "scan"))])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if not name.startswith(("rows", "bank", "scan", "state"))])
 def test_a_layer_is_rebuilt_from_its_tensors_and_options(variant: str) -> None:
     layer = VARIANTS[variant](np.random.default_rng(1), I, H, 1.0)
     again = type(layer)(**{name: getattr(layer, name) for name in [*layer.tensors(), *layer.options()]})
@@ -172,7 +173,9 @@ def test_a_layer_is_rebuilt_from_its_tensors_and_options(variant: str) -> None:
 
 
 #: Variants whose sizes do not follow from `hidden`.
-OF_ROWS = tuple(name for name in VARIANTS if name.startswith(("rows", "bank", "scan", "depthwise", "reduce", "select-runs")))
+OF_ROWS = tuple(
+    name for name in VARIANTS if name.startswith(("rows", "bank", "scan", "state", "depthwise", "reduce", "select-runs"))
+)
 
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in OF_ROWS])

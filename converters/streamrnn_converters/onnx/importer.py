@@ -114,6 +114,18 @@ class Importer:
         """The one vector that holds the values of a step, in the order of their axes."""
         return self._joiner.vector(node, flow)
 
+    def readable(self, node: Node, part: Vector) -> Vector:
+        """A part of a flow as a layer can read it at each step."""
+        return self._joiner.readable(node, part)
+
+    def original(self, vector: Vector) -> Vector:
+        """The layer whose state another one gives; else the vector itself."""
+        return self._joiner.copies.get(vector, vector)
+
+    def copies_of(self, layer: LayerOutput) -> list[Vector]:
+        """The layers that give a state of a layer."""
+        return [copy for copy, original in self._joiner.copies.items() if original is layer]
+
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""
         return self._joiner.reversed(vector)

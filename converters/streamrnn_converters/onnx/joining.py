@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import Concat, Reverse, Select
+from streamrnn import Concat, Reverse, Select, StateOutput
 from streamrnn_converters.onnx.budget import Budget
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Flow
@@ -15,11 +15,13 @@ _PER_INDEX = 40  # bytes
 
 
 class Joiner:
-    """Makes Concat, Select and Reverse layers, which only move values, in the type `dtype`."""
+    """Makes Concat, Select and Reverse layers, which only move values, and StateOutput, in the type `dtype`."""
 
     def __init__(self, dtype: str, budget: Budget) -> None:
         self._dtype, self._budget = dtype, budget
         self._made: dict[Any, Vector] = {}
+        #: By a layer that gives a state of another one: that one.
+        self.copies: dict[Vector, LayerOutput] = {}
 
     def vector(self, node: Node, flow: Flow) -> Vector:
         """The one vector that holds the values of a step, in the order of their axes."""
@@ -35,7 +37,7 @@ class Joiner:
                 used, order[own] = np.unique(order[own], return_inverse=True)
                 parts[k] = self._carried(part.name, tuple(used.tolist()))
             else:
-                parts[k] = readable(node, part)
+                parts[k] = self.readable(node, part)
         numbers = list(dict.fromkeys(part for part in parts.values() if isinstance(part, Fixed)))
         joined: list[Vector] = [part for part in dict.fromkeys(parts.values()) if not isinstance(part, Fixed)]
         if not joined:  # a Select of constants reads any signal
@@ -55,7 +57,23 @@ class Joiner:
     def _whole(self, node: Node, part: Vector) -> Vector:
         if isinstance(part, Source) and part.is_state:
             return self._carried(part.name, tuple(range(part.size)))
-        return readable(node, part)
+        return self.readable(node, part)
+
+    def readable(self, node: Node, part: Vector) -> Vector:
+        """A part as a layer can read it. Of final states that is what the layer gives at that step: its h, else another layer
+        that gives the state.
+        """
+        if isinstance(part, First):
+            raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
+        if not isinstance(part, FinalState):
+            return part
+        if part.state == "h":
+            return part.of
+        key = part.of, part.state
+        if key not in self._made:
+            self._made[key] = LayerOutput(StateOutput(part.of.layer, part.state), part.of.reads)
+            self.copies[self._made[key]] = part.of
+        return self._made[key]
 
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""
@@ -73,14 +91,3 @@ class Joiner:
         if key not in self._made:
             self._made[key] = LayerOutput(layer, reads)
         return self._made[key]
-
-
-def readable(node: Node, part: Vector) -> Vector:
-    """A part as a layer can read it. Of final states that is h, which is what the layer gives at that step."""
-    if isinstance(part, First):
-        raise node.refused("works on the first step of a forward direction; only that of a backward one is an answer")
-    if not isinstance(part, FinalState):
-        return part
-    if part.state != "h":
-        raise node.refused("works on the final c of a layer, which no stream gives; only its h can be used")
-    return part.of

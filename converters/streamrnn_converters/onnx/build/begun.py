@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Delay, Model
+from streamrnn import Delay, Layer, Model, StateOutput
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Kept
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput
@@ -19,11 +19,14 @@ _FIELDS = {"h": "initial_hidden", "c": "initial_cell", "value": "initial"}
 
 def begun_with(model: Model, states: Sequence[Mapping[str, NDArray[Any]]]) -> Model:
     """The model with other initial states, by layer and name."""
-    layers = [
-        type(layer)(**(vars(layer) | {_FIELDS[name]: value for name, value in own.items()})) if own else layer
-        for layer, own in zip(model.layers, states, strict=True)
-    ]
+    layers = [_begun(layer, own) if own else layer for layer, own in zip(model.layers, states, strict=True)]
     return Model([layer.astype(str(model.dtype)) for layer in layers], model.notes, model.sources)
+
+
+def _begun(layer: Layer, states: Mapping[str, NDArray[Any]]) -> Layer:
+    if isinstance(layer, StateOutput):
+        return StateOutput(_begun(layer.layer, states), layer.state)
+    return type(layer)(**(vars(layer) | {_FIELDS[name]: value for name, value in states.items()}))
 
 
 def begun_by_loops(importer: Importer, kept: Iterable[Kept]) -> dict[str, tuple[float, ...]]:
@@ -71,7 +74,7 @@ def begun_with_defaults(model: Model, carried: Sequence[GraphInput], outputs: Se
             if isinstance(layer, Delay):
                 start += size
                 continue
-            if not hasattr(layer, _FIELDS.get(name, "")):
+            if not hasattr(layer.layer if isinstance(layer, StateOutput) else layer, _FIELDS.get(name, "")):
                 raise ConversionError(
                     f"graph input {entry.name!r}: has other values than zeros by default, and a {layer.kind} layer begins with "
                     "zeros; remove the initializer of that name, and set the states with Stream.set_states"
@@ -79,4 +82,8 @@ def begun_with_defaults(model: Model, carried: Sequence[GraphInput], outputs: Se
             own = states[index].setdefault(name, np.array(layer.states[name], model.dtype))
             own[:] = [given.get(start + unit, value) for unit, value in enumerate(own)]
             start += size
+    for index, layer in enumerate(model.layers):  # one that gives a state of another begins as that one does
+        for other, sources in zip(model.layers, model.sources, strict=True):
+            if isinstance(layer, StateOutput) and layer.layer is other and sources == model.sources[index]:
+                states[index] = states[model.layers.index(other)]
     return begun_with(model, states) if any(states) else model

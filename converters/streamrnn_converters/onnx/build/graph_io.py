@@ -75,7 +75,9 @@ def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow, giv
                 "without"
             )
         else:
-            layer, state, size = assembly.index(part.of), part.state, part.size
+            layers = [assembly.index(each) for each in (part.of, *importer.copies_of(part.of))]
+            layer = next((each for each in layers if each is not None), None)
+            state, size = part.state, part.size
             if layer is None:
                 raise ConversionError(
                     f"graph output {name!r}: is a state of a {part.of.layer.kind} layer on which no other output depends; "
@@ -106,7 +108,7 @@ def check_carried(importer: Importer, vectors: Iterable[Vector], carried: Iterab
         if name is None or not isinstance(vector, LayerOutput):
             continue
         for state in vector.layer.states:
-            if (vector, state) not in importer.initial:
+            if (importer.original(vector), state) not in importer.initial:
                 raise ConversionError(
                     f"graph input {name!r}: brings initial states, but none brings the {state} of a {vector.layer.kind} layer, "
                     "which begins anew with every run; export the model with all of its states as inputs, or with none"
@@ -116,6 +118,7 @@ def check_carried(importer: Importer, vectors: Iterable[Vector], carried: Iterab
 def check_used(importer: Importer, entries: Iterable[Input], vectors: Iterable[Vector]) -> None:
     """Refuse inputs on which no output depends."""
     needed = upstream(vectors)
+    needed |= {importer.original(vector) for vector in needed}
     used = {vector.name for vector in needed if isinstance(vector, Source | Carried)} | {importer.lengths}
     for (layer, _), flow in importer.initial.items():
         if layer in needed:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import GRU, LSTM, RNN, Activation, Affine, Arithmetic, Conv1d, Dense, Layer, Pointwise, Reverse
+from streamrnn import GRU, LSTM, RNN, Activation, Affine, Arithmetic, Conv1d, Dense, Layer, Pointwise, Reverse, StateOutput
 from streamrnn.activation import LINEAR
 from streamrnn.errors import ConversionError
 from streamrnn.gates import GATE_ORDERS
@@ -86,6 +86,9 @@ class SingleStep:
         reads = tuple(self._made[read] for read in vector.reads)
         if isinstance(vector.layer, Reverse):
             return reads[0]
+        if isinstance(vector.layer, StateOutput):
+            self._ends[vector] = ends = first_step(vector.layer.layer, reads[0])
+            return ends[vector.layer.state]
         if vector.layer.states:
             self._ends[vector] = ends = first_step(vector.layer, reads[0])
             return ends["h"]

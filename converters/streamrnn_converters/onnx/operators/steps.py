@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, operator
-from streamrnn_converters.onnx.joining import readable
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
 from streamrnn_converters.onnx.own_nodes import LAST, ROW, STEPS
 from streamrnn_converters.onnx.values import Value
@@ -14,7 +13,7 @@ from streamrnn_converters.onnx.values import Value
 def _step(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """A state of a layer after a step is there at every step."""
     flow, axes = flow_of(inputs[0]), importer.axes_of(node)
-    flow = replace(flow, parts=tuple(readable(node, part) for part in flow.parts))
+    flow = replace(flow, parts=tuple(importer.readable(node, part) for part in flow.parts))
     if flow.last or flow.surplus or flow.padding != (0, 0):
         raise node.refused("goes over a signal that has more steps than the input, or only the last one")
     return [replace(flow, axes=axes, index_map=flow.index_map.reshape(importer.roles.extents(axes)))]

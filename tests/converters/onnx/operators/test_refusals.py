@@ -131,13 +131,6 @@ def a_recurrent_layer_over_states() -> Refused:
 
 
 @refused
-def a_head_on_the_cell_state() -> Refused:
-    g = Sketch()
-    y = g.add("MatMul", g.squeezed(g.rnn("x", "LSTM")[2], 0), g.draw(HIDDEN, 2))
-    return g.bytes(y), "node 'my_MatMul' (MatMul)", "the final c of a layer, which no stream gives"
-
-
-@refused
 def states_joined_in_different_orders() -> Refused:
     g = Sketch(open_axes="T")
     y, first = g.rnn("x")
