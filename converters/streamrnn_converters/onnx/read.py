@@ -54,6 +54,8 @@ from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convol
 from streamrnn_converters.onnx.rewrite.gemm_sums import without_gemm_sums
 from streamrnn_converters.onnx.rewrite.lifting import Lifted, lift
 from streamrnn_converters.onnx.rewrite.loops import begun_anew, without_loops
+from streamrnn_converters.onnx.rewrite.repeated_steps import has_rows
+from streamrnn_converters.onnx.rewrite.rolled_up import rolled_up
 from streamrnn_converters.onnx.rewrite.sequences import without_sequences
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
@@ -129,6 +131,11 @@ def read_onnx(
     graph, remarks = without_loops(graph, precision.dtype)
     time_axes, loops = time_axes_of(graph, time_axis), graph
     graph, more, alone = _rewritten(loops, pairs, precision)
+    if has_rows(graph):
+        rolled, unrolled = rolled_up(loops, precision.dtype)
+        if unrolled and candidates(rolled, pairs).states - rolled.own_states.keys() <= only_in_loops(rolled):
+            loops, remarks = rolled, [*remarks, *unrolled]
+            graph, more, alone = _rewritten(loops, pairs, precision)
     known = candidates(graph, pairs)
     importer = lowered(graph, precision, time_axes, known.states, offline=offline)
     single = bool(graph.own_states) and takes_one_step(graph, importer)

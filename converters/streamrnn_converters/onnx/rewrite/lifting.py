@@ -119,7 +119,7 @@ class _Rewriting:
         kept = [node for node in self._graph.nodes if not made & set(node.outputs)]
         nodes = [self._stack(node) for node in kept] + self._made.nodes
         constants = self._graph.constants | self._made.constants
-        return replace(self._graph, nodes=_in_order(nodes, self._graph.outputs), constants=constants)
+        return replace(self._graph, nodes=in_order(nodes, self._graph.outputs), constants=constants)
 
     def _is_one_of_many(self, cell: Cell) -> bool:
         """Whether a step that begins with constants takes one of several rows that are taken: the others do something else."""
@@ -199,7 +199,7 @@ class _Rewriting:
         return node.inputs[0] if node is not None and node.op == "Unsqueeze" and self._forms.rows.axes(node) == [axis] else ""
 
 
-def _in_order(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+def in_order(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """The nodes that the outputs need, each after those that it reads."""
     producers = {name: node for node in nodes for name in node.outputs if name}
     ordered: dict[int, Node] = {}

@@ -156,11 +156,12 @@ def test_weights_that_are_copied_for_each_step_are_those_of_one_loop() -> None:
 
 
 def damped_loop_graph() -> bytes:
-    """Unrolled over T steps of one signal; its state is 0.9 times what an RNN gives."""
+    """Unrolled over T steps of one signal; its state is what an RNN gives times a number that is another at each step."""
     b = Builder()
     cell, h = Cell(b, "rnn"), b.constant(np.zeros((1, H), np.float32))
-    factor, rows = b.constant(np.float32(0.9)), []
+    rows = []
     for step in range(T):
+        factor = b.constant(np.float32(0.9 - 0.1 * step))
         h = b.Mul(cell.step(b.Gather("x", b.constant(np.int64(step)), axis=1), h)[0], factor)
         rows.append(b.Unsqueeze(h, b.constant(np.array([1]))))
     return b.model({"x": [1, T, I]}, {"y": b.Concat(*rows, axis=1)})
