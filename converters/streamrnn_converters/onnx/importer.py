@@ -18,6 +18,7 @@ from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.joining import Joiner
+from streamrnn_converters.onnx.own_nodes import ROW
 from streamrnn_converters.onnx.precision import Precision
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Signal, Value, describe, pruned
 from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector
@@ -59,6 +60,7 @@ class Importer:
     initial    where states begin that a graph input brings: by recurrent layer and name of the state
     n_entries  by name of a graph input of integers: how many rows the tables have from which they pick
     offline    the graph is to answer whole recordings, so that it may read them backwards
+    in_loops   whether the graph has a step of a loop among its nodes
     lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all have the same
     over_time  whether a node goes over time: gives what depends on earlier steps
     along_rows  for each recurrent node along an axis within a step, why it cannot be imported if nothing goes over time
@@ -73,6 +75,7 @@ class Importer:
         self.over_time = False
         self.along_rows: list[ConversionError] = []
         self.whole_only: list[ConversionError] = []
+        self.in_loops = any(node.op == ROW for node in graph.nodes)
         self.remarks: list[str] = []
         self.initial: dict[tuple[LayerOutput, str], Flow] = {}
         self.n_entries: dict[str, int] = {}

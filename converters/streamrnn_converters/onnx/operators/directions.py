@@ -1,11 +1,11 @@
 """Input and outputs of a recurrent node, by direction. A backward direction is a layer between two reversals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from streamrnn import Bank, Layer
+from streamrnn import Bank, Layer, Scan, StateOutput
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow
 from streamrnn_converters.onnx.operators.over_time import count_of
@@ -87,6 +87,11 @@ def outputs_of(
 
     Where the batch lies within a step, such as bands, each row has a state of its own.
     """
+    if importer.in_loops and x.time.kind == "one":
+        if not any(carried):
+            return _begun_anew(importer, node, x, layers)
+        if not all(carried):
+            raise node.refused("carries one of its states from step to step of a loop, and begins anew with the other")
     importer.over_time = True
     whole, rows = importer.vector(node, x.flow), x.n_rows
     layers = [layer if rows == 1 else Bank(layer, rows) for layer in layers]
@@ -109,3 +114,21 @@ def outputs_of(
         for state, last in zip(layers[0].states, axes, strict=True)
     ]
     return [Flow(tuple(steps), in_y, y), *ends]
+
+
+def _begun_anew(importer: Importer, node: Node, x: Signal, layers: Sequence[Layer]) -> list[Value]:
+    """Y and final states of a node in a loop that begins anew at every step, since the loop does not carry its states."""
+    y, *ends = (importer.axes_of(node, output) for output in range(1 + len(layers[0].states)))
+    rows = x.flow.index_map.reshape(x.n_rows, -1)
+    flows = []
+    for state, axes in zip(layers[0].states, ends, strict=True):
+        parts: list[Vector] = []
+        for layer in layers:
+            gives = layer if state == "h" else StateOutput(layer, state)
+            for row in rows:
+                parts += importer.applied(node, Scan(gives, 1), replace(x.flow, index_map=row)).parts
+        index_map = np.arange(sum(part.size for part in parts)).reshape(len(layers), x.n_rows, -1)
+        flows.append(Flow(tuple(parts), index_map if x.layout == 0 else index_map.swapaxes(0, 1), axes))
+    h = flows[0].index_map
+    whole = Flow(flows[0].parts, h[None] if x.layout == 0 else h[:, None], y)
+    return [whole, *flows]

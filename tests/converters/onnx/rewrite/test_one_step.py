@@ -402,3 +402,29 @@ def test_what_no_stream_can_give_is_refused_for_the_true_reason(name: str) -> No
     with pytest.raises(ConversionError) as refused:
         read_onnx(draw())
     assert why in str(refused.value)
+
+
+def recurrent_node(carries: bool) -> bytes:
+    """A body with an LSTM node for one step, whose states the loop carries, or which begins anew at every step."""
+
+    def body(b: Builder, s: Sequence[str], x: Sequence[str]) -> tuple[list[str], list[str]]:
+        row, axes = b.Unsqueeze(x[0], number(b, [0])), number(b, [0])
+        weights = [b.weights(1, 4 * H, I), b.weights(1, 4 * H, H), b.weights(1, 8 * H)]
+        states = ["", *s[:2]] if carries else []
+        _, h, c = b.LSTM(row, *weights, *states, outputs=3, hidden_size=H)
+        mean = b.Add(b.Mul(s[2], number(b, np.float32(0.5))), b.Squeeze(h, axes))
+        return [*([b.Identity(h), b.Identity(c)] if carries else [b.Neg(s[0]), b.Neg(s[1])]), mean], [
+            b.Add(mean, b.Squeeze(c, axes))
+        ]
+
+    g = Loops()
+    return g.model({"y": scan(g, body, [zeros(g, 1, 2, H), zeros(g, 1, 2, H), zeros(g, 2, H)])[-1]})
+
+
+@pytest.mark.parametrize("carries", [True, False])
+def test_a_recurrent_node_in_a_body_keeps_what_the_loop_carries_and_nothing_else(carries: bool) -> None:
+    data = recurrent_node(carries)
+    imported = read_onnx(data)
+    assert any(layer.kind == ("lstm" if carries else "scan") for layer in imported.model.layers)
+    report = verify(imported.model, data, cases=BRIEF)
+    assert report.proven, str(report)
