@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import cache
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from streamrnn.code_cache import Function
 from streamrnn.code_cache.loader import generator
 from streamrnn.exporting.image import Image
 from streamrnn.kernels.compile import compiled
-from streamrnn.kernels.inline import for_size
+from streamrnn.kernels.inline import Aim, optimise, optimised_for
 from streamrnn.plan import Plan
 from streamrnn.target.cpu import driver_width
 from streamrnn.target.image import HASH_ROOM
@@ -21,6 +20,8 @@ from streamrnn.target.machine import machine
 
 _AROUND = "kernels.exported."  # what is around the kernels takes no time, and is always made small
 _ENTRIES = ("reset", "advance", "snapshot")
+
+_ADDRESS_IN_IMAGE: Final = re.compile(r"inttoptr \(i64 add \(i64 ptrtoint \(ptr @image to i64\), i64 (\d+)\) to ptr\)")
 
 #: C functions that LLVM puts into code by itself. Those that it has used get a definition in the object file.
 _MEMORY_FUNCTIONS: Final = {
@@ -56,17 +57,32 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
             value.add_function_attribute("nounwind")  # else ARM's linker asks for a C++ library
     symbols = [f"f{distinct.index(function)}" for function in functions]
     text = f"{module}\n{_entry_points(name, symbols[: len(plan.kernels)], symbols[len(plan.kernels) :], image)}"
-    if small:  # a table of jumps has more bytes than the jumps
-        text = re.sub(r"^attributes #\d+ = {", r'\g<0> "no-jump-tables"="true"', text, flags=re.MULTILINE)
+    if small:
+        text = _of_few_bytes(text)
     if not _has_fma():
         text = text.replace("@llvm.fma.", "@llvm.fmuladd.")
     return bytes(_generator().emit_object(_parsed(text + _memory_functions(text))))
 
 
+def _of_few_bytes(text: str) -> str:
+    """The text of a whole export, optimised once more: what its functions read of the image is known now.
+
+    A load through a number that is an address is never known, so that it becomes one through a pointer. Numba's wrappers of
+    functions are inlined too. A table of jumps has more bytes than the jumps.
+    """
+    text = re.sub(r"^(attributes #\d+ = {) noinline", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"^attributes #\d+ = {", r'\g<0> "no-jump-tables"="true"', text, flags=re.MULTILINE)
+    for _ in range(2):
+        module = _parsed(text)
+        optimise(module, _generator(), 2)
+        text = _ADDRESS_IN_IMAGE.sub(r"getelementptr (i8, ptr @image, i64 \1)", str(module))
+    return text
+
+
 @cache
 def _text_of(function: Function, small: bool) -> tuple[str, str]:
     """The symbol and LLVM's text of a function: the same for every machine."""
-    with for_size() if small else nullcontext():
+    with optimised_for(Aim.FEW_BYTES if small else Aim.USUAL_CPU):
         return compiled(*function)
 
 

@@ -44,7 +44,7 @@ def image_of(plan: Plan, fingerprint: str) -> Image:
         first[begin : begin + initial.size] = initial
 
     writer = _Writer()
-    numbers = {region: writer.append(_bytes(values)) for region, values in plan.numbers.items()}
+    numbers = {region: writer.append(_bytes(values), CACHE_LINE) for region, values in plan.numbers.items()}
     kernels = {region: number for number, region in enumerate(plan.kernels)}
     snapshot_head = head(fingerprint)
     n_values = sum(initial.size for _, initial in vectors)
@@ -72,20 +72,19 @@ class _Writer:
 
     def __init__(self) -> None:
         self.fields: dict[int, int] = {}
-        self._parts = [bytes(_lines(8 * at.FIELDS))]
-        self._size = len(self._parts[0])
+        self._data = bytearray(8 * at.FIELDS)
 
-    def append(self, part: bytes) -> int:
-        """Append a part, on a cache line. Returns its offset."""
-        begin = self._size
-        self._parts.append(part.ljust(_lines(len(part)), b"\0"))
-        self._size += len(self._parts[-1])
+    def append(self, part: bytes, align: int = at.ALIGN) -> int:
+        """Append a part, at a multiple of `align` bytes. Returns its offset."""
+        self._data += bytes(-len(self._data) % align)
+        begin = len(self._data)
+        self._data += part
         return begin
 
     def data(self) -> bytes:
         """The image."""
-        fields = struct.pack(f"<{at.FIELDS}q", *(self.fields[position] for position in range(at.FIELDS)))
-        return fields.ljust(len(self._parts[0]), b"\0") + b"".join(self._parts[1:])
+        struct.pack_into(f"<{at.FIELDS}q", self._data, 0, *(self.fields[position] for position in range(at.FIELDS)))
+        return bytes(self._data)
 
 
 def _packed(word: Word, places: dict[str, int], numbers: dict[str, int], kernels: dict[str, int]) -> bytes:

@@ -12,13 +12,11 @@ from streamrnn.code_cache.library import manifest_of
 from streamrnn.code_cache.loader import check_alone, generator
 from streamrnn.errors import InputError, MissingExtraError
 from streamrnn.exporting.linked import link_kernels
-from streamrnn.target.machine import MACHINES, aimed_at, machine
+from streamrnn.target.machine import MACHINES, USUAL, aimed_at, machine
 from streamrnn.target.processor import NEEDED, architecture
 
 #: The machines for which kernels can be compiled ahead.
 KERNEL_TARGETS: Final = tuple(NEEDED)
-
-_USUAL = {"x86_64": "x86-64-v3", "aarch64": "aarch64"}
 
 
 def kernel_target(name: str | None) -> str:
@@ -28,7 +26,7 @@ def kernel_target(name: str | None) -> str:
     """
     if numba_version() is None:
         raise MissingExtraError("compile: needs Numba, and it is not installed; pip install 'streamrnn[compile]'")
-    target = name or _USUAL.get(architecture())
+    target = name or USUAL.get(architecture())
     if target not in KERNEL_TARGETS:
         raise InputError(f"compile: target {target!r} is not one of {', '.join(KERNEL_TARGETS)}")
     return target
@@ -38,8 +36,9 @@ def kernel_object(target: str, function: Function, symbol: str) -> bytes:
     """The object file of a function for a target, in which it is called `symbol`; no other name is seen from outside."""
     from streamrnn.exporting.code import with_names_of_its_own
     from streamrnn.kernels.compile import compiled
+    from streamrnn.kernels.inline import Aim, optimised_for
 
-    with aimed_at(MACHINES[target]):
+    with aimed_at(MACHINES[target]), optimised_for(Aim.USUAL_CPU):
         own_name, text = compiled(*function)
         module, made = with_names_of_its_own(own_name, text, symbol), generator(machine())
         check_alone(own_name, module)

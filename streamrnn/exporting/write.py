@@ -15,14 +15,13 @@ from streamrnn.exporting.small_plan import SmallPlan
 from streamrnn.exporting.texts import Names, header, test_program
 from streamrnn.model import Model
 from streamrnn.plan import Plan
-from streamrnn.target.machine import MACHINES, Machine, aimed_at, this_machine
+from streamrnn.target.machine import MACHINES, USUAL, Machine, aimed_at, this_machine
 
 #: The machines for which a model can be exported.
 TARGETS: Final = tuple(MACHINES)
 
 _FUNCTIONS = ("reset", "step", "process", "save", "load")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_DEFAULTS = {"x86_64": "x86-64-v3", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
 def export_c(
@@ -54,7 +53,7 @@ def export_c(
     Raises InputError for another name or target, ModelError for a model that does not stream or is too large, MissingExtraError
     without a linker, ArchiveError where a file cannot be written.
     """
-    target = target or _DEFAULTS.get(this_machine().architecture)
+    target = target or USUAL.get(this_machine().architecture)
     if target not in MACHINES:
         raise InputError(f"export: target {target!r} is not one of {', '.join(TARGETS)}")
     if not _IDENTIFIER.fullmatch(name):

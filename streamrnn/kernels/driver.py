@@ -5,9 +5,7 @@ takes tiles of steps through the ops, and restores the state if a step made it i
 kernels by address.
 """
 
-from functools import cache
-
-from streamrnn.kernels.inline import inline
+from streamrnn.kernels.inline import inline, made_once
 from streamrnn.kernels.panel import Kernel, Part, field, finite_check, whole_copy
 from streamrnn.simd.call import call
 from streamrnn.simd.memory import load_int, store_int
@@ -41,7 +39,7 @@ from streamrnn.target.record import (
 )
 
 
-@cache
+@made_once
 def advance(width: Width) -> Part:
     """The driver as a kernel part (plan, x, y, n_steps), for numbers of the width's type.
 
@@ -91,7 +89,7 @@ def through_ops(record, buffers, n_ops, n_rows):
     return DONE
 
 
-@cache
+@made_once
 def through_all_groups(through_together: Part) -> Part:
     """A part (plan, n_steps) that takes the steps of a tile through all ops, group by group.
 

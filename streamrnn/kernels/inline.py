@@ -11,10 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from enum import Enum
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 from llvmlite import binding
-from numba.core.codegen import JITCodeLibrary
+from numba.core.codegen import AOTCPUCodegen, JITCodeLibrary
 from numba.core.compiler import CompilerBase, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
@@ -30,6 +32,10 @@ from numba.core.untyped_passes import (
     RewriteSemanticConstants,
     TranslateByteCode,
 )
+
+from streamrnn.target.machine import MACHINES, USUAL, this_machine
+
+R = TypeVar("R")
 
 #: Division follows IEEE 754, and there is no fast-math: the bits of a result depend on the shapes alone (bit reproducibility,
 #: the machine law).
@@ -52,29 +58,51 @@ _PASSES = (
 )
 
 
-_of_size: ContextVar[bool] = ContextVar("_of_size", default=False)
+class Aim(Enum):
+    """What texts are optimised for."""
+
+    THIS_CPU = "the CPU of this process"
+    USUAL_CPU = "the usual CPU of this architecture, so that a text is the same wherever it was made"
+    FEW_BYTES = "few bytes: no loop is unrolled, and none is turned into vectors by LLVM; also the same everywhere"
+
+
+_aim: ContextVar[Aim] = ContextVar("_aim", default=Aim.THIS_CPU)
 
 
 @contextmanager
-def for_size() -> Iterator[None]:
-    """Optimise for few bytes, within a `with`: no loop is unrolled, and none is turned into vectors by LLVM."""
-    before = _of_size.set(True)
+def optimised_for(aim: Aim) -> Iterator[None]:
+    """Optimise for something else, within a `with`."""
+    before = _aim.set(aim)
     try:
         yield
     finally:
-        _of_size.reset(before)
+        _aim.reset(before)
 
 
 def is_for_size() -> bool:
     """Whether what is compiled now is to have few bytes."""
-    return _of_size.get()
+    return _aim.get() is Aim.FEW_BYTES
+
+
+def made_once(make: Callable[..., R]) -> Callable[..., R]:
+    """What `make` makes is kept for its arguments, and for whether it is to have few bytes: several kernels have one part."""
+    kept = cache(lambda of_size, *arguments: make(*arguments))
+    return wraps(make)(lambda *arguments: kept(is_for_size(), *arguments))
+
+
+def optimise(module: Any, target_machine: Any, speed_level: int) -> None:
+    """Run LLVM's passes over a module. No loop is unrolled, and none is turned into vectors: kernels do both by themselves."""
+    options = binding.create_pipeline_tuning_options(speed_level=speed_level)
+    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+    builder = binding.create_pass_builder(target_machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 class _Text(JITCodeLibrary):
     """The optimised text of a function. It can be linked into others; there is no machine code of it."""
 
     def _optimize_functions(self, module: Any) -> None:
-        if _of_size.get():
+        if is_for_size():
             for function in module.functions:
                 if not function.is_declaration:
                     function.add_function_attribute("optsize")
@@ -82,13 +110,10 @@ class _Text(JITCodeLibrary):
         super()._optimize_functions(module)
 
     def _optimize_final_module(self) -> None:
-        if not _of_size.get():
+        if _aim.get() is Aim.THIS_CPU:
             super()._optimize_final_module()
-            return
-        options = binding.create_pipeline_tuning_options(speed_level=2)
-        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
-        builder = binding.create_pass_builder(self._codegen._tm, options)
-        builder.getModulePassManager().run(self._final_module, builder)
+        else:
+            optimise(self._final_module, self._codegen._tm, 2 if is_for_size() else 3)
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -117,6 +142,7 @@ class _Compiler(_FunctionCompiler):
         self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
         flags.no_compile = True
         context = self.targetdescr.target_context
+        codegen = context.codegen() if _aim.get() is Aim.THIS_CPU else _codegen_of_usual_cpu()
         return compile_extra(
             self.targetdescr.typing_context,
             context,
@@ -125,28 +151,35 @@ class _Compiler(_FunctionCompiler):
             return_type=return_type,
             flags=flags,
             locals=self.locals,
-            library=_Text(context.codegen(), self.py_func.__qualname__),
+            library=_Text(codegen, self.py_func.__qualname__),
             pipeline_class=self.pipeline_class,
         )
+
+
+@cache
+def _codegen_of_usual_cpu() -> AOTCPUCodegen:
+    architecture = this_machine().architecture
+    usual = USUAL.get(architecture)
+    return AOTCPUCodegen("usual_cpu", MACHINES[usual].cpu if usual else "generic")
 
 
 class _Inlined(CPUDispatcher):
     """A function for each tuple of types with which kernels call it. Python cannot call it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._by_aim: dict[bool, OrderedDict[Any, Any]] = {False: OrderedDict(), True: OrderedDict()}
+        self._by_aim: dict[Aim, OrderedDict[Any, Any]] = {aim: OrderedDict() for aim in Aim}
         options = {**OPTIONS, "forceinline": True, "no_cfunc_wrapper": True}
         super().__init__(function, targetoptions=options)
         self._compiler = _Compiler(function, self.targetdescr, options, {}, _Passes)
 
     @property
     def overloads(self) -> OrderedDict[Any, Any]:
-        """Types of the arguments -> the function that is compiled for them, and for speed or for size."""
-        return self._by_aim[_of_size.get()]
+        """Types of the arguments -> the function that is compiled for them, and for what is aimed at."""
+        return self._by_aim[_aim.get()]
 
     @overloads.setter
     def overloads(self, compiled: OrderedDict[Any, Any]) -> None:
-        self._by_aim[_of_size.get()] = compiled
+        self._by_aim[_aim.get()] = compiled
 
     def add_overload(self, cres: CompileResult) -> None:
         """Keep a compiled function, and tell Numba which calls it answers: its name stands in place of an address."""

@@ -1,11 +1,10 @@
 """What the kernels of all layer kinds share: reading the fields of a record, copying rows, checking that they are finite.
 
 A kernel part is a function that is compiled into the kernel that calls it. The functions here that take a `Width` build such a
-part for vectors of that width.
+part for vectors of that width. Where kernels are to have few bytes, a part takes the values of a row one by one.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -13,7 +12,7 @@ from numba.core import types
 from numba.core.typing import signature
 from numba.extending import intrinsic
 
-from streamrnn.kernels.inline import inline
+from streamrnn.kernels.inline import inline, is_for_size, made_once
 from streamrnn.simd.arithmetic import any_first_lane, any_lane, in_every_lane
 from streamrnn.simd.memory import INT, emit_load_int, load, load_int, load_scalar, store, store_first, store_int
 from streamrnn.target.packing import Width
@@ -43,7 +42,7 @@ def next_direction(record, panels, n_steps):
     return backwards
 
 
-@cache
+@made_once
 def whole_copy(width: Width) -> Part:
     """A kernel part (target, source, n_bytes) that copies whole vectors. `n_bytes` is a multiple of a vector's bytes."""
     lanes, dtype, vector_bytes = width.lanes, width.dtype, width.vector_bytes
@@ -56,7 +55,7 @@ def whole_copy(width: Width) -> Part:
     return copy
 
 
-@cache
+@made_once
 def row_copy(width: Width) -> Part:
     """A kernel part (target, source, count) that copies exactly `count` values, and returns whether they are all finite.
 
@@ -65,12 +64,12 @@ def row_copy(width: Width) -> Part:
     """
     lanes, dtype, itemsize = width.lanes, width.dtype, width.itemsize
     vector_bytes, four_bytes = width.vector_bytes, 4 * itemsize
-    zero = dtype(0)
+    zero, one_by_one = dtype(0), is_for_size()
 
     @inline
     def copy(target, source, count):
         end = count * itemsize
-        if count >= lanes:
+        if count >= lanes and not one_by_one:
             value = load(source + (end - vector_bytes), dtype, lanes)
             worst = value - value
             store(target + (end - vector_bytes), value)
@@ -79,7 +78,7 @@ def row_copy(width: Width) -> Part:
                 worst = worst + (value - value)
                 store(target + at, value)
             return not any_lane(worst != zero)
-        if count >= 4:
+        if count >= 4 and not one_by_one:
             value = load(source + (end - four_bytes), dtype, 4)
             worst = value - value
             store(target + (end - four_bytes), value)
@@ -98,7 +97,7 @@ def row_copy(width: Width) -> Part:
     return copy
 
 
-@cache
+@made_once
 def copy_of_padded(width: Width) -> Part:
     """A kernel part (target, source, count) that does what `row_copy` does, with a source that is padded to whole vectors.
 
@@ -106,6 +105,8 @@ def copy_of_padded(width: Width) -> Part:
     """
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
     zero = dtype(0)
+    if is_for_size():
+        return row_copy(width)
 
     @inline
     def copy(target, source, count):
@@ -126,16 +127,16 @@ def copy_of_padded(width: Width) -> Part:
     return copy
 
 
-@cache
+@made_once
 def finite_check(width: Width) -> Part:
     """A kernel part (address, count) that returns whether `count` values are finite: v - v is 0 for a finite v, else NaN."""
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
-    zero = dtype(0)
+    zero, one_by_one = dtype(0), is_for_size()
 
     @inline
     def all_finite(address, count):
         end = address + count * itemsize
-        if count >= lanes:
+        if count >= lanes and not one_by_one:
             value = load(end - vector_bytes, dtype, lanes)
             worst = value - value
             for at in range(address, end - vector_bytes, vector_bytes):
@@ -168,12 +169,12 @@ def row_map(width: Width, formula: Callable[[Part], Part]) -> Part:
     def load_number(address):
         return load(address, dtype, 1)
 
-    of_vectors, of_numbers = formula(load_vector), formula(load_number)
+    of_vectors, of_numbers, one_by_one = formula(load_vector), formula(load_number), is_for_size()
 
     @inline
     def write_row(target, memory, count):
         end = count * itemsize
-        if count >= lanes:
+        if count >= lanes and not one_by_one:
             for at in range(0, end - vector_bytes, vector_bytes):
                 store(target + at, of_vectors(memory, at))
             at = end - vector_bytes

@@ -1,19 +1,17 @@
 """Tiny numbers as 0, so that nothing that kernels multiply is subnormal (the silence law)."""
 
-from functools import cache
-
 import numpy as np
 
 from streamrnn.kernels.exponential import flush_to_zero
 from streamrnn.kernels.formats import DOUBLE, SINGLE
-from streamrnn.kernels.inline import inline
+from streamrnn.kernels.inline import inline, is_for_size, made_once
 from streamrnn.kernels.panel import Part, row_map
 from streamrnn.simd.arithmetic import any_lane, in_every_lane, is_below, least_size
 from streamrnn.simd.memory import load, load_scalar
 from streamrnn.target.packing import Width
 
 
-@cache
+@made_once
 def flushed_copy(width: Width) -> Part:
     """A kernel part (target, source, count) that copies `count` values, tiny ones as 0: what decays ends in silence."""
 
@@ -27,15 +25,24 @@ def flushed_copy(width: Width) -> Part:
     return row_map(width, formula)
 
 
-@cache
+@made_once
 def audible(width: Width) -> Part:
     """A kernel part (room, source, count) that returns where `count` values are, tiny ones as 0.
 
-    That is `source` where none is tiny, which is usual; else the room, to which it has copied them.
+    That is `source` where none is tiny, which is usual; else the room, to which it has copied them. Made for few bytes, it
+    copies them always.
     """
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
     copy, form = flushed_copy(width), {np.float32: SINGLE, np.float64: DOUBLE}[dtype]
     most, tiny = form.bits(-1), form.bits(2 * int(form.number(form.tiny).view(form.bits)) - 1)
+
+    @inline
+    def copied(room, source, count):
+        copy(room, source, count)
+        return room
+
+    if is_for_size():
+        return copied
 
     @inline
     def values(room, source, count):
@@ -51,9 +58,6 @@ def audible(width: Width) -> Part:
             for at in range(source, end, itemsize):
                 least_of_few = least_size(load_scalar(at, dtype), least_of_few)
             quiet = is_below(least_of_few, tiny)
-        if quiet:
-            copy(room, source, count)
-            return room
-        return source
+        return copied(room, source, count) if quiet else source
 
     return values

@@ -1,7 +1,8 @@
 """An image: all that an exported model holds beside its code, in one block of read-only memory.
 
-It begins with the numbers below, int64, little-endian. Offsets count from the beginning of the image. All else, the weights
-first, begins on a cache line each. `streamrnn/exporting/image.py` writes it, `streamrnn/kernels/exported.py` reads it.
+It begins with the numbers below, int64, little-endian. Offsets count from the beginning of the image. Weights come next, each
+array on a cache line. All else begins at a multiple of ALIGN bytes. `streamrnn/exporting/image.py` writes it,
+`streamrnn/kernels/exported.py` reads it.
 
 The memory of an exported stream begins with its own address, then come the table (streamrnn/target/record.py), the states, the
 copy of the states, and working memory.
@@ -23,6 +24,8 @@ HEAD_BYTES: Final = 10  # how many there are
 SNAPSHOT_BYTES: Final = 11  # of a whole snapshot
 ROUND_CONSTANTS: Final = 12  # offset of the constants of SHA-256, 32 bits each
 FIELDS: Final = 13
+
+ALIGN: Final = 8
 
 #: A word of the table: what it is, in the two highest of 32 bits, and a number.
 KIND_SHIFT: Final = 30

@@ -49,6 +49,9 @@ MACHINES: Final = {
     "wasm32": Machine("wasm32-unknown-unknown", "generic", "+simd128"),
 }
 
+#: The usual machine of an architecture: code for it runs on all but very old CPUs.
+USUAL: Final = {"x86_64": "x86-64-v3", "aarch64": "aarch64", "arm64": "aarch64"}
+
 _aimed: ContextVar[Machine | None] = ContextVar("_aimed", default=None)
 
 
