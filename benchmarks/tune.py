@@ -88,7 +88,8 @@ def choice(layer: Layer) -> Width:
     return cpu.width_for(layer.n_units, layer.input_size, layer.output_size if layer.states else 0, layer.passes)
 
 
-def _name(width: Width) -> str:
+def name_of(width: Width) -> str:
+    """Lanes and blocks of a width; a plus: it fetches weights ahead."""
     return f"{width.lanes},{width.blocks}{'+' if width.ahead else ''}"
 
 
@@ -112,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 of_way = {width: measured[way, width] for width in widths}
                 ratio = of_way[chosen] / min(of_way.values())
                 lost[way].append(ratio)
-                shown = (f"{_name(w)}={of_way[w]:.0f}" for w in sorted(widths, key=of_way.__getitem__)[:8])
-                line = f"{kind:<11}{size:>8} {way:<8}{_name(chosen):>6} {of_way[chosen]:8.0f} ns {ratio:6.3f}  "
+                shown = (f"{name_of(w)}={of_way[w]:.0f}" for w in sorted(widths, key=of_way.__getitem__)[:8])
+                line = f"{kind:<11}{size:>8} {way:<8}{name_of(chosen):>6} {of_way[chosen]:8.0f} ns {ratio:6.3f}  "
                 print(line + " ".join(shown), flush=True)
         for way, ratios in lost.items():
             print(
