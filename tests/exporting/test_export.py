@@ -115,6 +115,7 @@ def test_what_is_refused_leaves_the_stream_as_it_was(small: tuple[Model, Path]) 
 
 
 @pytest.mark.skipif(not RUNS_HERE, reason="no target of an export has the architecture of this machine")
+@pytest.mark.few(1)
 @pytest.mark.parametrize("small_code", [False, True], ids=["usual", "small"])
 def test_an_object_is_the_same_bytes_on_whatever_cpu_it_is_made(
     small_code: bool, small: tuple[Model, Path], tmp_path: Path
