@@ -1,20 +1,17 @@
 """`streamrnn run`: a signal through a model, line by line."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamrnn.audio import OutputRows
 from streamrnn.command.console import print_message
-from streamrnn.command.csv_options import DecimalCommaOption, HeaderOption, check_csv_options
-from streamrnn.command.picture_option import check_picture
+from streamrnn.command.csv_options import DecimalCommaOption, HeaderOption
 from streamrnn.command.running.endpoints import Endpoints
-from streamrnn.command.running.file_descriptors import STANDARD
 from streamrnn.command.running.formats import FORMATS, Columns, FormatName, check_writable, format_of, input_names, listed
 from streamrnn.command.running.many_signals import run_many_signals
 from streamrnn.command.running.one_signal import run_one_signal
+from streamrnn.command.running.options import Options
 from streamrnn.command.running.plot import Plot
 from streamrnn.command.running.row_errors import OnError, RowErrors
 from streamrnn.command.source_file import load_archive
@@ -134,50 +131,12 @@ def run(
         check_writable(target)
     source_format = input_format or format_of(source, FormatName.CSV)
     target_format = output_format or format_of(target, source_format)
-    keyed = bool(key) or store is not None or resume
-    if keyed and (not key.strip("0") or store is None):
-        raise typer.BadParameter("--key COLUMN and --store FILE need each other, and --resume needs both; columns count from 1")
-    if keyed and state:
-        raise typer.BadParameter("--state keeps the state of one signal and --store those of many; give one of them")
-    formats = (source_format, target_format)
-    binary = next((name for name in formats if name in (FormatName.F32, FormatName.WAV)), None)
-    if keyed and binary:
-        raise typer.BadParameter(f"{binary} has no column for a key; read and write csv or jsonl")
-    if target_format is FormatName.WAV and source_format is not FormatName.WAV and rate is None:
-        raise typer.BadParameter("a wav output needs a sample rate; give --rate")
-    if target_format is not FormatName.WAV and rate is not None:
-        raise typer.BadParameter("--rate is for a wav output; name it .wav, or give --output-format wav")
-    if append and (target == STANDARD or target_format is FormatName.WAV or keyed):
-        raise typer.BadParameter("--append is for one signal and a file that -o names, but not for wav; leave it out")
-    if target == STANDARD and target_format in (FormatName.F32, FormatName.WAV) and sys.stdout.isatty():
-        raise typer.BadParameter(f"{target_format} is binary and standard output is a terminal; name a file with -o")
-    if truth and plot is None:
-        raise typer.BadParameter("--truth is drawn; give --plot FILE too")
-    if plot is not None and keyed:
-        raise typer.BadParameter("--plot draws one signal, and --key is for many; leave one of them out")
     columns = Columns(key, listed(chosen), _and(listed(kept), truth), header, decimal_comma)
-    check_csv_options(source_format, header, decimal_comma)
-    if binary and columns.all and (columns.kept or binary is source_format):
-        raise typer.BadParameter(f"{binary} has no columns to choose or to keep; read and write csv or jsonl")
-    if "" in (column.strip("0") for column in columns.all):
-        raise typer.BadParameter("--columns and --keep take names or numbers, separated by commas; columns count from 1")
-    if header is False and columns.by_name:
-        raise typer.BadParameter(f"{columns.by_name} is the name of a column, which needs a header; give its number")
+    options = Options(source, source_format, target, target_format, columns, state, append, rate, store, resume, plot, truth)
+    options.check()
     model = load_archive(archive)
-    if chosen and source_format is FormatName.CSV and len(columns.values) != model.input_size:
-        raise typer.BadParameter(f"--columns has {len(columns.values)} columns, but the model takes {model.input_size} values")
+    options.check_with(model)
     columns = columns._replace(input_names=input_names(model))
-    if keyed and (model.stride > 1 or OutputRows.of(model).rows > 1):
-        raise typer.BadParameter(
-            f"--key is for models whose steps take and give one row, but a step of this one takes {model.stride} and gives "
-            f"{OutputRows.of(model).rows}; give each signal a run of its own with --state, or use streamrnn.StreamPool"
-        )
-    if state is not None and not model.streamable:
-        raise typer.BadParameter("--state is for streams, but this model answers whole recordings; leave it out")
-    if plot is not None:
-        if not model.streamable:
-            raise typer.BadParameter("--plot is for streams, but this model answers whole recordings; leave it out")
-        check_picture(plot, source)
     picture = None if plot is None else Plot(plot, columns.kept.index(truth) if truth else None)
     endpoints = Endpoints(source, FORMATS[source_format], target, FORMATS[target_format], columns, sync, append, rate)
     errors = RowErrors(on_error)
