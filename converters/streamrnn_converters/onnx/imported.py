@@ -81,6 +81,7 @@ class Imported:
     lengths: GraphInput | tuple[int, ...] | None = None
     #: Open axes that the graph takes to be larger than 1: with one step, or one signal, it gives another shape.
     several: frozenset[str] = frozenset()
+    fewest_steps: int = 1  # with which the graph runs
 
     @property
     def offline(self) -> bool:

@@ -30,8 +30,8 @@ OPERATORS: dict[str, Handler] = {}
 MOST_VALUES = 1 << 18  # of a step
 #: Operators that take a signal with zeros before its first step as it is. For others the signal is made late by as many.
 _TAKE_PADDING = {
-    *("Cast", "Conv", "ConvTranspose", "Dropout", "Flatten", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose"),
-    "Unsqueeze",
+    *("AveragePool", "Cast", "Conv", "ConvTranspose", "Dropout", "Flatten", "Identity", "MaxPool", "Pad", "Reshape", "Slice"),
+    *("Squeeze", "Transpose", "Unsqueeze"),
 }
 #: Functions that make zeros of zeros, so that they may stand between zeros and the operator that takes them.
 _KEEP_ZEROS = {
@@ -64,6 +64,7 @@ class Importer:
     lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all have the same
     over_time  whether a node goes over time: gives what depends on earlier steps
     along_rows  for each recurrent node along an axis within a step, why it cannot be imported if nothing goes over time
+    fewest_steps  with which the graph runs: more than it cuts off
     whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
@@ -73,6 +74,7 @@ class Importer:
         self.offline = offline
         self.lengths: str | tuple[int, ...] | None = None
         self.over_time = False
+        self.fewest_steps = 1
         self.along_rows: list[ConversionError] = []
         self.whole_only: list[ConversionError] = []
         self.in_loops = any(node.op == ROW for node in graph.nodes)
@@ -243,9 +245,10 @@ class Importer:
             return handler(self, node, inputs)
 
     def _check(self, node: Node, flow: Flow, inputs: Inputs) -> None:
-        """Check that a flow has the shape of its axes, and is not too large."""
+        """Check that a flow has the shape of its axes, and is not too large; and note how many steps it lacks."""
         if max(flow.index_map.size, sum(part.size for part in flow.parts)) > MOST_VALUES:
             raise node.refused(f"gives {flow.index_map.size} values in a step, more than {MOST_VALUES} that are allowed")
+        self.fewest_steps = max(self.fewest_steps, 1 - flow.surplus)
         if self.roles.extents(flow.axes) != flow.index_map.shape:
             raise node.refused(f"gives values of the shape {flow.index_map.shape}, which does not fit the axes of the signal")
         if not any(isinstance(given, Flow) and flow.index_map is given.index_map for given in inputs):

@@ -17,6 +17,7 @@ import streamrnn_converters.onnx.operators.indexing
 import streamrnn_converters.onnx.operators.normalization
 import streamrnn_converters.onnx.operators.pooling
 import streamrnn_converters.onnx.operators.recurrent
+import streamrnn_converters.onnx.operators.resizing
 import streamrnn_converters.onnx.operators.steps  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
@@ -195,7 +196,7 @@ def read_onnx(
     ]
     rows = [] if sources else rows_of_a_step(graph, importer)
     said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *more, *importer.remarks, *rows)
-    return Imported(model, inputs, in_file, carried, said, fixed, lengths, importer.several())
+    return Imported(model, inputs, in_file, carried, said, fixed, lengths, importer.several(), importer.fewest_steps)
 
 
 def _rewritten(graph: Graph, pairs: Mapping[str, str] | None, precision: Precision) -> Lifted:

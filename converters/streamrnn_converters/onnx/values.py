@@ -6,7 +6,7 @@ Axes have names. Those of a graph input are only numbered: which of them is time
 the input reaches, never from declared shapes. All other axes lie within a step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Union
 
@@ -61,6 +61,21 @@ class Size:
 #: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;
 #: several axes that a Reshape has merged, time or batch among them.
 Kind = Literal["input", "one", "layer", "feature", "merged"]
+
+
+@dataclass(frozen=True)
+class Every:
+    """All indices of an axis of this size, in their order: what Range gives where the size is not known before the graph runs.
+
+    It is the one object in the array of a constant.
+    """
+
+    size: Size
+
+    def __add__(self, other: Any) -> Any:
+        return self if isinstance(other, int | np.integer) and other == 0 else NotImplemented
+
+    __radd__ = __add__
 
 
 class Axis(NamedTuple):
@@ -176,9 +191,27 @@ def numbers(values: Iterable[int | Size]) -> NDArray[Any]:
     items = list(values)
     if all(isinstance(item, int) for item in items):
         return np.array(items, np.int64)
+    return objects(items)
+
+
+def objects(items: Sequence[Any]) -> NDArray[Any]:
+    """An array of objects."""
     array = np.empty(len(items), object)
     array[:] = items
     return array
+
+
+def are_every(indices: Constant, size: int | Size) -> bool:
+    """Whether indices are all those of an axis, in their order, along the last of their own axes."""
+    array = indices.array
+    if array.size == 1 and isinstance(array.flat[0], Every):
+        return bool(array.flat[0].size == size)
+    return (
+        array.dtype.kind in "iu"
+        and array.ndim > 0
+        and array.shape[-1] == array.size == size != 1
+        and bool((array.ravel() == np.arange(array.size)).all())
+    )
 
 
 def describe(value: Value | Signal) -> str:

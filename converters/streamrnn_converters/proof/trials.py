@@ -61,7 +61,8 @@ def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch
                 own = x[start : start + part]
                 trials.append(Trial(case, own, tuple(range(run, len(own) + 1, run)), start))
             continue
-        short = [length for length in _SHORT if length > ("time" in imported.several)]
+        fewest = max(imported.fewest_steps, 1 + ("time" in imported.several))
+        short = [length for length in _SHORT if length >= fewest]
         for number, length in enumerate([n_steps] * _RUNS if n_steps else [case.n_steps, *short]):
             x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
             before = _random_states(imported, rng, n_signals) if imported.states and number else ()

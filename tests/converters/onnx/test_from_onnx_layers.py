@@ -83,6 +83,23 @@ def test_a_batch_normalisation_scales_and_shifts_each_value(axes: str) -> None:
     assert imported.model.layers[0].kind == "affine"
 
 
+def test_a_norm_that_keras_writes_as_one_of_batches_goes_over_the_values_of_a_step() -> None:
+    """Time and batch merged are the channels of a BatchNormalization whose mean and variance are computed."""
+    g = Sketch("BTF", open_axes="BT")
+    y = g.add("Transpose", behind(g, g.add("Transpose", "x", perm=[1, 0, 2])), perm=[1, 0, 2])
+    rows = g.add("Reshape", y, [1, -1, HIDDEN, 1])
+    mean = g.add("ReduceMean", rows, [0, 2, 3])
+    variance = g.add("Div", g.add("ReduceSumSquare", g.add("Sub", rows, mean), [0, 2, 3], keepdims=0), np.float32(HIDDEN))
+    count = g.add("ReduceProd", g.add("Slice", g.add("Shape", y), [0], [2], [0]))
+    ones, zeros = (g.add("Expand", np.float32(value), count) for value in (1, 0))
+    mean = g.add("Squeeze", mean, [0, 2, 3])
+    normed = g.add("BatchNormalization", rows, ones, zeros, mean, variance, epsilon=1e-3)
+    imported = assert_agrees(
+        g, [g.add("Mul", g.add("Reshape", normed, g.add("Shape", y)), g.draw(HIDDEN))], {"x": "BTF"}, ["BTH"]
+    )
+    assert "arithmetic" in [layer.kind for layer in imported.model.layers]
+
+
 # Convolutions.
 
 

@@ -84,3 +84,29 @@ def split_argument(node: Node, inputs: Inputs, total: int) -> list[int]:
     if sum(sizes) != total or len(sizes) != n_parts:
         raise node.refused(f"splits {total} values into {sizes} for {n_parts} outputs")
     return list(sizes)
+
+
+def resize_argument(node: Node, inputs: Inputs, sizes: Sequence[Any]) -> list[tuple[Any, float]]:
+    """The size that Resize-13 gives each axis, and by which factor it grows: 1 for one that stays what it is."""
+    chosen = axis_indices(node, node.take("axes") or range(len(sizes)), len(sizes))
+    scales, wanted = ([*inputs[1:], None, None, None][k] for k in (1, 2))
+    found: list[tuple[Any, float]] = [(size, 1.0) for size in sizes]
+    if isinstance(wanted, Constant) and wanted.array.size:
+        given = [(size, 0.0) for size in integers(node, wanted, "sizes")]
+    elif isinstance(scales, Constant) and scales.array.dtype.kind == "f":
+        given = [(None, float(scale)) for scale in scales.array.ravel()]
+    else:
+        raise node.refused("has neither constant scales nor constant sizes")
+    if len(given) != len(chosen):
+        raise node.refused(f"resizes {len(given)} axes, expected {len(chosen)}")
+    for axis, (size, scale) in zip(chosen, given, strict=True):
+        own = sizes[axis]
+        if scale == 1 or size == own:
+            continue
+        if not isinstance(own, int) or not isinstance(size, int | None):
+            raise node.refused("resizes an axis whose size the graph leaves open; export it with a fixed one")
+        whole = size if size is not None else int(own * scale) if 0 < scale < END else 0
+        if not 0 < whole < END:
+            raise node.refused(f"resizes {own} values to {whole}")
+        found[axis] = whole, scale or whole / own
+    return found

@@ -15,7 +15,18 @@ from streamrnn_converters.onnx.axes import constant_moves
 from streamrnn_converters.onnx.axes.arguments import integers, limit
 from streamrnn_converters.onnx.axes.constant_math import FUNCTIONS, REDUCTIONS, constant, function, product, reduction
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Broadcast, Constant, Known, Size, describe, full_rank, numbers, shape
+from streamrnn_converters.onnx.values import (
+    Broadcast,
+    Constant,
+    Every,
+    Known,
+    Size,
+    describe,
+    full_rank,
+    numbers,
+    objects,
+    shape,
+)
 
 Inputs = Sequence[Known | None]
 Folding = Callable[[Node, Inputs], list[Constant | Broadcast]]
@@ -39,6 +50,8 @@ def _tile(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
 def _range(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
     arrays = [constant(node, value).array for value in inputs]
     start, end, step = (array.item() for array in arrays)
+    if isinstance(end, Size) and (start, step) == (0, 1):
+        return [Constant(objects([Every(end)]))]
     if any(isinstance(number, Size) for number in (start, end, step)):
         raise node.refused("counts to a size that depends on the input, which is not understood")
     count = max(0, math.ceil((end - start) / step))

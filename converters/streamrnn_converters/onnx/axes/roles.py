@@ -146,7 +146,7 @@ class Roles:
         """Whether an axis of a graph input with several axes within a step has a lone one beside it, that of the batch."""
         for entry in self.inputs:
             names = names_of(entry)
-            if axis.name in names and axis.size != 1 and len(names) > _MOST_PLAIN:
+            if axis.name in names and axis.size != 1 and isinstance(axis.size, int) and len(names) > _MOST_PLAIN:
                 return any(size == 1 and self.roles.get(name) is None for name, size in zip(names, entry.sizes, strict=True))
         return False
 

@@ -10,9 +10,9 @@ from streamrnn import Conv1d, Dense, Layer
 from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.rules.convolution import padding_of, pads_argument
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.importer import Importer, Inputs, operator
 from streamrnn_converters.onnx.operators.convolution_within import convolved, transposed
-from streamrnn_converters.onnx.operators.over_time import gained, longer
+from streamrnn_converters.onnx.operators.over_time import gained, longer, padded_flow
 from streamrnn_converters.onnx.operators.padding import padded_within
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
@@ -45,11 +45,11 @@ def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 @operator("Conv")
 def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """Conv-11 over (batch, channels, time), or over axes within a step."""
-    flow, padding = _padded_flow(node, inputs[0])
+    flow, padding = padded_flow(node, inputs[0])
     weights = _constant(node, inputs[1], "W")
     if weights.ndim < 3 or weights.ndim != len(flow.axes):
         raise node.refused(f"its input X has {len(flow.axes)} axes and W {weights.ndim}; both must have as many, 3 at least")
-    if weights.ndim > 3 or importer.role(flow.axes[2]) != "time":
+    if weights.ndim > 3 or importer.role(flow.axes[2]) != "time" or len(flow.index_map) > 1:
         return [convolved(importer, node, flow, padding, weights, _optional_bias(node, inputs, len(weights)))]
     outputs, per_group, taps = weights.shape
     group, dilation = node.take("group", 1), (node.take("dilations") or [1])[0]
@@ -77,17 +77,11 @@ def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 @operator("ConvTranspose")
 def _conv_transpose(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """ConvTranspose-11 over axes within a step."""
-    flow, padding = _padded_flow(node, inputs[0])
+    flow, padding = padded_flow(node, inputs[0])
     weights = _constant(node, inputs[1], "W")
     importer.axes_of(node)
     bias = _optional_bias(node, inputs, weights.shape[1] * node.attributes.get("group", 1))
     return [transposed(importer, node, flow, padding, weights, bias)]
-
-
-def _padded_flow(node: Node, value: Value | None) -> tuple[Flow, tuple[int, int]]:
-    """The signal, and the zeros before its first step and after its last."""
-    padding = value.padding if isinstance(value, Flow) else (0, 0)
-    return needs_flow(node, replace(value, padding=(0, 0)) if isinstance(value, Flow) else value, "X"), padding
 
 
 def _optional_bias(node: Node, inputs: Inputs, size: int) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 each of them. Of time, a window sees a few steps of the past.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -14,10 +13,10 @@ from streamrnn import Dense, Depthwise
 from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer
-from streamrnn_converters.onnx.operators.over_time import gained
+from streamrnn_converters.onnx.operators.over_time import time_of, windows_of, with_past
 from streamrnn_converters.onnx.values import Flow, with_fixed
 from streamrnn_converters.onnx.vectors import Vector
-from streamrnn_converters.onnx.windows import LONG, Indices, gathered, sliding_of, transposed_ends
+from streamrnn_converters.onnx.windows import LONG, Indices, gathered, transposed_ends
 
 #: Outputs of a group from which on it pays to multiply it by itself: a vector of them.
 _WIDE = 8
@@ -31,19 +30,10 @@ def convolved(
     padding  zeros before the first step and after the last
     """
     importer.axes_of(node)
-    sizes, taps = flow.index_map.shape[2:], weights.shape[2:]
+    taps = weights.shape[2:]
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
-    time = _time_of(importer, flow)
-    sliding = sliding_of(node, [LONG if axis == time else size for axis, size in enumerate(sizes)], taps)
-    windows = [one.indices() for axis, one in enumerate(sliding) if axis != time]
-    if time is not None:
-        one = sliding[time]
-        if one.stride != 1:
-            raise node.refused("its stride over time is not 1: it gives fewer steps than it takes, and a stream one for each")
-        ago = [padding[0] + one.before - tap * one.dilation for tap in range(one.taps)]
-        flow = _with_past(importer, node, flow, time, ago, sum(padding) + one.before + one.after - one.reach)
-        windows.insert(time, np.arange(one.taps)[None])
+    flow, windows = windows_of(importer, node, flow, padding, taps)
     group = _checked_group(node, flow, weights.shape[1] * node.attributes.get("group", 1), weights.shape[0])
     padded, zero = with_fixed(flow, 0.0)
     seen = gathered(padded.index_map, windows, zero)
@@ -64,14 +54,14 @@ def transposed(
     strides, dilations = list(node.attributes.get("strides") or [1] * n), list(node.attributes.get("dilations") or [1] * n)
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
-    time = _time_of(importer, flow)
+    time = time_of(importer, flow)
     sizes = tuple(LONG if axis == time else size for axis, size in enumerate(sizes))
     before, ends = transposed_ends(node, sizes, taps)
     if time is not None:
         if strides[time] != 1:
             raise node.refused("its stride over time is not 1: it gives more steps than it takes, and a stream one for each")
         ago = [padding[0] - before[time] + tap * dilations[time] for tap in range(taps[time])]
-        flow = _with_past(importer, node, flow, time, ago, sum(padding) + ends[time] - LONG)
+        flow = with_past(importer, node, flow, time, ago, sum(padding) + ends[time] - LONG)
         ends[time] = 1
     group = _checked_group(node, flow, weights.shape[0], weights.shape[1] * node.attributes.get("group", 1))
     weights = weights.reshape(group, -1, *weights.shape[1:]).swapaxes(1, 2)  # (group, O / group, C / group, *taps)
@@ -103,18 +93,6 @@ def transposed(
         parts += one.parts
         start += sum(part.size for part in one.parts)
     return replace(flow, parts=tuple(parts), index_map=index_map, axes=importer.axes_of(node))
-
-
-def _time_of(importer: Importer, flow: Flow) -> int | None:
-    """The number of the axis of windows that is time."""
-    return next((axis for axis, each in enumerate(flow.axes[2:]) if importer.role(each) == "time"), None)
-
-
-def _with_past(importer: Importer, node: Node, flow: Flow, time: int, ago: Sequence[int], surplus: int) -> Flow:
-    """A flow whose axis of time has what each tap sees; the steps that come beyond the last are noted."""
-    surplus = gained(node, ago, surplus)
-    past, maps = importer.ago(node, flow, ago)
-    return replace(past, index_map=np.concatenate(maps, 2 + time), surplus=flow.surplus + surplus)
 
 
 def _checked_group(node: Node, flow: Flow, n_channels: int, n_outputs: int) -> int:

@@ -15,7 +15,7 @@ from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, ope
 from streamrnn_converters.onnx.operators.over_time import longer
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
-from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, describe, full_rank, rank, shape
+from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, are_every, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Fixed, LayerOutput, Source, Vector
 
 _MOST_ROWS = 64  # of constants before the first step
@@ -91,6 +91,8 @@ def _gather(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     axes = importer.axes_of(node)
     assert isinstance(indices, Constant)
     (axis,) = axis_indices(node, [node.take("axis", 0)], rank(value))
+    if are_every(indices, value.axes[axis].size):
+        return [replace(value, axes=axes, index_map=value.index_map.reshape(importer.roles.extents(axes)))]
     chosen = indices.array.astype(int)
     if importer.is_within(value.axes[axis]):
         return [replace(value, axes=axes, index_map=np.take(value.index_map, chosen, axis))]

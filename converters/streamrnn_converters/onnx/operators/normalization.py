@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import Affine, Arithmetic, Layer, LayerNorm, Softmax
+from streamrnn import Activation, Affine, Arithmetic, Layer, LayerNorm, Pointwise, Softmax
 from streamrnn_converters.onnx.axes.arguments import axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.operators.pooling import log_sum_exp, rows_below
-from streamrnn_converters.onnx.values import Constant, Flow, Value, describe
+from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe
 
 
 @operator("Softmax")
@@ -96,6 +96,8 @@ def _batch_normalization(importer: Importer, node: Node, inputs: Inputs) -> list
     if len(flow.axes) < 2:
         raise node.refused("its input X has no axis 1, which it would normalise")
     importer.axes_of(node)
+    if any(isinstance(value, Flow) for value in inputs[1:]):
+        return [_normalised(importer, node, flow, inputs)]
     sizes = (flow.index_map.shape[1], *[1] * (len(flow.axes) - 2))
     scale, shift, mean, variance = (
         _vector(node, value, name, sizes[:1]).reshape(sizes)
@@ -104,6 +106,34 @@ def _batch_normalization(importer: Importer, node: Node, inputs: Inputs) -> list
     scale = scale / np.sqrt(variance + node.take("epsilon", 1e-5))
     scale, shift = (np.broadcast_to(array, flow.index_map.shape).ravel() for array in (scale, shift - scale * mean))
     return [importer.layered(node, Affine(scale, shift, importer.dtype), flow)]
+
+
+def _normalised(importer: Importer, node: Node, flow: Flow, inputs: Inputs) -> Flow:
+    """The same with a mean and a variance that are computed at each step, as Keras writes a norm over the values of a step."""
+    shape, size, epsilon = flow.index_map.shape, flow.index_map.size, node.take("epsilon", 1e-5)
+    wide = (1, -1, *[1] * (len(shape) - 2))
+
+    def along(value: Value | None, name: str) -> Flow:
+        own = needs_flow(node, value, name)
+        return replace(own, index_map=np.broadcast_to(own.index_map.reshape(wide), shape))
+
+    scale, shift = (
+        np.broadcast_to(_numbers(node, value, name).reshape(wide), shape).ravel()
+        for value, name in zip(inputs[1:3], ("scale", "B"), strict=True)
+    )
+    mean, variance = along(inputs[3], "mean"), along(inputs[4], "var")
+    above = importer.layered(node, Affine(np.ones(size), np.full(size, epsilon), importer.dtype), variance, sizes=shape)
+    deviation = importer.layered(node, Pointwise(size, Activation("sqrt"), importer.dtype), above)
+    centred = importer.layered(node, Arithmetic(size, "subtract", importer.dtype), flow, mean)
+    given = importer.layered(node, Arithmetic(size, "divide", importer.dtype), centred, deviation)
+    return importer.layered(node, Affine(scale, shift, importer.dtype), given)
+
+
+def _numbers(node: Node, value: Value | None, name: str) -> NDArray[np.float64]:
+    """A constant vector, or one that is the same however long the graph makes it."""
+    if not isinstance(value, Constant | Broadcast) or value.array.dtype.kind != "f":
+        raise node.refused(f"its input {name} is not a constant of floats, while its mean is computed, which is not understood")
+    return value.array.astype(np.float64)
 
 
 def _vector(node: Node, value: Value | None, name: str, sizes: tuple[int, ...]) -> NDArray[np.float64]:

@@ -1,10 +1,64 @@
-"""Steps that operators put before the first step and after the last, or cut off there."""
+"""What operators see of time: steps of the past in their windows, and steps before the first and after the last."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Flow
+from streamrnn_converters.onnx.importer import Importer, needs_flow
+from streamrnn_converters.onnx.values import Flow, Value
+from streamrnn_converters.onnx.windows import LONG, Indices, sliding_of
+
+
+def padded_flow(node: Node, value: Value | None) -> tuple[Flow, tuple[int, int]]:
+    """The signal, and the zeros before its first step and after its last."""
+    padding = value.padding if isinstance(value, Flow) else (0, 0)
+    return needs_flow(node, replace(value, padding=(0, 0)) if isinstance(value, Flow) else value, "X"), padding
+
+
+def windows_of(
+    importer: Importer,
+    node: Node,
+    flow: Flow,
+    padding: tuple[int, int],
+    taps: Sequence[int],
+    *,
+    ceil: bool = False,
+    may_pad: bool = True,
+) -> tuple[Flow, list[Indices]]:
+    """A flow, (N, C, ...), and for each axis of windows, (windows, taps), the indices that these see. Of time the flow has what
+    the taps of the one window see.
+
+    padding  zeros before the first step and after the last
+    may_pad  whether the operator may put zeros there itself
+    """
+    time = time_of(importer, flow)
+    sizes = [LONG if axis == time else size for axis, size in enumerate(flow.index_map.shape[2:])]
+    sliding = sliding_of(node, sizes, taps, ceil=ceil)
+    windows = [one.indices() for axis, one in enumerate(sliding) if axis != time]
+    if time is not None:
+        one = sliding[time]
+        if one.stride != 1:
+            raise node.refused("its stride over time is not 1: it gives fewer steps than it takes, and a stream one for each")
+        if not may_pad and (one.before or one.after):
+            raise node.refused("pads time with what counts as nothing; put zeros before the first step instead")
+        ago = [padding[0] + one.before - tap * one.dilation for tap in range(one.taps)]
+        flow = with_past(importer, node, flow, time, ago, sum(padding) + one.before + one.after - one.reach)
+        windows.insert(time, np.arange(one.taps)[None])
+    return flow, windows
+
+
+def time_of(importer: Importer, flow: Flow) -> int | None:
+    """The number of the axis of windows that is time."""
+    return next((axis for axis, each in enumerate(flow.axes[2:]) if importer.role(each) == "time"), None)
+
+
+def with_past(importer: Importer, node: Node, flow: Flow, time: int, ago: Sequence[int], surplus: int) -> Flow:
+    """A flow whose axis of time has what each tap sees; the steps that come beyond the last are noted."""
+    surplus = gained(node, ago, surplus)
+    past, maps = importer.ago(node, flow, ago)
+    return replace(past, index_map=np.concatenate(maps, 2 + time), surplus=flow.surplus + surplus)
 
 
 def longer(node: Node, flow: Flow, before: int, after: int) -> Flow:

@@ -33,6 +33,10 @@ def one(op: str, **attributes: Any) -> Callable[[Sketch, str], str]:
     return lambda g, x: g.add(op, x, **attributes)
 
 
+def resized(*factors: float, **attributes: Any) -> Callable[[Sketch, str], str]:
+    return lambda g, x: g.add("Resize", x, "", np.array([1, 1, *factors], np.float32), **attributes)
+
+
 def pad(mode: str, *widths: int) -> Callable[[Sketch, str], str]:
     return lambda g, x: g.add("Pad", x, widths, *([np.float32(1.5)] if mode == "constant" else []), mode=mode)
 
@@ -69,6 +73,19 @@ CASES: dict[str, Case] = {
     "pad-by-cutting": ((2, 9), pad("constant", 0, 0, -3, 0, 1, 2), 3 * 8),
     "pad-with-the-edge": ((2, 9), pad("edge", 0, 1, 3, 0, 0, 2), 3 * 14),
     "pad-by-reflection": ((2, 9), pad("reflect", 0, 1, 3, 0, 0, 2), 3 * 14),
+    "resized-by-factors": ((2, 3, 4), resized(2.0, 1.5), 2 * 6 * 6),
+    "resized-to-sizes": ((2, 3, 4), lambda g, x: g.add("Resize", x, "", "", np.array([3, 10]), axes=[2, 3]), 2 * 3 * 10),
+    "resized-as-torch-does": (
+        (2, 3, 4),
+        resized(1, 2, coordinate_transformation_mode="asymmetric", nearest_mode="floor", cubic_coeff_a=-0.75),
+        2 * 3 * 8,
+    ),
+    "resized-with-aligned-corners": (
+        (2, 3, 4),
+        resized(1, 2.5, coordinate_transformation_mode="align_corners", nearest_mode="ceil"),
+        2 * 3 * 10,
+    ),
+    "resized-and-rounded-up": ((2, 3, 4), resized(0.5, 0.75, nearest_mode="round_prefer_ceil"), 2 * 1 * 3),
     "layer-norm-of-rows": ((4, 6), lambda g, x: g.add("LayerNormalization", x, g.draw(6), g.draw(6)), 24),
     "layer-norm-of-two-axes": ((4, 6), lambda g, x: g.add("LayerNormalization", x, g.draw(4, 6), axis=1), 24),
     "instance-norm": ((4, 6), lambda g, x: g.add("InstanceNormalization", x, g.draw(4), g.draw(4)), 24),

@@ -47,6 +47,7 @@ RULES: dict[str, Rule] = {
     "LayerNormalization": layers.layer_normalization,
     "MatMul": layers.dense,
     "Pad": convolution.padding,
+    "Resize": within_step.resized,
     "ReverseSequence": recurrent.reverse_sequence,
     "ScatterND": indexing.scatter,
     "Slice": indexing.cut,

@@ -22,7 +22,8 @@ def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         raise node.refused("only convolutions over (batch, channels, ...) with constant weights are understood")
     strided = set(node.attributes.get("strides") or [1]) != {1}
     over_time = len(own.axes) == 3 and not roles.is_within(own.axes[2]) and not (strided and _is_fixed(roles, own.axes[2]))
-    if not over_time or own.axes[0].parts or roles.role(own.axes[0]) == "time":
+    first = own.axes[0]
+    if not over_time or first.parts or roles.role(first) not in ("unknown", "one", "batch") or roles.has_other_batch(first):
         return within_step.convolution(roles, node, own, weights.array.shape)
     n_outputs, per_group, taps = weights.array.shape
     batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))

@@ -10,7 +10,19 @@ from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Kind, Known, Signal, Size, describe, full_rank, shape
+from streamrnn_converters.onnx.values import (
+    Axis,
+    Broadcast,
+    Constant,
+    Kind,
+    Known,
+    Signal,
+    Size,
+    are_every,
+    describe,
+    full_rank,
+    shape,
+)
 
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
@@ -97,6 +109,9 @@ def gather(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     if not isinstance(indices, Constant) or indices.array.dtype.kind not in INTEGERS:
         raise node.refused("its indices are not constant integers")
     (index,) = axis_indices(node, [index], len(own.axes))
+    if are_every(indices, own.axes[index].size):
+        ones = [inserted(node, index + k) for k in range(indices.array.ndim - 1)]
+        return [replace(own, axes=(*own.axes[:index], *ones, *own.axes[index:]))]
     _pick(roles, node, own.axes[index], indices)
     kind: Kind = "layer" if own.axes[index].kind == "layer" else "feature"
     added = [

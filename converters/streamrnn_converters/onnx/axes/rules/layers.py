@@ -56,8 +56,13 @@ def layer_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal
 
 
 def batch_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Axis 1 is that of the features."""
+    """Axis 1 is that of the features; of time and batch too, where mean and variance are computed for each of them."""
     own, scale = signal(node, inputs[0], "X"), inputs[1]
+    computed_ones = [value for value in inputs[3:] if isinstance(value, Signal) and len(value.axes) == 1]
+    for value in computed_ones:
+        roles.bind_alike(node, own.axes[1], value.axes[0])
+    if computed_ones:
+        return computed(node, own.axes)
     roles.need(node, own.axes[1], scale.array.size if isinstance(scale, Constant) else None)
     return computed(node, own.axes)
 

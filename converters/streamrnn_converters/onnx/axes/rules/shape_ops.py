@@ -146,8 +146,12 @@ def _reshaped(roles: Roles, node: Node, given: list[Axis], target: list[Any]) ->
             for index in block.target:
                 axes[index] = Axis(f"{node.outputs[0]}.{index}", sizes[index], "feature")
         starts[block.given[0]] = block.target[0]
+    first = min(starts)
+    for index in range(min(first, starts[first])):  # those before all others stay from the outermost on
+        axes[index] = given[index]
     for before, after in starts.items():
-        _keep_ones(given[:before], axes, sizes, after)
+        if before != first:
+            _keep_ones(given[:before], axes, sizes, after)
     return _Reshaped(tuple(axis or inserted(node, index) for index, axis in enumerate(axes)), needed)
 
 

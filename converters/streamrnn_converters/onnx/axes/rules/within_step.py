@@ -5,6 +5,7 @@ padding, and norms over such axes.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from streamrnn_converters.onnx.axes.arguments import resize_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signal
 from streamrnn_converters.onnx.graph import Node
@@ -15,12 +16,7 @@ from streamrnn_converters.onnx.windows import LONG, Sliding, sliding_of, transpo
 def convolution(roles: Roles, node: Node, own: Signal, shape: Sequence[int]) -> list[Signal]:
     """Conv-11 of (batch, channels, ...) with weights of a shape: windows slide over axes within a step, and over time."""
     roles.need(node, own.axes[1], shape[1] * node.take("group", 1))
-    moved = [_moves(node, k, count) for k, count in enumerate(shape[2:])]
-    sizes = [_size_or_long(roles, node, *each) for each in zip(own.axes[2:], moved, strict=True)]
-    windows = sliding_of(node, sizes, shape[2:])
-    strides, ends = [one.stride for one in windows], [one.n_windows for one in windows]
-    longer = [one.before + one.after - one.reach for one in windows]
-    return _given(node, own, shape[0], _replaced(roles, node, own, moved, strides, longer, ends))
+    return _slid(roles, node, own, shape[2:], shape[0])
 
 
 def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -40,12 +36,12 @@ def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Sig
 
 
 def pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """MaxPool-12 and AveragePool-11 over axes within a step."""
+    """MaxPool-12 and AveragePool-11, over axes within a step and over time."""
     own, taps = signal(node, inputs[0], "X"), node.take("kernel_shape")
     if taps is None or len(own.axes) != len(taps) + 2:
         raise node.refused(f"its kernel_shape does not fit a signal of {len(own.axes)} axes")
     roles.need(node, own.axes[1])
-    return _slid(roles, node, own, taps, ceil=bool(node.take("ceil_mode", 0)))
+    return _slid(roles, node, own, taps, None, ceil=bool(node.take("ceil_mode", 0)))
 
 
 def global_pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -64,6 +60,22 @@ def channel_normalization(roles: Roles, node: Node, inputs: Inputs) -> list[Sign
     return computed(node, own.axes)
 
 
+def resized(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """Resize-13 to nearest values: axes that get another size lie within a step."""
+    own = signal(node, inputs[0], "X")
+    sizes = [size for size, _ in resize_argument(node, inputs, [axis.size for axis in own.axes])]
+    axes = [
+        axis if size == axis.size else _resized(roles, node, index, axis, size)
+        for index, (axis, size) in enumerate(zip(own.axes, sizes, strict=True))
+    ]
+    return [replace(own, axes=tuple(axes), moved=frozenset())]
+
+
+def _resized(roles: Roles, node: Node, index: int, axis: Axis, size: int) -> Axis:
+    roles.need(node, axis)
+    return inserted(node, index) if size == 1 else Axis(f"{node.outputs[0]}.{index}", size, "feature")
+
+
 def padded(roles: Roles, node: Node, own: Signal, index: int, extra: int) -> Signal:
     """A signal with so many more entries along an axis within a step."""
     size = _needed(roles, node, own.axes[index]) + extra
@@ -73,14 +85,19 @@ def padded(roles: Roles, node: Node, own: Signal, index: int, extra: int) -> Sig
     return replace(own, axes=(*own.axes[:index], axis, *own.axes[index + 1 :]), moved=frozenset())
 
 
-def _slid(roles: Roles, node: Node, own: Signal, taps: Sequence[int], *, ceil: bool = False) -> list[Signal]:
-    """What the windows of a pooling give. An axis with one tap, no stride and no padding stays what it is, time too."""
+def _slid(
+    roles: Roles, node: Node, own: Signal, taps: Sequence[int], outputs: int | None, *, ceil: bool = False
+) -> list[Signal]:
+    """What windows give. An axis with one tap, no stride and no padding stays what it is."""
     moved = [_moves(node, k, count) for k, count in enumerate(taps)]
-    sizes = [_needed(roles, node, axis) if moves else 1 for axis, moves in zip(own.axes[2:], moved, strict=True)]
+    sizes = [_size_or_long(roles, node, *each) for each in zip(own.axes[2:], moved, strict=True)]
     windows: list[Sliding] = sliding_of(node, sizes, taps, ceil=ceil)
-    ends = [one.n_windows if moves else None for one, moves in zip(windows, moved, strict=True)]
-    axes = zip(own.axes[2:], ends, strict=True)
-    return _given(node, own, None, [axis if end is None else _new(node, k, end) for k, (axis, end) in enumerate(axes)])
+    for axis, one in zip(own.axes[2:], windows, strict=True):
+        if roles.role(axis) == "unknown" and one.stride == 1 and one.before == one.reach > one.after == 0:
+            roles.late.setdefault(axis.name, None)
+    strides, ends = [one.stride for one in windows], [one.n_windows for one in windows]
+    longer = [one.before + one.after - one.reach for one in windows]
+    return _given(node, own, outputs, _replaced(roles, node, own, moved, strides, longer, ends))
 
 
 def _size_or_long(roles: Roles, node: Node, axis: Axis, moves: bool) -> int:
