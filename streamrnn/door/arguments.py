@@ -109,6 +109,8 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
 
 def own_copy(array: NDArray[Any], dtype: np.dtype[Any]) -> Array:
     """As `converted`, in C order, and in memory that no other thread can write to."""
+    if array.dtype == dtype:
+        return np.array(array, order="C")
     with np.errstate(over="ignore"):
         return np.array(array, dtype, order="C")
 

@@ -41,6 +41,13 @@ def test_however_often_process_looks_up_the_bits_are_the_same(monkeypatch: pytes
     assert Stream(MODEL).process(block).tobytes() == whole.tobytes()
 
 
+def test_however_large_a_model_is_the_driver_gets_whole_tiles() -> None:
+    wide = np.zeros((4, 600, 600), np.float32)
+    for model in MODEL, Model([LSTM(wide, wide)]):
+        stream = Stream(model)
+        assert stream._door._n_uninterrupted % stream._workspace.plan.tile == 0
+
+
 def test_a_late_refusal_undoes_the_steps_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "UNINTERRUPTED_BYTES", 100_000)
     stream = Stream(MODEL)
