@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Node
 
 _INTEGERS = ("int32", "int64")
@@ -25,6 +26,8 @@ def with_counters(graph: Graph, states: Collection[str]) -> tuple[Graph, list[st
     """The graph with its states of integers as floats, and a remark for each. As it is, where anything else reads them.
 
     states  graph inputs that are states
+
+    Raises ConversionError where a loop does anything else with what it counts by.
     """
     counters = {entry.name: entry.type for entry in graph.inputs if entry.name in states and entry.type in _INTEGERS}
     if not counters:
@@ -33,6 +36,11 @@ def with_counters(graph: Graph, states: Collection[str]) -> tuple[Graph, list[st
     widening = _Widening(graph, set(counters), dtype)
     nodes = [each for node in graph.nodes for each in widening.node(node)]
     if widening.is_lost:
+        if own := sorted(graph.own_states.keys() & counters.keys()):
+            raise ConversionError(
+                f"the value {own[0]!r}, an integer that a loop counts with, is read by more than sums, products, comparisons "
+                "and remainders, as where it is an index; a stream keeps floats: export the loop without"
+            )
         return graph, []
     inputs = tuple(replace(entry, type=dtype, counts=entry.type) if entry.name in counters else entry for entry in graph.inputs)
     declared = {

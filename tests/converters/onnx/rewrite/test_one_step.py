@@ -382,6 +382,20 @@ def carries_one_state_of_two() -> bytes:
     return o.model({"x": ["time", 2, I], "h0": [2, I]}, {"y": y, "hn": end})
 
 
+def writes_at_the_number_of_the_step() -> bytes:
+    """A ring of three rows."""
+    g = Loops()
+    o, b = g.outer, g.body()
+    step, going, ring = (f"{b.prefix}{name}" for name in ("step", "going", "ring"))
+    place = b.Unsqueeze(b.Unsqueeze(b.Mod(step, number(b, np.int64(3))), number(b, [0])), number(b, [0]))
+    after = b.ScatterND(ring, place, b.Unsqueeze(b.Gather("x", step, axis=0), number(b, [0])))
+    outputs = [b.Identity(going), b.Identity(after), b.ReduceMean(after, axes=[0], keepdims=0)]
+    body = g.graph(b, {step: INT64, going: BOOL, ring: FLOAT}, outputs)
+    body.output[0].type.tensor_type.elem_type = BOOL
+    n_steps = o.Gather(o.Shape("x"), o.constant(np.int64(0)))
+    return g.model({"y": o.Loop(n_steps, o.constant(np.array(True)), zeros(g, 3, 2, I), outputs=2, body=body)[-1]})
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "begins-with-the-signal": (begins_with_the_signal, "with which a state of it begins, is computed from the signal"),
     "reads-all-of-the-signal": (reads_all_of_the_signal, "its body reads all of 'x' at each step"),
@@ -392,6 +406,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "grows": (grows, "has another shape after a step than before it"),
     "takes-no-row": (takes_no_row, "takes no row of a signal at each step"),
     "carries-one-state-of-two": (carries_one_state_of_two, "of a loop, which begins anew with every run"),
+    "writes-at-the-number-of-the-step": (writes_at_the_number_of_the_step, "an integer that a loop counts with"),
     "goes-backwards": (lambda: scanned(scan_input_directions=[1]), "goes backwards"),
 }
 
