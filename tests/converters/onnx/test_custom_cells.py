@@ -1,4 +1,4 @@
-"""Cells that no recurrent node is, each a step with a carried state as torch exports it (`tests/converters/fixtures`)."""
+"""Cells that no recurrent node is, as torch exports them (`tests/converters/fixtures`): a step with a carried state, a loop."""
 
 from pathlib import Path
 
@@ -40,6 +40,21 @@ def test_a_custom_cell_streams_500_steps_as_torch_computes_them(name: str, expor
             read_onnx(data)
     imported = read_onnx(data, states=said)
     assert [state.name for state in imported.states] == list(said or STATES[name])
+    with np.load(FOLDER.with_suffix(".npz")) as archive:
+        x, expected = archive["x"], archive[name]
+    stream = Stream(imported.model)
+    ours = np.concatenate([[stream.step(row) for row in x[:250]], stream.process(x[250:])])
+    assert np.abs(ours - expected).max() <= 5e-6 * np.abs(expected).max()
+    if exporter == "script":
+        assert verify(imported.model, data).proven
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+@pytest.mark.parametrize("name", STATES)
+def test_an_unrolled_loop_of_a_custom_cell_streams_500_steps_as_torch_computes_them(name: str, exporter: str) -> None:
+    data = (FOLDER / f"{name}-loop.{exporter}.onnx").read_bytes()
+    imported = read_onnx(data)
+    assert "6 steps of a loop were recognised as a cell of its own" in imported.remarks
     with np.load(FOLDER.with_suffix(".npz")) as archive:
         x, expected = archive["x"], archive[name]
     stream = Stream(imported.model)

@@ -56,9 +56,13 @@ def without_branches(graph: Graph) -> Graph:
 def _decided(graph: Graph, condition: str) -> NDArray[Any] | None:
     """The value of a condition after the nodes of a graph, as far as constants and sizes tell it."""
     known = folded(replace(graph, constants=graph.constants | _shapes(graph, {})))
-    if condition not in known.constants and (inferred := _inferred(known)):
-        known = folded(replace(known, constants=known.constants | _shapes(known, inferred)))
-    return known.constants.get(condition)
+    return (known if condition in known.constants else with_known_sizes(known)).constants.get(condition)
+
+
+def with_known_sizes(graph: Graph) -> Graph:
+    """The graph with what its nodes make of constants and of sizes that follow from declared ones as constants."""
+    inferred = _inferred(graph)
+    return folded(replace(graph, constants=graph.constants | _shapes(graph, inferred))) if inferred else graph
 
 
 def _shapes(graph: Graph, inferred: Mapping[str, tuple[int | None, ...]]) -> dict[str, NDArray[Any]]:

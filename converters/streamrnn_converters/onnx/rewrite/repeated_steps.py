@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.graph import Graph, Node, needed
+from streamrnn_converters.onnx.rewrite.branches import with_known_sizes
 from streamrnn_converters.onnx.rewrite.evaluation import evaluated
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 
 _CONSTANT, _OTHER = -1, -2  # levels of what depends on no row, and of what depends on the signal otherwise
+_SIZES = ("Shape", "Size")
 _FEWEST = 3  # steps
 _CLOSE = 1e-5  # relative; what an exporter computed beforehand is rounded
 
@@ -34,7 +36,7 @@ class RepeatedSteps:
     nodes      of the pattern
     states     by the name that the pattern reads: what it gives for the next step, and the name of what it begins with
     given      by the name of what nodes after the loop read of all steps, a Concat: the value of the pattern, and the axis
-    last       by the name of what they read of the last step: the value of the pattern
+    last       by the name of what they read of the last step: the value of the pattern, also a row or a state before it
     """
 
     n_steps: int
@@ -62,6 +64,7 @@ def repeated_steps(graph: Graph) -> RepeatedSteps | None:
 class _Matching:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._constants = with_known_sizes(graph).constants
         self._producers = {name: node for node in graph.nodes for name in node.outputs if name}
         self._keys: dict[str, Any] = {}
         rows = Rows(graph, self._producers)
@@ -116,7 +119,7 @@ class _Matching:
         levels = {entry.name: _OTHER for entry in self._graph.inputs}
         for node in self._graph.nodes:
             below = {levels.get(name, _CONSTANT) for name in node.inputs if name}
-            level = _CONSTANT if node.op in ("Shape", "Size") else _OTHER if _OTHER in below else max(below, default=_CONSTANT)
+            level = _CONSTANT if node.op in _SIZES else _OTHER if _OTHER in below else max(below, default=_CONSTANT)
             for name in node.outputs:
                 levels[name] = self._rows[name][1] if name in self._rows else level
         return levels
@@ -130,11 +133,13 @@ class _Matching:
     def _key(self, name: str) -> Any:
         """What a constant value is, however it is called."""
         if name not in self._keys:
-            array, node = self._graph.constants.get(name), self._producers.get(name)
+            array, node = self._constants.get(name), self._producers.get(name)
             if array is not None:
                 self._keys[name] = array.shape, str(array.dtype), array.tobytes()
             elif node is None:
                 self._keys[name] = name
+            elif node.op == "Identity":  # torch copies a weight that several nodes read
+                self._keys[name] = self._key(node.inputs[0])
             else:
                 self._keys[name] = node.outputs.index(name), _form(node), tuple(self._key(read) for read in node.inputs)
         return self._keys[name]
@@ -149,7 +154,7 @@ class _Matching:
             if own == 1 and at == step and key == another
         }
         waiting = list(self._steps[step])
-        is_last = step == self._n - 1
+        is_last = step >= self._n - 2  # what only later steps need is not there, and what follows the loop is
         for node in self._steps[1]:
             same = next((other for other in waiting if self._is_same(node, other, step)), None)
             if same is not None:
@@ -214,35 +219,39 @@ class _Matching:
 
     def _read_outside(self) -> list[Node]:
         """The nodes after the loop."""
-        inside = {id(node) for step in self._steps[:-1] for node in step}
-        matched = set(self._values[-1].values())
-        inside |= {id(node) for node in self._steps[-1] if not matched.isdisjoint(node.outputs)}
+        inside = {id(node) for step in self._steps[: max(2, self._n - 2)] for node in step}
+        for step in range(2, self._n):
+            matched = set(self._values[step].values())
+            inside |= {id(node) for node in self._steps[step] if not matched.isdisjoint(node.outputs)}
         inside |= {id(self._producers[name]) for name in self._rows}
         return [node for node in self._graph.nodes if id(node) not in inside]
 
     def _read_after(self, loop: RepeatedSteps, outside: Sequence[Node]) -> None:
         """What nodes after the loop, and outputs, read of it."""
-        back = [{other: name for name, other in own.items()} for own in self._values]
+        back = {self._values[-2][following]: name for name, following in self._next.items() if following in self._values[-2]}
+        back |= {other: name for name, other in self._values[-1].items()}
         made = {name for node in outside for name in node.outputs}
         for node in outside:
+            if node.op in _SIZES:
+                continue
             reads = [name for name in node.inputs if self._level(name) >= 0 and name not in made]
             if not reads:
                 continue
-            if node.op == "Concat" and len(node.inputs) == self._n and (value := self._in_all(node.inputs, back)):
+            if node.op == "Concat" and len(node.inputs) == self._n and (value := self._in_all(node.inputs)):
                 loop.given[node.outputs[0]] = value, node.attributes.get("axis", 0)
                 continue
             for name in reads:
-                self._read_last(loop, name, back[-1])
+                self._read_last(loop, name, back)
         for name in self._graph.outputs:
             if self._level(name) >= 0 and name not in made:
-                self._read_last(loop, name, back[-1])
+                self._read_last(loop, name, back)
 
     def _read_last(self, loop: RepeatedSteps, name: str, back: Mapping[str, str]) -> None:
-        if self._one(name) not in back or name in self._rows:
+        if self._one(name) not in back:
             raise _UnlikeError
-        loop.last[name] = back[name]
+        loop.last[name] = back[self._one(name)]
 
-    def _in_all(self, names: Sequence[str], back: Sequence[Mapping[str, str]]) -> str:
+    def _in_all(self, names: Sequence[str]) -> str:
         """The value of the pattern that some names are in each step, in order; "" where they are none."""
         value = self._one(names[1])
         if value not in self._values[1]:
