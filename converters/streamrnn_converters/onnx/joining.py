@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn import Concat, Reverse, Select, StateOutput
+from streamrnn import Bank, Concat, Layer, Reverse, Select, StateOutput
 from streamrnn_converters.onnx.budget import Budget
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Flow
@@ -71,7 +71,7 @@ class Joiner:
             return part.of
         key = part.of, part.state
         if key not in self._made:
-            self._made[key] = LayerOutput(StateOutput(part.of.layer, part.state), part.of.reads)
+            self._made[key] = LayerOutput(_giving(part.of.layer, part.state), part.of.reads)
             self.copies[self._made[key]] = part.of
         return self._made[key]
 
@@ -91,3 +91,10 @@ class Joiner:
         if key not in self._made:
             self._made[key] = LayerOutput(layer, reads)
         return self._made[key]
+
+
+def _giving(layer: Layer, state: str) -> Layer:
+    """A layer that gives a state of another one, for each row of a step where that has several."""
+    if isinstance(layer, Bank):
+        return Bank(_giving(layer.layer, state), layer.rows)
+    return StateOutput(layer, state)

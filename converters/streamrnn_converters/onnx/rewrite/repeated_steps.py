@@ -20,6 +20,7 @@ from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 _CONSTANT, _OTHER = -1, -2  # levels of what depends on no row, and of what depends on the signal otherwise
 _SIZES = ("Shape", "Size")
 _FEWEST = 3  # steps
+_LARGEST = 500  # nodes of a step
 _CLOSE = 1e-5  # relative; what an exporter computed beforehand is rounded
 
 
@@ -57,7 +58,7 @@ def repeated_steps(graph: Graph) -> RepeatedSteps | None:
     """The loop that a graph is, unrolled; None where it is none."""
     try:
         return _Matching(graph).found()
-    except _UnlikeError:
+    except (_UnlikeError, RecursionError):  # also a value that is made of constants by a thousand nodes
         return None
 
 
@@ -74,13 +75,13 @@ class _Matching:
         (self._n,) = steps
         wanted = {key for key, own in rows.taken().items() if own == set(range(self._n))}
         self._rows: dict[str, tuple[tuple[str, int], int]] = {}  # by name: the sequence, and the step
-        first: dict[tuple[tuple[str, int], int], str] = {}
+        self._first: dict[tuple[tuple[str, int], int], str] = {}  # by sequence and step: one of the names of the row
         self._same: dict[str, str] = {}  # names of the same row -> one of them
         for name in self._producers:
             row = rows.of(name)
             if row is not None and (row.sequence, row.axis) in wanted:
                 self._rows[name] = (row.sequence, row.axis), row.step
-                self._same[name] = first.setdefault(self._rows[name], name)
+                self._same[name] = self._first.setdefault(self._rows[name], name)
         self._levels = self._found_levels()
         self._steps: list[list[Node]] = [[] for _ in range(self._n)]
         for node in graph.nodes:
@@ -94,7 +95,7 @@ class _Matching:
 
     def found(self) -> RepeatedSteps:
         pattern = self._steps[1]
-        if not pattern:
+        if not 0 < len(pattern) <= _LARGEST:
             raise _UnlikeError
         self._values[1] = {name: name for node in pattern for name in node.outputs if name}
         self._values[1] |= {name: name for name, (_, step) in self._rows.items() if step == 1}
@@ -147,26 +148,25 @@ class _Matching:
     def _match(self, step: int) -> None:
         """Find the nodes of a step that are those of the pattern."""
         found = self._values[step]
-        found |= {
-            name: self._one(other)
-            for name, (key, own) in self._rows.items()
-            for other, (another, at) in self._rows.items()
-            if own == 1 and at == step and key == another
-        }
-        waiting = list(self._steps[step])
+        for name, (key, own) in self._rows.items():
+            if own == 1:
+                found[name] = self._first[key, step]
+        waiting: dict[Any, list[Node]] = {}
+        for node in self._steps[step]:
+            waiting.setdefault(_form(node), []).append(node)
         is_last = step >= self._n - 2  # what only later steps need is not there, and what follows the loop is
         for node in self._steps[1]:
-            same = next((other for other in waiting if self._is_same(node, other, step)), None)
-            if same is not None:
-                waiting.remove(same)
-                found.update(zip(node.outputs, same.outputs, strict=True))
+            likely = waiting.get(_form(node), [])
+            index = next((k for k, other in enumerate(likely) if self._is_same(node, other, step)), None)
+            if index is not None:
+                found.update(zip(node.outputs, likely.pop(index).outputs, strict=True))
             elif not is_last:
                 raise _UnlikeError
-        if waiting and not is_last:
+        if any(waiting.values()) and not is_last:
             raise _UnlikeError
 
     def _is_same(self, node: Node, other: Node, step: int) -> bool:
-        if _form(node) != _form(other) or len(node.inputs) != len(other.inputs):
+        if len(node.inputs) != len(other.inputs):
             return False
         bound: dict[str, str] = {}
         for name, read in zip(map(self._one, node.inputs), map(self._one, other.inputs), strict=True):

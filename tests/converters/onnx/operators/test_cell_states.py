@@ -76,3 +76,18 @@ def test_a_single_step_begins_anew() -> None:
     assert any(layer.kind == "state-output" for layer in kept.model.layers)
     for imported in (anew, kept):
         assert verify(imported.model, data, cases=BRIEF).proven
+
+
+def test_the_c_of_an_lstm_over_bands_is_one_for_each_band() -> None:
+    """A graph of one step, with a state for each band."""
+    g = Sketch()
+    taking(g, h=[1, 4, HIDDEN], c=[1, 4, HIDDEN])
+    g.inputs[0] = g.info("x", [1, 4, 3])
+    _, h, c = g.rnn("x", "LSTM", initial_h="h", initial_c="c")
+    data = g.bytes(
+        g.add("MatMul", g.add("Reshape", g.add("Concat", h, c, axis=2), [1, 8 * HIDDEN]), g.draw(8 * HIDDEN, 2)), h, c
+    )
+    imported = read_onnx(data)
+    assert sorted(layer.row.kind for layer in imported.model.layers if layer.kind == "bank") == ["lstm", "state-output"]
+    report = verify(imported.model, data, cases=BRIEF)
+    assert report.proven, str(report)
