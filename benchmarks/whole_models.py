@@ -1,4 +1,4 @@
-"""python -m benchmarks.whole_models: a step of the networks of the examples, beside onnxruntime.
+"""python -m benchmarks.whole_models: a step of the networks of the examples, and of DTLN where it is there, beside onnxruntime.
 
 They take turns, ten steps each, and the fastest turn counts. In turns of one step each would find its weights pushed out of the
 caches by the other.
@@ -22,6 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NETWORKS: dict[str, dict[str, int]] = {
     "denoiser/gtcrn_simple.onnx": {},
     "voice_activity/silero_vad_16k_op15.onnx": {"sr": 16_000, "batch": 1, "sequence": 576},
+    "../../shared/models/dtln/model_1.onnx": {},  # no part of the project
 }
 ROUNDS, CALLS, ROWS, SCALE = 400, 10, 100, 0.1
 TOLERANCE = 1e-5
@@ -60,6 +61,9 @@ def bound(data: bytes, imported: Imported) -> Callable[[Array], Array]:
 def main() -> None:
     """Print the times of each network."""
     for name, constants in NETWORKS.items():
+        if not (EXAMPLES / name).exists():
+            print(f"{Path(name).name} is not there")
+            continue
         data = (EXAMPLES / name).read_bytes()
         imported = read_onnx(data, constants)
         ours, theirs = Stream(imported.model).step, bound(data, imported)

@@ -12,7 +12,7 @@ def test_each_network_has_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(whole_models, "ROUNDS", 30)
     whole_models.main()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["gtcrn_simple.onnx", "silero_vad_16k_op15.onnx"]
+    assert [line.split()[0] for line in lines] == ["gtcrn_simple.onnx", "silero_vad_16k_op15.onnx", "model_1.onnx"]
 
 
 def test_a_network_whose_states_are_not_carried_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

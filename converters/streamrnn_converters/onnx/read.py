@@ -1,8 +1,9 @@
 """All stages one after the other: bytes to a graph, its cells, its axes, its layers, a model, its inputs and outputs."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -218,42 +219,41 @@ def lowered(
 
     states  graph inputs that the caller carries from run to run
     """
-    try:
-        importer, solution = _visited(graph, solve(graph, time_axes, states), precision, offline=offline)
-    except ConversionError as refusal:
-        if not states:
-            importer, solution = _with_other_time(graph, precision, time_axes, refusal, offline=offline)
-        elif is_one_step(graph):
-            try:
-                return _visited(graph, solve_as_one_step(graph, states), precision, offline=offline)[0]
-            except ConversionError:
-                raise refusal from None
-        else:
-            raise
-    for name, node in solution.roles.fixed.items():
-        role, size = solution.roles.roles[name], solution.roles.sizes[name]
-        if role in ("time", "batch"):
-            what = "steps" if role == "time" else "signals"
-            importer.remark(f"{node} fixes the number of {what} to {size}, which the graph declares open; a stream goes on")
-    return importer
-
-
-def _with_other_time(
-    graph: Graph, precision: Precision, time_axes: Mapping[str, int], refusal: ConversionError, *, offline: bool
-) -> tuple[Importer, Solution]:
-    """With another axis of the first input as time, over which a node then must go. Raises the refusal where none fits."""
-    for name, axis in other_time_axes(graph, time_axes):
+    refusal: ConversionError | None = None
+    for solved, remark in _attempts(graph, time_axes, states):
         try:
-            importer, solution = _visited(graph, solve(graph, {name: axis}), precision, offline=offline)
-        except ConversionError:
+            importer, solution = _visited(graph, solved(), precision, offline=offline)
+        except ConversionError as error:
+            error.__cause__ = error.__context__ = None  # their frames would hold the constants of this attempt
+            refusal = refusal or error.with_traceback(None)
             continue
-        if importer.over_time:
-            importer.remark(
-                f"axis {axis} of graph input {name!r} was taken as time, since the graph cannot be streamed over another; "
-                f"time_axis={{{name!r}: {axis}}} (--time-axis {name}={axis}) says so by hand"
-            )
-            return importer, solution
+        if remark and not importer.over_time:
+            continue
+        for name, node in solution.roles.fixed.items():
+            role, size = solution.roles.roles[name], solution.roles.sizes[name]
+            if role in ("time", "batch"):
+                what = "steps" if role == "time" else "signals"
+                importer.remark(f"{node} fixes the number of {what} to {size}, which the graph declares open; a stream goes on")
+        if remark:
+            importer.remark(remark)
+        return importer
+    assert refusal is not None
     raise refusal
+
+
+def _attempts(
+    graph: Graph, time_axes: Mapping[str, int], states: Collection[str]
+) -> Iterator[tuple[Callable[[], Solution], str]]:
+    """Ways to find out about axes, the usual one first. Another axis as time has a remark; a node must then go over it."""
+    yield lambda: solve(graph, time_axes, states), ""
+    if states and is_one_step(graph):
+        yield lambda: solve_as_one_step(graph, states), ""
+    for name, axis in [] if states else other_time_axes(graph, time_axes):
+        remark = (
+            f"axis {axis} of graph input {name!r} was taken as time, since the graph cannot be streamed over another; "
+            f"time_axis={{{name!r}: {axis}}} (--time-axis {name}={axis}) says so by hand"
+        )
+        yield partial(solve, graph, {name: axis}), remark
 
 
 def _visited(graph: Graph, solution: Solution, precision: Precision, *, offline: bool) -> tuple[Importer, Solution]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed, LayerOutput, Source, Vector
 
+_MOST_FACTORS = 64  # of a size: as many as NumPy's arrays can have axes
+
 
 @dataclass(frozen=True)
 class Size:
@@ -29,7 +31,9 @@ class Size:
 
     @property
     def product(self) -> tuple[int, tuple["str | Size", ...]]:
-        """It as a product alone: a number, and what it is multiplied with."""
+        """It as a product alone: a number, and what it is multiplied with. Raises OverflowError where that grows too long."""
+        if len(self.axes) > _MOST_FACTORS or (self.plus and not all(isinstance(axis, str) for axis in self.axes)):
+            raise OverflowError(f"a size of more than {_MOST_FACTORS} others, or of sums of sums")
         return (1, (self,)) if self.plus else (self.factor, self.axes)
 
     def __mul__(self, other: Any) -> Any:

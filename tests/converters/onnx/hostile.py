@@ -171,6 +171,41 @@ def long_name() -> bytes:
 
 MANY = 5_000_000
 
+
+def over_time_and_bands(op: str, *sizes: int, bands: int = 8, **attributes: Any) -> bytes:
+    """A node behind an input (1, 2, time, bands) that also reads weights of these sizes, or these integers."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2, "time", bands]) for name in "xy"]
+    value = np.ones(sizes, np.float32) if op.startswith("Conv") else np.array(sizes, np.int64)
+    nodes = [helper.make_node(op, ["x", "value"], ["y"], **attributes)]
+    graph = helper.make_graph(nodes, "bands", ends[:1], ends[1:], [numpy_helper.from_array(value, "value")])
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()  # type: ignore[no-any-return]
+
+
+def resized(size: int) -> bytes:
+    """Bands resized to so many."""
+    model = onnx.load_model_from_string(over_time_and_bands("Resize", 1, 2, 1, size))
+    model.graph.node[0].input[:] = ["x", "", "", "value"]
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 1
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def squared_size(times: int) -> bytes:
+    """A size that is not known, multiplied with itself, and one more, and so on, as the length of a state."""
+    model = good()
+    nodes = [helper.make_node("Shape", ["x"], ["size0"])]
+    for k in range(times):
+        nodes.append(helper.make_node("Mul", [f"size{k}"] * 2, [f"square{k}"]))
+        nodes.append(helper.make_node("Add", [f"square{k}", "one"], [f"size{k + 1}"]))
+    nodes.append(helper.make_node("Expand", ["initial_h", f"size{times}"], ["long"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
+    model.graph.node[0].input[5] = "long"
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
 #: Each is refused. What the message says.
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "an empty one"),
@@ -204,6 +239,19 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "range": (lambda: shaped("Range", 2**40), ""),
     "one-hot": (lambda: shaped("OneHot", 2**31), ""),
     "doubled": (lambda: doubled(40), ""),
+    "taps-far-apart": (
+        lambda: over_time_and_bands("Conv", 2, 2, 3, 3, dilations=[2**38, 1], pads=[2**39, 1, 0, 1]),
+        "that are allowed",
+    ),
+    "taps-too-far-apart": (lambda: over_time_and_bands("Conv", 2, 2, 3, 3, dilations=[2**61, 1]), "do not fit"),
+    "transposed-taps-far-apart": (
+        lambda: over_time_and_bands("ConvTranspose", 2, 2, 3, 3, dilations=[2**30, 1], pads=[0, 1, 2**31, 1]),
+        "that are allowed",
+    ),
+    "late": (lambda: over_time_and_bands("Pad", 0, 0, 2**40, 0, 0, 0, -(2**40), 0), ""),
+    "padded-bands": (lambda: over_time_and_bands("Pad", 0, 0, 0, 2**40, 0, 0, 0, 0), ""),
+    "resized": (lambda: resized(2**30), "that are allowed"),
+    "squared-size": (lambda: squared_size(60), ""),
     "too-many-inputs": (lambda: many_inputs(2_000), "has 2001 inputs"),
     "many-unknown-nodes": (lambda: chain("NoSuchOperator", 9_000), "operator is not understood"),
     "too-many-nodes": (lambda: chain("Identity", 20_000), "has 20001 nodes"),

@@ -19,7 +19,6 @@ from tests.converters.fixtures.exporters_page import FOLDER, about, largest_erro
 TOLERANCE = 1e-6
 REFUSED = {
     "torch-lstm-meanpool.script.open": "is the time axis of the signal, as node '/rnn/LSTM' (LSTM) tells",  # a mean over time
-    "tf2onnx-keras2-lstm-layer-norm": "is the merged axis of the signal",
 }
 #: Keras 3 on torch writes the first step alone where the number of steps is open, so that no file can give its answers.
 _FIRST_STEP_ALONE = {

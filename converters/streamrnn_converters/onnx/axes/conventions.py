@@ -12,6 +12,7 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.roles import Roles, names_of
 from streamrnn_converters.onnx.graph import Graph, Input
 
+_MOST_TRIED = 4  # axes as time
 _FEWEST_AXES = 3  # of an input with time and, perhaps merged, batch and values
 
 
@@ -35,7 +36,7 @@ def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[st
 
 
 def other_time_axes(graph: Graph, given: Mapping[str, int]) -> list[tuple[str, int]]:
-    """The axes that may be time, of the first input of floats: open ones first, and the first axis after the others.
+    """A few axes that may be time, of the first input of floats: open ones first, and the first axis after the others.
 
     None where the caller has said which is time.
     """
@@ -43,9 +44,8 @@ def other_time_axes(graph: Graph, given: Mapping[str, int]) -> list[tuple[str, i
     if entry is None or given or len(entry.sizes) < _FEWEST_AXES:
         return []
     axes = [index for index, size in enumerate(entry.sizes) if size != 1]
-    return [
-        (entry.name, index) for index in sorted(axes, key=lambda index: (entry.sizes[index] is not None, index == 0, index))
-    ]
+    usual = sorted(axes, key=lambda index: (entry.sizes[index] is not None, index == 0, index))
+    return [(entry.name, index) for index in usual[:_MOST_TRIED]]
 
 
 def unsettled(roles: Roles) -> list[Input]:

@@ -123,8 +123,10 @@ class Roles:
             return axis
         known = self.role(axis)
         if known != role and known not in ("unknown", "one") and (known in (*_ACROSS, "merged") or role != "feature"):
+            at_once = (known, role) == ("time", "feature")
             raise node.refused(
-                f"what is its {role} axis is the {known} axis of the signal{self.told_by(axis)}; a stream goes over time only"
+                f"what is its {role} axis is the {known} axis of the signal{self.told_by(axis)}; "
+                + ("it needs all of time at once, and a stream has one step" if at_once else "a stream goes over time only")
             )
         if axis.parts and role in _ACROSS:
             raise node.refused(f"what is its {role} axis was merged of several axes of the signal; export them apart")

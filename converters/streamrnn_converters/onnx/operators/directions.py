@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from streamrnn import Bank, Layer, Scan, StateOutput
+from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow
 from streamrnn_converters.onnx.operators.over_time import count_of
@@ -94,6 +95,7 @@ def outputs_of(
             raise node.refused("carries one of its states from step to step of a loop, and begins anew with the other")
     importer.over_time = True
     whole, rows = importer.vector(node, x.flow), x.n_rows
+    limit(node, rows * max(layer.output_size for layer in layers))
     layers = [layer if rows == 1 else Bank(layer, rows) for layer in layers]
     applied = [
         LayerOutput(layer, (importer.reversed(whole) if direction == "reverse" else whole,))

@@ -187,16 +187,16 @@ def _between_constants(importer: Importer, node: Node, inputs: Inputs, flow: Flo
     beside = [
         _constant_beside(importer, node, value, flow, axis) for value in inputs if isinstance(value, Constant | Broadcast)
     ]
-    rows = [row for each in beside for row in np.moveaxis(_numbers(each), axis, 0)]
     before = sum(each.index_map.shape[axis] for each in beside[:place])
-    if any(row.any() for row in rows[:before]):
+    after = sum(each.index_map.shape[axis] for each in beside[place:])
+    if any(_numbers(each).any() for each in beside[:place]):
         if before > _MOST_ROWS:
             raise node.refused(f"puts {before} steps of constants before the first, more than {_MOST_ROWS} that are allowed")
-        for row in rows[before - 1 :: -1]:
+        for row in [row for each in beside[:place] for row in np.moveaxis(_numbers(each), axis, 0)][::-1]:
             given = importer.applied(node, Delay(row.size, row.ravel(), importer.dtype), flow)
             flow = replace(given, index_map=given.index_map.reshape(flow.index_map.shape), surplus=flow.surplus + 1)
-        return longer(node, flow, 0, len(rows) - before)
-    return longer(node, flow, before, len(rows) - before)
+        return longer(node, flow, 0, after)
+    return longer(node, flow, before, after)
 
 
 def _numbers(flow: Flow) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from streamrnn_converters.onnx.operators.directions import Signal
 from streamrnn_converters.onnx.values import Flow, Value
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
 
+_MOST_SCANS = 256  # of a node
+
 
 def outputs_within(
     importer: Importer, node: Node, x: Signal, layers: Sequence[Layer], carried: Sequence[Flow | None]
@@ -23,6 +25,8 @@ def outputs_within(
         raise node.refused(f"carries its states over {len(rows)} rows of a step from step to step, which is not understood")
     if is_carried:
         return _stepped(importer, node, x, layers[0], carried)
+    if rows.shape[1] > _MOST_SCANS:
+        raise node.refused(f"runs along {rows.shape[1]} axes of a step at once, more than {_MOST_SCANS} that are allowed")
     parts: list[Vector] = []
     maps, start = [], 0
     for layer, direction in zip(layers, x.directions, strict=True):

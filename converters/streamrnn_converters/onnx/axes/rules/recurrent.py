@@ -47,7 +47,8 @@ def _bind_axes(roles: Roles, node: Node, along: Axis, batch: Axis) -> None:
     """
     parts = batch.parts or (batch,)
     is_elsewhere = any(roles.role(part) == "time" for part in parts)
-    if roles.role(along) == "unknown" and is_elsewhere and isinstance(along.size, Size):
+    is_open = isinstance(along.size, Size) and (roles.role(along) == "unknown" or along.name in roles.assumed)
+    if is_elsewhere and is_open:
         roles.bind(node, batch, "batch")  # refused, for an open axis does not lie within a step
     if roles.role(along) == "unknown" and (is_elsewhere or _are_open(along, parts)):
         roles.bind(node, along, "feature")
