@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 
 from streamrnn_converters.onnx.graph import Graph, Node, needed
+from streamrnn_converters.onnx.own_nodes import LAST, ROW, STEPS
 from streamrnn_converters.onnx.parse.nodes import sizes_of
 from streamrnn_converters.onnx.rewrite.folding import folded
 
 _MOST_CHOICES = 200  # for each, the nodes before it are looked at
+_FIRST = "the first row"  # the name of an index
 _MOST_SIZES = 1000  # values of a constant that may tell sizes
 
 
@@ -88,11 +90,16 @@ def _inferred(graph: Graph) -> dict[str, tuple[int | None, ...]]:
     try:
         model = onnx.helper.make_model(
             onnx.helper.make_graph(
-                [_proto(node) for node in graph.nodes if not graph.constants.keys() >= set(filter(None, node.outputs))],
+                [
+                    _proto(node)
+                    for node in graph.nodes
+                    if node.op != STEPS and not graph.constants.keys() >= set(filter(None, node.outputs))
+                ],
                 "sizes",
                 [make_tensor_value_info(name, np_dtype_to_tensor_dtype(dtype), sizes) for name, dtype, sizes in inputs],
                 [],
-                [onnx.numpy_helper.from_array(graph.constants[name], name) for name in small],
+                [onnx.numpy_helper.from_array(graph.constants[name], name) for name in small]
+                + [onnx.numpy_helper.from_array(np.array(0), _FIRST)],
             ),
             opset_imports=[onnx.helper.make_opsetid("", graph.opset)],
         )
@@ -103,7 +110,11 @@ def _inferred(graph: Graph) -> dict[str, tuple[int | None, ...]]:
 
 
 def _proto(node: Node) -> onnx.NodeProto:
-    """The node as ONNX has it."""
+    """The node as ONNX has it; for one of the importer's own another that gives the same sizes."""
+    if node.op == ROW:
+        return onnx.helper.make_node("Gather", [node.inputs[0], _FIRST], node.outputs, node.name, axis=node.attributes["axis"])
+    if node.op == LAST:
+        return onnx.helper.make_node("Identity", node.inputs, node.outputs, node.name)
     attributes = {
         name: onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
         for name, value in node.attributes.items()

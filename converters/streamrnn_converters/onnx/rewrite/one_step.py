@@ -67,6 +67,10 @@ class _Laying:
         self._kept: list[Kept] = []
         self._names: dict[str, str] = {}  # by the name that the body has for a value: that in the graph
         self._sequences: dict[tuple[str, int], str] = {}
+        signals = [self._inputs_of(loop.outside(sequence)) for sequence, _ in loop.signals.values()]
+        told_by = self._inputs_of(loop.n_steps) if loop.n_steps else frozenset()
+        #: The graph inputs that tell the number of steps, as far as one of them is a signal of the loop.
+        self._told_by = told_by if any(not told_by.isdisjoint(own) for own in signals) else frozenset[str]()
 
     def laid(self) -> OneStep:
         """All of it."""
@@ -135,9 +139,12 @@ class _Laying:
             self._names[name] = outer
 
     def _sequence(self, name: str, axis: int) -> str:
-        """A signal of which rows are taken, cut to the number of steps: a Slice is refused where these are not all."""
+        """A signal of which rows are taken, cut to the number of steps: a Slice is refused where these are not all.
+
+        A number of steps that another signal tells says nothing of this one, of which each step takes a row anyway.
+        """
         outer = self._loop.outside(name)
-        if not self._loop.n_steps:
+        if not self._loop.n_steps or (self._told_by and self._told_by.isdisjoint(self._inputs_of(outer))):
             return outer
         if (outer, axis) not in self._sequences:
             bounds = [
@@ -148,6 +155,12 @@ class _Laying:
             whole = self._prefix + f"whole.{len(self._sequences)}"
             self._sequences[outer, axis] = self._add("Slice", [outer, *bounds], whole)
         return self._sequences[outer, axis]
+
+    def _inputs_of(self, name: str) -> frozenset[str]:
+        """The graph inputs on which a value depends, also by their sizes alone."""
+        nodes = needed(self._graph.nodes, (name,))
+        reads = {name, *(read for node in nodes for read in node.inputs)}
+        return frozenset(entry.name for entry in self._graph.inputs if entry.name in reads)
 
     def _begin(self, name: str, state: State) -> None:
         """A state before the step."""
