@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn_converters.onnx.carried.flow import MOVES
 from streamrnn_converters.onnx.graph import Graph, Node, needed
 from streamrnn_converters.onnx.rewrite.branches import with_known_sizes
 from streamrnn_converters.onnx.rewrite.evaluation import evaluated
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 
 _CONSTANT, _OTHER = -1, -2  # levels of what depends on no row, and of what depends on the signal otherwise
+_BEGINNING = MOVES | {"ConstantOfShape", "Tile"}
 _SIZES = ("Shape", "Size")
 _FEWEST = 3  # steps
 _LARGEST = 500  # nodes of a step
@@ -82,6 +84,7 @@ class _Matching:
             if row is not None and (row.sequence, row.axis) in wanted:
                 self._rows[name] = (row.sequence, row.axis), row.step
                 self._same[name] = self._first.setdefault(self._rows[name], name)
+        self._brought: set[str] = set()  # what graph inputs bring that are no signals of the loop: it may begin with that
         self._levels = self._found_levels()
         self._steps: list[list[Node]] = [[] for _ in range(self._n)]
         for node in graph.nodes:
@@ -114,15 +117,22 @@ class _Matching:
         loop.states |= {name: (following, self._initial[name]) for name, following in self._next.items()}
         if self._folded:
             self._check_folded(loop)
+        while any(self._pulled_back(loop, name) for name in list(loop.states)):
+            pass
         return loop
 
     def _found_levels(self) -> dict[str, int]:
-        levels = {entry.name: _OTHER for entry in self._graph.inputs}
+        sequences = tuple({sequence for (sequence, _), _ in self._rows.values()})
+        signals = {*sequences, *(name for node in needed(self._graph.nodes, sequences) for name in node.inputs)}
+        levels = {entry.name: _OTHER if entry.name in signals else _CONSTANT for entry in self._graph.inputs}
+        self._brought = {name for name, level in levels.items() if level == _CONSTANT}
         for node in self._graph.nodes:
             below = {levels.get(name, _CONSTANT) for name in node.inputs if name}
             level = _CONSTANT if node.op in _SIZES else _OTHER if _OTHER in below else max(below, default=_CONSTANT)
             for name in node.outputs:
                 levels[name] = self._rows[name][1] if name in self._rows else level
+            if level == _CONSTANT and node.op not in _SIZES and not self._brought.isdisjoint(node.inputs):
+                self._brought.update(node.outputs)
         return levels
 
     def _level(self, name: str) -> int:
@@ -172,7 +182,7 @@ class _Matching:
         for name, read in zip(map(self._one, node.inputs), map(self._one, other.inputs), strict=True):
             level = self._level(name)
             if level == _CONSTANT:
-                if self._level(read) != _CONSTANT or self._key(name) != self._key(read):
+                if self._level(read) != _CONSTANT or name in self._brought or self._key(name) != self._key(read):
                     return False
             elif level == 1:
                 if self._values[step].get(name) != read:
@@ -195,7 +205,7 @@ class _Matching:
             raise _UnlikeError
         level = self._level(value)
         if level == 0:
-            if self._level(first) != _CONSTANT or self._key(self._initial.setdefault(value, first)) != self._key(first):
+            if self._level(first) >= 0 or self._key(self._initial.setdefault(value, first)) != self._key(first):
                 raise _UnlikeError
             return
         if value in self._rows:
@@ -216,6 +226,37 @@ class _Matching:
             raise _UnlikeError
         for name, read in zip(node.inputs, other.inputs, strict=True):
             self._begin(name, read)
+
+    def _pulled_back(self, loop: RepeatedSteps, state: str) -> bool:
+        """Begin the pattern a node earlier, where a state is computed of others that begin with less: of h, not of R h."""
+        following, initial = loop.states.get(state, ("", ""))
+        found = [self._producers.get(name) for name in (state, following, initial)]
+        nodes = [node for node in found if node is not None and node.op not in _BEGINNING]
+        if len(nodes) < len(found) or len({_form(node) for node in nodes}) > 1:
+            return False
+        if len({node.outputs.index(name) for node, name in zip(nodes, (state, following, initial), strict=True)}) > 1:
+            return False
+        states = {}
+        for name, after, first in zip(*(map(self._one, node.inputs) for node in nodes), strict=True):
+            own = after, first
+            if self._level(name) == _CONSTANT:
+                if self._key(name) != self._key(first):
+                    return False
+            elif (
+                self._level(name) != 0
+                or after not in self._values[1]
+                or self._level(first) >= 0
+                or loop.states.get(name, own)[0] != after
+                or self._key(loop.states.get(name, own)[1]) != self._key(first)
+            ):
+                return False
+            else:
+                states[name] = own
+        if not states:
+            return False
+        loop.states = {name: own for name, own in loop.states.items() if name not in nodes[0].outputs} | states
+        loop.nodes = [nodes[0], *loop.nodes]
+        return True
 
     def _read_outside(self) -> list[Node]:
         """The nodes after the loop."""

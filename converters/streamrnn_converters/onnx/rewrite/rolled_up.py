@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Graph, Input, Kept, Node
 from streamrnn_converters.onnx.own_nodes import LAST, ROW, STEPS
 from streamrnn_converters.onnx.rewrite.lifting import in_order
@@ -15,14 +16,17 @@ from streamrnn_converters.onnx.rewrite.repeated_steps import RepeatedSteps, init
 
 
 def rolled_up(graph: Graph, dtype: str) -> tuple[Graph, list[str]]:
-    """The graph with one step of such a loop, and a remark; as it is where there is none.
-
-    Raises ConversionError where its states begin with something that is computed from the signal.
+    """The graph with one step of such a loop, and a remark; as it is where there is none, or where its states begin with
+    something that is computed from the signal.
     """
     loop = repeated_steps(graph)
-    if loop is None:
+    try:
+        rolled = None if loop is None else _Rolling(graph, loop, dtype).graph()
+    except ConversionError:
         return graph, []
-    return _Rolling(graph, loop, dtype).graph(), [f"{loop.n_steps} steps of a loop were recognised as a cell of its own"]
+    if loop is None or rolled is None:
+        return graph, []
+    return rolled, [f"{loop.n_steps} steps of a loop were recognised as a cell of its own"]
 
 
 class _Rolling:

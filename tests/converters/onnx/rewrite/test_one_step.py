@@ -199,6 +199,41 @@ def choice_that_constants_decide() -> bytes:
     return g.model({"y": scan(g, body, [zeros(g)])[-1]})
 
 
+@graph
+def choice_that_a_size_decides() -> bytes:
+    """As torch.jit.script writes a squeeze."""
+
+    def body(b: Builder, s: Sequence[str], x: Sequence[str]) -> tuple[list[str], list[str]]:
+        frames = b.Concat(s[0], b.Unsqueeze(x[0], number(b, [2])), axis=2)
+        given = b.Conv(frames, b.weights(H, I, 3))
+        is_one = b.Equal(b.Gather(b.Shape(given), number(b, np.int64(2)), axis=0), number(b, np.int64(1)))
+        made = [Builder(k, f"branch{k}_") for k in (0, 1)]
+        ends = [made[0].Squeeze(given, made[0].Constant(value_ints=[2])), made[1].Identity(given)]
+        branches = [
+            helper.make_graph(own.nodes, "branch", [], [helper.make_tensor_value_info(end, FLOAT, None)], [])
+            for own, end in zip(made, ends, strict=True)
+        ]
+        kept = b.Slice(frames, number(b, [1]), number(b, [3]), number(b, [2]))
+        return [kept], [b.If(is_one, then_branch=branches[0], else_branch=branches[1])]
+
+    g = Loops()
+    return g.model({"y": scan(g, body, [zeros(g, 2, I, 2)])[-1]})
+
+
+@graph
+def two_signals_and_the_length_of_one() -> bytes:
+    g = Loops()
+    o, b = g.outer, g.body()
+    step, going, s = (f"{b.prefix}{name}" for name in ("step", "going", "s"))
+    after = b.Add(b.Mul(s, b.Sigmoid(b.Gather("u", step, axis=0))), b.Gather("x", step, axis=0))
+    outputs = [b.Identity(going), b.Identity(after), b.Identity(after)]
+    body = g.graph(b, {step: INT64, going: BOOL, s: FLOAT}, outputs)
+    body.output[0].type.tensor_type.elem_type = BOOL
+    n_steps = o.Gather(o.Shape("x"), o.constant(np.int64(0)))
+    y = o.Loop(n_steps, o.constant(np.array(True)), zeros(g), outputs=2, body=body)[-1]
+    return o.model({"x": ["time", 2, I], "u": ["time", 2, I]}, {"y": y})
+
+
 def counting(by_state: bool) -> bytes:
     """A Loop that gives the mean so far: a sum, divided by a number of steps, of the loop or of its own."""
     g = Loops()

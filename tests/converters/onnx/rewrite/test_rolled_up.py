@@ -109,6 +109,40 @@ def test_a_stream_goes_on_after_the_steps_of_the_graph() -> None:
     assert np.allclose(stream.process(x), mean[:, None])
 
 
+def test_states_are_what_the_cell_has_and_not_what_a_product_makes_of_them() -> None:
+    """The next step begins with R h; the state is h."""
+    kinds = [layer.kind for layer in read_onnx(DRAWINGS["normed-cell"]()).model.layers]
+    assert kinds.count("delay") == 2
+
+
+def test_a_state_that_the_caller_brings_goes_on_from_there() -> None:
+    b = Builder(3)
+    step, states, given = normed_cell(b), ["h", "c"], []
+    for k in range(N):
+        states, y = step(b.Gather("x", b.constant(np.int64(k)), axis=1), states)
+        given.append(b.Unsqueeze(y, b.constant(np.array([1]))))
+    inputs = {"x": [2, N, I], "h": [2, H], "c": [2, H]}
+    outputs = {"y": b.Concat(*given, axis=1), "h_out": states[0], "c_out": states[1]}
+    data = b.model(inputs, outputs)
+    imported = read_onnx(data)
+    assert ROLLED in imported.remarks
+    assert {state.name: state.source for state in imported.states} == {"h": "h_out", "c": "c_out"}
+    assert imported.model.input_size == I
+    report = verify(imported.model, data, cases=BRIEF)
+    assert report.proven, str(report)
+
+
+def test_an_input_that_every_step_reads_is_no_state() -> None:
+    """A graph takes it once, and a stream would take another at each step."""
+    b = Builder(3)
+    step, states, given = leaky_mean(b), [b.constant(zeros(I))], []
+    for k in range(N):
+        states, y = step(b.Mul(b.Gather("x", b.constant(np.int64(k)), axis=1), "scale"), states)
+        given.append(b.Unsqueeze(y, b.constant(np.array([1]))))
+    data = b.model({"x": [2, N, I], "scale": [2, I]}, {"y": b.Concat(*given, axis=1)})
+    assert ROLLED not in read_onnx(data).remarks
+
+
 def test_what_an_exporter_has_computed_of_the_first_state_must_agree() -> None:
     """torch's newer exporter multiplies zeros with weights when it exports."""
 
