@@ -217,7 +217,12 @@ def choice_that_a_size_decides() -> bytes:
         return [kept], [b.If(is_one, then_branch=branches[0], else_branch=branches[1])]
 
     g = Loops()
-    return g.model({"y": scan(g, body, [zeros(g, 2, I, 2)])[-1]})
+    y = scan(g, body, [zeros(g, 2, I, 2)])[-1]
+    (node,) = (node for node in g.outer.nodes if node.op_type == "Scan")
+    inner = next(attribute for attribute in node.attribute if attribute.name == "body").g
+    for size in (2, H):  # onnxruntime asks for it
+        inner.output[1].type.tensor_type.shape.dim.add().dim_value = size
+    return g.model({"y": y})
 
 
 @graph
