@@ -12,6 +12,7 @@ from streamrnn.errors import ModelError
 from streamrnn.layers import Layer
 from streamrnn.model import Model
 from streamrnn.model.loops import is_loop, parts
+from streamrnn.target.caches import caches
 from streamrnn.target.cpu import INPUT_SUMS_FROM, driver_width, pool_width_for, row_width, width_for
 from streamrnn.target.layout import CACHE_LINE, aligned
 from streamrnn.target.op import Op
@@ -21,6 +22,9 @@ from streamrnn.target.record import POOL_TILE
 
 #: Steps of a chunk that pass through a layer before the next layer: few enough that the values between them stay in the cache.
 TILE_STEPS = 24
+
+#: And of a model whose weights are more than four times the second cache, since each tile loads them again from further away.
+TILE_STEPS_OF_LARGE = 48
 
 #: Values between layers with several rows a step, for a tile, at most: few enough that they stay in the cache.
 MANY_ROWS = 1 << 15
@@ -70,8 +74,9 @@ class Plan:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
+        tile = self.tile_of_large if self.weight_bytes > 4 * caches().second else self.tile
         many = sum(rows * op.output_size for rows, op in zip(self._rows, self.ops, strict=True) if rows > 1)
-        self.tile = max(1, min(self.tile, MANY_ROWS // many)) if many else self.tile
+        self.tile = max(1, min(tile, MANY_ROWS // many)) if many else tile
         self.groups = _joined(self._group(part) for part in parts(model.sources))
         self._arrays: list[Array] = []  # keeps alive what the bases point to
         of_ops = enumerate(zip(self.ops, self.widths, strict=True))
@@ -82,6 +87,7 @@ class Plan:
                 self.kernels[f"row kernel {index}"] = Function(kernel_of(op.held), self.widths[index])
 
     tile: int = TILE_STEPS
+    tile_of_large: int = TILE_STEPS_OF_LARGE
     _driver = "kernels.driver.run"
 
     def _group(self, part: tuple[int, ...]) -> Group:
@@ -221,6 +227,7 @@ class PoolPlan(Plan):
     """The plan of a model for pools, whose kernels take many streams. A layer without a state has one kernel for both."""
 
     tile: int = POOL_TILE
+    tile_of_large: int = POOL_TILE
     _driver = "kernels.pool.driver.run"
 
     def _goes_together(self, part: tuple[int, ...]) -> bool:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from streamrnn import Arithmetic, Delay, Frame, Model, Pointwise, Select, Stream
+from streamrnn.exporting.small_plan import SmallPlan
 from streamrnn.memory_layout import stream_layout
-from streamrnn.plan import Group, Plan, plan_of, pool_plan_of
+from streamrnn.plan import Group, Plan, PoolPlan, plan_of, pool_plan_of
+from streamrnn.target.caches import Caches
 from streamrnn.target.layout import At, Layout, aligned
 from streamrnn.target.record import ONLY_OP, RECORDS
 from tests.models import dense, mixed, one_width, rnn, signal  # noqa: F401  (a fixture)
@@ -114,6 +116,15 @@ def test_layers_before_a_frame_take_several_rows_for_a_step() -> None:
         Group((3, 4)),
     ]
     assert [plan.rows_of(index) for index in range(-1, 5)] == [6, 6, 6, 2, 1, 1]
+
+
+def test_weights_far_larger_than_the_second_cache_make_the_tiles_of_a_stream_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model([dense(np.random.default_rng(0), 64, 64)])
+    tiles = []
+    for second in 1 << 10, 1 << 20:
+        monkeypatch.setattr("streamrnn.plan.caches", lambda second=second: Caches(1 << 10, second))
+        tiles.append([kind(model).tile for kind in (Plan, PoolPlan, SmallPlan)])
+    assert tiles == [[48, 96, 1], [24, 96, 1]]
 
 
 def test_many_rows_before_a_frame_make_the_tiles_smaller() -> None:

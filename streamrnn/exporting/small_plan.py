@@ -9,7 +9,7 @@ from streamrnn.target.packing import Width
 class SmallPlan(Plan):
     """The narrowest panels, and room for one step of what the ops hand on: a chunk is taken step by step."""
 
-    tile = 1
+    tile = tile_of_large = 1
 
     def _width_for(self, layer: Layer) -> Width:
         row = layer.row
