@@ -38,7 +38,7 @@ def without_branches(graph: Graph) -> Graph:
                 "its condition is not decided by constants and the declared shapes of graph inputs; fix an input that decides, "
                 f"by constants={{'sr': 16000}},{_open_sizes(graph)} or export the model with fixed sizes, or without the choice"
             )
-        branch = node.attributes["then_branch" if condition.ravel()[0] else "else_branch"]
+        branch = node.attributes.get("then_branch" if condition.ravel()[0] else "else_branch")
         if not isinstance(branch, Graph) or len(branch.outputs) < len(node.outputs):
             raise node.refused("lacks a branch, or outputs of it; export the model again")
         inside = {*branch.constants, *(name for inner in branch.nodes for name in inner.outputs if name)}

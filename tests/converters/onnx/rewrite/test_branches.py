@@ -142,3 +142,9 @@ def test_a_graph_of_too_many_choices_is_refused() -> None:
         x = g.add("If", condition, **bodies)
     with pytest.raises(ConversionError, match="comes after 200 other choices"):
         from_onnx(g.bytes(g.rnn(x)[0]), {"rate": 16000})
+
+
+def test_a_choice_without_the_branch_that_is_taken_is_refused() -> None:
+    g = Sketch()
+    y = g.add("If", np.array(True), else_branch=scaled(g, "other", 2.0, "x"))
+    assert "lacks a branch" in refusal(g.bytes(y))
