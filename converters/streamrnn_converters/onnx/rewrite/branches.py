@@ -77,7 +77,7 @@ def _shapes(graph: Graph, inferred: Mapping[str, tuple[int | None, ...]]) -> dic
             found[node.outputs[0]] = np.array(sizes[node.inputs[0]][slice(begin, end)], object)
         elif node.op == "Gather" and node.inputs[0] in found and node.inputs[1] in graph.constants:
             shape, index = found[node.inputs[0]], graph.constants[node.inputs[1]]
-            if index.dtype.kind == "i" and ((index >= -len(shape)) & (index < len(shape))).all():
+            if index.dtype.kind == "i" and shape.ndim and ((index >= -len(shape)) & (index < len(shape))).all():
                 found[node.outputs[0]] = np.array(shape[index], object)
     return {name: values.astype(np.int64) for name, values in found.items() if None not in values.ravel().tolist()}
 

@@ -148,3 +148,12 @@ def test_a_choice_without_the_branch_that_is_taken_is_refused() -> None:
     g = Sketch()
     y = g.add("If", np.array(True), else_branch=scaled(g, "other", 2.0, "x"))
     assert "lacks a branch" in refusal(g.bytes(y))
+
+
+def test_a_size_of_a_size_decides_nothing() -> None:
+    """A Gather out of the number that another Gather has taken from a shape."""
+    g = Sketch()
+    size = g.add("Gather", g.add("Shape", "x"), np.int64(2))
+    bodies = {key: scaled(g, key, factor, "x") for key, factor in (("then_branch", 2.0), ("else_branch", -1.0))}
+    y = g.add("If", g.add("Equal", g.add("Gather", size, np.int64(0)), np.int64(INPUTS)), **bodies)
+    assert "its condition is not decided by constants" in refusal(g.bytes(y))
