@@ -205,7 +205,7 @@ def test_what_a_type_cannot_hold_is_refused_by_name(make: object, message: str) 
 
 def test_a_layer_without_sums_cannot_store_its_weights_otherwise() -> None:
     kinds = {VARIANTS[name](np.random.default_rng(0), 6, 5, 1.0).row.kind for name in WITH_SUMS}
-    assert kinds == {"lstm", "gru", "rnn", "dense", "conv1d", "own_cell"}
+    assert kinds == {"lstm", "gru", "rnn", "dense", "conv1d", "own_cell", "state-output"}
 
 
 def test_states_beyond_one_count_as_one_where_integers_hold_them() -> None:

@@ -410,8 +410,8 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
     ),
     "a-power-of-a-negative-number": (lambda g, y: g.add("Pow", np.float32(-2), y), "node 'my_Pow' (Pow)", "only positive"),
     "divided-by-zero": (lambda g, y: g.add("Div", y, np.float32(0)), "node 'my_Div' (Div)", "every weight must be finite"),
-    "merged-with-time": (
-        lambda g, y: g.add("Reshape", y, [0, -1]),
+    "split": (
+        lambda g, y: g.add("Reshape", y, [-1, 1, HIDDEN + 1]),
         "node 'my_Reshape' (Reshape)",
         "does not keep the axes",
     ),

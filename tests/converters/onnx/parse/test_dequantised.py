@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streamrnn import ConversionError, Embedding, Model, Stream
 from streamrnn.gates import reorder
+from streamrnn.target.machine import this_machine
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.proof.trials import Case
@@ -74,6 +75,12 @@ def test_rows_of_a_table_keep_the_scale_for_the_weights_behind_them() -> None:
     assert np.array_equal(head.weights, ((given["M_quantized"].astype(np.float32) - given["M_zero_point"]) * scale).T)
 
 
+#: Graphs that multiply signed weights of 8 bits with unsigned inputs. On an x86-64 CPU without VNNI onnxruntime adds two such
+#: products in 16 bits, where they saturate: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+SIGNED = ("embedding-dynamic", "lstm-dynamic", "lstm-dynamic-per-channel")
+SATURATES = this_machine().architecture == "x86_64" and not any(map(this_machine().has, ("avx512vnni", "avxvnni")))
+
+
 @pytest.mark.few(3)
 @pytest.mark.parametrize("name", STREAMED)
 def test_a_graph_of_integers_is_proven_as_floats_and_its_own_rounding_is_told(name: str) -> None:
@@ -83,7 +90,9 @@ def test_a_graph_of_integers_is_proven_as_floats_and_its_own_rounding_is_told(na
     told = [remark for remark in report.remarks if "the graph of integers differs" in remark]
     assert len(told) == 1
     moved = float(told[0].split("floats by ")[1].split()[0])
-    assert 0 < moved < 0.05  # outputs are about 1: gates in a wrong order, or a lost zero point, would move them further
+    assert moved > 0
+    if not SATURATES or name not in SIGNED:
+        assert moved < 0.05  # outputs are about 1: gates in a wrong order, or a lost zero point, would move them further
 
 
 def with_rounding(g: Sketch, x: str, scale: float, zero: NDArray[Any]) -> str:
