@@ -225,6 +225,7 @@ def test_a_cell_of_other_functions_is_not_taken_for_one_but_runs_as_it_stands() 
     assert verify(imported.model, data).proven
 
 
+@pytest.mark.few(6)  # one seed for each cell and exporter
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("dynamo", [False, True], ids=["script", "dynamo"])
 @pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell"])
