@@ -36,6 +36,8 @@ def needed_by(models: Sequence[Model], pools: bool) -> list[Function]:
 def kernels(*, pools: bool, stored: Sequence[str] = ()) -> list[Function]:
     """Every kernel that a layer of any kind, variant, size and type may ask for on this CPU; of a pool too, where wanted.
 
+    Those of a `StateOutput` are not among them, as they would double the number for a rare layer: a model names its own.
+
     stored  the types of stored weights (streamrnn/target/storage.py) whose kernels are wanted besides
     """
     found: list[Function] = []

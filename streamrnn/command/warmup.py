@@ -41,8 +41,8 @@ def warmup(
 
     Compiled code is kept in the cache directory of the user, or in STREAMRNN_CACHE_DIR, for this CPU and these versions of
     streamrnn and Numba. Code that is there already is checked and kept. Without a MODEL it compiles every kernel of every kind
-    of layer, which takes all cores many minutes, and each --weights as long again. Ctrl-C ends it and keeps what has been
-    compiled.
+    of layer but StateOutput, which takes all cores many minutes, and each --weights as long again. Ctrl-C ends it and keeps
+    what has been compiled.
 
     If the directory cannot be written, that is an error here; a stream would compile in memory.
 

@@ -223,9 +223,10 @@ def test_dtln_is_imported_proven_and_run_by_the_command(
     ended = command("import", dtln, "-o", archive)
     assert ended.code == exit_codes.DONE
     assert "remark: graph input 'input_3' and output 'tf_op_layer_stack_2'" in ended.err
-    x = np.abs(np.random.default_rng(3).normal(size=(50, 257))).astype("<f4")
+    model = load(archive)
+    x = np.abs(np.random.default_rng(3).normal(size=(50, model.input_size))).astype("<f4")
     result = finished("run", archive, "--format", "f32", stdin=x.tobytes())
-    assert result.stdout == Stream(load(archive)).process(x).astype("<f4").tobytes()
+    assert result.stdout == Stream(model).process(x).astype("<f4").tobytes()
 
 
 def test_both_directions_are_imported_offline_with_a_proof_and_a_report(command: Command, tmp_path: Path) -> None:

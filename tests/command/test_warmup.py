@@ -15,7 +15,7 @@ from streamrnn import Model, code_cache
 from streamrnn.code_cache import Function, files
 from streamrnn.code_cache.key import key_of
 from streamrnn.command import compiling, warmup
-from streamrnn.command.inventory import kernels
+from streamrnn.command.inventory import kernels, needed_by
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
 from streamrnn.readiness import functions_of
@@ -25,6 +25,10 @@ from tests.models import SIZES, VARIANTS, model
 
 # Prints whether Numba was imported to make a stream of the archive.
 PROGRAM = "import sys, streamrnn; streamrnn.Stream(streamrnn.load(sys.argv[1])); print('numba' in sys.modules)"
+
+
+#: Layers whose kernels the inventory holds.
+LISTED = [variant for variant in VARIANTS if not variant.startswith("state-output")]
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_the_inventory_holds_whatever_kernel_a_model_may_ask_for(
 ) -> None:
     monkeypatch.setenv("STREAMRNN_LANES", lanes)
     asked: dict[str, set[Function]] = {}
-    for variant in VARIANTS:
+    for variant in LISTED:
         asked[variant] = set()
         for size in SIZES if not lanes else SIZES[:1]:
             asked[variant].update(asking(model(variant, inputs=size % 7 + 1, hidden=size).astype(dtype)).functions)
@@ -68,7 +72,7 @@ def test_the_inventory_holds_the_kernels_of_stored_weights_where_they_are_asked_
 ) -> None:
     monkeypatch.delenv("STREAMRNN_LANES", raising=False)
     asked, pools = dict[str, set[Function]](), asking is PoolPlan
-    for variant in VARIANTS:
+    for variant in LISTED:
         whole = model(variant, inputs=3, hidden=5)
         if whole.layers[0].can_store:
             own = Model([layer.with_stored(stored) for layer in whole.layers])
@@ -77,6 +81,12 @@ def test_the_inventory_holds_the_kernels_of_stored_weights_where_they_are_asked_
     for variant, functions in asked.items():
         assert functions <= set(kernels(pools=pools or variant.startswith("bank"), stored=[stored])), variant
         assert not functions & set(kernels(pools=pools))
+
+
+def test_kernels_that_give_another_state_than_usual_are_those_of_a_model_alone() -> None:
+    asked = [one for one in needed_by([model("state-output-lstm")], pools=True) if ":c/" in one.path]
+    assert {one.path.rpartition("/")[2] for one in asked} == {"stream", "pool"}
+    assert not set(asked) & set(kernels(pools=True))
 
 
 def test_weights_of_a_type_are_for_all_kernels_and_not_for_those_of_a_model(archive: Path) -> None:
