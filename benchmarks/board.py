@@ -20,8 +20,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-import streamrnn.plan
-from benchmarks.tune import KINDS, choice, name_of
+from benchmarks.tune import KINDS, choice, every_width, name_of
 from streamrnn import Layer, Model, export_c
 from streamrnn.target import cpu
 from streamrnn.target.machine import MACHINES, aimed_at
@@ -48,14 +47,10 @@ int main(int n, char **given) {
 
 def instructions(layer: Layer, width: Width) -> float:
     """The instructions of one step of a layer whose kernel has a width."""
-    rule = streamrnn.plan.width_for
-    streamrnn.plan.width_for = lambda *layer, **options: width
-    try:
-        with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
+        with every_width(width):
             export_c(Model([layer]), folder, "m", TARGET)
-            return _counted(Path(folder))
-    finally:
-        streamrnn.plan.width_for = rule
+        return _counted(Path(folder))
 
 
 def _counted(folder: Path) -> float:

@@ -9,7 +9,8 @@ width is given as lanes,blocks; with a plus it fetches weights ahead. STREAMRNN_
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -54,14 +55,21 @@ def tried(layer: Layer) -> list[Width]:
     return [*fit, *far]
 
 
-def stream_of(layer: Layer, width: Width) -> Stream:
-    """A stream whose kernel has a given width."""
+@contextmanager
+def every_width(width: Width) -> Iterator[None]:
+    """Give every kernel this width, within a `with`, in place of the one that the rule chooses."""
     rule = streamrnn.plan.width_for
     streamrnn.plan.width_for = lambda *layer, **options: width
     try:
-        return Stream(Model([layer]))
+        yield
     finally:
         streamrnn.plan.width_for = rule
+
+
+def stream_of(layer: Layer, width: Width) -> Stream:
+    """A stream whose kernel has a given width."""
+    with every_width(width):
+        return Stream(Model([layer]))
 
 
 def times(layer: Layer, widths: Sequence[Width], rounds: int) -> dict[tuple[str, Width], float]:

@@ -63,7 +63,7 @@ class Aim(Enum):
 
     THIS_CPU = "the CPU of this process"
     USUAL_CPU = "the usual CPU of this architecture, so that a text is the same wherever it was made"
-    FEW_BYTES = "few bytes: no loop is unrolled, and none is turned into vectors by LLVM; also the same everywhere"
+    FEW_BYTES = "few bytes rather than speed; also the same everywhere"
 
 
 _aim: ContextVar[Aim] = ContextVar("_aim", default=Aim.THIS_CPU)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamrnn import ConversionError, Stream
+from streamrnn import ConversionError, Model, Stream
 
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
@@ -28,6 +28,15 @@ STATES = {
 SAID = {"lru.dynamo": {"re": "add", "im": "add_2"}}
 
 
+def assert_streams_as_torch(model: Model, name: str) -> None:
+    """A stream gives what torch's cell of the name computes over 500 steps."""
+    with np.load(FOLDER.with_suffix(".npz")) as archive:
+        x, expected = archive["x"], archive[name]
+    stream = Stream(model)
+    ours = np.concatenate([[stream.step(row) for row in x[:250]], stream.process(x[250:])])
+    assert np.abs(ours - expected).max() <= 5e-6 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("exporter", ["script", "dynamo"])
 @pytest.mark.parametrize("name", STATES)
 def test_a_custom_cell_streams_500_steps_as_torch_computes_them(name: str, exporter: str) -> None:
@@ -40,11 +49,7 @@ def test_a_custom_cell_streams_500_steps_as_torch_computes_them(name: str, expor
             read_onnx(data)
     imported = read_onnx(data, states=said)
     assert [state.name for state in imported.states] == list(said or STATES[name])
-    with np.load(FOLDER.with_suffix(".npz")) as archive:
-        x, expected = archive["x"], archive[name]
-    stream = Stream(imported.model)
-    ours = np.concatenate([[stream.step(row) for row in x[:250]], stream.process(x[250:])])
-    assert np.abs(ours - expected).max() <= 5e-6 * np.abs(expected).max()
+    assert_streams_as_torch(imported.model, name)
     if exporter == "script":
         assert verify(imported.model, data).proven
 
@@ -55,10 +60,6 @@ def test_an_unrolled_loop_of_a_custom_cell_streams_500_steps_as_torch_computes_t
     data = (FOLDER / f"{name}-loop.{exporter}.onnx").read_bytes()
     imported = read_onnx(data)
     assert "6 steps of a loop were recognised as a cell of its own" in imported.remarks
-    with np.load(FOLDER.with_suffix(".npz")) as archive:
-        x, expected = archive["x"], archive[name]
-    stream = Stream(imported.model)
-    ours = np.concatenate([[stream.step(row) for row in x[:250]], stream.process(x[250:])])
-    assert np.abs(ours - expected).max() <= 5e-6 * np.abs(expected).max()
+    assert_streams_as_torch(imported.model, name)
     if exporter == "script":
         assert verify(imported.model, data).proven
