@@ -23,6 +23,7 @@ import streamrnn_converters.onnx.operators.steps  # noqa: F401 - with what they 
 from streamrnn import ConversionError, Model
 from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
 from streamrnn_converters.onnx.axes.one_step import is_one_step
+from streamrnn_converters.onnx.axes.roles import MOST_PLAIN
 from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.begun import begun_by_loops, begun_with_defaults
@@ -67,7 +68,6 @@ from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector, u
 #: What is said by hand about states that go from step to step.
 States = Literal["carry"] | Mapping[str, str] | None
 
-_PLAIN = 3  # axes of an input of time, batch and features
 _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
     "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
@@ -259,14 +259,14 @@ def _attempts(
 def _visited(graph: Graph, solution: Solution, precision: Precision, *, offline: bool) -> tuple[Importer, Solution]:
     importer = Importer(graph, solution, precision, offline=offline)
     solution.roles.check()
-    if importer.along_rows and not importer.over_time and not _has_rows(graph):
+    if importer.along_rows and not importer.over_time and not _may_have_rows(graph):
         raise importer.along_rows[0]
     return importer, solution
 
 
-def _has_rows(graph: Graph) -> bool:
+def _may_have_rows(graph: Graph) -> bool:
     """Whether an input has more axes than time, batch and features, so that a step may have rows."""
-    return any(len(entry.sizes) > _PLAIN for entry in graph.inputs)
+    return any(len(entry.sizes) > MOST_PLAIN for entry in graph.inputs)
 
 
 def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:

@@ -14,7 +14,7 @@ from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.values import Axis, Kind, Size
 
 _ACROSS = ("time", "batch")
-_MOST_PLAIN = 3  # axes of an input of time, batch and features
+MOST_PLAIN = 3  # axes of an input of time, batch and features
 
 
 class Roles:
@@ -148,7 +148,7 @@ class Roles:
         """Whether an axis of a graph input with several axes within a step has a lone one beside it, that of the batch."""
         for entry in self.inputs:
             names = names_of(entry)
-            if axis.name in names and axis.size != 1 and isinstance(axis.size, int) and len(names) > _MOST_PLAIN:
+            if axis.name in names and axis.size != 1 and isinstance(axis.size, int) and len(names) > MOST_PLAIN:
                 return any(size == 1 and self.roles.get(name) is None for name, size in zip(names, entry.sizes, strict=True))
         return False
 

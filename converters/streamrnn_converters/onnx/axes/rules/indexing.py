@@ -71,12 +71,10 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
     is_first = (start, end, step) == (0, 1, 1)
     if (is_last and role in ("time", "unknown")) or (is_first and role == "time"):
         return inserted(node, index)
-    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start >= 0 > end:
+    is_from_end = end < 0 or end >= END
+    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start >= 0 and is_from_end:
         roles.bind(node, axis, "time")
-        return axis._replace(size=axis.size - start + end)
-    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start > 0 and end >= END:
-        roles.bind(node, axis, "time")
-        return axis._replace(size=axis.size - start)
+        return axis._replace(size=axis.size - start + min(end, 0))
     raise node.refused(f"cuts {describe(own)}{_across(roles, axis)}; {ONLY_THE_LAST}")
 
 
