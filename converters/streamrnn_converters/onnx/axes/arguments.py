@@ -32,6 +32,13 @@ def axis_indices(node: Node, axes: Sequence[int], n_axes: int) -> list[int]:
     return [axis % n_axes for axis in axes]
 
 
+def range_end(end: Any, size: int | Size) -> Any:
+    """The end of a range of an axis. One that is known by its distance from an open size counts backwards, or is END."""
+    if isinstance(end, Size) and isinstance(size, Size) and isinstance(distance := end - size, int):
+        return distance if distance < 0 else END
+    return end
+
+
 def order_argument(node: Node, value: Value | Signal) -> list[int]:
     """The order of the axes that Transpose gives; by default the reverse."""
     order = node.take("perm") or list(range(rank(value)))[::-1]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices, slice_argument, split_argument
+from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices, range_end, slice_argument, split_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
@@ -47,8 +47,7 @@ def cut(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any, step: Any) -> Axis:
     """What a range leaves of an axis: a part, or of time one step, which then is an inserted axis."""
     axis, role = own.axes[index], roles.role(own.axes[index])
-    if isinstance(end, Size) and isinstance(axis.size, Size) and isinstance(before_end := end - axis.size, int):
-        end = before_end if before_end < 0 else END
+    end = range_end(end, axis.size)
     if start == 0 and step == 1 and (end == axis.size or (isinstance(end, int) and end >= END)):
         return axis
     if not all(isinstance(number, int) for number in (start, end, step)):
