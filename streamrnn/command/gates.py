@@ -64,7 +64,7 @@ def gates(
     source_format = input_format or format_of(source, FormatName.CSV)
     check_csv_options(source_format, header, decimal_comma)
     columns = Columns(values=listed(chosen), header=header, decimal_comma=decimal_comma, input_names=input_names(model))
-    signal = read_signal(model, source, FORMATS[source_format], columns)
+    signal, rate = read_signal(model, source, FORMATS[source_format], columns)
     if not len(signal):
         raise StreamRNNError(f"{source}: has no rows")
     signal = signal[: len(signal) // model.stride * model.stride]
@@ -93,18 +93,18 @@ def gates(
         rows.append(["model", "start forgotten", never if forgotten is None else f"after {forgotten} steps"])
         show(plain_table(["layer", "what", "value"], rows))
     if target is not None:
-        _write(target, trace, signal, names, f"{archive.name} on {source.name}")
+        _write(target, trace, signal, names, f"{archive.name} on {source.name}", rate / model.stride)
         print_message(f"{target}: written")
 
 
-def _write(target: Path, trace: Trace, signal: Array, names: Sequence[str], title: str) -> None:
+def _write(target: Path, trace: Trace, signal: Array, names: Sequence[str], title: str, steps_per_second: float) -> None:
     match target.suffix.lower():
         case ".npz":
             trace.save(target)
         case ".html":
             try:
-                target.write_text(page(trace, signal, title, names=names), "utf-8")
+                target.write_text(page(trace, signal, title, names=names, steps_per_second=steps_per_second), "utf-8")
             except OSError as error:
                 raise StreamRNNError(f"{target}: cannot be written ({error.strerror})") from error
         case _:
-            draw(trace, signal, target, title, names)
+            draw(trace, signal, target, title, names, steps_per_second)

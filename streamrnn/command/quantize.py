@@ -51,7 +51,7 @@ def quantize(
     model = load_archive(archive)
     signal = None
     if calibration is not None:
-        signal = read_signal(model, calibration, FORMATS[format_of(calibration, FormatName.CSV)], Columns())
+        signal = read_signal(model, calibration, FORMATS[format_of(calibration, FormatName.CSV)], Columns()).rows
         if not len(signal):
             raise StreamRNNError(f"{calibration}: has no rows")
     made = quantize_model(model, weights, signal, tolerance)

@@ -27,11 +27,14 @@ MOST_COLUMNS = 2000
 _FULL_COLOUR = 0.98
 
 
-def page(trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Sequence[str] = ()) -> str:
+def page(
+    trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Sequence[str] = (), steps_per_second: float = 0.0
+) -> str:
     """The page.
 
-    signal  that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
-    names   of the inputs; empty: they are numbered
+    signal            that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
+    names             of the inputs; empty: they are numbered
+    steps_per_second  of audio: a place in the signal is told in seconds too; 0: in steps only
     """
     inputs = trace.inputs(signal)
     names = names or [f"input {index}" for index in range(inputs.shape[1])]
@@ -40,6 +43,7 @@ def page(trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Se
         "steps": trace.n_steps,
         "columns": -(-trace.n_steps // per_column),
         "steps_per_column": per_column,
+        "steps_per_second": steps_per_second,
         "input": _picture(inputs, per_column),
         "output": _picture(trace.output, per_column),
         "layers": [
@@ -50,7 +54,8 @@ def page(trace: Trace, signal: ArrayLike, title: str, about: str = "", names: Se
             if figures is not None
         ],
     }
-    steps = f"{trace.n_steps} steps" + (f", {per_column} to a column." if per_column > 1 else ".")
+    seconds = f" ({trace.n_steps / steps_per_second:.3g} s)" if steps_per_second else ""
+    steps = f"{trace.n_steps} steps{seconds}" + (f", {per_column} to a column." if per_column > 1 else ".")
     template = Template(files("streamrnn.recording").joinpath("page.html").read_text("utf-8"))
     as_text = json.dumps(data).replace("</", "<\\/")
     return template.substitute(title=escape(title), about=escape(f"{about} {steps}".strip()), data=as_text)

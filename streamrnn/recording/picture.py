@@ -16,10 +16,11 @@ from streamrnn.recording.trace import Trace
 MOST_NAMED = 20
 
 
-def draw(trace: Trace, signal: ArrayLike, path: Path, title: str, names: Sequence[str]) -> None:
+def draw(trace: Trace, signal: ArrayLike, path: Path, title: str, names: Sequence[str], steps_per_second: float = 0.0) -> None:
     """Write the picture, .png or .svg.
 
-    names  of the inputs
+    names             of the inputs
+    steps_per_second  of audio: time is drawn in seconds then; 0: it is drawn in steps
 
     Raises MissingExtraError without matplotlib, StreamRNNError where the file cannot be written.
     """
@@ -27,13 +28,15 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str, names: Sequenc
     figure = new_figure(12, 2.4 + 1.1 * len(maps))
     axes = figure.subplots(2 + len(maps), 1, sharex=True)
     figure.suptitle(title)
+    per_unit = steps_per_second or 1.0
+    times = np.arange(trace.n_steps) / per_unit
     figures_by_layer = trace.figures  # computed once, for all pictures
     if len(names) > 10:  # of the usual colours there are 10
         from matplotlib import colormaps
 
         axes[1].set_prop_cycle(color=colormaps["tab20"].colors)
     for axis, name, lines in zip(axes, ("output", "input"), (trace.output, trace.inputs(signal)), strict=False):
-        drawn = axis.plot(lines, linewidth=0.6)
+        drawn = axis.plot(times, lines, linewidth=0.6)
         axis.set_ylabel(name)
     if 1 < len(names) <= MOST_NAMED:
         figure.legend(drawn, names, title="input", loc="outside lower center", ncols=min(len(names), 6), fontsize="small")
@@ -41,10 +44,17 @@ def draw(trace: Trace, signal: ArrayLike, path: Path, title: str, names: Sequenc
         order = by_memory(figures_by_layer[index], array.shape[1])
         reach = float(np.abs(array).max()) or 1.0
         image = axis.imshow(
-            array.T[order], aspect="auto", interpolation="nearest", cmap="RdBu_r", vmin=-reach, vmax=reach, rasterized=True
+            array.T[order],
+            extent=(-0.5 / per_unit, (trace.n_steps - 0.5) / per_unit, array.shape[1], 0),
+            aspect="auto",
+            interpolation="nearest",
+            cmap="RdBu_r",
+            vmin=-reach,
+            vmax=reach,
+            rasterized=True,
         )
         axis.set_ylabel(f"{index} {name}")
         axis.set_yticks([])
         figure.colorbar(image, ax=axis)
-    axes[-1].set_xlabel("step; units that remember longest on top")
+    axes[-1].set_xlabel(f"{'seconds' if steps_per_second else 'step'}; units that remember longest on top")
     save(figure, path)

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from streamrnn import RNN, Model, load, record_gates
+from streamrnn.command.running.formats import wav
 from streamrnn.recording.figures import moves_with
 from tests.command.pictures import legend_covers_nothing
 from tests.command.process import Command
+
+#: The data of a page.
+DATA = re.compile(r'<script id="data" type="application/json">(.*?)</script>', re.DOTALL)
 
 
 @pytest.fixture
@@ -42,10 +46,22 @@ def test_a_page_holds_every_gate_and_loads_nothing(command: Command, archive: Pa
     assert command("gates", archive, source, "-o", tmp_path / "g.html").code == 0
     page = (tmp_path / "g.html").read_text()
     assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
-    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    data = json.loads(DATA.search(page)[1])  # type: ignore[index]
     assert [gate["name"] for gate in data["layers"][0]["gates"]] == ["r", "z", "n", "h"]
     assert (data["steps"], data["columns"], data["steps_per_column"]) == (3000, 1500, 2)
     assert sorted(data["layers"][0]["order"]) == list(range(8))
+
+
+def test_of_a_wav_time_is_told_in_seconds(command: Command, tmp_path: Path) -> None:
+    one = Model([RNN(np.ones((1, 1, 2)), np.zeros((1, 1, 1)))])
+    archive, source, target = tmp_path / "m.safetensors", tmp_path / "in.wav", tmp_path / "g.html"
+    one.save(archive)
+    source.write_bytes(wav.header(8000, 2, 4 * 16_000) + np.zeros((2000, 2), "<f4").tobytes())
+    assert command("gates", archive, source, "-o", target).code == 0
+    assert json.loads(DATA.search(target.read_text())[1])["steps_per_second"] == 8000  # type: ignore[index]
+    pytest.importorskip("matplotlib", reason="drawing needs the extra 'plot'")
+    assert command("gates", archive, source, "-o", tmp_path / "g.svg").code == 0
+    assert "<!-- seconds; units" in (tmp_path / "g.svg").read_text()
 
 
 def test_arrays_and_pictures_are_written_by_the_extension(

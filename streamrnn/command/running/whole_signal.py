@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,17 @@ from streamrnn.target.packing import Array
 
 #: Values that a signal may have: 400 MB in float32.
 MOST_VALUES = 100_000_000
+
+
+class Signal(NamedTuple):
+    """A signal that was read.
+
+    rows  (n_rows, input_size), of the model's dtype
+    rate  frames per second of audio; 0: of anything else
+    """
+
+    rows: Array
+    rate: int
 
 
 class _PlainWaits:
@@ -32,8 +44,8 @@ class _PlainWaits:
         pass
 
 
-def read_signal(model: Model, path: Path, source_format: Format, columns: Columns) -> Array:
-    """The rows of a file, (n_rows, input_size), of the model's dtype.
+def read_signal(model: Model, path: Path, source_format: Format, columns: Columns) -> Signal:
+    """The rows of a file.
 
     Raises InputError, naming the line, for one that cannot be used; StreamRNNError for a file that cannot be read.
     """
@@ -41,7 +53,7 @@ def read_signal(model: Model, path: Path, source_format: Format, columns: Column
     with open_source(path) as source:
         reader = source_format.reader(model.input_size, columns)
         with (
-            source_bytes(source, source_format, model.input_size, _PlainWaits(source.descriptor)) as (chunks, _),
+            source_bytes(source, source_format, model.input_size, _PlainWaits(source.descriptor)) as (chunks, rate),
             reading_shown(chunks, source) as shown,
         ):
             for rows in rows_as_they_arrive(reader, shown):
@@ -51,4 +63,4 @@ def read_signal(model: Model, path: Path, source_format: Format, columns: Column
                     values.append(np.array(row.values, model.dtype))
                 if len(values) * model.input_size > MOST_VALUES:
                     raise StreamRNNError(f"{path}: has more than {MOST_VALUES} values; cut it")
-    return np.array(values, model.dtype).reshape(-1, model.input_size)
+    return Signal(np.array(values, model.dtype).reshape(-1, model.input_size), rate)
