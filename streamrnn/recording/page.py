@@ -32,7 +32,8 @@ def page(
 ) -> str:
     """The page.
 
-    signal            that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then its last row of each step is drawn
+    signal            that was recorded, (n_steps, input_size), or (n_steps * stride, input_size): then the last row of each
+                      step is drawn
     names             of the inputs; empty: they are numbered
     steps_per_second  of audio: a place in the signal is told in seconds too; 0: in steps only
     """
