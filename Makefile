@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --editable
 
 .DEFAULT_GOAL := help
@@ -21,10 +22,10 @@ run: $(VENV)/.convert $(VENV)/.audio ## the examples: trained models, proven and
 	@$(BIN)/python examples/denoiser/denoise.py
 
 test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with the reason; EXHAUSTIVE=1 takes all cases, COVERAGE=1 lists the lines not run
-	$(if $(EXHAUSTIVE),STREAMRNN_EXHAUSTIVE=1) $(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov)
+	$(if $(EXHAUSTIVE),STREAMRNN_EXHAUSTIVE=1) $(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),--cov)
 
 golden: $(VENV)/.test ## compare the golden bits at every vector width (make test does at one)
-	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) STREAMRNN_EXHAUSTIVE=1 $(BIN)/python -m pytest -n auto --dist loadfile tests/golden
+	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) STREAMRNN_EXHAUSTIVE=1 $(BIN)/python -m pytest $(PARALLEL) tests/golden
 
 check: $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check

@@ -20,15 +20,19 @@ from tests.models import ALL, USUAL
 
 EXHAUSTIVE = bool(os.environ.get("STREAMRNN_EXHAUSTIVE"))
 
+#: What takes longest. A file runs in one process, so these begin first: the last one would keep a single core busy.
+LONGEST = ("exporting/test_boards", "freezing/", "code_cache/test_lesser_cpu", "cuda/test_simulator", "command/test_warmup")
+
 #: Whether a test of another run has begun this one: no test of this one is under way yet.
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only an exhaustive run takes.
+    """Begin with the longest files, and leave out what only an exhaustive run takes.
 
-    That is a variant of `tests.models` that is not a usual one, and, of a test with the mark few(n), all cases but n.
+    The latter is a variant of `tests.models` that is not a usual one, and, of a test with the mark few(n), all cases but n.
     """
+    items.sort(key=_place)
     if EXHAUSTIVE:
         return
     cases: dict[str, list[pytest.Item]] = defaultdict(list)
@@ -43,6 +47,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rare |= {item for item in group if _variant(item) in ALL and _variant(item) not in USUAL}
     config.hook.pytest_deselected(items=[item for item in items if item in rare])
     items[:] = [item for item in items if item not in rare]
+
+
+def _place(item: pytest.Item) -> int:
+    """The place of a test's file in the order of the run."""
+    return next((at for at, name in enumerate(LONGEST) if item.nodeid.startswith(f"tests/{name}")), len(LONGEST))
 
 
 def _variant(item: pytest.Item) -> Any:
