@@ -95,6 +95,17 @@ def a_cache_of_frames_that_is_shifted() -> Drawing:
 
 
 @drawing
+def a_memory_of_which_a_step_reads_the_latest_rows_only() -> Drawing:
+    """(1, 4, INPUTS), attended to after it has moved on by a row."""
+    g = step(memory_in=[1, 4, INPUTS])
+    row = g.add("Unsqueeze", dense(g, "x", INPUTS, INPUTS), [1])
+    memory = g.add("Concat", g.add("Slice", "memory_in", [1], [4], [1]), row, axis=1, name="memory_out")
+    scores = g.add("Softmax", g.add("MatMul", memory, g.add("Unsqueeze", "x", [2])), axis=1)
+    y = g.add("Einsum", scores, memory, equation="bij,bik->bk")
+    return g.bytes(y, memory), {"memory_in": memory}, y
+
+
+@drawing
 def a_count_and_a_mean_of_all_so_far() -> Drawing:
     g = step(count=[1, 1], mean=[1, INPUTS])
     count = g.add("Add", "count", np.float32(1))
@@ -222,6 +233,11 @@ def test_a_state_is_kept_once_where_a_recurrent_layer_holds_it() -> None:
     assert [layer.size for layer in layers if isinstance(layer, Delay)] == [INPUTS]
     assert [type(layer) for layer in layers if not isinstance(layer, Delay) and layer.states] == [GRU]
     assert not any(isinstance(layer, LSTM) for layer in layers)
+
+
+def test_a_state_of_which_layers_read_parts_that_overlap_is_kept_once() -> None:
+    data, _, _ = DRAWINGS["a-memory-of-which-a-step-reads-the-latest-rows-only"]()
+    assert [layer.size for layer in from_onnx(data).layers if isinstance(layer, Delay)] == [4 * INPUTS]
 
 
 def test_the_states_of_a_stream_show_what_is_carried() -> None:

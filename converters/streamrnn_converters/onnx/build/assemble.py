@@ -41,6 +41,7 @@ class Assembly:
             self._signals[name] = self._input if len(signals) == 1 else LayerOutput(chosen, (self._input,))
             start += size
         self._delays: dict[Vector, Vector] = {}  # with what each reads
+        self._holding: dict[Feedback, LayerOutput] = {}
         self._states: dict[Vector, LayerOutput] = {each: self._delayed(each, own) for each, own in feedback.items()}
         self._layers: dict[Vector, Layer] = {}
         self._reads: dict[Vector, list[Vector]] = {}
@@ -65,8 +66,7 @@ class Assembly:
         found: dict[int, tuple[int, int, int]] = {}
         for each, own in self._feedback.items():
             if each.name == name:
-                state = self._states[each]
-                layer = self._indices[state if state in self._delays else state.reads[0]]
+                layer = self._indices[self._holding[own]]
                 found = {entry: (layer, len(own.kept), index) for index, entry in enumerate(own.kept)} | found
         return found
 
@@ -77,13 +77,16 @@ class Assembly:
 
     def _delayed(self, each: Carried, own: Feedback) -> LayerOutput:
         """What layers read of a state: all that a delay gives, or a part."""
-        values = self._begun.get(each.name)
-        initial = np.array([values[index] if values else 0.0 for index in own.kept])
-        delay = LayerOutput(Delay(len(own.kept), initial, self._dtype), ())
-        self._delays[delay] = own.returns
-        if delay.size == each.size:
+        if own not in self._holding:
+            values = self._begun.get(each.name)
+            initial = np.array([values[index] if values else 0.0 for index in own.kept])
+            self._holding[own] = LayerOutput(Delay(len(own.kept), initial, self._dtype), ())
+            self._delays[self._holding[own]] = own.returns
+        delay = self._holding[own]
+        if own.kept == each.indices:
             return delay
-        return LayerOutput(Select(delay.size, tuple(range(each.size)), self._dtype), (delay,))
+        places = {index: place for place, index in enumerate(own.kept)}
+        return LayerOutput(Select(delay.size, tuple(places[index] for index in each.indices), self._dtype), (delay,))
 
     def _given(self, vector: Vector) -> Vector:
         """The layer, or the model's input, that gives a vector."""

@@ -13,7 +13,7 @@ from streamrnn_converters.onnx.vectors import Carried, FinalState, Vector, upstr
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a delay holds.
+    """What a delay holds. Parts of a state that overlap have the same one.
 
     kept     the values of the graph input that it brings; those that are read come first, then those that nothing reads
     returns  the vector that gives them at each step
@@ -31,29 +31,48 @@ def fed_back(
     sources  by graph input that is a state, the output that goes back into it
     flows    by output
     """
-    found: dict[Carried, Feedback] = {}
-    rest = {name: set(range(flows[output].index_map.size)) for name, output in sources.items()}
-    for name, output in sources.items():
-        rest[name] -= {index for index, (part, _) in enumerate(flows[output].elements()) if isinstance(part, FinalState)}
-    order = {name: place for place, name in enumerate(sources)}
-    waiting = list(vectors)
-    while new := [each for each in upstream(waiting) if isinstance(each, Carried) and each not in found]:
-        new.sort(key=lambda each: (order[each.name], each.indices))
-        for each in new:
-            rest[each.name] -= set(each.indices)
-            found[each] = Feedback(each.indices, _returned(importer, each.indices, sources[each.name], flows))
-        waiting = [found[each].returns for each in new]
-    for each in list(found):  # what nothing reads is kept too, beside the first that is
-        if unread := tuple(sorted(rest[each.name])):
-            rest[each.name] = set()
-            kept = each.indices + unread
-            found[each] = Feedback(kept, _returned(importer, kept, sources[each.name], flows))
-    return found
+    found = _Found(importer, sources, flows)
+    found.follow(vectors)
+    held = {(each.name, index) for each, own in found.by_state.items() for index in own.kept}
+    named = set[str]()
+    for each, own in list(found.by_state.items()):  # what nothing reads is kept too, beside the first that is
+        elements = enumerate(flows[sources[each.name]].elements()) if each.name not in named else ()
+        named.add(each.name)
+        unread = [index for index, (part, _) in elements if not isinstance(part, FinalState) and (each.name, index) not in held]
+        if unread:
+            found.hold(each, (*own.kept, *unread))
+    return found.by_state
 
 
-def _returned(importer: Importer, indices: tuple[int, ...], output: str, flows: Mapping[str, Flow]) -> Vector:
-    flow = flows[output]
-    return importer.vector(End(output), replace(flow, index_map=flow.index_map.ravel()[list(indices)]))
+class _Found:
+    """The states that are read so far. A cache that moves on by a row reads, at the step before, all of its rows but one."""
+
+    def __init__(self, importer: Importer, sources: Mapping[str, str], flows: Mapping[str, Flow]) -> None:
+        self._importer, self._sources, self._flows = importer, sources, flows
+        self._order = {name: place for place, name in enumerate(sources)}
+        self.by_state: dict[Carried, Feedback] = {}
+
+    def follow(self, vectors: Iterable[Vector]) -> None:
+        """Find the states that some vectors read, those that give these states, and so on."""
+        new = {each for each in upstream(vectors) if isinstance(each, Carried) and each not in self.by_state}
+        for each in sorted(new, key=lambda each: (self._order[each.name], each.indices)):
+            if each not in self.by_state:
+                others = self._overlapping(each.name, each.indices)
+                held = (index for other in others for index in self.by_state[other].kept)
+                self.hold(each, tuple(dict.fromkeys((*held, *each.indices))))
+
+    def hold(self, each: Carried, kept: tuple[int, ...]) -> None:
+        """Let one delay hold some values of a state, in the place of all that hold a part of them."""
+        output = self._sources[each.name]
+        flow = self._flows[output]
+        given = replace(flow, index_map=flow.index_map.ravel()[list(kept)])
+        own = Feedback(kept, self._importer.vector(End(output), given))
+        self.by_state |= dict.fromkeys((*self._overlapping(each.name, kept), each), own)
+        self.follow([own.returns])
+
+    def _overlapping(self, name: str, indices: Iterable[int]) -> list[Carried]:
+        wanted = set(indices)
+        return [each for each, own in self.by_state.items() if each.name == name and not wanted.isdisjoint(own.kept)]
 
 
 def check_single_step(inputs: Iterable[GraphInput], states: Iterable[Carried]) -> None:

@@ -37,7 +37,7 @@ def convolved(
     group = _checked_group(node, flow, weights.shape[1] * node.attributes.get("group", 1), weights.shape[0])
     padded, zero = with_fixed(flow, 0.0)
     seen = gathered(padded.index_map, windows, zero)
-    return _product(importer, node, padded, seen, np.moveaxis(weights, 1, -1), bias, group)
+    return grouped_product(importer, node, padded, seen, np.moveaxis(weights, 1, -1), bias, group)
 
 
 def transposed(
@@ -84,7 +84,7 @@ def transposed(
         at = (slice(None), slice(None), *(slice(p, None, s) for p, s in zip(phase, strides, strict=True)))
         if all(own.size for own in chosen):
             own_weights = weights[np.ix_(np.arange(len(weights)), *chosen, np.arange(weights.shape[-1]))]
-            one = _product(importer, node, padded, gathered(padded.index_map, windows, zero), own_weights, bias, group)
+            one = grouped_product(importer, node, padded, gathered(padded.index_map, windows, zero), own_weights, bias, group)
         else:  # no tap reaches these outputs
             one, first = with_fixed(replace(flow, parts=(), index_map=flow.index_map), bias)
             shape = index_map[at].shape
@@ -104,7 +104,7 @@ def _checked_group(node: Node, flow: Flow, n_channels: int, n_outputs: int) -> i
     return group
 
 
-def _product(
+def grouped_product(
     importer: Importer, node: Node, flow: Flow, seen: Indices, weights: NDArray[Any], bias: NDArray[Any], group: int
 ) -> Flow:
     """The sums of windows (N, *windows, *taps, C), with weights (O, *taps, C / group): a flow (N, O, *windows)."""

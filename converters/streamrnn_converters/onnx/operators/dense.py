@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Dense
+from streamrnn_converters.onnx.axes.rules.contraction import is_dense
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.operators.contraction import contracted
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
 
 
@@ -30,10 +32,9 @@ def _gemm(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator("MatMul")
 def _matmul(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    a, b = inputs
-    if isinstance(a, Constant) and not isinstance(b, Constant):
-        raise node.refused("multiplies the signal from the left; only signal times weights is understood")
-    return [_dense(importer, node, a, Dense(_weights(node, b, "B").T, dtype=importer.dtype))]
+    if not is_dense(node, inputs):
+        return [contracted(importer, node, inputs)]
+    return [_dense(importer, node, inputs[0], Dense(_weights(node, inputs[1], "B").T, dtype=importer.dtype))]
 
 
 def _dense(importer: Importer, node: Node, value: Value | None, layer: Dense) -> Flow:

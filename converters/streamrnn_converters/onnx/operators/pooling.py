@@ -81,7 +81,7 @@ def log_sum_exp(importer: Importer, node: Node, below: Flow) -> tuple[Flow, Flow
 
 def rows_below(flow: Flow, axes: Sequence[int]) -> Flow:
     """A flow whose index map has the entries of some axes below each other, and those of the others in columns."""
-    kept = [axis for axis in range(rank(flow)) if axis not in axes]
+    kept = [axis for axis in range(flow.index_map.ndim) if axis not in axes]
     rows = math.prod(flow.index_map.shape[axis] for axis in axes)
     return replace(flow, index_map=flow.index_map.transpose([*axes, *kept]).reshape(rows, -1))
 

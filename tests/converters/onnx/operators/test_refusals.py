@@ -211,10 +211,11 @@ def weights_shorter_than_their_shape() -> Refused:
 
 
 @refused
-def weights_that_are_computed() -> Refused:
+def every_step_times_every_other() -> Refused:
     g = Sketch()
     y = g.squeezed(g.rnn("x")[0], 1)
-    return g.bytes(g.add("MatMul", y, y)), "node 'my_MatMul' (MatMul)", "its input B is not a constant matrix of floats"
+    queries, keys = g.add("Transpose", y, perm=[1, 0, 2]), g.add("Transpose", y, perm=[1, 2, 0])
+    return g.bytes(g.add("MatMul", queries, keys)), "node 'my_MatMul' (MatMul)", "multiplies every step with every other"
 
 
 @refused
@@ -253,7 +254,25 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "gemm-with-a-wrong-bias": lambda: behind_a_dense(
         "C has shape (2, 1), expected (2,)", "Gemm", np.ones((3, 2), np.float32), np.ones((2, 1), np.float32), axes="BF"
     ),
-    "matmul-of-more-axes": lambda: behind_a_gru("is not a constant matrix", "MatMul", np.ones((1, HIDDEN, 2), np.float32)),
+    "matmul-with-a-matrix-for-each-step": lambda: behind_a_gru(
+        "it differs along the time axis, as node 'my_GRU' (GRU) tells", "MatMul", np.ones((5, HIDDEN, 2), np.float32)
+    ),
+    "products-summed-over-time": lambda: behind_a_gru(
+        "it needs all of time at once, and a stream has one step",
+        "Einsum",
+        np.ones((HIDDEN, 2), np.float32),
+        equation="tbh,hk->bk",
+    ),
+    "a-diagonal": lambda: behind_a_gru(
+        "takes a diagonal", "Einsum", np.ones((HIDDEN,) * 2, np.float32), equation="tbh,hh->tbh"
+    ),
+    "an-equation-of-other-axes": lambda: behind_a_gru(
+        "does not fit its inputs of 3, 2 axes", "Einsum", np.ones((HIDDEN, 2), np.float32), equation="bh,hk->bk"
+    ),
+    "an-equation-that-is-none": lambda: behind_a_gru(
+        "does not fit its inputs of 3, 2 axes", "Einsum", np.ones((HIDDEN, 2), np.float32), equation="t.h,hk->.k"
+    ),
+    "products-with-integers": lambda: behind_a_gru("not with a constant of floats", "MatMul", [[[1, 2]] * HIDDEN]),
     "transpose-of-too-few-axes": lambda: behind_a_gru("perm [1, 0] does not fit", "Transpose", perm=[1, 0]),
     "squeeze-of-the-features": lambda: behind_a_gru(
         "removes axis 3, whose size is not 1 but 4", "Squeeze", [3], squeezed=False

@@ -33,6 +33,14 @@ def one(op: str, **attributes: Any) -> Callable[[Sketch, str], str]:
     return lambda g, x: g.add(op, x, **attributes)
 
 
+def einsum(equation: str, *shapes: tuple[int, ...]) -> Callable[[Sketch, str], str]:
+    return lambda g, x: g.add("Einsum", x, *(g.draw(*shape) for shape in shapes), equation=equation)
+
+
+def einsum_with_itself(equation: str, n: int) -> Callable[[Sketch, str], str]:
+    return lambda g, x: g.add("Einsum", *(g.add(op, x) for op in ("Identity", "Sin", "Tanh")[:n]), equation=equation)
+
+
 def resized(*factors: float, **attributes: Any) -> Callable[[Sketch, str], str]:
     return lambda g, x: g.add("Resize", x, "", np.array([1, 1, *factors], np.float32), **attributes)
 
@@ -95,6 +103,30 @@ CASES: dict[str, Case] = {
     "softmax-over-channels": ((4, 6), one("Softmax", axis=1), 24),
     "softmax-of-rows": ((4, 6), one("Softmax"), 24),
     "product-of-rows": ((4, 6), lambda g, x: g.add("MatMul", x, g.draw(6, 5)), 20),
+    "product-from-the-left": ((4, 6), lambda g, x: g.add("MatMul", g.draw(3, 4), x), 18),
+    "product-of-each-row-with-a-matrix": ((4, 1, 6), lambda g, x: g.add("MatMul", x, g.draw(4, 6, 9)), 36),
+    "product-of-each-row-with-a-column": ((4, 1, 6), lambda g, x: g.add("MatMul", x, g.draw(4, 6, 1)), 4),
+    "product-with-one-matrix-of-three-axes": ((4, 2, 6), lambda g, x: g.add("MatMul", x, g.draw(1, 6, 5)), 40),
+    "product-with-a-vector": ((4, 6), lambda g, x: g.add("MatMul", x, g.draw(6)), 4),
+    "product-of-two-signals": ((4, 6), lambda g, x: g.add("MatMul", x, g.add("Transpose", x, perm=[0, 2, 1])), 16),
+    "attention": (
+        (4, 6),
+        lambda g, x: g.add(
+            "MatMul", g.add("Softmax", g.add("MatMul", x, g.add("Transpose", g.add("Sin", x), perm=[0, 2, 1]))), x
+        ),
+        24,
+    ),
+    "einsum-of-groups": ((4, 6), einsum("bgi,gih->bgh", (4, 6, 9)), 36),
+    "einsum-of-narrow-groups": ((4, 6), einsum("bgi,gih->bhg", (4, 6, 2)), 8),
+    "einsum-without-a-sum": ((4, 6), einsum("bgi,ih->bhgi", (6, 2)), 48),
+    "einsum-that-sums-alone-what-the-other-lacks": ((4, 6), einsum("bgi,gh->bh", (4, 3)), 3),
+    "einsum-with-three-weights": ((4, 6), einsum("bgi,gh,ij,j->bhj", (4, 3), (6, 2), (2,)), 6),
+    "einsum-with-an-ellipsis": ((4, 6), einsum("...i,ij->...j", (6, 5)), 20),
+    "einsum-without-an-arrow": ((4, 6), einsum("bgi,ij", (6, 5)), 20),
+    "einsum-of-one-signal": ((4, 6), einsum("bgi -> bi"), 6),
+    "einsum-that-transposes": ((4, 6), einsum("bgi->big"), 24),
+    "einsum-of-signals": ((4, 6), einsum_with_itself("bgi,bhi->bgh", 2), 16),
+    "einsum-of-three-signals": ((3, 4), einsum_with_itself("bgi,bgj,bhi->bjh", 3), 12),
     "mean-over-channels": ((4, 6), lambda g, x: g.add("ReduceMean", x, [1], keepdims=0), 6),
     "sum-of-everything": ((4, 6), lambda g, x: g.add("ReduceSum", x, [1, 2]), 1),
     "largest-of-rows": ((4, 6), lambda g, x: g.add("ReduceMax", x, [2]), 4),

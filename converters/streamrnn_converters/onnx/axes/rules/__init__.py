@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import (
+    contraction,
     convolution,
     elementwise,
     indexing,
@@ -42,10 +43,11 @@ RULES: dict[str, Rule] = {
     "Concat": indexing.concat,
     "Conv": convolution.convolution,
     "ConvTranspose": within_step.transposed_convolution,
+    "Einsum": contraction.contraction,
     "Gather": indexing.gather,
     "Gemm": layers.dense,
     "LayerNormalization": layers.layer_normalization,
-    "MatMul": layers.dense,
+    "MatMul": contraction.matmul,
     "Pad": convolution.padding,
     "Resize": within_step.resized,
     "ReverseSequence": recurrent.reverse_sequence,

@@ -35,10 +35,10 @@ def combination(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     for other in others:
         n_axes = max(len(axes), len(other.axes))
         pairs = zip(_padded(node, axes, n_axes), _padded(node, other.axes, n_axes), strict=True)
-        axes = [_met(roles, node, *pair) for pair in pairs]
+        axes = [met(roles, node, *pair) for pair in pairs]
     for index, value in enumerate(inputs):
         if not isinstance(value, Signal):
-            axes = _with_constant(roles, node, axes, value, input_name(node, index))
+            axes = with_constant(roles, node, axes, value, input_name(node, index))
     return computed(node, axes)
 
 
@@ -52,7 +52,7 @@ def _padded(node: Node, axes: Sequence[Axis], n_axes: int) -> tuple[Axis, ...]:
     return (*(inserted(node, index) for index in range(n_axes - len(axes))), *axes)
 
 
-def _with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known | None, name: str) -> list[Axis]:
+def with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known | None, name: str) -> list[Axis]:
     """The axes of a signal that meets a constant: either may repeat along an axis."""
     if not isinstance(value, Constant | Broadcast):
         raise node.refused(f"its input {name} is missing")
@@ -76,7 +76,7 @@ def _with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known |
     return axes
 
 
-def _met(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
+def met(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
     """The axis along which two signals meet: both have the same role, or one has size 1."""
     roles.bind_alike(node, one, other)
     broad = roles.broad(one), roles.broad(other)
