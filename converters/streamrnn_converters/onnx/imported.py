@@ -47,6 +47,7 @@ class GraphOutput:
     states: tuple[tuple[int, str], ...] = ()
     places: tuple[int, ...] = ()  # and for each of its values the index in them
     merges: bool = False  # whether the graph gives it with time and batch merged into one axis; here they are apart
+    late: int = 0  # steps by which a stream gives it later
 
     @property
     def size(self) -> int:
@@ -59,6 +60,11 @@ class GraphOutput:
             return array
         known = {"time": -1, "batch": n_signals}
         return array.reshape([known.get(axis) or size or 1 for axis, size in zip(self.axes, self.sizes, strict=True)])
+
+    def answered(self, array: NDArray[Any], n_steps: int, n_signals: int) -> NDArray[Any]:
+        """The same, as far as a stream gives it after so many steps: what sees the end of a signal is left out."""
+        array = self.apart(array, n_signals)
+        return array.take(range(n_steps - self.late), self.axes.index("time")) if self.late else array
 
 
 @dataclass(frozen=True)

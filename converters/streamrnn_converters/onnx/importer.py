@@ -16,6 +16,7 @@ from streamrnn import Delay, Frame, Layer, Rows
 from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.solver import Solution
+from streamrnn_converters.onnx.beginning import Beginnings
 from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.joining import Joiner
 from streamrnn_converters.onnx.own_nodes import ROW
@@ -33,7 +34,7 @@ _TAKE_PADDING = {
     *("AveragePool", "Cast", "Conv", "ConvTranspose", "Dropout", "Flatten", "Identity", "MaxPool", "Pad", "Reshape", "Slice"),
     *("Squeeze", "Transpose", "Unsqueeze"),
 }
-#: Functions that make zeros of zeros, so that they may stand between zeros and the operator that takes them.
+#: Functions that make zeros of zeros, so that they may stand between such zeros and the operator that takes them.
 _KEEP_ZEROS = {
     *("Abs", "Celu", "Elu", "Erf", "Gelu", "HardSwish", "LeakyRelu", "Mish", "Neg", "PRelu", "Relu", "Selu", "Sign", "Sin"),
     *("Softsign", "Sqrt", "Swish", "Tanh", "ThresholdedRelu"),
@@ -60,29 +61,37 @@ class Importer:
     initial    where states begin that a graph input brings: by recurrent layer and name of the state
     n_entries  by name of a graph input of integers: how many rows the tables have from which they pick
     offline    the graph is to answer whole recordings, so that it may read them backwards
+    ahead      whether what looks ahead may be answered later
     in_loops   whether the graph has a step of a loop among its nodes
     lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all have the same
     over_time  whether a node goes over time: gives what depends on earlier steps
     along_rows  for each recurrent node along an axis within a step, why it cannot be imported if nothing goes over time
     fewest_steps  with which the graph runs: more than it cuts off
+    looking_ahead  why nodes cannot be imported if no answer may come later
+    backward   whether a signal is reversed
     whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
-    def __init__(self, graph: Graph, solution: Solution, precision: Precision, *, offline: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, solution: Solution, precision: Precision, *, offline: bool = False, ahead: bool = False
+    ) -> None:
         self.roles = solution.roles
         self.precision = precision
-        self.offline = offline
+        self.offline, self.ahead = offline, ahead
         self.lengths: str | tuple[int, ...] | None = None
         self.over_time = False
         self.fewest_steps = 1
         self.along_rows: list[ConversionError] = []
         self.whole_only: list[ConversionError] = []
+        self.looking_ahead: list[ConversionError] = []
+        self.backward = False
         self.in_loops = any(node.op == ROW for node in graph.nodes)
         self.remarks: list[str] = []
         self.initial: dict[tuple[LayerOutput, str], Flow] = {}
         self.n_entries: dict[str, int] = {}
         self._solution, self._budget = solution, solution.budget
         self._joiner = Joiner(precision.dtype, solution.budget)
+        self.beginnings = Beginnings(precision.dtype)
         self.values: dict[str, Value] = {name: Constant(array) for name, array in graph.constants.items()}
         for entry in graph.inputs:
             self.values[entry.name] = self._entering(entry)
@@ -133,6 +142,7 @@ class Importer:
 
     def reversed(self, vector: Vector) -> Vector:
         """What a vector gives, the last step first."""
+        self.backward = True
         return self._joiner.reversed(vector)
 
     def layered(self, node: Node, layer: Layer, *flows: Flow, sizes: Sequence[int] | None = None) -> Flow:
@@ -161,29 +171,54 @@ class Importer:
         self.remark_last(flows[0])
         return replace(flows[0], parts=(out,), index_map=np.arange(out.size))
 
-    def ago(self, node: Node, flow: Flow, steps: Sequence[int]) -> tuple[Flow, list[NDArray[np.int64]]]:
-        """A flow of what another has given so many steps ago, each time zeros before its first step.
+    def ago(self, node: Node, flow: Flow, steps: Sequence[int], hop: int = 1) -> tuple[Flow, list[NDArray[np.int64]]]:
+        """A flow of what another has given so many steps ago, each time zeros before its first entry; of every few steps.
 
         With an index map for each of the steps, shaped like that of the flow.
         """
-        used, own = np.unique(flow.index_map, return_inverse=True)
-        own, longest = own.reshape(flow.index_map.shape), max(steps)
-        if not longest:
+        longest = max(steps)
+        if not longest and hop == 1:
             return flow, [flow.index_map] * len(steps)
+        flow = self.begun(node, flow)
+        used, own = np.unique(flow.index_map, return_inverse=True)
+        own = own.reshape(flow.index_map.shape)
         limit(node, (longest + 1) * used.size)
         self.over_time = True
-        alone = longest == min(steps) == 1
-        layer = Delay(used.size, dtype=self.dtype) if alone else Frame(used.size, 1, longest + 1, self.dtype)
+        alone = longest == min(steps) == hop == 1
+        layer = Delay(used.size, dtype=self.dtype) if alone else Frame(used.size, hop, longest + 1, self.dtype)
         past = self.applied(node, layer, replace(flow, index_map=used))
         return past, [own if alone else own + (longest - each) * used.size for each in steps]
 
     def late(self, node: Node, flow: Flow) -> Flow:
-        """A flow with the zeros that are put before its first step: late by as many."""
-        before, after = flow.padding
-        if not before:
-            return replace(flow, padding=(0, 0), surplus=flow.surplus + after)
-        late, (index_map,) = self.ago(node, replace(flow, padding=(0, 0)), [before])
-        return replace(late, index_map=index_map, surplus=flow.surplus + before + after)
+        """A flow with the zeros that are put before its first step: delayed by as many."""
+        return self.delayed(node, flow, 0) if flow.time.late < 0 else flow
+
+    def delayed(self, node: Node, flow: Flow, late: int) -> Flow:
+        """A flow that is late by so many steps."""
+        past, (index_map,) = self.ago(node, flow, [late - flow.time.late])
+        return replace(past, index_map=index_map, time=flow.time._replace(late=late))
+
+    def together(self, node: Node, flows: Sequence[Flow]) -> list[Flow]:
+        """Flows over time, all as late as the last of them."""
+        if len({flow.time.rate for flow in flows}) > 1:
+            raise node.refused("takes signals of different rates, one with a step for several of the other")
+        late = max((flow.time.late for flow in flows), default=0)
+        return [self.delayed(node, flow, late) for flow in flows]
+
+    def begun(self, node: Node, flow: Flow) -> Flow:
+        """A flow with zeros before its first entry, for what looks back."""
+        if flow.time.late <= 0:
+            return flow
+        used, own = np.unique(flow.index_map, return_inverse=True)
+        vector = self.vector(node, replace(flow, index_map=used))
+        begun = self.beginnings.begun(node, vector, flow.time)
+        return replace(flow, parts=(begun,), index_map=own.reshape(flow.index_map.shape))
+
+    def look_ahead(self, refusal: ConversionError) -> None:
+        """Note what looks ahead. Raises its refusal where no answer may come later."""
+        if not self.ahead:
+            raise refusal
+        self.looking_ahead.append(refusal)
 
     def remark_last(self, flow: Flow) -> None:
         """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""
@@ -235,20 +270,20 @@ class Importer:
             if name and value is None:
                 raise node.refused(f"its input {name!r} is an output that cannot be streamed")
         with node.refusing():
-            given = inputs[0]
-            if node.op in _KEEP_ZEROS and isinstance(given, Flow) and given.padding != (0, 0):
-                (value,) = handler(self, node, [replace(given, padding=(0, 0)), *inputs[1:]])
-                assert isinstance(value, Flow)
-                return [replace(value, padding=given.padding)]
-            if node.op not in _TAKE_PADDING:
+            if node.op not in _TAKE_PADDING | _KEEP_ZEROS:
                 inputs = [self.late(node, value) if isinstance(value, Flow) else value for value in inputs]
-            return handler(self, node, inputs)
+            met = {k: value for k, value in enumerate(inputs) if isinstance(value, Flow) and self._goes_over_time(value)}
+            together = dict(zip(met, self.together(node, list(met.values())), strict=True))
+            return handler(self, node, [together.get(k, value) for k, value in enumerate(inputs)])
+
+    def _goes_over_time(self, flow: Flow) -> bool:
+        return any(self.roles.over_time(axis) for axis in flow.axes)
 
     def _check(self, node: Node, flow: Flow, inputs: Inputs) -> None:
         """Check that a flow has the shape of its axes, and is not too large; and note how many steps it lacks."""
         if max(flow.index_map.size, sum(part.size for part in flow.parts)) > MOST_VALUES:
             raise node.refused(f"gives {flow.index_map.size} values in a step, more than {MOST_VALUES} that are allowed")
-        self.fewest_steps = max(self.fewest_steps, 1 - flow.surplus)
+        self.fewest_steps = max(self.fewest_steps, 1 - flow.time.surplus)
         if self.roles.extents(flow.axes) != flow.index_map.shape:
             raise node.refused(f"gives values of the shape {flow.index_map.shape}, which does not fit the axes of the signal")
         if not any(isinstance(given, Flow) and flow.index_map is given.index_map for given in inputs):
@@ -256,11 +291,9 @@ class Importer:
 
 
 def needs_flow(node: Node, value: Value | None, name: str) -> Flow:
-    """The value as a flow of floats without surplus zeros; raises where it is something else."""
+    """The value as a flow of floats; raises where it is something else."""
     if not isinstance(value, Flow):
         raise node.refused(f"its input {name} is not the signal; only what depends on the input step by step can be streamed")
     if value.integer:
         raise node.refused(f"its input {name} is {describe(value)}: integers, which can only pick from a table")
-    if value.padding != (0, 0):
-        raise node.refused(f"its input {name} is padded over time, which only a convolution may be given")
     return value

@@ -21,6 +21,7 @@ import streamrnn_converters.onnx.operators.recurrent
 import streamrnn_converters.onnx.operators.resizing
 import streamrnn_converters.onnx.operators.steps  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
+from streamrnn.audio import OutputRows
 from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
 from streamrnn_converters.onnx.axes.one_step import is_one_step
 from streamrnn_converters.onnx.axes.roles import MOST_PLAIN
@@ -159,6 +160,7 @@ def read_onnx(
     finals = {name: flow for name, flow in flows.items() if name in returned or is_final(flow)}
     given = {name: _vector(importer, name, flow) for name, flow in flows.items() if name not in finals}
     distinct = list(dict.fromkeys(given.values())) or _outermost(importer, finals)
+    late = max((flow.time.late for flow in flows.values()), default=0)
     if not any(isinstance(vector, LayerOutput) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
     feedback = fed_back(importer, distinct, sources, flows)
@@ -183,7 +185,8 @@ def read_onnx(
         for name, flow in flows.items()
     )
     in_file = tuple(output for output in outputs if output.name not in own.values())
-    model = assembly.model({"source": _origin(graph, inputs, in_file, constants, time_axes, states)})
+    origin = _origin(graph, inputs, in_file, constants, time_axes, states)
+    model = assembly.model({"source": origin, **OutputRows(delay=late).noted()})
     _remark(importer, model, inputs, in_file, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     carried = tuple(replace(each, initial=begun.get(each.name, ())) for each in carried)
@@ -195,9 +198,12 @@ def read_onnx(
         for each in carried
         if each.name in begun
     ]
+    _remark_late(importer, inputs, late)
     rows = [] if sources else rows_of_a_step(graph, importer)
     said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *more, *importer.remarks, *rows)
-    return Imported(model, inputs, in_file, carried, said, fixed, lengths, importer.several(), importer.fewest_steps)
+    return Imported(
+        model, inputs, in_file, carried, said, fixed, lengths, importer.several(), max(importer.fewest_steps, 1 + late)
+    )
 
 
 def _rewritten(graph: Graph, pairs: Mapping[str, str] | None, precision: Precision) -> Lifted:
@@ -220,9 +226,10 @@ def lowered(
     states  graph inputs that the caller carries from run to run
     """
     refusal: ConversionError | None = None
+    ahead = set(states) <= graph.own_states.keys()
     for solved, remark in _attempts(graph, time_axes, states):
         try:
-            importer, solution = _visited(graph, solved(), precision, offline=offline)
+            importer, solution = _visited(graph, solved(), precision, offline=offline, ahead=ahead)
         except ConversionError as error:
             error.__cause__ = error.__context__ = None  # their frames would hold the constants of this attempt
             refusal = refusal or error.with_traceback(None)
@@ -256,9 +263,13 @@ def _attempts(
         yield partial(solve, graph, {name: axis}), remark
 
 
-def _visited(graph: Graph, solution: Solution, precision: Precision, *, offline: bool) -> tuple[Importer, Solution]:
-    importer = Importer(graph, solution, precision, offline=offline)
+def _visited(
+    graph: Graph, solution: Solution, precision: Precision, *, offline: bool, ahead: bool
+) -> tuple[Importer, Solution]:
+    importer = Importer(graph, solution, precision, offline=offline, ahead=ahead)
     solution.roles.check()
+    if importer.looking_ahead and (importer.backward or importer.lengths is not None):
+        raise importer.looking_ahead[0]
     if importer.along_rows and not importer.over_time and not _may_have_rows(graph):
         raise importer.along_rows[0]
     return importer, solution
@@ -277,14 +288,22 @@ def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
             raise ConversionError(f"graph output {name!r}: cannot be streamed; export the model without it")
         if not isinstance(value, Flow):
             raise ConversionError(f"graph output {name!r}: does not depend on the signal; export the model without it")
-        surplus = value.surplus + sum(value.padding)
-        if surplus or value.padding != (0, 0):
+        value = importer.late(End(name), value)
+        late, surplus, _ = value.time
+        if not -late <= surplus <= 0:
             raise ConversionError(
                 f"graph output {name!r}: has {count_of(abs(surplus))} {'more' if surplus > 0 else 'fewer'} than the input; "
                 "give it one for each, with zeros before the first step and the surplus cut off at its end"
             )
+        if late and (value.last or is_final(value)):
+            raise ConversionError(
+                f"graph output {name!r}: is the answer after the last step of what looks {count_of(late)} ahead, and so "
+                "depends on where the signal ends; export the model with an answer to every step"
+            )
         flows[name] = value
-    return flows
+    over_time = [name for name, flow in flows.items() if not flow.last and not is_final(flow)]
+    together = importer.together(End(", ".join(over_time)), [flows[name] for name in over_time])
+    return flows | dict(zip(over_time, together, strict=True))
 
 
 def _as_it_stands(
@@ -379,6 +398,23 @@ def _remark(
         importer.remark(
             "the graph is told the lengths of its recordings; here each recording is passed in its own length, without padding"
         )
+
+
+def _remark_late(importer: Importer, inputs: Sequence[GraphInput], late: int) -> None:
+    """Say that answers come later, where the graph looks ahead. Raises ConversionError where none would come in time."""
+    if not late:
+        return
+    steps = next((size for entry in inputs for axis, size in zip(entry.axes, entry.sizes, strict=True) if axis == "time"), None)
+    if steps is not None and steps <= late:
+        raise ConversionError(
+            f"the graph takes {count_of(steps)} and looks {count_of(late)} ahead, so that no answer comes before its end; "
+            "export it with an open number of steps"
+        )
+    importer.remark(
+        f"answers come {count_of(late)} later, since the graph looks ahead: a stream gives at step t what the graph gives at "
+        f"step t - {late}. What it gives before is no answer, and what the graph gives for the last {count_of(late)} of a "
+        "recording, where it sees the end, is left out"
+    )
 
 
 def _sizes(ends: Sequence[GraphInput] | Sequence[GraphOutput]) -> str:

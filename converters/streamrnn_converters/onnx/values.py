@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn_converters.onnx.time_map import AS_IT_COMES, TimeMap
 from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed, LayerOutput, Source, Vector
 
 _MOST_FACTORS = 64  # of a size: as many as NumPy's arrays can have axes
@@ -131,8 +132,7 @@ class Flow:
     index_map  for each entry within a step, the index of its value in the joined vectors; size 1 along time and batch
     last       whether the time axis is gone and only the last step is left
     integer    from a graph input of integers: good only for picking rows from a table
-    padding    zeros put before the first step and after the last, by nothing yet
-    surplus    steps that it has more than the input, after the last; negative: fewer
+    time       where the entries of its time axis lie in a stream
     """
 
     parts: tuple[Vector, ...]
@@ -140,8 +140,7 @@ class Flow:
     axes: tuple[Axis, ...]
     last: bool = False
     integer: bool = False
-    padding: tuple[int, int] = (0, 0)
-    surplus: int = 0
+    time: TimeMap = AS_IT_COMES
 
     def elements(self) -> list[tuple[Vector, int]]:
         """The vector, and the index in it, of each entry of a step in the order of the axes."""

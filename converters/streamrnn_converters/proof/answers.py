@@ -41,10 +41,13 @@ class Answers:
         return len(self.ends)
 
     def values(self, output: GraphOutput) -> Array:
-        """What an output of the graph gives: (n_steps, n_signals, size), or (n_runs, n_signals, size) without a time axis."""
+        """What an output of the graph gives: (n_steps, n_signals, size), or (n_runs, n_signals, size) without a time axis.
+
+        Of one that comes late, the answers to the last steps are missing.
+        """
         if output.states:
             return self.states(output)
-        values = self.signal if "time" in output.axes else self.ends
+        values = self.signal[output.late :] if "time" in output.axes else self.ends
         return values[..., output.start : output.start + output.size]
 
     def states(self, output: GraphOutput) -> Array:

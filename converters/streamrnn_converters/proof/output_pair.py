@@ -75,7 +75,7 @@ def pair_answers(output: GraphOutput, trial: Trial, ours: Answers, runs: Sequenc
     """
     has_time, values = "time" in output.axes, ours.values(output)
     if has_time:
-        axis, steps = output.axes.index("time"), np.arange(ours.n_steps)
+        axis, steps = output.axes.index("time"), np.arange(len(values))
         reference = np.concatenate(runs, axis).take(steps, axis)
     else:
         axis, steps = 0, np.array(trial.ends[: ours.n_runs], np.int64) - 1

@@ -47,9 +47,9 @@ def step_errors(
     for x, theirs in reference.answers(signal):
         ours = stream_chunk(stream, x)
         for row, output in zip(errors, reference.outputs, strict=True):
-            given = output.apart(theirs[output.name], reference.n_signals)
+            given = output.answered(theirs[output.name], len(x), reference.n_signals)
             if "time" in output.axes:
-                row[done : done + len(ours)] = _all_steps(output, ours, given)
+                row[done + output.late : done + len(ours)] = _all_steps(output, ours[output.late :], given)
             elif len(ours) == len(x) and (done + len(x)) % reference.n_steps_at_once == 0:
                 row[done + len(x) - 1 : done + len(x)] = _last_step(output, ours, stream, given)
         done += len(ours)

@@ -43,9 +43,9 @@ class View:
         return {given.name: given.source for given in self.imported.states}
 
     def apart(self, run: Run, trial: Trial) -> Run:
-        """The outputs of a run, with time and batch apart where the graph gives them merged."""
+        """The outputs of a run, with time and batch apart where the graph gives them merged, as far as a stream answers."""
         outputs = {output.name: output for output in self.imported.outputs}
-        return {name: outputs[name].apart(array, trial.x.shape[1]) for name, array in run.items()}
+        return {name: outputs[name].answered(array, len(trial.x), trial.x.shape[1]) for name, array in run.items()}
 
     def feeds(self, trial: Trial, ours: Answers) -> list[Run]:
         """The inputs of each run of a trial. States are left out where those of the run before go on."""

@@ -169,16 +169,8 @@ def test_convolutions_stand_behind_one_another() -> None:
 
 
 CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
-    "that-looks-one-step-ahead": (lambda g: convolved(g, pads=[1, 1]), "Conv", "looks 1 step ahead"),
-    "that-looks-four-steps-ahead": (
-        lambda g: convolved(g, pads=[2, 4], dilations=[3]),
-        "Conv",
-        "looks 4 steps ahead, with 2 zeros before the first step where it reaches over 6",
-    ),
-    "that-looks-ahead-by-auto-pad": (lambda g: convolved(g, auto_pad="SAME_UPPER"), "Conv", "looks 1 step ahead"),
-    "without-zeros": (lambda g: convolved(g), "Conv", "gives 2 steps fewer than it takes"),
     "with-too-many-zeros": (lambda g: convolved(g, pads=[3, 0]), "GRU", "its input has 1 step more than the model's"),
-    "with-a-stride": (lambda g: convolved(g, pads=[2, 0], strides=[2]), "Conv", "its stride is not 1"),
+    "with-a-stride": (lambda g: convolved(g, pads=[2, 0], strides=[2]), "Conv", "its stride over time is not 1"),
     "with-a-stride-in-two-dimensions": (
         lambda g: g.squeezed(
             g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(4, 1, INPUTS, 3), pads=[0, 2, 0, 0], strides=[1, 2]), 2
@@ -193,20 +185,10 @@ CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
         "Pad",
         "only zeros",
     ),
-    "whose-padding-goes-through-a-function": (
-        lambda g: convolved(g, g.add("Sigmoid", g.add("Pad", "x", [0, 0, 2, 0, 0, 0]))),
-        "Conv",
-        "gives 2 steps fewer than it takes",
-    ),
     "of-which-too-much-is-cut-off": (
         lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [0], [-3], [2]),
         "GRU",
         "its input has 1 step fewer than the model's",
-    ),
-    "that-looks-ahead-as-its-first-steps-are-cut-off": (
-        lambda g: g.add("Slice", convolved(g, pads=[2, 2]), [2], [2**31 - 1], [2]),
-        "Slice",
-        "leaves out the first 2 steps of a signal",
     ),
 }
 

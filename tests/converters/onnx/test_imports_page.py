@@ -17,6 +17,7 @@ from tests.converters.onnx import test_from_onnx_branches as branches
 from tests.converters.onnx import test_from_onnx_exports as exports
 from tests.converters.onnx import test_from_onnx_layers as layers
 from tests.converters.onnx import test_from_onnx_steps as steps
+from tests.converters.onnx import test_time_maps as time_maps
 from tests.converters.onnx.axes import test_inference as inference
 from tests.converters.onnx.operators import test_refusals as refusals
 from tests.converters.onnx.parse import test_dequantised as integers
@@ -54,6 +55,7 @@ def reasons() -> list[str]:
     for draw, _ in integers.REFUSED.values():
         g = Sketch("BF", "B")
         sources.append(g.bytes(draw(g)))
+    sources += time_maps.refused()
     found = []
     for source in [*sources, lengths()]:
         try:

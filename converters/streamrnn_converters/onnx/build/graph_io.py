@@ -57,7 +57,8 @@ def lengths_of(
 
 def signal_of(importer: Importer, name: str, flow: Flow, start: int) -> GraphOutput:
     """A graph output that is a part of what a stream gives."""
-    return GraphOutput(name, *_axes(importer, flow.axes), start, merges=len(_apart(flow.axes)) > len(flow.axes))
+    merges = len(_apart(flow.axes)) > len(flow.axes)
+    return GraphOutput(name, *_axes(importer, flow.axes), start, merges=merges, late=flow.time.late)
 
 
 def states_of(importer: Importer, assembly: Assembly, name: str, flow: Flow, given: str = "") -> GraphOutput:

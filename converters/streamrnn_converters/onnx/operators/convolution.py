@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from streamrnn import Conv1d, Dense, Layer
 from streamrnn_converters.onnx.axes.arguments import limit
-from streamrnn_converters.onnx.axes.rules.convolution import padding_of, pads_argument
+from streamrnn_converters.onnx.axes.rules.convolution import pads_argument
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.importer import Importer, Inputs, operator
+from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.operators.convolution_within import convolved, transposed
-from streamrnn_converters.onnx.operators.over_time import gained, longer, padded_flow
+from streamrnn_converters.onnx.operators.over_time import longer, slid
 from streamrnn_converters.onnx.operators.padding import padded_within
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, rank
+from streamrnn_converters.onnx.windows import LONG, sliding_of
 
 
 @operator("Pad")
@@ -30,7 +31,7 @@ def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         if (before, after) == (0, 0):
             continue
         if importer.is_within(flow.axes[axis]):
-            if value and flow.padding != (0, 0):  # what is padded with zeros is padded with another number
+            if value and flow.time.late < 0:  # what is padded with zeros is padded with another number
                 flow = importer.late(node, flow)
             flow = padded_within(node, flow, axis, before, after, mode, value)
             continue
@@ -38,50 +39,48 @@ def _pad(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
             raise node.refused(f"mode={mode!r} with value {value:g}: only zeros can be put before a signal that is streamed")
         if flow.integer:
             raise node.refused(f"pads {describe(flow)}, which are integers, with zeros before the first step")
-        flow = longer(node, flow, before, after)
+        flow = longer(importer, node, flow, before, after)
     return [replace(flow, axes=axes)]
 
 
 @operator("Conv")
 def _conv(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """Conv-11 over (batch, channels, time), or over axes within a step."""
-    flow, padding = padded_flow(node, inputs[0])
+    flow = needs_flow(node, inputs[0], "X")
     weights = _constant(node, inputs[1], "W")
     if weights.ndim < 3 or weights.ndim != len(flow.axes):
         raise node.refused(f"its input X has {len(flow.axes)} axes and W {weights.ndim}; both must have as many, 3 at least")
-    if weights.ndim > 3 or importer.role(flow.axes[2]) != "time" or len(flow.index_map) > 1:
-        return [convolved(importer, node, flow, padding, weights, _optional_bias(node, inputs, len(weights)))]
+    strided = set(node.attributes.get("strides") or [1]) != {1}
+    if weights.ndim > 3 or importer.role(flow.axes[2]) != "time" or len(flow.index_map) > 1 or strided:
+        return [convolved(importer, node, flow, weights, _optional_bias(node, inputs, len(weights)))]
     outputs, per_group, taps = weights.shape
-    group, dilation = node.take("group", 1), (node.take("dilations") or [1])[0]
+    group, (one,) = node.take("group", 1), sliding_of(node, [LONG], [taps])
     if node.take("kernel_shape", [taps]) != [taps] or group < 1 or outputs % group:
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape or its {group} groups")
-    if (node.take("strides") or [1]) != [1]:
-        raise node.refused("its stride is not 1: it gives fewer steps than it takes, and a stream one for each")
     importer.axes_of(node)
     n_channels = flow.axes[1].size
     if isinstance(n_channels, int) and n_channels != per_group * group:
         raise node.refused(f"its W takes {per_group * group} channels, but the signal has {n_channels}")
-    reach, own = (taps - 1) * dilation, padding_of(node, (taps - 1) * dilation)
-    before, after = padding[0] + own[0], padding[1] + own[1]
-    surplus = gained(node, [before - tap * dilation for tap in range(taps)], before + after - reach)
-    if before > reach:
-        flow = importer.late(node, replace(flow, padding=(before - reach, 0)))
-        surplus -= before - reach
+    time, ago = slid(importer, node, flow, one)
+    if min(ago):
+        flow = importer.delayed(node, flow, flow.time.late + min(ago))
+    elif taps > 1:
+        flow = importer.begun(node, flow)
     bias = _optional_bias(node, inputs, outputs)
     limit(node, weights.size * group)
     importer.over_time |= taps > 1
-    layer = _layer(_ungrouped(weights, group), bias, dilation, importer.dtype)
-    return [replace(importer.layered(node, layer, flow, sizes=(1, outputs, 1)), surplus=flow.surplus + surplus)]
+    layer = _layer(_ungrouped(weights, group), bias, one.dilation, importer.dtype)
+    return [replace(importer.layered(node, layer, flow, sizes=(1, outputs, 1)), time=time)]
 
 
 @operator("ConvTranspose")
 def _conv_transpose(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """ConvTranspose-11 over axes within a step."""
-    flow, padding = padded_flow(node, inputs[0])
+    flow = needs_flow(node, inputs[0], "X")
     weights = _constant(node, inputs[1], "W")
     importer.axes_of(node)
     bias = _optional_bias(node, inputs, weights.shape[1] * node.attributes.get("group", 1))
-    return [transposed(importer, node, flow, padding, weights, bias)]
+    return [transposed(importer, node, flow, weights, bias)]
 
 
 def _optional_bias(node: Node, inputs: Inputs, size: int) -> NDArray[Any]:

@@ -16,39 +16,30 @@ from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.operators.over_time import time_of, windows_of, with_past
 from streamrnn_converters.onnx.values import Flow, with_fixed
 from streamrnn_converters.onnx.vectors import Vector
-from streamrnn_converters.onnx.windows import LONG, Indices, gathered, transposed_ends
+from streamrnn_converters.onnx.windows import LONG, Indices, Sliding, gathered, transposed_ends
 
 #: Outputs of a group from which on it pays to multiply it by itself: a vector of them.
 _WIDE = 8
 
 
-def convolved(
-    importer: Importer, node: Node, flow: Flow, padding: tuple[int, int], weights: NDArray[Any], bias: NDArray[Any]
-) -> Flow:
-    """Conv-11 of (N, C, *sizes) with weights (O, C / group, *taps).
-
-    padding  zeros before the first step and after the last
-    """
+def convolved(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any], bias: NDArray[Any]) -> Flow:
+    """Conv-11 of (N, C, *sizes) with weights (O, C / group, *taps)."""
     importer.axes_of(node)
     taps = weights.shape[2:]
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
-    flow, windows = windows_of(importer, node, flow, padding, taps)
+    flow, windows = windows_of(importer, node, flow, taps)
     group = _checked_group(node, flow, weights.shape[1] * node.attributes.get("group", 1), weights.shape[0])
     padded, zero = with_fixed(flow, 0.0)
     seen = gathered(padded.index_map, windows, zero)
     return grouped_product(importer, node, padded, seen, np.moveaxis(weights, 1, -1), bias, group)
 
 
-def transposed(
-    importer: Importer, node: Node, flow: Flow, padding: tuple[int, int], weights: NDArray[Any], bias: NDArray[Any]
-) -> Flow:
+def transposed(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any], bias: NDArray[Any]) -> Flow:
     """ConvTranspose-11 of (N, C, *sizes) with weights (C, O / group, *taps).
 
     An output at p is the sum over the taps k for which p + before - k · dilation is a multiple of the stride. All outputs with
     the same remainder of p see the same taps, so they are one convolution of their own.
-
-    padding  zeros before the first step and after the last
     """
     sizes, taps, n = flow.index_map.shape[2:], weights.shape[2:], len(weights.shape) - 2
     strides, dilations = list(node.attributes.get("strides") or [1] * n), list(node.attributes.get("dilations") or [1] * n)
@@ -60,8 +51,10 @@ def transposed(
     if time is not None:
         if strides[time] != 1:
             raise node.refused("its stride over time is not 1: it gives more steps than it takes, and a stream one for each")
-        ago = [padding[0] - before[time] + tap * dilations[time] for tap in range(taps[time])]
-        flow = with_past(importer, node, flow, time, ago, sum(padding) + ends[time] - LONG)
+        reach = (taps[time] - 1) * dilations[time]
+        zeros = reach - before[time], ends[time] - LONG + before[time]
+        flow = with_past(importer, node, flow, time, Sliding(LONG, taps[time], 1, dilations[time], *zeros))
+        flow = replace(flow, index_map=np.flip(flow.index_map, 2 + time))
         ends[time] = 1
     group = _checked_group(node, flow, weights.shape[0], weights.shape[1] * node.attributes.get("group", 1))
     weights = weights.reshape(group, -1, *weights.shape[1:]).swapaxes(1, 2)  # (group, O / group, C / group, *taps)

@@ -11,6 +11,7 @@ from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow
 from streamrnn_converters.onnx.operators.over_time import count_of
 from streamrnn_converters.onnx.operators.reversing import OFFLINE, take_lengths
+from streamrnn_converters.onnx.operators.waiting import waiting
 from streamrnn_converters.onnx.values import Axis, Flow, Value
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector
 
@@ -74,8 +75,8 @@ def signal_of(importer: Importer, node: Node, inputs: Inputs) -> Signal:
         )
     if x.last:
         raise node.refused("its input is the last step of a signal only; export the model so that it gets every step")
-    if x.surplus and not within:
-        more = f"{count_of(abs(x.surplus))} {'more' if x.surplus > 0 else 'fewer'}"
+    if not within and not -max(0, x.time.late) <= x.time.surplus <= 0:
+        more = f"{count_of(abs(x.time.surplus))} {'more' if x.time.surplus > 0 else 'fewer'}"
         raise node.refused(f"its input has {more} than the model's; cut them off at its end, or put as many before the first")
     take_lengths(importer, node, inputs[4], time=x.axes[layout], batch=x.axes[1 - layout])
     return Signal(x, layout, _DIRECTIONS[direction], within)
@@ -94,16 +95,19 @@ def outputs_of(
         if not all(carried):
             raise node.refused("carries one of its states from step to step of a loop, and begins anew with the other")
     importer.over_time = True
-    whole, rows = importer.vector(node, x.flow), x.n_rows
+    flow, rows = x.flow, x.n_rows
+    if flow.time.late > 0:
+        layers, flow = waiting(importer, node, layers, replace(flow, index_map=flow.index_map.reshape(rows, -1)))
+    whole = importer.vector(node, flow)
     limit(node, rows * max(layer.output_size for layer in layers))
     layers = [layer if rows == 1 else Bank(layer, rows) for layer in layers]
     applied = [
         LayerOutput(layer, (importer.reversed(whole) if direction == "reverse" else whole,))
         for layer, direction in zip(layers, x.directions, strict=True)
     ]
-    for state, flow in zip(layers[0].states, carried, strict=True):
-        if flow is not None:
-            importer.initial[applied[0], state] = flow
+    for state, brought in zip(layers[0].states, carried, strict=True):
+        if brought is not None:
+            importer.initial[applied[0], state] = brought
     index_map = np.arange(len(layers) * layers[0].output_size).reshape(len(layers), rows, -1)
     in_last = index_map if x.layout == 0 else index_map.swapaxes(0, 1)
     in_y = index_map[None] if x.layout == 0 else in_last[:, None]
@@ -112,10 +116,10 @@ def outputs_of(
     ]
     y, *axes = (importer.axes_of(node, output) for output in range(1 + len(layers[0].states)))
     ends = [
-        Flow(tuple(FinalState(one, state) for one in applied), in_last, last, last=x.time.size != 1)
+        Flow(tuple(FinalState(one, state) for one in applied), in_last, last, last=x.time.size != 1, time=flow.time)
         for state, last in zip(layers[0].states, axes, strict=True)
     ]
-    return [Flow(tuple(steps), in_y, y), *ends]
+    return [Flow(tuple(steps), in_y, y, time=flow.time), *ends]
 
 
 def _begun_anew(importer: Importer, node: Node, x: Signal, layers: Sequence[Layer]) -> list[Value]:

@@ -220,7 +220,7 @@ def operands(importer: Importer, node: Node, inputs: Inputs) -> list[Flow]:
     first, *others = flows
     for other in others:
         over_time = [any(importer.roles.over_time(axis) for axis in flow.axes) for flow in (first, other)]
-        if (first.last, first.surplus, over_time[0]) != (other.last, other.surplus, over_time[1]):
+        if (first.last, first.time, over_time[0]) != (other.last, other.time, over_time[1]):
             raise node.refused(
                 f"combines {describe(first)} and {describe(other)}: every step of one with a single step of the other, or with "
                 "steps that are not at the same time"

@@ -12,7 +12,7 @@ from streamrnn_converters.onnx.axes.arguments import END, axis_indices, limit, r
 from streamrnn_converters.onnx.axes.rules.indexing import ONLY_THE_LAST
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.over_time import longer
+from streamrnn_converters.onnx.operators.over_time import count_of, longer
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, are_every, describe, full_rank, rank, shape
@@ -51,7 +51,7 @@ def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end:
     if step == 1 and ((start == -1 and end >= END) or end == start + 1 == 1 or (isinstance(size, int) and end == start + 1)):
         return _last(importer, node, flow, axis, start)
     if role == "time" and step == 1 and start >= 0 and (cut := _cut_off(size, end)) is not None:
-        return longer(node, flow, -start, -cut)
+        return longer(importer, node, flow, -start, -cut)
     raise node.refused(f"cuts {describe(flow)}; {ONLY_THE_LAST}")
 
 
@@ -71,7 +71,13 @@ def _last(importer: Importer, node: Node, flow: Flow, axis: int, index: int) -> 
     role = importer.role(picked)
     if role == "time" and index == 0 and (first := first_step(flow)) is not None:
         return first
-    if role == "time" and index in (-1, None if size is None else size - 1) and not flow.surplus and flow.padding == (0, 0):
+    is_last = role == "time" and index in (-1, None if size is None else size - 1)
+    if is_last and flow.time.late > 0:
+        raise node.refused(
+            f"picks the last step of what looks {count_of(flow.time.late)} ahead, and so depends on where the signal ends; "
+            "export the model with an answer to every step"
+        )
+    if is_last and not (flow.time.surplus or flow.time.late):
         importer.whole_only.append(
             node.refused("picks the last step of a batch, which lies after the end of a short recording")
         )
@@ -141,10 +147,11 @@ def _scatter(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     axes, indices = importer.axes_of(node), inputs[1]
     assert isinstance(indices, Constant)
     data, updates = (_with_indices(importer, node, inputs[k], name) for k, name in ((0, "data"), (2, "updates")))
+    first = next(value for value in inputs if isinstance(value, Flow))
     index_map = data.index_map.copy()
     at = tuple(np.moveaxis(indices.array.astype(int), -1, 0))
     index_map[at] = np.broadcast_to(updates.index_map, index_map[at].shape) + sum(part.size for part in data.parts)
-    return [replace(data, parts=(*data.parts, *updates.parts), index_map=index_map, axes=axes)]
+    return [replace(first, parts=(*data.parts, *updates.parts), index_map=index_map, axes=axes)]
 
 
 def _with_indices(importer: Importer, node: Node, value: Value | None, name: str) -> Flow:
@@ -173,7 +180,7 @@ def _concat(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         else needs_flow(node, value, f"{index}")
         for index, value in enumerate(inputs)
     ]
-    if any((flow.last, flow.surplus) != (flows[0].last, flows[0].surplus) for flow in flows):
+    if any((flow.last, flow.time) != (first.last, first.time) for flow in flows):
         raise node.refused("joins signals of different lengths, or every step of one with the last of another")
     starts = np.cumsum([0, *(sum(part.size for part in flow.parts) for flow in flows)])
     index_map = np.concatenate([flow.index_map + start for flow, start in zip(flows, starts, strict=False)], axis)
@@ -189,13 +196,15 @@ def _between_constants(importer: Importer, node: Node, inputs: Inputs, flow: Flo
     before = sum(each.index_map.shape[axis] for each in beside[:place])
     after = sum(each.index_map.shape[axis] for each in beside[place:])
     if any(_numbers(each).any() for each in beside[:place]):
+        if flow.time.late:
+            raise node.refused("puts constants before the first step of what looks ahead; only zeros can be put there")
         if before > _MOST_ROWS:
             raise node.refused(f"puts {before} steps of constants before the first, more than {_MOST_ROWS} that are allowed")
         for row in [row for each in beside[:place] for row in np.moveaxis(_numbers(each), axis, 0)][::-1]:
             given = importer.applied(node, Delay(row.size, row.ravel(), importer.dtype), flow)
-            flow = replace(given, index_map=given.index_map.reshape(flow.index_map.shape), surplus=flow.surplus + 1)
-        return longer(node, flow, 0, after)
-    return longer(node, flow, before, after)
+            flow = replace(given, index_map=given.index_map.reshape(flow.index_map.shape))
+        return replace(flow, time=flow.time.padded(0, before + after))
+    return longer(importer, node, flow, before, after)
 
 
 def _numbers(flow: Flow) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from streamrnn import Activation, Affine, Arithmetic, Pointwise, Reduce
 from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.over_time import padded_flow, windows_of
+from streamrnn_converters.onnx.operators.over_time import windows_of
 from streamrnn_converters.onnx.values import Flow, Value, rank, with_fixed
 from streamrnn_converters.onnx.windows import gathered, n_inside, nearest_inside
 
@@ -105,14 +105,14 @@ def _reduced_axes(node: Node, inputs: Inputs) -> list[int]:
 @operator("AveragePool", "MaxPool")
 def _pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """MaxPool-12 and AveragePool-19; the indices of the largest are not given."""
-    (flow, padded), taps, is_max = padded_flow(node, inputs[0]), node.take("kernel_shape"), node.op == "MaxPool"
+    flow, taps, is_max = needs_flow(node, inputs[0], "X"), node.take("kernel_shape"), node.op == "MaxPool"
     axes = importer.axes_of(node)
     node.take("storage_order")
     with_padding, ceil = node.take("count_include_pad", 0), bool(node.take("ceil_mode", 0))
     if with_padding and ceil:
         raise node.refused("counts padding and rounds up, which frameworks read in different ways; export one of the two")
     may_pad = bool(with_padding) and not is_max
-    flow, windows = windows_of(importer, node, flow, padded, taps, ceil=ceil, may_pad=may_pad)
+    flow, windows = windows_of(importer, node, flow, taps, ceil=ceil, may_pad=may_pad)
     sizes = flow.index_map.shape[2:]
     counts = n_inside(windows, sizes)
     if not counts.all():

@@ -34,8 +34,10 @@ def turned(importer: Importer, node: Node, value: Flow) -> Flow:
     flow = needs_flow(node, value, "data")
     if not importer.offline:
         raise node.refused(f"turns {describe(flow)} around in time, which needs its end; export it without, {OFFLINE}")
-    if flow.surplus:
-        raise node.refused(f"turns around a signal that has {flow.surplus} steps more than the input; cut them off at its end")
+    if flow.time.surplus:
+        raise node.refused(
+            f"turns around a signal that has {flow.time.surplus} steps more than the input; cut them off at its end"
+        )
     return replace(flow, parts=tuple(importer.reversed(part) for part in flow.parts))
 
 

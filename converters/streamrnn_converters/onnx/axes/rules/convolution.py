@@ -11,6 +11,7 @@ from streamrnn_converters.onnx.axes.rules import within_step
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size
+from streamrnn_converters.onnx.windows import LONG, sliding_of
 
 _ROLES = ("batch", "feature", "time")
 
@@ -28,8 +29,8 @@ def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     n_outputs, per_group, taps = weights.array.shape
     batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))
     roles.bind(node, channels, "feature", per_group * node.take("group", 1))
-    reach = (taps - 1) * (node.take("dilations") or [1])[0]
-    time = time._replace(size=time.size + sum(padding_of(node, reach)) - reach)
+    (one,) = sliding_of(node, [LONG], [taps])
+    time = time._replace(size=time.size + one.before + one.after - one.reach)
     return [Signal((batch, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature"), time))]
 
 
@@ -71,12 +72,3 @@ def pads_argument(node: Node, inputs: arguments.Inputs, n_axes: int) -> list[tup
     if len(pads) != 2 * len(axes):
         raise node.refused(f"pads {pads} do not fit {len(axes)} axes")
     return list(zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True))
-
-
-def padding_of(node: Node, reach: int) -> tuple[int, int]:
-    """A convolution's own padding, before the first step and after the last. `reach`: how many steps it looks back."""
-    auto, pads = node.take("auto_pad", "NOTSET"), node.take("pads") or [0, 0]
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        less, more = reach // 2, reach - reach // 2
-        return (less, more) if auto == "SAME_UPPER" else (more, less)
-    return (0, 0) if auto == "VALID" else (pads[0], pads[1])
