@@ -18,7 +18,7 @@ from streamrnn.recipe import Recipe, Section
 from streamrnn.simd.arithmetic import absolute, emit_fma, fma, from_bits, select, to_bits
 from streamrnn.simd.integers import emit_integer_products, larger, largest_lane, store_byte, store_fours, store_shorts
 from streamrnn.simd.memory import INT, bytes_of, emit_load, load, load_scalar, store
-from streamrnn.simd.vector import Vec, llvm_type, numba_type, splat
+from streamrnn.simd.vector import Vec, as_number, as_vector, llvm_type, numba_type, splat
 from streamrnn.target.integers import LEAST_STEP, VALUES_AT
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import bias_bytes, row_bytes, rows_at
@@ -50,14 +50,19 @@ def _of_any(width: Width) -> Part:
 
     @inline
     def from_any(source, n, target, most):
-        step = from_bits(find_largest(source, n)) / np.float32(most)
-        step = step + (step - step)  # NaN where a value is infinite
-        if step < LEAST_STEP:
-            step = LEAST_STEP
+        step = as_number(step_of(find_largest(source, n), np.float32(most)))
         store(target, step)
         convert(source, n, target + VALUES_AT, _ONE / step, np.int32(most))
 
     return from_any
+
+
+@inline
+def step_of(largest, most):
+    """The step of a vector's integers, of one lane, from the bits of its largest |value|; NaN where a value is not finite."""
+    step = as_vector(from_bits(largest)) / most
+    step = step + (step - step)
+    return select(step < LEAST_STEP, LEAST_STEP, step)
 
 
 def _largest_bits(width: Width) -> Part:
@@ -92,27 +97,33 @@ def _unchanged(x):
     return x
 
 
+@inline
+def nearest(x, factor, most):
+    """The integers, of 32 bits, nearest to x times a factor, but between -most and most."""
+    bits = to_bits(fma(x, factor, _ROUNDING)) - _ROUNDING_BITS
+    bits = select(bits > most, most, bits)
+    return select(bits < -most, -most, bits)
+
+
 def _converted(width: Width, limited: Part) -> Part:
     """A part (source, n, target, factor, most) that writes n values times a factor, as integers between -most and most."""
     lanes, dtype, itemsize, vector_bytes = width.lanes, width.dtype, width.itemsize, width.vector_bytes
 
     @inline
-    def nearest(x, factor, most):
-        bits = to_bits(fma(limited(x), factor, _ROUNDING)) - _ROUNDING_BITS
-        bits = select(bits > most, most, bits)
-        return select(bits < -most, -most, bits)
+    def converted(x, factor, most):
+        return nearest(limited(x), factor, most)
 
     @inline
     def convert_by_four(source, n, target, factor, most):
         done = n // lanes * lanes
         for at in range(0, done * itemsize, vector_bytes):
-            store_fours(target + at // 2, nearest(load(source + at, dtype, lanes), factor, most) + _SHIFTED)
+            store_fours(target + at // 2, converted(load(source + at, dtype, lanes), factor, most) + _SHIFTED)
         while done + 4 <= n:
             at = done * itemsize
-            store_fours(target + at // 2, nearest(load(source + at, dtype, 4), factor, most) + _SHIFTED)
+            store_fours(target + at // 2, converted(load(source + at, dtype, 4), factor, most) + _SHIFTED)
             done += 4
         for index in range(done, n):
-            value = nearest(load_scalar(source + index * itemsize, dtype), factor, most) + _SHIFTED
+            value = converted(load_scalar(source + index * itemsize, dtype), factor, most) + _SHIFTED
             place = target + 8 * (index // 4) + index % 4
             store_byte(place, value)
             store_byte(place + 4, value >> np.int32(8))
@@ -122,12 +133,12 @@ def _converted(width: Width, limited: Part) -> Part:
         end = n * itemsize
         if n >= lanes:
             for at in range(0, end - vector_bytes, vector_bytes):
-                store_shorts(target + at // 2, nearest(load(source + at, dtype, lanes), factor, most))
+                store_shorts(target + at // 2, converted(load(source + at, dtype, lanes), factor, most))
             at = end - vector_bytes
-            store_shorts(target + at // 2, nearest(load(source + at, dtype, lanes), factor, most))
+            store_shorts(target + at // 2, converted(load(source + at, dtype, lanes), factor, most))
         else:
             for at in range(0, end, itemsize):
-                store_shorts(target + at // 2, nearest(load_scalar(source + at, dtype), factor, most))
+                store_shorts(target + at // 2, converted(load_scalar(source + at, dtype), factor, most))
         if n % 2 == 1:
             store_shorts(target + 2 * n, _NOTHING)
 
