@@ -141,7 +141,7 @@ class DeviceMemory:
                 before = then
         if op.recipe.distribution:
             rows = n_streams * n_steps
-            softmax_kernel(op.tile)(*self._grid_for(rows), y, 0, 1, op.op.output_size, rows)
+            softmax_kernel(self.plan.tile)(*self._grid_for(rows), y, 0, 1, op.op.output_size, rows)
 
     def _tick(
         self, op: DeviceOp, status: Any, x: Any, y: Any, before: Any, after: Any, n_rows: int, at: int, stride: int

@@ -8,6 +8,7 @@ import numpy as np
 from streamrnn.cuda.device import address_of, current_device, explained, n_multiprocessors, shared_bytes, uploaded
 from streamrnn.cuda.kernels import record
 from streamrnn.cuda.kernels.device import SIMULATED
+from streamrnn.cuda.kernels.integers import FOUR
 from streamrnn.cuda.kernels.parts import NONE, Pass, Tile
 from streamrnn.cuda.kernels.recipes import on_device, why_not
 from streamrnn.cuda.launch import Kernel, chunk_kernel, gather_kernel, scatter_kernel, softmax_kernel, tick_kernel
@@ -15,8 +16,9 @@ from streamrnn.errors import ModelError
 from streamrnn.layers import Layer, StateOutput
 from streamrnn.model import Model
 from streamrnn.plan import cached_per_model
+from streamrnn.recipe import X
 from streamrnn.target.op import Op
-from streamrnn.target.packing import INT8, Array, DType, Width
+from streamrnn.target.packing import INT8, INT8_BY_FOUR, Array, DType, Width
 
 #: Our kinds of layers that have kernels here; a cell of your own has one too, if `why_not` finds no reason.
 KINDS = "lstm", "gru", "rnn", "dense"
@@ -36,9 +38,11 @@ class DeviceOp:
 
     def __init__(self, op: Op, tile: Tile, state_column: int, scratch_column: int) -> None:
         assert op.panels is not None
-        self.op, self.tile, self.recipe = op, tile, on_device(op.panels.recipe)
+        self.op, self.recipe = op, on_device(op.panels.recipe)
+        self.tile = tile._replace(integers=bool(op.most_inputs))
         self.n_state = sum(initial.size for initial in op.state.values())
-        self.weights = uploaded(op.weights)
+        packed = op.weights.view(tile.dtype)
+        self.weights, self._n_weights = uploaded(packed), packed.size
         self.constants = uploaded(op.constants if op.constants.size else np.zeros(1, tile.dtype))
         self.state_column = state_column
         self._scratch_column = scratch_column
@@ -61,26 +65,36 @@ class DeviceOp:
     def chunk_record(self, n_here: int) -> Any:
         """The record for chunks with `n_here` streams in a block."""
         if n_here not in self._chunk_records:
-            stride = chunk_stride(n_here)
-            inputs = self.op.weights.size
-            states = inputs + stride * self.op.input_size
-            scratch = states + 2 * stride * self.n_state
-            head = {
-                record.N_WEIGHTS: self.op.weights.size,
-                record.INPUT_AT: inputs,
+            places, scratch, _ = self._chunk_layout(n_here)
+            head = places | {
+                record.N_WEIGHTS: self._n_weights,
                 record.N_STATE: self.n_state,
                 record.STATE_COLUMN: self.state_column,
-                record.STATE_AT: states,
-                record.STRIDE: stride,
             }
             # positions of state vectors are relative to the beginning of the states, which changes from step to step
-            self._chunk_records[n_here] = uploaded(self._record(self._positions(0, scratch, stride), head))
+            positions = self._positions(0, scratch, places[record.STRIDE])
+            self._chunk_records[n_here] = uploaded(self._record(positions, head))
         return self._chunk_records[n_here]
+
+    def _chunk_layout(self, n_here: int) -> tuple[dict[int, int], int, int]:
+        """Where the vectors lie in shared memory: fields of the record, index of what passes leave, numbers in all."""
+        stride = chunk_stride(n_here)
+        before, at_once = (stride, FOUR) if self.tile.integers else (0, 1)
+
+        def room_for_integers(count: int) -> int:
+            return before + stride * -(-count // at_once) * at_once
+
+        inputs = self._n_weights + before
+        states = self._n_weights + room_for_integers(self.op.input_size)
+        scratch = states + 2 * stride * self.n_state
+        integers = scratch + stride * self.n_scratch + before
+        most = max(self._size(one.multiplied) for one in self.recipe.passes) if self.tile.integers else 0
+        places = {record.INPUT_AT: inputs, record.STATE_AT: states, record.INTEGERS_AT: integers, record.STRIDE: stride}
+        return places, scratch, integers - before + room_for_integers(most)
 
     def chunk_bytes(self, n_here: int) -> int:
         """Bytes of shared memory of a block with `n_here` streams."""
-        per_stream = self.op.input_size + 2 * self.n_state + self.n_scratch
-        return int((self.op.weights.size + chunk_stride(n_here) * per_stream) * np.dtype(self.tile.dtype).itemsize)
+        return self._chunk_layout(n_here)[2] * np.dtype(self.tile.dtype).itemsize
 
     def streams_of_chunk(self, n_streams: int) -> int:
         """Streams of a block that takes a chunk: so few that all multiprocessors are busy; 0: not even the fewest fit."""
@@ -96,6 +110,10 @@ class DeviceOp:
         last = max(vector for one in self.recipe.passes for vector in (*one.reads, *one.writes, one.multiplied))
         states = [initial.size for initial in self.op.state.values()]
         return states + [self.op.hidden_size] * (last + 1 - len(states))
+
+    def _size(self, vector: int) -> int:
+        """Values of a vector; 0 for NONE."""
+        return 0 if vector == NONE else self._sizes()[vector]
 
     def _columns(self) -> list[int]:
         return self._positions(self.state_column, self._scratch_column, 1)
@@ -114,30 +132,40 @@ class DeviceOp:
 
     def _record(self, positions: list[int], head: Mapping[int, int]) -> Any:
         whole = np.zeros(record.PASSES + record.PASS_FIELDS * len(self.recipe.passes), np.int64)
-        for position, value in (dict(head) | {record.N_INPUTS: self.op.input_size}).items():
+        known = {record.N_INPUTS: self.op.input_size, record.MOST_INPUT: self.op.most_inputs.get(X, 0)}
+        for position, value in (dict(head) | known).items():
             whole[position] = value
-        weights, options = 0, address_of(self.constants)
-        sizes, panels_lanes = [*self._sizes(), 0], self.tile.lanes
-        positions = [*positions, 0]  # of NONE, which is -1
-        for one, fields in zip(self.recipe.passes, whole[record.PASSES :].reshape(-1, record.PASS_FIELDS), strict=True):
-            padded = self.panels(one) * panels_lanes
-            values = {
-                record.UNITS: self.units(one),
-                record.PADDED: padded,
-                record.N_MULTIPLIED: sizes[one.multiplied],
-                record.MULTIPLIED: positions[one.multiplied],
-                record.FIRST_READ: positions[one.reads[0]],
-                record.SECOND_READ: positions[one.reads[1]],
-                record.FIRST_WRITTEN: positions[one.writes[0]],
-                record.SECOND_WRITTEN: positions[one.writes[1]],
-                record.WEIGHTS: weights,
-                record.OPTIONS: options,
-            }
-            for position, value in values.items():
+        for index, fields in enumerate(whole[record.PASSES :].reshape(-1, record.PASS_FIELDS)):
+            for position, value in (self._fields(index, [*positions, 0]) | self._sections(index)).items():
                 fields[position] = value
-            weights += padded * (one.inputs.size(self.op.input_size) + one.recurrent.size(sizes[one.multiplied]))
-        assert weights == self.op.weights.size
         return whole
+
+    def _fields(self, index: int, positions: list[int]) -> dict[int, int]:
+        """The fields of a pass about its vectors; the last position is that of NONE, which is -1."""
+        one = self.recipe.passes[index]
+        return {
+            record.UNITS: self.units(one),
+            record.PADDED: self.panels(one) * self.tile.lanes,
+            record.N_MULTIPLIED: self._size(one.multiplied),
+            record.MULTIPLIED: positions[one.multiplied],
+            record.FIRST_READ: positions[one.reads[0]],
+            record.SECOND_READ: positions[one.reads[1]],
+            record.FIRST_WRITTEN: positions[one.writes[0]],
+            record.SECOND_WRITTEN: positions[one.writes[1]],
+            record.OPTIONS: address_of(self.constants),
+        }
+
+    def _sections(self, index: int) -> dict[int, int]:
+        """The fields of a pass about its weights."""
+        assert self.op.panels is not None
+        itemsize, fields = np.dtype(self.tile.dtype).itemsize, {}
+        for one in self.op.panels.sections[index]:
+            is_input = one.section.vector == X
+            fields[record.INPUT_WEIGHTS if is_input else record.RECURRENT_WEIGHTS] = one.offset // itemsize
+            fields[record.INPUT_PANEL if is_input else record.RECURRENT_PANEL] = one.panel_bytes // itemsize
+            if not is_input:
+                fields[record.MOST_MULTIPLIED] = self.op.most_inputs.get(one.section.vector, 0)
+        return fields
 
 
 def chunk_stride(n_here: int) -> int:
@@ -174,11 +202,10 @@ class DevicePlan:
     def _op(self, index: int, layer: Layer) -> Op:
         where = f"cuda.StreamPool: layer {index} ({layer.kind})"
         remedy = "streamrnn.StreamPool runs this model on the CPU, with the same interface"
-        op = layer.pack(Width(self.tile.lanes, 1, self.dtype)) if layer.streamable else None
+        stored = INT8_BY_FOUR if layer.stored == INT8 else None  # 16 bits are unpacked
+        op = layer.pack(Width(self.tile.lanes, 1, self.dtype, stored=stored)) if layer.streamable else None
         if op is None or op.panels is None or op.kernel or isinstance(layer, StateOutput):
             raise ModelError(f"{where} has no kernel for the GPU, which runs {', '.join(KINDS)} and own cells; {remedy}")
-        if layer.stored == INT8:
-            raise ModelError(f"{where} has int8 weights, for which there is no kernel for the GPU; {remedy}, or use bfloat16")
         if reason := why_not(op.panels.recipe):
             raise ModelError(f"{where} has {reason}, for which the kernels of the GPU have no room; {remedy}")
         return op

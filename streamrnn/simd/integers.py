@@ -122,6 +122,22 @@ def _emit_dot_of_bytes(builder: ir.IRBuilder, total: ir.Value, a: ir.Value, b: i
 
 
 @intrinsic
+def plus_four_products(
+    typingctx: Any, total: types.Type, word: types.Type, a: types.Type, b: types.Type, c: types.Type, d: types.Type
+) -> Any:
+    """A sum, plus four numbers times the bytes of a word, the lowest first: all of int32, the bytes with a sign."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
+        total, word, *numbers = args
+        for number, above in zip(numbers, (24, 16, 8, 0), strict=True):
+            weight = builder.ashr(builder.shl(word, _LONG(above)), _LONG(24))
+            total = builder.add(total, builder.mul(number, weight))
+        return total
+
+    return signature(types.int32, *[types.int32] * 6), codegen
+
+
+@intrinsic
 def larger(typingctx: Any, a: types.Type, b: types.Type) -> Any:
     """The larger of two vectors or numbers of int32, lane by lane."""
 

@@ -11,7 +11,7 @@ pytestmark = needs_device
 KINDS = "lstm", "gru", "rnn", "dense"
 NAMES = [name for name in MODELS if name.startswith(KINDS) and name.endswith("-small")] + ["lstm-1x8", "silence"]
 CASES = [(name, dtype) for name in NAMES for dtype in ("float32", "float64")]
-CASES += [(f"{name}-bfloat16", "float32") for name in ("lstm", "gru-before", "rnn")]  # int8 it refuses
+CASES += [(f"{name}-{stored}", "float32") for stored in ("bfloat16", "int8") for name in ("lstm", "gru-before", "rnn")]
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)

@@ -21,6 +21,7 @@ from streamrnn import (
     StreamPool,
 )
 from streamrnn.functions import relu, sigmoid
+from streamrnn.states.snapshot import encode
 from tests.cuda.devices import needs_device
 from tests.models import ACTIVATIONS, VARIANTS, dense, mixed, model, signal
 
@@ -53,6 +54,10 @@ def both(whole: Model, n: int = N) -> tuple[Any, StreamPool, list[int]]:
 
 def chunks(n: int, n_steps: int, inputs: int = 3) -> Any:
     return signal(n * n_steps, inputs).reshape(n, n_steps, inputs)
+
+
+def with_int8(whole: Model) -> Model:
+    return Model([layer.with_stored("int8") for layer in whole.layers])
 
 
 def check_same_bits(whole: Model) -> None:
@@ -91,6 +96,47 @@ def test_float64_has_the_bits_of_the_cpu() -> None:
 def test_weights_that_do_not_fit_into_shared_memory_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamrnn.cuda.plan.shared_bytes", lambda: 0)
     check_same_bits(model("lstm-projected", "gru-reset-before", hidden=5))
+
+
+#: Layers of one pass and of two, of vectors with a fixed scale and without, and without a state.
+OF_INTEGERS = [("lstm-projected", "dense-softmax"), ("gru-reset-before",), ("gru-reset-after", "rnn-relu")]
+
+
+@pytest.mark.parametrize("variants", OF_INTEGERS, ids="+".join)
+def test_layers_with_int8_weights_have_the_bits_of_the_cpu(variants: tuple[str, ...]) -> None:
+    check_same_bits(with_int8(model(*variants, hidden=9, gain=2)))
+
+
+def test_more_inputs_than_a_block_stages_have_the_bits_of_the_cpu_with_int8_too() -> None:
+    whole = model("gru-reset-before", inputs=30, hidden=5)
+    for made in whole, with_int8(whole):
+        ours, cpu, slots = both(made, 3)
+        x = signal(3, 30)
+        assert ours.step(slots, x).tobytes() == cpu.step(slots, x).tobytes()
+
+
+def test_layers_of_several_stored_types_work_together_and_int8_takes_a_quarter_of_the_memory() -> None:
+    whole = model("rnn-tanh", "lstm", "dense-tanh", hidden=9)
+    types = None, "int8", "bfloat16"
+    ours, cpu, slots = both(Model([layer.with_stored(stored) for layer, stored in zip(whole.layers, types, strict=True)]), 3)
+    assert ours.process(slots, chunks(3, 2)).tobytes() == cpu.process(slots, chunks(3, 2)).tobytes()
+    large = model("lstm", inputs=64, hidden=64)
+    full, small = (cuda_pool(made, 1)._memory.plan.ops[0].weights.nbytes for made in (large, with_int8(large)))
+    assert small < 0.3 * full
+
+
+@pytest.mark.parametrize("n_steps", [1, 4])
+def test_silent_quiet_and_huge_inputs_of_int8_layers_have_the_bits_of_the_cpu(n_steps: int) -> None:
+    whole = with_int8(model("rnn-relu", "lstm", hidden=5))
+    ours, cpu, slots = both(whole, 2)
+    beyond_one = encode(whole.fingerprint, np.full(15, 7, np.float32))
+    x = (chunks(2, 4) * np.array([0, 1e-38, 1e-31, 1e36])[:, None]).astype(np.float32)
+    for pool in ours, cpu:
+        pool.restore(slots[1], beyond_one)
+    for at in range(0, 4, n_steps):
+        part = x[:, at : at + n_steps]
+        assert ours.process(slots, part).tobytes() == cpu.process(slots, part).tobytes()
+    assert ours.snapshot() == cpu.snapshot()
 
 
 def test_no_streams_and_no_steps_are_nothing() -> None:
@@ -246,12 +292,13 @@ def gated(z, n, h):  # type: ignore[no-untyped-def]
     return (1 - z) * relu(n) + z * h
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8"])
 def test_a_cell_of_a_users_own_has_the_bits_of_the_cpu(dtype: str) -> None:
     rng: Any = np.random.RandomState(0)
     layer: Any = gated
     weights = rng.uniform(-1, 1, (2, 9, 3)), rng.uniform(-0.5, 0.5, (2, 9, 9)), rng.uniform(-1, 1, (2, 9))
-    check_same_bits(Model([layer(*weights, initial_h=rng.uniform(-1, 1, 9))]).astype(dtype))
+    whole = Model([layer(*weights, initial_h=rng.uniform(-1, 1, 9))])
+    check_same_bits(with_int8(whole) if dtype == "int8" else whole.astype(dtype))
 
 
 def test_a_cell_of_a_users_own_that_exceeds_the_kernels_is_refused_by_name_and_reason() -> None:

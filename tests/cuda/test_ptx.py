@@ -20,6 +20,7 @@ pytestmark = [needs_numba_cuda, pytest.mark.skipif(SIMULATED, reason="the simula
 
 DEVICES = [(8, 0), (9, 0)]
 ROUNDED = {f"{name}.rn" for name in ("add", "div", "fma", "mul", "rcp", "sqrt")}
+CONVERTED = {"cvt.rn.f32.s32", "cvt.rn.f32.s64"}  # sums of integers, and the largest integer of a value
 EXACT = {"abs", "neg", "mov", "ld", "ld.global", "ld.shared", "st.global", "st.shared"}
 COMPARED = {"setp", "selp"}
 
@@ -62,7 +63,7 @@ def complaints(ptx: str, number: str) -> list[str]:
             allowed = name in ROUNDED | EXACT or name.partition(".")[0] in COMPARED
             if kind != number or not allowed:
                 found.append(instruction)
-        elif any(word in instruction.split(".") for word in ("approx", "ftz", "cvt", "call")) and "f" in kind[:1]:
+        elif name.startswith("cvt") and ".f" in name and instruction not in CONVERTED:
             found.append(instruction)
     return found + [word for word in ("approx", "ftz", ".local", "call") if word in ptx]
 
@@ -83,7 +84,9 @@ def usage(ptx: str, device: tuple[int, int]) -> str:
     return log.decode()
 
 
-def check(kernel: Any, number: str, threads: int) -> None:
+def check(kernel: Any, number: str, threads: int) -> set[str]:
+    """Check a kernel, for blocks of so many threads. Returns its instructions that compute."""
+    found = set()
     for device in DEVICES:
         ptx = ptx_of(kernel, device)
         assert complaints(ptx, number) == [], device
@@ -91,23 +94,38 @@ def check(kernel: Any, number: str, threads: int) -> None:
         assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in said, said
         registers = int(re.findall(r"Used (\d+) registers", said)[0])
         assert registers * threads <= 65536, said
+        found |= instructions(ptx)
+    return found
+
+
+def kernels_of(recipe: str, tile: Any) -> list[Any]:
+    """The kernels of a recipe, "room.variant"."""
+    from streamrnn.cuda.kernels.recipes import on_device
+    from streamrnn.cuda.launch import chunk_kernel, tick_kernel
+
+    room, variant = recipe.split(".")
+    made = on_device(getattr(import_module(f"streamrnn.cells.{room}"), variant))
+    kernels = [tick_kernel(one, tile) for one in made.passes]
+    return [*kernels, chunk_kernel(made, tile)] if made.passes[0].n_states else kernels
 
 
 @pytest.mark.few(4)
 @pytest.mark.parametrize(("recipe", "dtype"), ALL + DOUBLE, ids=lambda value: str(value))
 def test_every_pass_rounds_to_nearest_and_keeps_its_sums_in_registers(recipe: str, dtype: str) -> None:
-    from streamrnn.cuda.kernels.recipes import on_device
-    from streamrnn.cuda.launch import chunk_kernel, tick_kernel
     from streamrnn.cuda.plan import TILE
 
-    room, variant = recipe.split(".")
-    made = on_device(getattr(import_module(f"streamrnn.cells.{room}"), variant))
     tile = TILE._replace(dtype=np.dtype(dtype).type)
-    kernels = [tick_kernel(one, tile) for one in made.passes]
-    if made.passes[0].n_states:
-        kernels.append(chunk_kernel(made, tile))
-    for kernel in kernels:
+    for kernel in kernels_of(recipe, tile):
         check(kernel, dtype.replace("loat", ""), tile.lanes * tile.rows)
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("recipe", [name for name, _ in ALL if not name.endswith("plain")])
+def test_passes_with_int8_weights_do_too_with_sums_of_32_bits(recipe: str) -> None:
+    from streamrnn.cuda.plan import TILE
+
+    for kernel in kernels_of(recipe, TILE._replace(integers=True)):
+        assert {"mad.lo.s32", "cvt.rn.f32.s32"} <= check(kernel, "f32", TILE.lanes * TILE.rows)
 
 
 @pytest.mark.parametrize("name", ["gather_kernel", "scatter_kernel", "softmax_kernel"])

@@ -26,14 +26,15 @@ class Row(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The weights of a panel that one vector multiplies: a row of biases, and a row for each value of the vector."""
+    """The weights of a panel that one vector multiplies: a row of biases, and a row for each value of the vector.
+
+    With weights that are integers, a row of factors and one of corrections, which are not used here, come before the rows of
+    words for four values each. `bounded` tells whether the vector has a fixed scale then.
+    """
 
     biases: Row
     weights: Row
-
-    def size(self, count: int) -> int:
-        """How many of these numbers a unit has, for a vector of `count` values."""
-        return self.biases.gates + count * self.weights.gates
+    bounded: bool = False
 
 
 #: Stands for no section.
@@ -94,15 +95,21 @@ class DeviceRecipe(NamedTuple):
     passes: tuple[Pass, ...]
     distribution: bool = False
 
+    @property
+    def inputs(self) -> Section:
+        """A section of the layer's inputs, or NOTHING."""
+        return next((one.inputs for one in self.passes if one.inputs != NOTHING), NOTHING)
+
 
 class Tile(NamedTuple):
     """The work of a block of threads.
 
-    lanes    units of a panel: threads of a row, one for each unit
-    at_once  streams of a thread, four at most
-    rows     rows of threads, at most: each row has streams of its own
-    depth    rows of weights that are in shared memory at once
-    dtype    compute precision
+    lanes     units of a panel: threads of a row, one for each unit
+    at_once   streams of a thread, four at most
+    rows      rows of threads, at most: each row has streams of its own
+    depth     rows of weights that are in shared memory at once
+    dtype     compute precision
+    integers  whether weights are integers, four in a word (streamrnn/cuda/kernels/integers.py)
     """
 
     lanes: int
@@ -110,6 +117,7 @@ class Tile(NamedTuple):
     rows: int
     depth: int
     dtype: DType = np.float32
+    integers: bool = False
 
 
 def each_stream(at_once: int, body: Any) -> Any:
@@ -162,6 +170,12 @@ def is_finite(value):
     """Whether a number is neither infinite nor NaN."""
     number = as_vector(value)
     return not any_lane(number - number != ZERO)
+
+
+@part
+def as_it_is(value):
+    """What it is given."""
+    return value
 
 
 @arithmetic

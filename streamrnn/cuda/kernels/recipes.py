@@ -61,8 +61,8 @@ def on_device(recipe: Recipe) -> DeviceRecipe:
             Pass(
                 n_states=len(recipe.states),
                 n_sums=len(one.sums),
-                inputs=_section(one, sections[X]) if X in sections else NOTHING,
-                recurrent=_section(one, sections[multiplied]) if multiplied else NOTHING,
+                inputs=_section(recipe, one, sections[X]) if X in sections else NOTHING,
+                recurrent=_section(recipe, one, sections[multiplied]) if multiplied else NOTHING,
                 multiplied=number[multiplied] if multiplied else NONE,
                 reads=_two(reads),
                 writes=_two(writes),
@@ -86,11 +86,11 @@ def _row(one: RecipePass, names: Sequence[str]) -> Row | None:
     return Row(len(indices), kept, shifts.pop() if shifts else 0) if len(shifts) < 2 else None
 
 
-def _section(one: RecipePass, section: RecipeSection) -> Section:
+def _section(recipe: Recipe, one: RecipePass, section: RecipeSection) -> Section:
     biases, weights = _row(one, section.begins), _row(one, section.sums)
     assert biases is not None
     assert weights is not None
-    return Section(biases, weights)
+    return Section(biases, weights, section.vector in recipe.bounded)
 
 
 def _cell(recipe: Recipe, one: RecipePass) -> Any:
