@@ -66,8 +66,8 @@ class Importer:
     lengths    of the recordings of a batch: the graph input that brings them, or constants; None where all have the same
     over_time  whether a node goes over time: gives what depends on earlier steps
     along_rows  for each recurrent node along an axis within a step, why it cannot be imported if nothing goes over time
-    fewest_steps  with which the graph runs: more than it cuts off
-    looking_ahead  why nodes cannot be imported if no answer may come later
+    fewest_rows  with which the graph runs: more than it cuts off
+    moves_time  why nodes cannot be imported if answers must come to each row at once: they look ahead, or have a stride
     backward   whether a signal is reversed
     whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
@@ -80,10 +80,10 @@ class Importer:
         self.offline, self.ahead = offline, ahead
         self.lengths: str | tuple[int, ...] | None = None
         self.over_time = False
-        self.fewest_steps = 1
+        self.fewest_rows = 1
         self.along_rows: list[ConversionError] = []
         self.whole_only: list[ConversionError] = []
-        self.looking_ahead: list[ConversionError] = []
+        self.moves_time: list[ConversionError] = []
         self.backward = False
         self.in_loops = any(node.op == ROW for node in graph.nodes)
         self.remarks: list[str] = []
@@ -218,7 +218,7 @@ class Importer:
         """Note what looks ahead. Raises its refusal where no answer may come later."""
         if not self.ahead:
             raise refusal
-        self.looking_ahead.append(refusal)
+        self.moves_time.append(refusal)
 
     def remark_last(self, flow: Flow) -> None:
         """Say that the answer after the last step is streamed, where it is more than a state that is given beside it."""
@@ -283,7 +283,7 @@ class Importer:
         """Check that a flow has the shape of its axes, and is not too large; and note how many steps it lacks."""
         if max(flow.index_map.size, sum(part.size for part in flow.parts)) > MOST_VALUES:
             raise node.refused(f"gives {flow.index_map.size} values in a step, more than {MOST_VALUES} that are allowed")
-        self.fewest_steps = max(self.fewest_steps, 1 - flow.time.surplus)
+        self.fewest_rows = max(self.fewest_rows, (1 - flow.time.surplus) * flow.time.rate)
         if self.roles.extents(flow.axes) != flow.index_map.shape:
             raise node.refused(f"gives values of the shape {flow.index_map.shape}, which does not fit the axes of the signal")
         if not any(isinstance(given, Flow) and flow.index_map is given.index_map for given in inputs):

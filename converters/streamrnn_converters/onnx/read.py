@@ -63,6 +63,7 @@ from streamrnn_converters.onnx.rewrite.rolled_up import rolled_up
 from streamrnn_converters.onnx.rewrite.sequences import without_sequences
 from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
+from streamrnn_converters.onnx.time_map import TimeMap
 from streamrnn_converters.onnx.values import Flow
 from streamrnn_converters.onnx.vectors import FinalState, LayerOutput, Vector, upstream
 
@@ -160,7 +161,7 @@ def read_onnx(
     finals = {name: flow for name, flow in flows.items() if name in returned or is_final(flow)}
     given = {name: _vector(importer, name, flow) for name, flow in flows.items() if name not in finals}
     distinct = list(dict.fromkeys(given.values())) or _outermost(importer, finals)
-    late = max((flow.time.late for flow in flows.values()), default=0)
+    time = max(flow.time for flow in flows.values())
     if not any(isinstance(vector, LayerOutput) for vector in distinct):
         raise ConversionError("no layer lies between the graph's inputs and outputs, so that there is nothing to stream")
     feedback = fed_back(importer, distinct, sources, flows)
@@ -186,7 +187,7 @@ def read_onnx(
     )
     in_file = tuple(output for output in outputs if output.name not in own.values())
     origin = _origin(graph, inputs, in_file, constants, time_axes, states)
-    model = assembly.model({"source": origin, **OutputRows(delay=late).noted()})
+    model = assembly.model({"source": origin, **OutputRows(delay=time.late * time.rate).noted()})
     _remark(importer, model, inputs, in_file, set(sources.values()))
     carried = inputs_of(importer, [entry for entry in graph.inputs if entry.name in sources], sources)
     carried = tuple(replace(each, initial=begun.get(each.name, ())) for each in carried)
@@ -198,11 +199,19 @@ def read_onnx(
         for each in carried
         if each.name in begun
     ]
-    _remark_late(importer, inputs, late)
+    _remark_time(importer, inputs, time, carries=bool(sources.keys() - own.keys()))
     rows = [] if sources else rows_of_a_step(graph, importer)
     said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *more, *importer.remarks, *rows)
     return Imported(
-        model, inputs, in_file, carried, said, fixed, lengths, importer.several(), max(importer.fewest_steps, 1 + late)
+        model,
+        inputs,
+        in_file,
+        carried,
+        said,
+        fixed,
+        lengths,
+        importer.several(),
+        max(-(-importer.fewest_rows // time.rate), 1 + time.late),
     )
 
 
@@ -268,8 +277,8 @@ def _visited(
 ) -> tuple[Importer, Solution]:
     importer = Importer(graph, solution, precision, offline=offline, ahead=ahead)
     solution.roles.check()
-    if importer.looking_ahead and (importer.backward or importer.lengths is not None):
-        raise importer.looking_ahead[0]
+    if importer.moves_time and (importer.backward or importer.lengths is not None):
+        raise importer.moves_time[0]
     if importer.along_rows and not importer.over_time and not _may_have_rows(graph):
         raise importer.along_rows[0]
     return importer, solution
@@ -400,21 +409,30 @@ def _remark(
         )
 
 
-def _remark_late(importer: Importer, inputs: Sequence[GraphInput], late: int) -> None:
-    """Say that answers come later, where the graph looks ahead. Raises ConversionError where none would come in time."""
-    if not late:
-        return
-    steps = next((size for entry in inputs for axis, size in zip(entry.axes, entry.sizes, strict=True) if axis == "time"), None)
-    if steps is not None and steps <= late:
+def _remark_time(importer: Importer, inputs: Sequence[GraphInput], time: TimeMap, *, carries: bool) -> None:
+    """Say which rows an answer takes and to which it comes, where it does not come to each row at once.
+
+    Raises ConversionError where none would come in time, or a run that goes on is no whole number of steps.
+    """
+    rows = next((size for entry in inputs for axis, size in zip(entry.axes, entry.sizes, strict=True) if axis == "time"), None)
+    if rows is not None and rows // time.rate <= time.late:
         raise ConversionError(
-            f"the graph takes {count_of(steps)} and looks {count_of(late)} ahead, so that no answer comes before its end; "
-            "export it with an open number of steps"
+            f"the graph takes {rows} rows, {time.rate} for each step, and looks {count_of(time.late)} ahead, so that no answer "
+            "comes before its end; export it with an open number of rows"
         )
-    importer.remark(
-        f"answers come {count_of(late)} later, since the graph looks ahead: a stream gives at step t what the graph gives at "
-        f"step t - {late}. What it gives before is no answer, and what the graph gives for the last {count_of(late)} of a "
-        "recording, where it sees the end, is left out"
-    )
+    if carries and rows is not None and rows % time.rate:
+        raise ConversionError(
+            f"the graph carries its states over {rows} rows, which are no whole number of steps of {time.rate} rows; export it "
+            "with a multiple of that"
+        )
+    if time.rate > 1:
+        importer.remark(f"a step takes {time.rate} rows of the input, since the graph gives one answer for so many")
+    if time.late:
+        importer.remark(
+            f"answers come {count_of(time.late)} later, since the graph looks ahead: a stream gives at step t what the graph "
+            f"gives at step t - {time.late}. What it gives before is no answer, and what the graph gives for the last "
+            f"{count_of(time.late)} of a recording, where it sees the end, is left out"
+        )
 
 
 def _sizes(ends: Sequence[GraphInput] | Sequence[GraphOutput]) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.time_map import AS_IT_COMES, TimeMap
 from streamrnn_converters.onnx.vectors import Carried, FinalState, First, Fixed, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.windows import Sliding
 
 _MOST_FACTORS = 64  # of a size: as many as NumPy's arrays can have axes
 
@@ -61,6 +62,14 @@ class Size:
         names = (f"({axis})" if isinstance(axis, Size) else f"<size of {axis}>" for axis in self.axes)
         product = "*".join([*([str(self.factor)] if self.factor != 1 else []), *names])
         return product if not self.plus else f"{product}{self.plus:+d}"
+
+
+def n_windows(size: int | Size, one: Sliding) -> int | Size:
+    """How many windows slide over an axis; one whose size is not known counts as a multiple of their stride."""
+    left = size + one.before + one.after - one.reach - 1
+    if isinstance(left, int) or one.stride == 1:
+        return left // one.stride + 1 if isinstance(left, int) else left + 1
+    return Size(1, (f"{replace(left, plus=0)}/{one.stride}",), left.plus // one.stride + 1)
 
 
 #: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;

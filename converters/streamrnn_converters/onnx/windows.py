@@ -11,8 +11,9 @@ from streamrnn_converters.onnx.graph import Node
 
 Indices = NDArray[np.int64]
 
-#: Stands for the number of steps where windows slide over time: larger than what a window reaches over.
-LONG = 1 << 40
+#: Stands for the number of steps where windows slide over time: larger than what a window reaches over, and a multiple of any
+#: usual stride.
+LONG = 720720 << 20
 
 
 class Sliding(NamedTuple):

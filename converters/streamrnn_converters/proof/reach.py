@@ -57,7 +57,7 @@ def _moves_trial(
 ) -> bool:
     """Whether a model with another weight gives something else in a trial, which may be the beginning of that of `ours`."""
     (other,) = answer_trials(mutant, [trial])
-    if other.n_steps < min(ours.n_steps, len(trial.x)):
+    if other.n_steps < min(ours.n_steps, trial.n_steps):
         return True
     for output in outputs:
         theirs = _compared(output, trial, other)

@@ -14,7 +14,7 @@ from streamrnn_converters.reference_runs.graph_arrays import graph_array, random
 from streamrnn_converters.reference_runs.long_signal import LongSignalReference
 
 Array = NDArray[Any]
-#: Gives the next n steps of a signal, (n, input_size), for n.
+#: Gives the next n rows of a signal, (n, input_size), for n.
 Signal = Callable[[int], Array]
 
 _PART = 1000  # steps
@@ -45,17 +45,17 @@ def step_errors(
     errors = np.full((len(reference.outputs), n_steps), np.nan)
     stream, done = Stream(model), 0
     for x, theirs in reference.answers(signal):
-        ours = stream_chunk(stream, x)
+        ours, n = stream_chunk(stream, x), len(x) // model.stride
         for row, output in zip(errors, reference.outputs, strict=True):
-            given = output.answered(theirs[output.name], len(x), reference.n_signals)
+            given = output.answered(theirs[output.name], n, reference.n_signals)
             if "time" in output.axes:
                 row[done + output.late : done + len(ours)] = _all_steps(output, ours[output.late :], given)
-            elif len(ours) == len(x) and (done + len(x)) % reference.n_steps_at_once == 0:
-                row[done + len(x) - 1 : done + len(x)] = _last_step(output, ours, stream, given)
+            elif len(ours) == n and (done + n) % reference.n_steps_at_once == 0:
+                row[done + n - 1 : done + n] = _last_step(output, ours, stream, given)
         done += len(ours)
         if progress is not None:
             progress(done, n_steps)
-        if len(ours) < len(x):
+        if len(ours) < n:
             break
     return errors, done
 
@@ -64,11 +64,11 @@ def amplification_step(model: Model, signal: Signal, n_steps: int, tolerance: fl
     """The first step at which the model in float32 and in float64 differ by more than the tolerance; None: not in n_steps."""
     narrow, wide = Stream(model.astype("float32")), Stream(model.astype("float64"))
     for begin in range(0, n_steps, _PART):
-        x = signal(min(_PART, n_steps - begin))
+        x = signal(min(_PART, n_steps - begin) * model.stride)
         ours, exact = stream_chunk(narrow, x), stream_chunk(wide, x)
         n = min(len(ours), len(exact))
         wrong = np.flatnonzero(_errors(ours[:n], exact[:n]) > tolerance)
-        if wrong.size or n < len(x):
+        if wrong.size or n < len(x) // model.stride:
             return begin + int(wrong[0]) if wrong.size else None
     return None
 

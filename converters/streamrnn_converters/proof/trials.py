@@ -12,6 +12,7 @@ from streamrnn_converters.reference_runs.graph_arrays import random_signal
 
 _RUNS = 3  # per case where the graph fixes the number of steps
 _SHORT = (1, 3)  # steps of further runs where it leaves them open: a long run forgets its initial states
+_FEWEST = 100  # steps of a case, where they take several rows each
 _CARRIED = 100  # steps over which a graph carries its states before it gets ours: rounding grows in graphs that do not forget
 _SPREAD = 0.5  # of random states
 
@@ -22,7 +23,7 @@ class Case:
 
     name: str
     scale: float
-    n_steps: int  # where the graph leaves them open
+    n_steps: int  # where the graph leaves them open; rows, where a step takes several
 
 
 @dataclass(frozen=True)
@@ -34,39 +35,51 @@ class Trial:
     """
 
     case: Case
-    x: NDArray[np.float32]  # (n_steps, n_signals, input_size)
+    x: NDArray[np.float32]  # (n_steps · stride, n_signals, input_size)
     ends: tuple[int, ...]  # of the runs, in steps
     start: int = 0  # steps of the signal in earlier trials, which this one continues
     lengths: tuple[int, ...] = ()
     before: tuple[States, ...] = ()
+    stride: int = 1  # rows of a step
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the signal."""
+        return self.ends[-1]
+
+    def rows(self, start: int, end: int) -> NDArray[np.float32]:
+        """Those of some steps. After the last step may be rows that make no whole one."""
+        return self.x[start * self.stride : None if end == self.n_steps else end * self.stride]
 
     def beginning(self, n_runs: int) -> "Trial":
         """The same up to the end of the first `n_runs` runs."""
         ends = self.ends[:n_runs]
-        return replace(self, x=self.x[: ends[-1]], ends=ends)
+        return replace(self, x=self.x[: ends[-1] * self.stride], ends=ends)
 
 
 def make_trials(imported: Imported, cases: Sequence[Case], seed: int, open_batch: int) -> list[Trial]:
     """The trials of all cases, with `open_batch` signals at once where the graph leaves their number open."""
-    n_steps, n_signals = imported.size_of("time"), imported.size_of("batch") or open_batch
+    n_rows, n_signals, stride = imported.size_of("time"), imported.size_of("batch") or open_batch, imported.model.stride
     trials = []
     for index, case in enumerate(cases):
         rng = np.random.default_rng((seed, index))
         if imported.states and not imported.offline:
-            run = n_steps or _CARRIED // 3
+            run = n_rows // stride if n_rows else _CARRIED // 3
             length = -(-case.n_steps // run) * run
-            x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
+            x = random_signal(rng, imported.inputs, case.scale, length * stride, n_signals)
             part = -(-_CARRIED // run) * run
             for start in range(0, length, part):
-                own = x[start : start + part]
-                trials.append(Trial(case, own, tuple(range(run, len(own) + 1, run)), start))
+                own = x[start * stride : (start + part) * stride]
+                trials.append(Trial(case, own, tuple(range(run, len(own) // stride + 1, run)), start, stride=stride))
             continue
         fewest = max(imported.fewest_steps, 1 + ("time" in imported.several))
         short = [length for length in _SHORT if length >= fewest]
-        for number, length in enumerate([n_steps] * _RUNS if n_steps else [case.n_steps, *short]):
+        usual = max(case.n_steps // stride, min(case.n_steps, _FEWEST))
+        for number, length in enumerate([n_rows] * _RUNS if n_rows else [steps * stride for steps in (usual, *short)]):
             x = random_signal(rng, imported.inputs, case.scale, length, n_signals)
             before = _random_states(imported, rng, n_signals) if imported.states and number else ()
-            trials.append(Trial(case, x, (length,), lengths=_lengths(imported, rng, length, n_signals), before=before))
+            lengths = _lengths(imported, rng, length, n_signals)
+            trials.append(Trial(case, x, (length // stride,), lengths=lengths, before=before, stride=stride))
     return trials
 
 

@@ -171,8 +171,8 @@ def _check_layers(model: Model, theirs: Model) -> None:
 def _overflow_remarks(model: Model, trial: Trial, ours: Answers) -> list[str]:
     """A remark where our streams did not come to the end of a trial."""
     if trial.lengths and not ours.n_steps:
-        return [f"case {trial.case.name!r}: the model overflows {model.dtype} in {len(trial.x)} steps; not compared there"]
-    if ours.n_steps < len(trial.x):
+        return [f"case {trial.case.name!r}: the model overflows {model.dtype} in {trial.n_steps} steps; not compared there"]
+    if ours.n_steps < trial.n_steps:
         step = trial.start + ours.n_steps
         return [f"case {trial.case.name!r}: the model overflows {model.dtype} at step {step}; compared up to there"]
     return []

@@ -45,14 +45,15 @@ class View:
     def apart(self, run: Run, trial: Trial) -> Run:
         """The outputs of a run, with time and batch apart where the graph gives them merged, as far as a stream answers."""
         outputs = {output.name: output for output in self.imported.outputs}
-        return {name: outputs[name].answered(array, len(trial.x), trial.x.shape[1]) for name, array in run.items()}
+        return {name: outputs[name].answered(array, trial.n_steps, trial.x.shape[1]) for name, array in run.items()}
 
     def feeds(self, trial: Trial, ours: Answers) -> list[Run]:
         """The inputs of each run of a trial. States are left out where those of the run before go on."""
         outputs = {output.name: output for output in self.imported.outputs}
         feeds = []
         for start, end in zip((0, *trial.ends), trial.ends, strict=False):
-            feed = {given.name: input_array(trial.x[start:end], given) for given in self.imported.inputs}
+            rows = trial.rows(start, end)
+            feed = {given.name: input_array(rows, given) for given in self.imported.inputs}
             feed |= self.imported.constants
             if isinstance(self.imported.lengths, GraphInput):
                 feed[self.imported.lengths.name] = np.array(trial.lengths, self.imported.lengths.integers)

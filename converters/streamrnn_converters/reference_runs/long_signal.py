@@ -40,13 +40,13 @@ class LongSignalReference:
         self._data, remarks = runnable(data)
         #: Signals of one run, all of them the same.
         self.n_signals = imported.size_of("batch") or 1
-        self._fixed = imported.size_of("time")
+        self._fixed, self._stride = imported.size_of("time"), imported.model.stride
         self._keeps = any(layer.states for layer in imported.model.layers)
         every_step = all("time" in output.axes for output in self.outputs)
         fits = _bytes_per_step(imported.model) * n_steps <= _MOST_BYTES
         lost = [] if imported.states else _lost_states(imported.model, self._data)
         if self._fixed is not None:
-            self._part = self._fixed
+            self._part = max(1, self._fixed // self._stride)
         elif every_step and (fits or lost):
             self._part = n_steps
         else:
@@ -68,15 +68,15 @@ class LongSignalReference:
         self.version = ""
 
     def answers(self, signal: Callable[[int], Array]) -> Iterator[tuple[Array, dict[str, Array]]]:
-        """The parts of a signal, (n, input_size), each with the graph's outputs by name.
+        """The parts of a signal, (n_rows, input_size), each with the graph's outputs by name.
 
-        signal  gives the next n steps of the signal, for n
+        signal  gives the next n rows of the signal, for n
 
         Raises VerificationError where onnxruntime refuses, crashes or is late.
         """
         graph = self._graph()
         states = {given.name: first_states(given, self.n_signals) for given in self._imported.states}
-        x = signal(min(self._part, self._n_steps))
+        x = signal(min(self._part, self._n_steps) * self._stride)
         with self._reference(graph.first) as reference:
             outputs = reference.run(self._feed(x) | states)
         yield x, outputs
@@ -84,7 +84,7 @@ class LongSignalReference:
             return
         with self._reference(graph.next) as reference:
             for begin in range(self._part, self._n_steps, self._part):
-                x = signal(min(self._part, self._n_steps - begin))
+                x = signal(min(self._part, self._n_steps - begin) * self._stride)
                 states = {state.input: outputs[state.output] for state in graph.states}
                 outputs = reference.run(self._feed(x) | states)
                 yield x, outputs
@@ -104,7 +104,7 @@ class LongSignalReference:
             yield reference
 
     def _feed(self, x: Array) -> dict[str, Array]:
-        """Steps as the graph takes them: the same for each of its signals, zeros up to the number of steps that it fixes."""
+        """Rows as the graph takes them: the same for each of its signals, zeros up to the number of rows that it fixes."""
         if self._fixed is not None and len(x) < self._fixed:
             x = np.concatenate([x, np.zeros((self._fixed - len(x), x.shape[1]), x.dtype)])
         values = np.repeat(x[:, None, :], self.n_signals, axis=1)

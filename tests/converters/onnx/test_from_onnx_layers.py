@@ -170,14 +170,6 @@ def test_convolutions_stand_behind_one_another() -> None:
 
 CANNOT: dict[str, tuple[Callable[[Sketch], str], str, str]] = {
     "with-too-many-zeros": (lambda g: convolved(g, pads=[3, 0]), "GRU", "its input has 1 step more than the model's"),
-    "with-a-stride": (lambda g: convolved(g, pads=[2, 0], strides=[2]), "Conv", "its stride over time is not 1"),
-    "with-a-stride-in-two-dimensions": (
-        lambda g: g.squeezed(
-            g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(4, 1, INPUTS, 3), pads=[0, 2, 0, 0], strides=[1, 2]), 2
-        ),
-        "Conv",
-        "its stride over time is not 1",
-    ),
     "with-other-channels": (lambda g: g.add("Conv", "x", g.draw(4, 5, 2), pads=[1, 0]), "Conv", "takes 5 channels, but"),
     "padded-with-ones": (lambda g: convolved(g, g.add("Pad", "x", [2, 0], np.float32(1), [2])), "Pad", "only zeros"),
     "padded-by-reflection": (

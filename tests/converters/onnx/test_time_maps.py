@@ -1,4 +1,6 @@
-"""Graphs that look ahead: a stream answers so many steps later, and at all of them gives what the graph gives."""
+"""Graphs that look ahead, or have a stride over time: a stream answers so many steps later, and once for so many rows; and all
+of its answers are those of the graph.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamrnn import GRU, LSTM, RNN, ConversionError, Stream
+from streamrnn import GRU, LSTM, RNN, ConversionError, Model, Stream
 from streamrnn.audio import OutputRows
 from tests.models import one_width  # noqa: F401  (a fixture)
 
@@ -19,6 +21,7 @@ from onnx import helper
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
+from streamrnn_converters.proof.horizon import horizon
 from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array
 from tests.converters.onnx.onnx_graphs import random_node
 from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
@@ -114,20 +117,75 @@ AHEAD: dict[str, tuple[Callable[[Sketch], str], int]] = {
 }  # fmt: skip
 
 
-def assert_agrees(data: bytes, late: int) -> Imported:
+def strided(g: Sketch, x: str = "x", taps: int = 3, stride: int = 2, before: int = 1, after: int = 1, **sizes: int) -> str:
+    inputs, outputs = sizes.get("inputs", INPUTS), sizes.get("outputs", INPUTS)
+    return conv(g, x, inputs, outputs, taps, strides=[stride], pads=[before, after])
+
+
+def subsampled(g: Sketch) -> str:
+    """Two convolutions that leave every fourth step."""
+    return recurrent(g, strided(g, g.add("Relu", strided(g, outputs=5)), inputs=5), "LSTM")
+
+
+def subsampled_bands(g: Sketch) -> str:
+    """Convolutions over bands and time that halve both."""
+    y = g.add("Conv", g.add("Unsqueeze", "x", [1]), g.draw(2, 1, 3, 3), g.draw(2), pads=[1, 1, 1, 1], strides=[2, 2])
+    return recurrent(g, g.add("Reshape", g.add("Relu", y), [0, 2 * 2, -1]), inputs=4)
+
+
+def around_a_stride(g: Sketch) -> str:
+    """What meets behind a stride, early and late."""
+    early = strided(g, taps=1, before=0, after=0)
+    return recurrent(g, g.add("Add", early, strided(g, g.add("Tanh", same(g, taps=5)))))
+
+
+def every_third(g: Sketch, first: int) -> str:
+    return str(g.add("Slice", recurrent(g, same(g)), [first], [2**31 - 1], [0], [3]))
+
+
+#: With the steps by which answers are late, and the rows of a step.
+STRIDED: dict[str, tuple[Callable[[Sketch], str], int, int]] = {
+    "as-padded": (lambda g: recurrent(g, strided(g)), 0, 2),
+    "whole-windows": (lambda g: recurrent(g, strided(g, taps=4, stride=4, before=0, after=0)), 0, 4),
+    "subsampled": (subsampled, 0, 4),
+    "looks-into-the-next": (lambda g: recurrent(g, strided(g, taps=4)), 1, 2),
+    "without-padding": (lambda g: recurrent(g, strided(g, before=0, after=0), "LSTM"), 1, 2),
+    "looks-back-only": (lambda g: recurrent(g, strided(g, before=2, after=0)), 0, 2),
+    "behind-what-looks-ahead": (lambda g: recurrent(g, strided(g, g.add("Relu", same(g))), "RNN"), 1, 2),
+    "before-what-looks-ahead": (lambda g: recurrent(g, same(g, g.add("Relu", strided(g, stride=3)))), 1, 3),
+    "dilated": (lambda g: conv(g, "x", INPUTS, 2, strides=[2], dilations=[3], pads=[3, 3]), 1, 2),
+    "by-auto-pad": (lambda g: conv(g, "x", INPUTS, 2, 5, strides=[2], auto_pad="SAME_UPPER"), 1, 2),
+    "of-one-tap": (lambda g: strided(g, taps=1, stride=5, before=0, after=0), 0, 5),
+    "largest": (lambda g: recurrent(g, g.add("MaxPool", "x", kernel_shape=[2], strides=[2])), 0, 2),
+    "largest-of-what-looks-ahead": (lambda g: recurrent(g, g.add("MaxPool", same(g), kernel_shape=[2], strides=[2])), 1, 2),
+    "average": (
+        lambda g: g.add("AveragePool", residual(g, "x"), kernel_shape=[3], strides=[2], pads=[1, 1], count_include_pad=1),
+        1,
+        2,
+    ),
+    "bands": (subsampled_bands, 0, 2),
+    "around": (around_a_stride, 1, 2),
+    "every-third": (lambda g: every_third(g, 0), 0, 3),
+    "every-third-from-the-last-of-three-on": (lambda g: every_third(g, 2), 1, 3),
+}  # fmt: skip
+
+
+def assert_agrees(data: bytes, late: int, stride: int = 1) -> Imported:
     """Every answer of a stream is that of the graph, so many steps later; as chunks and step by step."""
     imported = read_onnx(data)
-    (output,) = imported.outputs
-    assert output.late == late == OutputRows.of(imported.model).delay
+    (output,), model = imported.outputs, imported.model
+    assert (output.late, model.stride) == (late, stride)
+    assert OutputRows.of(model).delay == late * stride
     assert any(f"answers come {late} step" in remark for remark in imported.remarks) == bool(late)
-    x = np.random.default_rng(1).normal(size=(STEPS, 2, imported.model.input_size)).astype(np.float32)
+    assert any(f"a step takes {stride} rows" in remark for remark in imported.remarks) == (stride > 1)
+    x = np.random.default_rng(1).normal(size=(STEPS * stride, 2, model.input_size)).astype(np.float32)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     (reference,) = session.run(None, {"x": input_array(x, imported.input)})
     signals = []
     for signal in range(2):
-        stream = Stream(imported.model)
-        steps = [stream.step(row) for row in x[:20, signal]]
-        signals.append(np.concatenate([np.array(steps), stream.process(x[20:, signal])]))
+        stream, rows = Stream(model), x[:, signal]
+        steps = [stream.step(each) for each in rows[: 20 * stride].reshape(20, *model.step_shape)]
+        signals.append(np.concatenate([np.array(steps), stream.process(rows[20 * stride :])]))
     ours = graph_array(np.stack(signals, axis=1)[late:], output)
     given = output.answered(reference, STEPS, 2)
     assert ours.shape == given.shape
@@ -142,17 +200,45 @@ def test_what_looks_ahead_answers_later_and_right_from_the_first_step_on(name: s
     assert_agrees(g.bytes(draw(g)), late)
 
 
-@pytest.mark.parametrize("name", ["same-gru", "residual", "without-padding", "over-bands"])
-def test_it_is_proven(name: str) -> None:
+@pytest.mark.parametrize("name", STRIDED)
+def test_a_stride_over_time_gives_one_answer_for_so_many_rows(name: str) -> None:
+    draw, late, stride = STRIDED[name]
     g = Sketch("BFT", open_axes="BT")
-    data = g.bytes(AHEAD[name][0](g))
+    assert_agrees(g.bytes(draw(g)), late, stride)
+
+
+@pytest.mark.parametrize(
+    "name", ["same-gru", "residual", "without-padding", "over-bands", "subsampled", "largest-of-what-looks-ahead"]
+)
+def test_it_is_proven_and_another_weight_is_not(name: str) -> None:
+    g = Sketch("BFT", open_axes="BT")
+    data = g.bytes((AHEAD | STRIDED)[name][0](g))
     model = from_onnx(data)
     assert verify(model, data).proven
-    index = next(k for k, layer in enumerate(model.layers) if layer.kind in ("gru", "conv1d"))
+    index = next(k for k, layer in enumerate(model.layers) if layer.kind in ("lstm", "gru", "conv1d"))
     layers = list(model.layers)
-    name = next(iter(layers[index].tensors()))
-    layers[index] = layers[index].with_tensor(name, np.zeros_like(layers[index].tensors()[name]))
-    assert not verify(type(model)(layers, model.notes, model.sources), data).proven
+    weights = next(iter(layers[index].tensors()))
+    layers[index] = layers[index].with_tensor(weights, np.zeros_like(layers[index].tensors()[weights]))
+    assert not verify(Model(layers, model.notes, model.sources), data).proven
+
+
+@pytest.mark.parametrize("name", ["residual", "looks-into-the-next"])
+def test_it_holds_over_a_long_signal(name: str) -> None:
+    g = Sketch("BFT", open_axes="BT")
+    data = g.bytes((AHEAD | STRIDED)[name][0](g))
+    found = horizon(from_onnx(data), data, n_steps=500)
+    assert found.agrees, str(found)
+    assert found.n_steps == 500
+
+
+@pytest.mark.parametrize("n_rows", [41, 42])
+def test_a_graph_may_fix_any_number_of_rows(n_rows: int) -> None:
+    g = Sketch("BFT")
+    g.inputs = [g.info("x", [1, INPUTS, n_rows])]
+    data = g.bytes(recurrent(g, strided(g, g.add("Relu", same(g)))))
+    model = from_onnx(data, time_axis=2)
+    assert model.stride == 2
+    assert verify(model, data).proven
 
 
 # Recurrent layers wait for the first entry of what they read.
@@ -227,22 +313,22 @@ def with_states(g: Sketch) -> str:
     return str(y)
 
 
-def backwards(g: Sketch) -> str:
+def backwards(g: Sketch, x: str) -> str:
     tensors = random_node(g.rng, "GRU", INPUTS, HIDDEN, direction="bidirectional").tensors
     given = [tensors[name] for name in ("W", "R", "B")]
-    x = g.add("Transpose", same(g), perm=[2, 0, 1])
+    x = g.add("Transpose", x, perm=[2, 0, 1])
     return str(g.add("GRU", x, *given, n=2, hidden_size=HIDDEN, direction="bidirectional")[0])
 
 
-def in_a_loop(g: Sketch) -> str:
-    """A running sum of what looks ahead."""
+def in_a_loop(g: Sketch, x: str) -> str:
+    """A running sum."""
     body = helper.make_graph(
         [helper.make_node("Add", ["s", "row"], ["next"]), helper.make_node("Tanh", ["next"], ["out"])],
         "body",
         [g.info("s", [1, INPUTS]), g.info("row", [1, INPUTS])],
         [g.info("next", None), g.info("out", None)],
     )
-    x = g.add("Transpose", same(g), perm=[2, 0, 1])
+    x = g.add("Transpose", x, perm=[2, 0, 1])
     return str(g.add("Scan", g.draw(1, INPUTS) * 0, x, n=2, body=body, num_scan_inputs=1)[1])
 
 
@@ -267,7 +353,8 @@ REFUSED: dict[str, tuple[Callable[[Sketch], str], str]] = {
         lambda g: g.add("Slice", g.add("Concat", g.draw(1, INPUTS, 1), same(g), axis=2), [0], [-1], [2]),
         "puts constants before the first step of what looks ahead",
     ),
-    "in-a-loop": (in_a_loop, "goes over what looks 1 step ahead"),
+    "in-a-loop": (lambda g: in_a_loop(g, same(g)), "goes over what looks 1 step ahead"),
+    "in-a-loop-behind-a-stride": (lambda g: in_a_loop(g, strided(g)), "goes over a signal with a step for every 2 rows"),
     "with-states": (with_states, "cannot come later where states go in and out"),
 }
 
@@ -283,12 +370,34 @@ def test_what_cannot_be_answered_later_is_refused(name: str) -> None:
     assert why in refusal(lone(draw))
 
 
-def test_a_recording_that_is_read_backwards_is_not_answered_later() -> None:
-    with pytest.raises(ConversionError, match="looks 1 step ahead"):
-        from_onnx(lone(backwards), offline=True)
+@pytest.mark.parametrize(("before", "why"), [(same, "looks 1 step ahead"), (strided, "its stride over time is not 1")])
+def test_a_recording_that_is_read_backwards_is_answered_row_by_row_at_once(before: Callable[[Sketch], str], why: str) -> None:
+    with pytest.raises(ConversionError, match=why):
+        from_onnx(lone(lambda g: backwards(g, before(g))), offline=True)
+
+
+def carried(n_rows: int | str) -> bytes:
+    """A graph that carries the state of a GRU over what every second row gives."""
+    g = Sketch("BFT", open_axes="T")
+    g.inputs = [g.info("x", [1, INPUTS, n_rows]), g.info("h", [1, 1, HIDDEN])]
+    x = g.add("Transpose", strided(g, taps=2, before=0, after=0), perm=[2, 0, 1])
+    return g.bytes(*g.rnn(x, h="h"))
+
+
+@pytest.mark.parametrize("n_rows", [4, "T"])
+def test_a_graph_with_a_stride_may_carry_its_states(n_rows: int | str) -> None:
+    data = carried(n_rows)
+    model = from_onnx(data, time_axis={"x": 2})
+    assert model.stride == 2
+    assert verify(model, data).proven
+
+
+def test_it_carries_them_over_whole_steps() -> None:
+    with pytest.raises(ConversionError, match="carries its states over 5 rows, which are no whole number of steps of 2 rows"):
+        from_onnx(carried(5), time_axis={"x": 2})
 
 
 def test_as_many_steps_must_come_as_it_looks_ahead() -> None:
     g = Sketch("BFT", open_axes="B")
     g.inputs = [g.info("x", ["B", INPUTS, 2])]
-    assert "takes 2 steps and looks 2 steps ahead" in refusal(g.bytes(recurrent(g, same(g, taps=5))))
+    assert "takes 2 rows, 1 for each step, and looks 2 steps ahead" in refusal(g.bytes(recurrent(g, same(g, taps=5))))

@@ -12,11 +12,12 @@ from streamrnn_converters.onnx.axes.arguments import END, axis_indices, limit, r
 from streamrnn_converters.onnx.axes.rules.indexing import ONLY_THE_LAST
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.over_time import count_of, longer
+from streamrnn_converters.onnx.operators.over_time import count_of, longer, slid
 from streamrnn_converters.onnx.operators.reversing import first_step, turned
 from streamrnn_converters.onnx.operators.shape_ops import flow_of
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Size, Value, are_every, describe, full_rank, rank, shape
 from streamrnn_converters.onnx.vectors import Fixed, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.windows import LONG, Sliding
 
 _MOST_ROWS = 64  # of constants before the first step
 
@@ -50,8 +51,12 @@ def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end:
             return replace(flow, index_map=np.take(flow.index_map, np.arange(start, end, step), axis))
     if step == 1 and ((start == -1 and end >= END) or end == start + 1 == 1 or (isinstance(size, int) and end == start + 1)):
         return _last(importer, node, flow, axis, start)
-    if role == "time" and step == 1 and start >= 0 and (cut := _cut_off(size, end)) is not None:
-        return longer(importer, node, flow, -start, -cut)
+    if role == "time" and step >= 1 and start >= 0 and (cut := _cut_off(size, end)) is not None:
+        if step == 1:
+            return longer(importer, node, flow, -start, -cut)
+        time, ago = slid(importer, node, flow, Sliding(LONG, 1, step, 1, -start, -cut))
+        past, (index_map,) = importer.ago(node, flow, ago, step)
+        return replace(past, index_map=index_map, time=time)
     raise node.refused(f"cuts {describe(flow)}; {ONLY_THE_LAST}")
 
 

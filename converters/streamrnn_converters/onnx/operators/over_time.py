@@ -8,7 +8,7 @@ import numpy as np
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.time_map import TimeMap
-from streamrnn_converters.onnx.values import Flow
+from streamrnn_converters.onnx.values import Axis, Flow
 from streamrnn_converters.onnx.windows import LONG, Indices, Sliding, sliding_of
 
 _NO_DELAY = "and its answer cannot come later where states go in and out, or a signal is read backwards"
@@ -29,7 +29,7 @@ def windows_of(
     may_pad  whether the operator may put zeros there itself
     """
     time = time_of(importer, flow)
-    sizes = [LONG if axis == time else size for axis, size in enumerate(flow.index_map.shape[2:])]
+    sizes = [_length(flow.axes[2 + axis]) if axis == time else size for axis, size in enumerate(flow.index_map.shape[2:])]
     sliding = sliding_of(node, sizes, taps, ceil=ceil)
     windows = [one.indices() for axis, one in enumerate(sliding) if axis != time]
     if time is not None:
@@ -46,6 +46,10 @@ def time_of(importer: Importer, flow: Flow) -> int | None:
     return next((axis for axis, each in enumerate(flow.axes[2:]) if importer.role(each) == "time"), None)
 
 
+def _length(time: Axis) -> int:
+    return time.size if isinstance(time.size, int) else LONG
+
+
 def with_past(importer: Importer, node: Node, flow: Flow, axis: int, one: Sliding) -> Flow:
     """A flow whose axis of windows that is time has what each tap of a window sees."""
     time, ago = slid(importer, node, flow, one)
@@ -55,9 +59,14 @@ def with_past(importer: Importer, node: Node, flow: Flow, axis: int, one: Slidin
 
 def slid(importer: Importer, node: Node, flow: Flow, one: Sliding) -> tuple[TimeMap, list[int]]:
     """`TimeMap.slid`, for windows over a flow."""
-    if one.stride != 1:
-        raise node.refused("its stride over time is not 1: it gives fewer steps than it takes, and a stream one for each")
     time, ago = flow.time.slid(one)
+    if one.stride != 1:
+        importer.moves_time.append(
+            node.refused(
+                "its stride over time is not 1, and recordings that are read backwards, or come with their lengths, need an "
+                "answer to each row; export the model without a stride"
+            )
+        )
     before = one.before - flow.time.late
     if time.late > 0 and time.surplus < 0:
         importer.look_ahead(

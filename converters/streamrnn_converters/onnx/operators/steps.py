@@ -17,6 +17,10 @@ def _step(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     flow = replace(flow, parts=tuple(importer.readable(node, part) for part in flow.parts))
     if flow.time.late > 0:
         raise node.refused(f"goes over what looks {count_of(flow.time.late)} ahead, and cannot wait for it; export it without")
+    if flow.time.rate > 1:
+        raise node.refused(
+            f"goes over a signal with a step for every {flow.time.rate} rows; export it without a stride before it"
+        )
     if flow.last or flow.time.surplus:
         raise node.refused("goes over a signal that has more steps than the input, or only the last one")
     return [replace(flow, axes=axes, index_map=flow.index_map.reshape(importer.roles.extents(axes)))]

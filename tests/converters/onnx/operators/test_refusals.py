@@ -293,7 +293,6 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
         "its shape must be a constant list of integers", "Reshape", np.array([0, 0, -1], np.complex64)
     ),
     "slice-of-the-first-steps": lambda: behind_a_gru("cuts the output of a gru layer", "Slice", [0], [3], [0]),
-    "slice-of-every-second-step": lambda: behind_a_gru("cuts the output of a gru layer", "Slice", [0], [2**31 - 1], [0], [2]),
     "slice-backwards": lambda: behind_a_gru(
         "turns the output of a gru layer around in time", "Slice", [-1], [-(2**62)], [0], [-1]
     ),

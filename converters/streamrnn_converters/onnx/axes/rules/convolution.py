@@ -10,7 +10,7 @@ from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import within_step
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size, n_windows
 from streamrnn_converters.onnx.windows import LONG, sliding_of
 
 _ROLES = ("batch", "feature", "time")
@@ -29,8 +29,8 @@ def convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
     n_outputs, per_group, taps = weights.array.shape
     batch, channels, time = (roles.bind(node, axis, role) for axis, role in zip(own.axes, _ROLES, strict=True))
     roles.bind(node, channels, "feature", per_group * node.take("group", 1))
-    (one,) = sliding_of(node, [LONG], [taps])
-    time = time._replace(size=time.size + one.before + one.after - one.reach)
+    (one,) = sliding_of(node, [time.size if isinstance(time.size, int) else LONG], [taps])
+    time = time._replace(size=n_windows(time.size, one))
     return [Signal((batch, Axis(f"{node.outputs[0]}.feature", n_outputs, "feature"), time))]
 
 

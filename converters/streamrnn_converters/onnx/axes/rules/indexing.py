@@ -21,8 +21,10 @@ from streamrnn_converters.onnx.values import (
     are_every,
     describe,
     full_rank,
+    n_windows,
     shape,
 )
+from streamrnn_converters.onnx.windows import LONG, Sliding
 
 ONLY_THE_LAST = (
     "of time only the last step can be picked; if this is a loop over the steps, export the model with its recurrent node kept "
@@ -71,9 +73,9 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
     if (is_last and role in ("time", "unknown")) or (is_first and role == "time"):
         return inserted(node, index)
     is_from_end = end < 0 or end >= END
-    if isinstance(axis.size, Size) and role in ("time", "unknown") and step == 1 and start >= 0 and is_from_end:
+    if isinstance(axis.size, Size) and role in ("time", "unknown") and step >= 1 and start >= 0 and is_from_end:
         roles.bind(node, axis, "time")
-        return axis._replace(size=axis.size - start + min(end, 0))
+        return axis._replace(size=n_windows(axis.size, Sliding(LONG, 1, step, 1, -start, min(end, 0))))
     raise node.refused(f"cuts {describe(own)}{_across(roles, axis)}; {ONLY_THE_LAST}")
 
 

@@ -109,7 +109,7 @@ def _fixed(roles: Roles, node: Node, given: list[Axis], target: list[Any]) -> _R
     """The axes under a shape that fixes one open size of a graph input; None where none fits, or more than one."""
     fitting = []
     for index, axis in enumerate(given):
-        if axis.kind != "input" or not isinstance(axis.size, Size):
+        if axis.kind != "input" or not isinstance(axis.size, Size) or axis.size.axes != (axis.name,):
             continue
         for size in sorted({size for size in target if isinstance(size, int) and size > 0}):
             fixed = axis._replace(size=size)

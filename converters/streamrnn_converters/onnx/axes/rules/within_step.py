@@ -9,7 +9,7 @@ from streamrnn_converters.onnx.axes.arguments import resize_argument
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Constant, Signal
+from streamrnn_converters.onnx.values import Axis, Constant, Signal, Size, n_windows
 from streamrnn_converters.onnx.windows import LONG, Sliding, sliding_of, transposed_ends
 
 
@@ -30,7 +30,7 @@ def transposed_convolution(roles: Roles, node: Node, inputs: Inputs) -> list[Sig
     sizes = [_size_or_long(roles, node, *each) for each in zip(own.axes[2:], moved, strict=True)]
     strides = node.attributes.get("strides") or [1] * len(taps)
     _, ends = transposed_ends(node, sizes, taps)
-    longer = [end - size for end, size in zip(ends, sizes, strict=True)]
+    longer = [axis.size + end - size for axis, end, size in zip(own.axes[2:], ends, sizes, strict=True)]
     outputs = per_group * node.take("group", 1)
     return _given(node, own, outputs, _replaced(roles, node, own, moved, strides, longer, ends))
 
@@ -96,8 +96,8 @@ def _slid(
         if roles.role(axis) == "unknown" and one.stride == 1 and one.before == one.reach > one.after == 0:
             roles.late.setdefault(axis.name, None)
     strides, ends = [one.stride for one in windows], [one.n_windows for one in windows]
-    longer = [one.before + one.after - one.reach for one in windows]
-    return _given(node, own, outputs, _replaced(roles, node, own, moved, strides, longer, ends))
+    sizes_over_time = [n_windows(axis.size, one) for axis, one in zip(own.axes[2:], windows, strict=True)]
+    return _given(node, own, outputs, _replaced(roles, node, own, moved, strides, sizes_over_time, ends))
 
 
 def _size_or_long(roles: Roles, node: Node, axis: Axis, moves: bool) -> int:
@@ -106,7 +106,9 @@ def _size_or_long(roles: Roles, node: Node, axis: Axis, moves: bool) -> int:
         return 1
     if not isinstance(axis.size, int) and roles.role(axis) == "unknown":
         roles.bind(node, axis, "time")
-    return LONG if roles.role(axis) == "time" else _needed(roles, node, axis)
+    if roles.role(axis) == "time":
+        return axis.size if isinstance(axis.size, int) else LONG
+    return _needed(roles, node, axis)
 
 
 def _replaced(
@@ -115,10 +117,10 @@ def _replaced(
     own: Signal,
     moved: Sequence[bool],
     strides: Sequence[int],
-    longer: Sequence[int],
+    over_time: Sequence[int | Size],
     ends: Sequence[int],
 ) -> list[Axis]:
-    """What windows leave of axes: time with so many steps more, or a new axis of so many values.
+    """What windows leave of axes: time, of another size, or a new axis of so many values.
 
     An axis of which nothing is known, and which may be time, stays what it is.
     """
@@ -126,7 +128,7 @@ def _replaced(
     for k, axis in enumerate(axes):
         role = roles.role(axis)
         if moved[k] and (role == "time" or (role == "unknown" and strides[k] == 1)):
-            axes[k] = axis._replace(size=axis.size + longer[k])
+            axes[k] = axis._replace(size=over_time[k])
         elif moved[k]:
             axes[k] = _new(node, k, ends[k])
     return axes
