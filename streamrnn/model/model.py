@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,6 @@ class Model:
                     f"layer {index} ({layer.kind}): computes in {layer.dtype}, but layer 0 in {self._layers[0].dtype}; "
                     "Layer.astype converts"
                 )
-        self._fingerprint = self._hash()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -123,10 +123,15 @@ class Model:
         """Whether a stream can run the model step by step. If not, `run_offline` runs whole recordings."""
         return all(layer.streamable for layer in self._layers)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of kinds, options, sources and weights. Equal models have equal fingerprints."""
-        return self._fingerprint
+        digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
+        for layer in self._layers:
+            for name, tensor in sorted(layer.tensors().items()):
+                digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
+                digest.update(tensor.reshape(-1).data)
+        return digest.hexdigest()
 
     def with_notes(self, notes: Mapping[str, Any]) -> "Model":
         """The same model with other notes."""
@@ -176,14 +181,6 @@ class Model:
             for entry, sources in zip(description, self._sources, strict=True):
                 entry["reads"] = list(sources)  # the file format's word
         return description
-
-    def _hash(self) -> str:
-        digest = hashlib.sha256(json.dumps(self._description(), sort_keys=True).encode())
-        for layer in self._layers:
-            for name, tensor in sorted(layer.tensors().items()):
-                digest.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
-                digest.update(tensor.reshape(-1).data)
-        return digest.hexdigest()
 
 
 def _as_json(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _run(op: str, inputs: Sequence[Any], attributes: dict[str, Any], rng: np.ran
         )
         own = step.of_inputs(x)
         for t in range(n_steps)[::way]:
-            states = [jittered(new, rng) for new in step(own[t], h[k], c[k])]
+            states = step(own[t], h[k], c[k], rng)
             if lengths is None:
                 h[k], c[k] = states
                 y[t, k] = states[0]
@@ -175,7 +175,11 @@ class _Step:
         """What the inputs of any number of steps add to the sums of the gates."""
         return np.asarray(x @ self._weights.T + self._biases[0])
 
-    def __call__(self, own: Array, h: Array, c: Array) -> tuple[Array, Array]:
+    def __call__(self, own: Array, h: Array, c: Array, rng: np.random.Generator | None) -> tuple[Array, Array]:
+        h, new_c = self._states(own, h, c)
+        return jittered(h, rng), new_c if new_c is c else jittered(new_c, rng)
+
+    def _states(self, own: Array, h: Array, c: Array) -> tuple[Array, Array]:
         fed = h @ self._recurrent.T + self._biases[1]
         if self._op == "RNN":
             return self._activated(0, own + fed), c
