@@ -26,6 +26,9 @@ TILE_STEPS = 24
 #: And of a model whose weights are more than four times the second cache, since each tile loads them again from further away.
 TILE_STEPS_OF_LARGE = 48
 
+#: And where steps compute input sums of coming steps, of which those of a tile's first steps come before.
+TILE_STEPS_BESIDE = 96
+
 #: Values between layers with several rows a step, for a tile, at most: few enough that they stay in the cache.
 MANY_ROWS = 1 << 15
 
@@ -74,7 +77,7 @@ class Plan:
                 self.ops.append(layer.pack(self.widths[-1]))
             except ModelError as error:
                 raise ModelError(f"layer {index}: {error}") from None
-        tile = self.tile_of_large if self.weight_bytes > 4 * caches().second else self.tile
+        tile = self._steps_of_a_tile()
         many = sum(rows * op.output_size for rows, op in zip(self._rows, self.ops, strict=True) if rows > 1)
         self.tile = max(1, min(tile, MANY_ROWS // many)) if many else tile
         self.groups = _joined(self._group(part) for part in parts(model.sources))
@@ -86,9 +89,12 @@ class Plan:
                 kernel_of = pool_kernel_of if op.row_kernel_is_a_pools else stream_kernel_of
                 self.kernels[f"row kernel {index}"] = Function(kernel_of(op.held), self.widths[index])
 
-    tile: int = TILE_STEPS
-    tile_of_large: int = TILE_STEPS_OF_LARGE
     _driver = "kernels.driver.run"
+
+    def _steps_of_a_tile(self) -> int:
+        if any(width.beside for width in self.widths):
+            return TILE_STEPS_BESIDE
+        return TILE_STEPS_OF_LARGE if self.weight_bytes > 4 * caches().second else TILE_STEPS
 
     def _group(self, part: tuple[int, ...]) -> Group:
         """The ops of layers that read each other, or of a single layer. One that reads a later layer is split in two."""
@@ -226,9 +232,10 @@ class Plan:
 class PoolPlan(Plan):
     """The plan of a model for pools, whose kernels take many streams. A layer without a state has one kernel for both."""
 
-    tile: int = POOL_TILE
-    tile_of_large: int = POOL_TILE
     _driver = "kernels.pool.driver.run"
+
+    def _steps_of_a_tile(self) -> int:
+        return POOL_TILE
 
     def _goes_together(self, part: tuple[int, ...]) -> bool:
         """The rows of an op are those of many streams, so even a loop takes them at once, unless a stream has several."""

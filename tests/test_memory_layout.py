@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.tune import every_width
 from streamrnn import Arithmetic, Delay, Frame, Model, Pointwise, Select, Stream
 from streamrnn.exporting.small_plan import SmallPlan
 from streamrnn.memory_layout import stream_layout
 from streamrnn.plan import Group, Plan, PoolPlan, plan_of, pool_plan_of
 from streamrnn.target.caches import Caches
 from streamrnn.target.layout import At, Layout, aligned
+from streamrnn.target.packing import Width
 from streamrnn.target.record import ONLY_OP, RECORDS
-from tests.models import dense, mixed, one_width, rnn, signal  # noqa: F401  (a fixture)
+from tests.models import dense, lstm, mixed, one_width, rnn, signal  # noqa: F401  (a fixture)
 
 DRIVER = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
 
@@ -125,6 +127,12 @@ def test_weights_far_larger_than_the_second_cache_make_the_tiles_of_a_stream_lon
         monkeypatch.setattr("streamrnn.plan.caches", lambda second=second: Caches(1 << 10, second))
         tiles.append([kind(model).tile for kind in (Plan, PoolPlan, SmallPlan)])
     assert tiles == [[48, 96, 1], [24, 96, 1]]
+
+
+def test_tiles_are_longer_where_steps_compute_input_sums_of_coming_steps() -> None:
+    model = Model([lstm(np.random.default_rng(0), 8, 8), dense(np.random.default_rng(0), 8, 8)])
+    with every_width(Width(4, 1, beside=True)):
+        assert [kind(model).tile for kind in (Plan, PoolPlan, SmallPlan)] == [96, 96, 1]
 
 
 def test_many_rows_before_a_frame_make_the_tiles_smaller() -> None:

@@ -9,7 +9,8 @@ from streamrnn.target.packing import Width
 class SmallPlan(Plan):
     """The narrowest panels, and room for one step of what the ops hand on: a chunk is taken step by step."""
 
-    tile = tile_of_large = 1
+    def _steps_of_a_tile(self) -> int:
+        return 1
 
     def _width_for(self, layer: Layer) -> Width:
         row = layer.row

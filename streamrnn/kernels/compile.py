@@ -12,7 +12,7 @@ from streamrnn.errors import ModelError, StreamRNNError
 from streamrnn.kernels.inline import text_of
 from streamrnn.kernels.pool.stream import pool_kernel
 from streamrnn.kernels.stream import stream_kernel
-from streamrnn.recipe import OWN
+from streamrnn.recipe import OWN, Recipe
 from streamrnn.target.packing import Width
 
 _SIGNATURE = types.int64(*[types.int64] * 4)
@@ -43,13 +43,21 @@ def compiled(path: str, width: Width) -> tuple[str, str]:
         ) from error
 
 
+def recipe_of(path: str) -> Recipe:
+    """The recipe that a path of a recipe's kernel names."""
+    location, _, state = path.partition("/")[0].partition(":")
+    recipe: Recipe = OWN[location] if location.startswith("own.") else _named(location)
+    return replace(recipe, output=state) if state else recipe
+
+
 def _builder(path: str) -> Callable[[Width], Any]:
     location, _, driver = path.partition("/")
-    location, _, state = location.partition(":")
-    if location.startswith("own."):
-        target: Any = OWN[location]
-    else:
-        module, _, name = f"streamrnn.{location}".rpartition(".")
-        target = getattr(importlib.import_module(module), name)
-    recipe = replace(target, output=state) if state else target
-    return (lambda width: _MAKERS[driver](recipe, width)) if driver else target
+    if not driver:
+        builder: Callable[[Width], Any] = _named(location)
+        return builder
+    return lambda width: _MAKERS[driver](recipe_of(path), width)
+
+
+def _named(location: str) -> Any:
+    module, _, name = f"streamrnn.{location}".rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -46,7 +46,7 @@ def conv1d(width: Width) -> Kernel:
         room, kept = field(table, Y), n_kept(record)
         for _ in range(n_steps):
             gather(record, past, field(table, BEFORE))
-            take_step(table, source, 0, 0)
+            take_step(table, source, 0, 0, -1)
             copy_row(target, room, n_outputs)
             if not all_finite(source, n_inputs):
                 return STATE_NOT_FINITE

@@ -4,6 +4,7 @@ In a chunk the inputs of all steps are known, so each weight can be loaded once 
 and adds R h to them (streamrnn/kernels/step.py). The bits are those of single steps: every sum is rounded in the same order.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -59,10 +60,7 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
                     room = builder.add(integers, builder.mul(loop.index, word(positions.integer_bytes(X))))
                     called(context, conversion)(builder, [inputs, n_values, room, most])
             sum_bytes = {index: len(section.sums) * width.panel_bytes for index, section in fed}
-            step_bytes: ir.Value = INT(0)
-            for index, _ in fed:
-                of_pass = builder.mul(word(positions.n_panels(index)), INT(sum_bytes[index]))
-                step_bytes = builder.add(step_bytes, of_pass)
+            step_bytes = emit_step_bytes(builder, recipe, width, word)
             for index, section in fed:
                 n_panels = word(positions.n_panels(index))
                 with cgutils.for_range(builder, n_panels) as loop:
@@ -81,6 +79,15 @@ def input_sums(recipe: Recipe, width: Width) -> Part:
         return signature(types.void, *[types.int64] * 4), codegen
 
     return make
+
+
+def emit_step_bytes(builder: ir.IRBuilder, recipe: Recipe, width: Width, word: Callable[[int], ir.Value]) -> ir.Value:
+    """The bytes from the input sums of one step to those of the next. `word` emits a word of the table."""
+    step_bytes, positions = INT(0), Positions(recipe)
+    for index, one in enumerate(recipe.passes):
+        if n_bytes := one.input_sums * width.panel_bytes:
+            step_bytes = builder.add(step_bytes, builder.mul(word(positions.n_panels(index)), INT(n_bytes)))
+    return step_bytes
 
 
 def _emit_panel(

@@ -15,12 +15,15 @@ from numba.core.typing import signature
 from numba.extending import intrinsic
 
 from streamrnn.kernels.cells import Cell, called, typed_cell
+from streamrnn.kernels.coming import Coming, is_beside, n_parts
+from streamrnn.kernels.input_sums import emit_step_bytes
 from streamrnn.kernels.integers import as_integers, emit_integer_sums, typed_as_integers
 from streamrnn.kernels.panel import Part
 from streamrnn.recipe import Recipe, Section, X
 from streamrnn.simd.memory import INT, bytes_of, emit_load, emit_load_int
-from streamrnn.simd.multiply import Weights, emit_products
+from streamrnn.simd.multiply import Product, Weights, emit_products
 from streamrnn.simd.vector import llvm_type
+from streamrnn.target.cpu import COMING_STEPS
 from streamrnn.target.packing import Width
 from streamrnn.target.panels import Positions, row_bytes, rows_at
 
@@ -32,27 +35,30 @@ Sums = dict[tuple[str, int], ir.Value]
 
 
 def step_of_stream(recipe: Recipe, width: Width) -> Part:
-    """A kernel part (table, source, input_sums, backwards) that takes one step. All four are int64.
+    """A kernel part (table, source, input_sums, backwards, share) that takes one step. All five are int64.
 
     table       address of the op's table, whose words `Positions` names
     source      address of the step's inputs, (input_size,)
     input_sums  address of the step's input sums, computed ahead (streamrnn/kernels/input_sums.py); 0: compute them here
     backwards   1 takes the panels from the last to the first, 0 from the first to the last. Every other step goes backwards: of
                 a layer that is larger than the caches, these hold the panels that were used last
+    share       which share of coming steps' input sums to compute (streamrnn/kernels/coming.py); -1: none
     """
     positions = Positions(recipe)
     parts = {vector: as_integers(recipe, vector, width) for vector in positions.fed} if width.has_integers else {}
 
     @intrinsic
-    def step(typingctx: Any, table: types.Type, source: types.Type, input_sums: types.Type, backwards: types.Type) -> Any:
+    def step(
+        typingctx: Any, table: types.Type, source: types.Type, input_sums: types.Type, backwards: types.Type, share: types.Type
+    ) -> Any:
         cells = [typed_cell(typingctx, one, width) for one in recipe.passes]
         conversions = {vector: typed_as_integers(typingctx, part) for vector, part in parts.items()}
 
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> ir.Value:
-            table, source, input_sums, backwards = args
+            table, source, input_sums, backwards, share = args
             known = set[str]()  # vectors whose integers are there
             for index, cell in enumerate(cells):
-                emitter = _PassEmitter(builder, recipe, cell, index, positions, table, source, input_sums)
+                emitter = _PassEmitter(builder, recipe, cell, index, positions, table, source, input_sums, share)
                 for section in cell.one.sections:
                     if section.vector in conversions and section.vector not in known:
                         emitter.convert(context, section.vector, conversions[section.vector])
@@ -68,7 +74,7 @@ def step_of_stream(recipe: Recipe, width: Width) -> Part:
                     input_sums = builder.select(cgutils.is_not_null(builder, input_sums), following, input_sums)
             return context.get_dummy_value()
 
-        return signature(types.void, *[types.int64] * 4), codegen
+        return signature(types.void, *[types.int64] * 5), codegen
 
     return step
 
@@ -118,6 +124,7 @@ class _PassEmitter(NamedTuple):
     table       address of the table
     source      address of the inputs
     input_sums  address of the input sums of the first panel; 0: they are computed here
+    share       which share of coming steps' input sums to compute; -1: none
     """
 
     builder: ir.IRBuilder
@@ -128,6 +135,7 @@ class _PassEmitter(NamedTuple):
     table: ir.Value
     source: ir.Value
     input_sums: ir.Value
+    share: ir.Value
 
     def word(self, position: int) -> ir.Value:
         """The word at a position of the table."""
@@ -158,12 +166,30 @@ class _PassEmitter(NamedTuple):
     def sums(self, addresses: Sequence[ir.Value]) -> Sums:
         """The sums of a panel: biases and products, section by section. `addresses` are those of `ranges`, for this panel."""
         sums: Sums = {}
-        for section, weights in zip(self.cell.one.sections, addresses[:-1], strict=True):
+        for number, (section, weights) in enumerate(zip(self.cell.one.sections, addresses[:-1], strict=True)):
             fed = [(name, block) for name in section.sums for block in range(self.cell.width.blocks)]
-            sums |= dict(zip(fed, self._with_section(sums, section, fed, weights, addresses[-1]), strict=True))
+            beside = self._coming(addresses) if number == 1 else None
+            sums |= dict(zip(fed, self._with_section(sums, section, fed, weights, addresses[-1], beside), strict=True))
         return sums
 
-    def _with_section(self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, input_sums: ir.Value) -> list[ir.Value]:
+    def _coming(self, addresses: Sequence[ir.Value]) -> Coming | None:
+        """The input sums of coming steps of a panel, where they are computed within this step."""
+        builder, width, one = self.builder, self.cell.width, self.cell.one
+        if not one.input_sums or not is_beside(self.recipe, width):
+            return None
+        n_rows = self.word(self.positions.n_rows(self.number, X))
+        input_bytes = builder.mul(n_rows, INT(width.itemsize))
+        step_bytes = emit_step_bytes(builder, self.recipe, width, self.word)
+        steps = builder.sub(INT(COMING_STEPS), self.share)
+        inputs = builder.add(self.source, builder.mul(steps, input_bytes))
+        sums = builder.add(addresses[-1], builder.mul(steps, step_bytes))
+        return Coming(
+            width, one.sections[0], n_parts(one, width), self.share, addresses[0], n_rows, inputs, input_bytes, sums, step_bytes
+        )
+
+    def _with_section(
+        self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, input_sums: ir.Value, beside: Coming | None
+    ) -> list[ir.Value]:
         """The sums `fed`, after the products of one section: loaded where they were computed ahead, else computed here."""
         builder, width = self.builder, self.cell.width
         n_rows = self.word(self.positions.n_rows(self.number, section.vector))
@@ -173,6 +199,13 @@ class _PassEmitter(NamedTuple):
                 builder,
                 is_ahead,
                 lambda: self._loaded(input_sums, len(fed)),
+                lambda: self._products(sums, section, fed, weights, n_rows, width.ahead),
+            )
+        if beside is not None:
+            return emit_either(
+                builder,
+                builder.icmp_signed(">=", self.share, INT(0)),
+                lambda: beside.emit(builder, self._product(sums, section, fed, weights, n_rows)),
                 lambda: self._products(sums, section, fed, weights, n_rows, width.ahead),
             )
         if not width.ahead:
@@ -198,19 +231,22 @@ class _PassEmitter(NamedTuple):
 
         ahead  bytes by which weights are fetched before they are used; 0: not
         """
+        builder, width = self.builder, self.cell.width
+        product = self._product(sums, section, fed, weights, n_rows)
+        if width.has_integers:
+            inputs = [self.word(self.positions.integers(section.vector))]
+            return emit_integer_sums(builder, self.recipe, width, section, list(product.first), weights, inputs, n_rows, ahead)
+        return emit_products(builder, *product, ahead)
+
+    def _product(self, sums: Sums, section: Section, fed: Keys, weights: ir.Value, n_rows: ir.Value) -> Product:
+        """The product of one section, to be added to the sums `fed`."""
         builder, width, vec = self.builder, self.cell.width, self.cell.vec
         begun, begins = dict(sums), [(name, block) for name in section.begins for block in range(width.blocks)]
         for n, key in enumerate(begins):
             begun[key] = emit_load(builder, builder.add(weights, INT(n * bytes_of(vec))), llvm_type(vec))
-        first = [begun[key] for key in fed]
-        if width.has_integers:
-            inputs = [self.word(self.positions.integers(section.vector))]
-            return emit_integer_sums(builder, self.recipe, width, section, first, weights, inputs, n_rows, ahead)
         rows = builder.add(weights, INT(rows_at(width, section)))
-        kind = Weights(vec, width.stored)
-        return emit_products(
-            builder, kind, first, rows, row_bytes(width, section), [self._values(section.vector)], n_rows, ahead
-        )
+        first, inputs = [begun[key] for key in fed], [self._values(section.vector)]
+        return Product(Weights(vec, width.stored), first, rows, row_bytes(width, section), inputs, n_rows)
 
 
 def emit_either(builder: ir.IRBuilder, condition: ir.Value, first: Any, second: Any) -> list[ir.Value]:

@@ -1,5 +1,6 @@
 """The kernel of a layer that has a recipe, for one stream: any number of steps."""
 
+from streamrnn.kernels.coming import first_steps, share_of_step
 from streamrnn.kernels.inline import inline, is_for_size
 from streamrnn.kernels.input_sums import input_sums
 from streamrnn.kernels.panel import Kernel, Part, copy_of_padded, field, finite_check, next_direction, whole_copy
@@ -27,6 +28,7 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
     heard, has_integers = audible(width), width.has_integers  # integers have a least step of their own
     # an integer cannot be NaN, so with integers a state could become finite again
     check_every_step, has_states = recipe.check_every_step or has_integers, bool(recipe.states)
+    n_before, share = first_steps(recipe, width), share_of_step(recipe, width)
     bytes_of_input_sums, is_small = width.panel_bytes * recipe.input_sums, is_for_size()
 
     def kernel(record, source, target, n_steps):
@@ -36,11 +38,11 @@ def stream_kernel(recipe: Recipe, width: Width) -> Kernel:
             source = heard(field(record, INPUT_ROOM), source, n_steps * n_inputs)
         sums = field(record, INPUT_SUMS) if n_steps > 1 and not is_small else 0
         if sums:
-            make_input_sums(table, source, n_steps, sums)
+            make_input_sums(table, source, n_before(n_steps), sums)
         sums_bytes = bytes_of_input_sums * field(table, n_panels) if sums else 0
         backwards = 0 if is_small else next_direction(record, field(table, n_panels), n_steps)
         for step in range(n_steps):
-            take_step(table, source, sums, backwards)
+            take_step(table, source, sums, backwards, share(step, n_steps) if sums else -1)
             copy_back(record, table)
             finish(field(table, output), n_outputs)
             is_finite = copy_row(target, field(table, output), n_outputs)

@@ -116,6 +116,79 @@ def emit_products(
     return _either(builder, vec, (results, after), (with_last, last))
 
 
+class Product(NamedTuple):
+    """What `emit_products` takes: rows of weights, each times a number of every input, added to sums."""
+
+    kind: Weights
+    first: Sequence[ir.Value]
+    weights: ir.Value
+    row_bytes: int
+    inputs: Sequence[ir.Value]
+    count: ir.Value
+
+
+def emit_products_beside(
+    builder: ir.IRBuilder, one: Product, other: Product, at_once: int
+) -> tuple[list[ir.Value], list[ir.Value]]:
+    """Two products in one loop: `at_once` rows of one for each row of the other; then what is left of each. Returns both sums.
+
+    No rows may lie in one (`Weights.rows_at_once`).
+    """
+    vec, itemsize = one.kind.vec, one.kind.vec.dtype.bitwidth // 8
+    n_one, n_other = builder.sdiv(one.count, INT(at_once)), other.count
+    n_both = builder.select(builder.icmp_signed("<", n_one, n_other), n_one, n_other)
+    first = [*one.first, *other.first]
+    before, body = builder.block, builder.append_basic_block("both.body")
+    after = builder.append_basic_block("both.after")
+    builder.cbranch(builder.icmp_signed(">", n_both, INT(0)), body, after)
+
+    builder.position_at_end(body)
+    k, row, other_row = (builder.phi(INT) for _ in range(3))
+    phis = [builder.phi(llvm_type(vec)) for _ in first]
+    of_one, of_other = phis[: len(one.first)], phis[len(one.first) :]
+    for part in range(at_once):
+        offset = builder.add(builder.mul(k, INT(at_once * itemsize)), INT(part * itemsize))
+        of_one = _with_row(builder, one, of_one, builder.add(row, INT(part * one.row_bytes)), offset)
+    of_other = _with_row(builder, other, of_other, other_row, builder.mul(k, INT(itemsize)))
+    k_next, nexts = builder.add(k, INT(1)), [*of_one, *of_other]
+    row_next, other_next = builder.add(row, INT(at_once * one.row_bytes)), builder.add(other_row, INT(other.row_bytes))
+    builder.cbranch(builder.icmp_signed("<", k_next, n_both), body, after)
+    begins = [INT(0), one.weights, other.weights, *first]
+    for phi, begin, follow in zip([k, row, other_row, *phis], begins, [k_next, row_next, other_next, *nexts], strict=True):
+        phi.add_incoming(begin, before)
+        phi.add_incoming(follow, body)
+
+    builder.position_at_end(after)
+    both = _either(builder, vec, (first, before), (nexts, body))
+    done = builder.mul(n_both, INT(at_once))
+    of_one = emit_products(builder, *_rest(builder, one, both[: len(one.first)], done))
+    return of_one, emit_products(builder, *_rest(builder, other, both[len(one.first) :], n_both))
+
+
+def _with_row(
+    builder: ir.IRBuilder, product: Product, sums: Sequence[ir.Value], row: ir.Value, offset: ir.Value
+) -> list[ir.Value]:
+    """The sums with the products of the row of weights at an address, and the inputs at an offset."""
+    kind, n_vectors = product.kind, len(product.first) // len(product.inputs)
+    vec = kind.vec
+    places = [builder.add(x, offset) for x in product.inputs]
+    splats = [splat(builder, emit_load(builder, place, lane_type(vec.dtype)), vec) for place in places]
+    loaded = [kind.emit(builder, builder.add(row, INT(j * kind.n_bytes))) for j in range(n_vectors)]
+    pairs = [(x, value) for x in splats for value in loaded]
+    return [emit_fma(builder, vec, *pair, total) for pair, total in zip(pairs, sums, strict=True)]
+
+
+def _rest(builder: ir.IRBuilder, product: Product, sums: Sequence[ir.Value], done: ir.Value) -> Product:
+    """A product without its first rows, which have been added to sums."""
+    itemsize = product.kind.vec.dtype.bitwidth // 8
+    return product._replace(
+        first=sums,
+        weights=builder.add(product.weights, builder.mul(done, INT(product.row_bytes))),
+        inputs=[builder.add(x, builder.mul(done, INT(itemsize))) for x in product.inputs],
+        count=builder.sub(product.count, done),
+    )
+
+
 Values = tuple[Sequence[ir.Value], ir.Block]
 
 

@@ -16,6 +16,9 @@ from streamrnn.warn import warn_once
 #: A layer with at least so many inputs computes the input sums of a chunk ahead, several steps at once.
 INPUT_SUMS_FROM = 8
 
+#: Coming steps whose input sums are computed at once within the steps before (streamrnn/kernels/coming.py).
+COMING_STEPS = 12
+
 _FORCED = "STREAMRNN_LANES"
 _SINGLE = np.dtype(np.float32).itemsize
 
@@ -109,11 +112,15 @@ def width_for(
     def cycles(width: Width) -> float:
         return _cycles(width, units, alone, passes, recurrent > 0) * _cycles(width, units, in_chunk, passes, recurrent > 0)
 
-    found = {width: cycles(width) for width in _candidates(max(passes), dtype, stored)}
+    candidates = _candidates(max(passes), dtype, stored)
+    if is_beside := _pays_beside(inputs, recurrent, sum(passes) * units * recurrent * np.dtype(dtype).itemsize):
+        is_beside = bool(able := [width for width in candidates if can_be_beside(width, passes)])
+        candidates = able or candidates
+    found = {width: cycles(width) for width in candidates}
     about_best = [width for width, estimate in found.items() if estimate <= _ABOUT * min(found.values())]
     chosen = min(about_best, key=lambda width: (width.units, -width.lanes))
     is_far = _weight_bytes(chosen, units, alone, passes) > _SECOND_CACHE * caches().second
-    return chosen._replace(ahead=_AHEAD) if is_far and fetches_ahead() else chosen
+    return chosen._replace(ahead=_AHEAD if is_far and fetches_ahead() else 0, beside=is_beside)
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> list[Width]:
@@ -121,7 +128,8 @@ def widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | Non
     if not passes:
         return [(_forced(dtype) or driver_width(dtype))._replace(blocks=1)]
     candidates = _candidates(max(passes), dtype, stored)
-    return [*candidates, *(width._replace(ahead=_AHEAD) for width in candidates if fetches_ahead())]
+    ahead = [width._replace(ahead=_AHEAD) for width in candidates if fetches_ahead()]
+    return [*candidates, *ahead, *(width._replace(beside=True) for width in candidates if can_be_beside(width, passes))]
 
 
 def pool_width_for(units: int, passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> Width:
@@ -184,6 +192,22 @@ def fetches_ahead() -> bool:
     On Zen 4 it takes more than it gives, since that CPU fetches as fast by itself; on Intel's it makes no difference.
     """
     return _avx2_in_halves() or (_full_rate_vector() == 64 and machine().has("sse4a"))
+
+
+def can_be_beside(width: Width, passes: tuple[int, ...]) -> bool:
+    """Whether a step can also compute input sums of coming steps, of which it takes a share of one vector each.
+
+    That is done where the weights of the states come from the second cache more slowly than they are multiplied, and registers
+    are there: on Zen 4. On other CPUs with 32 registers it has not been measured.
+    """
+    halves_of_512 = widest_vector() == width.vector_bytes == 64 and _full_rate_vector() == 32
+    return halves_of_512 and not width.stored and all(COMING_STEPS % (gates * width.blocks) == 0 for gates in passes)
+
+
+def _pays_beside(inputs: int, recurrent: int, state_weight_bytes: int) -> bool:
+    """Whether it pays to compute input sums within the steps before: enough of them, while weights of the states arrive."""
+    first, second = caches()
+    return 2 * inputs >= recurrent > 0 and _FIRST_CACHE * first < state_weight_bytes <= _SECOND_CACHE * second
 
 
 def _forced(dtype: DType) -> Width | None:

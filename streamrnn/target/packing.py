@@ -34,6 +34,7 @@ class Width(NamedTuple):
     dtype   compute precision
     ahead   bytes by which weights are fetched before they are used; 0: not
     stored  name of the type in which weights are stored, or of its packed form; None: `dtype`
+    beside  whether a step in a chunk also computes input sums of coming steps (streamrnn/kernels/coming.py)
     """
 
     lanes: int
@@ -41,6 +42,7 @@ class Width(NamedTuple):
     dtype: DType = np.float32
     ahead: int = 0
     stored: str | None = None
+    beside: bool = False
 
     @property
     def itemsize(self) -> int:

@@ -106,7 +106,7 @@ def one_step(recipe: Recipe, width: Width) -> Any:
     take = step_of_stream(recipe, width)
 
     def kernel(table, x, _, __):  # type: ignore[no-untyped-def]
-        take(table, x, 0, 0)
+        take(table, x, 0, 0, -1)
         return 0
 
     return compiled(kernel)

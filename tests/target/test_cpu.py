@@ -123,13 +123,29 @@ def test_weights_are_fetched_ahead_on_zen_5_and_zen_1_only_and_only_beyond_the_s
             assert bool(cpu.width_for(hidden, hidden, hidden, (4,)).ahead) == (is_far and name in ("znver5", "znver1"))
 
 
+def test_input_sums_are_made_within_the_steps_on_zen_4_only_where_the_second_cache_holds_the_weights_of_the_states(
+    pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    monkeypatch.setattr(cpu, "caches", lambda: Caches(32 << 10, 1 << 20))
+    for name, features in MACHINES_:
+        pretend(name, *features)
+        for inputs, hidden, pays in (1, 128, False), (32, 32, False), (32, 128, False), (128, 128, True), (512, 512, False):
+            for passes in (4,), (3,), (2, 1):
+                width = cpu.width_for(hidden, inputs, hidden, passes)
+                assert width.beside == (pays and name == "znver4"), (name, inputs, hidden, width)
+                assert width in cpu.widths(passes)
+        assert not cpu.width_for(128, 128, 128, (4,), stored=INT8).beside
+        assert not cpu.width_for(128, 128, 0, (4,)).beside  # without a state
+
+
 def test_with_four_lanes_the_blocks_follow_the_layer(pretend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMRNN_LANES", "4")
     pretend("v4", *SKYLAKE_X)
     for units, blocks in (4, 1), (8, 2), (12, 3), (20, 5):
         assert cpu.width_for(units, 1, units, (4,))[:2] == (4, blocks)
     monkeypatch.setenv("STREAMRNN_LANES", "8")
-    assert cpu.widths((4,)) == [(8, 2, np.float32, 0, None)]
+    assert cpu.widths((4,)) == [(8, 2, np.float32, 0, None, False)]
 
 
 @pytest.mark.parametrize("machine_name", ["x86-64-v3", "x86-64-v4"])
