@@ -13,6 +13,9 @@ from streamrnn.command.description import describe
 from streamrnn.command.source_file import load_archive
 from streamrnn.command.table import name_value_table, plain_table
 
+_LISTS = ("indices", "sizes")  # options that are numbers; other numbers are the shapes of arrays
+_MOST_SHOWN = 8  # values of a list
+
 
 def inspect(
     archive: Annotated[Path, typer.Argument(metavar="MODEL", help="An archive that `streamrnn import` wrote.")],
@@ -89,7 +92,9 @@ def _option(name: str, value: Any) -> str:
         held = _options(value)
         return f"{name} {value['kind']} {value['input_size']} to {value['output_size']}" + (f" ({held})" if held else "")
     if isinstance(value, list):
-        value = ("x" if isinstance(value[0], int) else " ").join(map(str, value))
+        is_shape = isinstance(value[0], int) and name not in _LISTS
+        shown = ("x" if is_shape else " ").join(map(str, value[:_MOST_SHOWN]))
+        value = shown if len(value) <= _MOST_SHOWN else f"{shown} … {value[-1]}, {len(value)} in all"
     return f"{name} {value}"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamrnn import Activation, Dense, Model, load
+from streamrnn import Activation, Dense, Model, Select, load
 from streamrnn.command.description import describe
 from tests.command.process import Command, called, finished
 from tests.models import VARIANTS, model
@@ -82,6 +82,13 @@ def test_every_kind_of_layer_is_told_as_text_and_as_json(variant: str, command: 
     assert [(ended.code, ended.err) for ended in told] == [(0, ""), (0, "")]
     assert model(variant).layers[0].kind in told[0].out
     assert json.loads(told[1].out) == describe(model(variant))
+
+
+def test_of_a_long_list_of_indices_the_text_shows_the_first_ones(command: Command, tmp_path: Path) -> None:
+    Model([Select(3, [2, 0, 1, 1])]).save(tmp_path / "short.safetensors")
+    Model([Select(2, [0, 1] * 50)]).save(tmp_path / "long.safetensors")
+    assert "indices 2 0 1 1\n" in command("inspect", tmp_path / "short.safetensors").out
+    assert "indices 0 1 0 1 0 1 0 1 … 1, 100 in all\n" in command("inspect", tmp_path / "long.safetensors").out
 
 
 def test_nothing_is_wrapped_coloured_or_cut_off_outside_a_terminal(tmp_path: Path) -> None:
