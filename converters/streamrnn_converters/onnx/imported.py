@@ -27,6 +27,7 @@ class GraphInput:
     n_entries: int = 0  # of the table into which they point
     source: str = ""
     initial: tuple[float, ...] = ()  # of a state: the values that it begins with; (): zeros
+    steady: bool = False  # whether it has no axis of time, while another has: it must be the same at each step
     switches: bool = False  # whether a state is multiplied by it, or it chooses between a state and something else
 
     @property

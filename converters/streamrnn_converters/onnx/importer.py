@@ -21,8 +21,9 @@ from streamrnn_converters.onnx.graph import Graph, Input, Node
 from streamrnn_converters.onnx.joining import Joiner
 from streamrnn_converters.onnx.own_nodes import ROW
 from streamrnn_converters.onnx.precision import Precision
+from streamrnn_converters.onnx.time_map import TimeMap
 from streamrnn_converters.onnx.values import Axis, Constant, Flow, Signal, Value, describe, pruned
-from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, FinalState, LayerOutput, Source, Vector, upstream
 
 Inputs = Sequence[Value | None]
 Handler = Callable[["Importer", Node, Inputs], Sequence[Value]]
@@ -95,6 +96,9 @@ class Importer:
         self.values: dict[str, Value] = {name: Constant(array) for name, array in graph.constants.items()}
         for entry in graph.inputs:
             self.values[entry.name] = self._entering(entry)
+        self._moving = {  # the inputs with an axis of time
+            entry.name for entry in graph.inputs if any(map(self.roles.over_time, self.roles.of_input(entry)))
+        }
         for node in graph.nodes:
             self._visit(replace(node, attributes=dict(node.attributes)))
 
@@ -144,6 +148,33 @@ class Importer:
         """What a vector gives, the last step first."""
         self.backward = True
         return self._joiner.reversed(vector)
+
+    def is_steady(self, flow: Flow) -> bool:
+        """Whether a flow is made of inputs without time alone, so that it is the same at each step of the others."""
+        every = upstream(flow.parts)
+        for each in every:
+            if isinstance(each, Carried | FinalState) or (isinstance(each, LayerOutput) and each.layer.states):
+                return False
+            if isinstance(each, Source) and (each.is_state or each.name in self._moving):
+                return False
+        return bool(self._moving)
+
+    def at_once(self, node: Node, flows: Sequence[Flow]) -> list[Flow]:
+        """Flows that are there at the same steps. Raises ConversionError where they are not."""
+        if len({self._steps(flow) for flow in flows}) == 1:
+            return list(flows)
+        moving = [flow for flow in flows if not self.is_steady(flow)] or list(flows)
+        first = moving[0]
+        for other in moving:
+            if self._steps(other) != self._steps(first):
+                raise node.refused(
+                    f"combines {describe(first)} and {describe(other)}: every step of one with a single step of the other, or "
+                    "with steps that are not at the same time"
+                )
+        return [flow if flow in moving else replace(flow, last=first.last, time=first.time) for flow in flows]
+
+    def _steps(self, flow: Flow) -> tuple[bool, TimeMap, bool]:
+        return flow.last, flow.time, any(self.roles.over_time(axis) for axis in flow.axes)
 
     def layered(self, node: Node, layer: Layer, *flows: Flow, sizes: Sequence[int] | None = None) -> Flow:
         """What a layer gives for the values of flows: otherwise like the first, with the axes of the node's output.
@@ -203,7 +234,12 @@ class Importer:
         if len({flow.time.rate for flow in flows}) > 1:
             raise node.refused("takes signals of different rates, one with a step for several of the other")
         late = max((flow.time.late for flow in flows), default=0)
-        return [self.delayed(node, flow, late) for flow in flows]
+        return [
+            replace(flow, time=flow.time._replace(late=late))
+            if flow.time.late != late and self.is_steady(flow)
+            else self.delayed(node, flow, late)
+            for flow in flows
+        ]
 
     def begun(self, node: Node, flow: Flow) -> Flow:
         """A flow with zeros before its first entry, for what looks back."""

@@ -74,6 +74,7 @@ _OFFLINE = "a recording", "run_offline(model, signal, states=True) gives it"
 _LAST_OFFLINE = (
     "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
 )
+_STEADY = "a stream takes it at each step, and is proven with values that stay as they are"
 _ANEW = (
     "the graph takes one step, and states neither come in nor go out: as it stands each step begins anew from the initial "
     "state, and so does the model; states='carry' (--state carry) makes a stream that keeps its states from step to step"
@@ -174,7 +175,13 @@ def read_onnx(
     looped = own.keys() | (only_in_loops(graph) & returned_by_loops(importer, flows, graph.kept).keys())
     check_single_step(inputs, [each for each in feedback if each.name not in looped])
     switching = switches(graph, sources)
-    inputs = tuple(replace(entry, switches=entry.name in switching) for entry in inputs)
+    moves = any(not _is_one_step(entry) for entry in inputs)
+    inputs = tuple(
+        replace(entry, switches=entry.name in switching, steady=moves and "time" not in entry.axes) for entry in inputs
+    )
+    for entry in inputs:
+        if entry.steady:
+            importer.remark(f"graph input {entry.name!r} has no axis of time: {_STEADY}")
     free = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
     check_signals(known, free, list(given), sources)
     assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback, begun)
@@ -219,7 +226,8 @@ def _rewritten(graph: Graph, pairs: Mapping[str, str] | None, precision: Precisi
     """The graph after its loops, in operators that are lowered one by one."""
     graph = without_gemm_sums(without_branches(graph))
     graph, counted = with_counters(graph, candidates(graph, pairs).states)
-    graph, apart = without_computed_states(with_known_pieces(without_threshold(graph, precision.dtype)))
+    graph = with_known_pieces(without_threshold(graph, precision.dtype))
+    graph, apart = without_computed_states(graph, candidates(graph, pairs).states)
     lifted = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
     return lifted._replace(remarks=[*counted, *apart, *lifted.remarks])
 

@@ -73,8 +73,8 @@ def n_windows(size: int | Size, one: Sliding) -> int | Size:
 
 
 #: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;
-#: several axes that a Reshape has merged, time or batch among them.
-Kind = Literal["input", "one", "layer", "feature", "merged"]
+#: several axes that a Reshape has merged, time or batch among them; repeated, perhaps for each step of a signal.
+Kind = Literal["input", "one", "layer", "feature", "merged", "repeated"]
 
 
 @dataclass(frozen=True)

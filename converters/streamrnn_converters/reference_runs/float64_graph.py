@@ -54,7 +54,11 @@ def float64_runs(
 
 def _rounding(run: Callable[..., Any], rng: np.random.Generator) -> Callable[..., Any]:
     """A node that rounds what it gives."""
-    return lambda *inputs, **context: tuple(jittered(value, rng) for value in run(*inputs, **context))
+
+    def rounded(value: Any) -> Any:
+        return list(map(rounded, value)) if isinstance(value, list) else jittered(value, rng)  # a list is a sequence
+
+    return lambda *inputs, **context: tuple(map(rounded, run(*inputs, **context)))
 
 
 def _wide(array: NDArray[Any], rng: np.random.Generator | None) -> NDArray[Any]:

@@ -26,7 +26,7 @@ def graph_array(values: NDArray[Any], end: GraphInput | GraphOutput) -> NDArray[
 
 def input_array(values: NDArray[Any], given: GraphInput) -> NDArray[Any]:
     """What a graph input gets, of the values that streams get."""
-    own = values[..., given.start : given.start + given.size]
+    own = values[: 1 if given.steady else None, :, given.start : given.start + given.size]
     own = graph_array(own if "batch" in given.axes else own[:, :1], given)
     return np.ascontiguousarray(own, given.integers or np.float32)
 
@@ -45,7 +45,7 @@ def random_signal(
     """A signal for all inputs, (n_steps, n_signals, input_size): normally distributed numbers times `scale`.
 
     An input of indices gets any of those that its table has, one that switches a state gets numbers from 0 to 1, whatever the
-    scale. An input without a batch axis gets the same for all signals.
+    scale. An input without a batch axis gets the same for all signals, one without time the same at each step.
 
     Raises VerificationError for more values than `MOST_VALUES`: the graph fixes an axis to a huge size.
     """
@@ -55,7 +55,7 @@ def random_signal(
         raise VerificationError(f"{sizes}, and more than {MOST_VALUES} are not tried; export a graph with smaller axes")
     parts = []
     for given in inputs:
-        shape = n_steps, n_signals if "batch" in given.axes else 1, given.size
+        shape = 1 if given.steady else n_steps, n_signals if "batch" in given.axes else 1, given.size
         if given.integers:
             own: NDArray[Any] = rng.integers(0, given.n_entries or 1, shape)
         else:

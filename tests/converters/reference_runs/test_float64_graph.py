@@ -118,6 +118,16 @@ def test_rounding_moves_no_exponent_and_no_value_that_is_only_moved() -> None:
     assert 0 < np.abs(moved[square] - 9).max() < 9 * 2**-22
 
 
+def test_the_values_of_a_sequence_are_rounded_one_by_one() -> None:
+    g = Sketch("TBF", "")
+    g.inputs = [g.info("x", [1, 1, INPUTS])]
+    whole = g.add("ConcatFromSequence", g.add("SequenceConstruct", g.add("Identity", "x"), "x"), axis=0)
+    feed = {"x": np.ones((1, 1, INPUTS), np.float32)}
+    (moved,) = float64_runs(g.bytes(whole), [feed], {}, np.random.default_rng(0))
+    assert moved[whole].shape == (2, 1, INPUTS)
+    assert 0 < np.abs(moved[whole] - 1).max() < 2**-21
+
+
 def test_a_computed_value_within_a_graph_is_rounded_too() -> None:
     g = Sketch("TBF", "")
     g.inputs = [g.info("x", [1, 1, INPUTS])]

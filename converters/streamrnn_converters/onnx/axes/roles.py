@@ -30,6 +30,7 @@ class Roles:
     late       names of axes, in their order in the graph, before whose first entry something is put and nothing after the last,
                as before the first step
     assumed    names of axes whose role no node has told, so that it was chosen
+    apart      names of values that depend on some of the signals only
     excess     names of inputs that have more axes than there are roles
     with_needs whether what nodes need counts too, besides what they tell
     one_step   whether all axes lie within a step (`OneStep`)
@@ -58,6 +59,7 @@ class Roles:
                 elif size is not None and batches.isdisjoint({size, None}):  # another size than a batch has
                     self.roles[name] = "feature"
         self._sources: dict[str, str] = {}  # by the name of an axis, who has told its role
+        self.apart = _apart(graph, [entry.name for entry in graph.inputs if entry.name not in states])
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
         for entry in graph.inputs:
             if entry.name in time_axes:
@@ -93,7 +95,9 @@ class Roles:
         if axis.parts:
             parts = {self.role(part) for part in axis.parts}
             return "unknown" if "unknown" in parts else "merged" if parts & {*_ACROSS} else "feature"
-        return self.roles.get(axis.name, "unknown" if axis.kind == "input" else axis.kind)
+        if axis.kind == "repeated" and self.with_needs:  # no node has told that it is time
+            return self.roles.get(axis.name, "feature")
+        return self.roles.get(axis.name, "unknown" if axis.kind in ("input", "repeated") else axis.kind)
 
     def is_within(self, axis: Axis) -> bool:
         """Whether an axis lies within a step."""
@@ -219,6 +223,16 @@ class Roles:
         if len(open_parts) == 1 and open_parts[0].kind == "input" and not rest:
             self.sizes[open_parts[0].name] = own
         return axis._replace(size=size)
+
+
+def _apart(graph: Graph, signals: Sequence[str]) -> frozenset[str]:
+    """The values that depend on a graph input, but not on all signals."""
+    read: dict[str, frozenset[str]] = {name: frozenset({name}) for name in signals}
+    for node in graph.nodes:
+        given = () if node.op in ("Shape", "Size") else node.inputs
+        own = frozenset[str]().union(*(read.get(name, ()) for name in given))
+        read.update(dict.fromkeys(node.outputs, own))
+    return frozenset(name for name, own in read.items() if 0 < len(own) < len(signals))
 
 
 def inserted(node: Node, index: int) -> Axis:

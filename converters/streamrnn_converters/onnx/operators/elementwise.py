@@ -216,16 +216,11 @@ def combined(importer: Importer, node: Node, a: Value | None, b: Value | None, o
 def operands(importer: Importer, node: Node, inputs: Inputs) -> list[Flow]:
     """The inputs broadcast to each other, the constants among them as flows too."""
     importer.axes_of(node)
-    flows = [needs_flow(node, value, input_name(node, k)) for k, value in enumerate(inputs) if isinstance(value, Flow)]
-    first, *others = flows
-    for other in others:
-        over_time = [any(importer.roles.over_time(axis) for axis in flow.axes) for flow in (first, other)]
-        if (first.last, first.time, over_time[0]) != (other.last, other.time, over_time[1]):
-            raise node.refused(
-                f"combines {describe(first)} and {describe(other)}: every step of one with a single step of the other, or with "
-                "steps that are not at the same time"
-            )
-    given = [value if isinstance(value, Flow) else _fixed(node, first, value, k) for k, value in enumerate(inputs)]
+    flows = importer.at_once(
+        node, [needs_flow(node, value, input_name(node, k)) for k, value in enumerate(inputs) if isinstance(value, Flow)]
+    )
+    first, at_once = flows[0], iter(flows)
+    given = [next(at_once) if isinstance(value, Flow) else _fixed(node, first, value, k) for k, value in enumerate(inputs)]
     maps = np.broadcast_arrays(*(flow.index_map for flow in given))
     return [replace(flow, index_map=own) for flow, own in zip(given, maps, strict=True)]
 

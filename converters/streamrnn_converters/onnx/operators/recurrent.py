@@ -203,7 +203,10 @@ def _initial(importer: Importer, node: Node, value: Value | None, name: str, sha
         _check_state(node, value, name, shape)
         return np.zeros((n, hidden))
     if not isinstance(value, Constant | Broadcast):
-        raise node.refused(f"its {name} is {describe(value)}, not a constant")
+        raise node.refused(
+            f"its {name} is {describe(value)}, not a constant, nor what a graph input brings; export the model with such "
+            "states as inputs and the final ones as outputs"
+        )
     if isinstance(value, Constant):
         array = _constant(importer, node, value, name, shape)
     else:

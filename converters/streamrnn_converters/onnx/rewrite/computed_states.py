@@ -4,7 +4,7 @@ A layer keeps its states to itself. Where something happens to them on their way
 takes and gives, and the node is products, sums and functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +20,13 @@ _FUNCTIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "
 _UNDERSTOOD = {"activations", "direction", "hidden_size", "input_forget", "layout", "linear_before_reset"}
 
 
-def without_computed_states(graph: Graph) -> tuple[Graph, list[str]]:
-    """The graph with such nodes taken apart, and remarks. A node that does more than the usual equations is left as it is."""
+def without_computed_states(graph: Graph, carried: Collection[str]) -> tuple[Graph, list[str]]:
+    """The graph with such nodes taken apart, and remarks. A node that does more than the usual equations is left as it is.
+
+    carried  graph inputs that are states: a node whose states are computed of others begins with them, and goes on by itself
+    """
     moved, computed = {entry.name for entry in graph.inputs}, set[str]()  # values that depend on graph inputs
+    kept = set(carried)  # and those that depend on states
     values = Moved(graph)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
@@ -33,7 +37,9 @@ def without_computed_states(graph: Graph) -> tuple[Graph, list[str]]:
             is_moved = node.op in MOVES and computed.isdisjoint(node.inputs)
             is_picked = all(values.is_moved(name) for name in node.outputs if name)
             (moved if is_moved or is_picked else computed).update(filter(None, node.outputs))
-        if node.op in RECURRENT_KINDS and not computed.isdisjoint(_states_of(node)) and _is_usual(graph, node):
+        if not kept.isdisjoint(node.inputs):
+            kept.update(filter(None, node.outputs))
+        if node.op in RECURRENT_KINDS and not (computed & kept).isdisjoint(_states_of(node)) and _is_usual(graph, node):
             step = _Step(graph, node, nodes, constants)
             step.give(_EQUATIONS[node.op](step))
             remarks.append(f"node {node.name!r} ({node.op}) was taken apart: its initial states are computed at every step")

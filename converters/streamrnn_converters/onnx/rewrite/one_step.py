@@ -69,6 +69,8 @@ class _Laying:
         self._sequences: dict[tuple[str, int], str] = {}
         signals = [self._inputs_of(loop.outside(sequence)) for sequence, _ in loop.signals.values()]
         told_by = self._inputs_of(loop.n_steps) if loop.n_steps else frozenset()
+        #: The graph inputs of which a step has a row; others are the same at each step.
+        self._moving = frozenset[str]().union(*signals)
         #: The graph inputs that tell the number of steps, as far as one of them is a signal of the loop.
         self._told_by = told_by if any(not told_by.isdisjoint(own) for own in signals) else frozenset[str]()
 
@@ -131,7 +133,7 @@ class _Laying:
                 self._constants[self._names[name]] = np.array(True)
                 continue
             outer = loop.outside(name)
-            if outer in moved:
+            if outer in moved and not self._moving.isdisjoint(self._inputs_of(outer)):
                 raise loop.node.refused(
                     f"its body reads all of {outer!r} at each step, of which a stream has one step only; export it with the "
                     "rows that a step needs"

@@ -182,7 +182,7 @@ class _Matching:
         for name, read in zip(map(self._one, node.inputs), map(self._one, other.inputs), strict=True):
             level = self._level(name)
             if level == _CONSTANT:
-                if self._level(read) != _CONSTANT or name in self._brought or self._key(name) != self._key(read):
+                if self._level(read) != _CONSTANT or self._key(name) != self._key(read):
                     return False
             elif level == 1:
                 if self._values[step].get(name) != read:
@@ -201,7 +201,8 @@ class _Matching:
     def _begin(self, value: str, first: str) -> None:
         """Match a value of the pattern with that of the first step, down to what the states begin with."""
         value, first = self._one(value), self._one(first)
-        if self._values[0].setdefault(value, first) != first:
+        known = self._values[0].setdefault(value, first)
+        if known != first and (self._level(first) >= 0 or self._key(known) != self._key(first)):  # the same zeros, copied
             raise _UnlikeError
         level = self._level(value)
         if level == 0:

@@ -47,6 +47,22 @@ def leaky_mean(b: Builder) -> Step:
     return step
 
 
+def minimal_gated_unit(b: Builder) -> Step:
+    """Its h is read twice; an exporter writes the zeros with which it begins once for each."""
+    weights, one = [b.weights(I, I) for _ in range(4)], b.constant(np.float32(1))
+    begun: list[str] = []
+
+    def step(x: str, states: Sequence[str]) -> tuple[list[str], str]:
+        h, again = states[0], states[0] if begun else b.constant(zeros(I))
+        begun.append(x)
+        f = b.Sigmoid(b.Add(b.MatMul(x, weights[0]), b.MatMul(h, weights[1])))
+        new = b.Tanh(b.Add(b.MatMul(x, weights[2]), b.MatMul(b.Mul(f, again), weights[3])))
+        h = b.Add(b.Mul(b.Sub(one, f), h), b.Mul(f, new))
+        return [h], h
+
+    return step
+
+
 def change_from_the_row_before(b: Builder) -> Step:
     weights = b.weights(I, H)
 
@@ -86,6 +102,7 @@ DRAWINGS: dict[str, Callable[[], bytes]] = {
     "normed-cell-last-step": lambda: unrolled(normed_cell, [zeros(H), zeros(H)], last=True),
     "normed-cell-learned-state": lambda: unrolled(normed_cell, [zeros(H) + np.float32(0.3), zeros(H) - np.float32(0.2)]),
     "leaky-mean": lambda: unrolled(leaky_mean, [zeros(I) + np.float32(2)]),
+    "minimal-gated-unit": lambda: unrolled(minimal_gated_unit, [zeros(I)]),
     "change-from-the-row-before": lambda: unrolled(change_from_the_row_before, [zeros(I)]),
 }
 
@@ -132,15 +149,18 @@ def test_a_state_that_the_caller_brings_goes_on_from_there() -> None:
     assert report.proven, str(report)
 
 
-def test_an_input_that_every_step_reads_is_no_state() -> None:
-    """A graph takes it once, and a stream would take another at each step."""
+def test_an_input_that_every_step_reads_is_a_signal_that_stays_as_it_is() -> None:
     b = Builder(3)
     step, states, given = leaky_mean(b), [b.constant(zeros(I))], []
     for k in range(N):
         states, y = step(b.Mul(b.Gather("x", b.constant(np.int64(k)), axis=1), "scale"), states)
         given.append(b.Unsqueeze(y, b.constant(np.array([1]))))
     data = b.model({"x": [2, N, I], "scale": [2, I]}, {"y": b.Concat(*given, axis=1)})
-    assert ROLLED not in read_onnx(data).remarks
+    imported = read_onnx(data)
+    assert ROLLED in imported.remarks
+    assert [(given.name, given.steady) for given in imported.inputs] == [("x", False), ("scale", True)]
+    report = verify(imported.model, data, cases=BRIEF)
+    assert report.proven, str(report)
 
 
 def test_what_an_exporter_has_computed_of_the_first_state_must_agree() -> None:

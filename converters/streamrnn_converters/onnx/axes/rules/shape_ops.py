@@ -19,7 +19,10 @@ def same(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def repeated(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """Tile and Expand: axes within a step are repeated; time and batch stay as they are."""
+    """Tile and Expand: axes within a step are repeated; time and batch stay as they are.
+
+    What does not depend on all signals, as a condition that is given once, may be repeated along the time of another.
+    """
     own = signal(node, inputs[0], "input")
     numbers = integers(node, inputs[1], "shape" if node.op == "Expand" else "repeats")
     if node.op == "Expand":
@@ -31,18 +34,33 @@ def repeated(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
             raise node.refused(f"repeats {describe(own)} of shape {[axis.size for axis in axes]} as {numbers}")
     else:
         axes, repeats = own.axes, numbers
-    if len(repeats) != len(axes) or not all(isinstance(repeat, int) and repeat > 0 for repeat in repeats):
+    apart = node.inputs[0] in roles.apart
+    along = [_axis_of(repeat) if apart and axis.size == 1 else "" for axis, repeat in zip(axes, repeats, strict=False)]
+    known = all(other or (isinstance(repeat, int) and repeat > 0) for repeat, other in zip(repeats, along, strict=False))
+    if len(repeats) != len(axes) or not known:
         raise node.refused(f"repeats {describe(own)} of {len(axes)} axes by {repeats}")
     given = []
     for index, (axis, repeat) in enumerate(zip(axes, repeats, strict=True)):
         if repeat == 1:
             given.append(axis)
             continue
+        if other := along[index]:
+            given.append(Axis(other, repeat, "input"))
+            continue
+        if apart and axis.size == 1:
+            given.append(Axis(f"{node.outputs[0]}.{index}", repeat, "repeated"))
+            continue
         roles.need(node, axis)
         if not isinstance(axis.size, int):
             raise node.refused("repeats an axis whose size the graph leaves open; export it with a fixed one")
         given.append(Axis(f"{node.outputs[0]}.{index}", axis.size * repeat, "feature"))
     return [replace(own, axes=tuple(given))]
+
+
+def _axis_of(size: object) -> str:
+    """The axis whose size this is, as the graph leaves it open; "" where it is no such size."""
+    axes = size.axes if isinstance(size, Size) and (size.factor, size.plus) == (1, 0) else ()
+    return axes[0] if len(axes) == 1 and isinstance(axes[0], str) else ""
 
 
 def transpose(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
