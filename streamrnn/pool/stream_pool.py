@@ -206,7 +206,7 @@ class StreamPool:
         if not isinstance(inputs, Mapping):
             raise InputError(f"step_keys: {type(inputs).__name__} is not a mapping from keys to inputs")
         with refusing(InputError, "step_keys: the mapping cannot be read"):
-            given = dict(inputs)
+            given: dict[Any, Any] = dict(inputs)
         with self._door.entry_lock:
             slots = self._slots.find("step_keys", given.keys())
         x = self._key_rows.gather(list(given.values())) if self._key_rows else None
@@ -216,7 +216,8 @@ class StreamPool:
             y = self.step(slots, x)
         except (InputError, NonFiniteStateError) as error:
             raise naming_keys(error, dict(zip(slots, given, strict=True))) from None
-        return dict(zip(given, self._key_rows.scatter(y) if self._key_rows else y, strict=True))
+        given.update(zip(given, self._key_rows.scatter(y) if self._key_rows else y, strict=True))
+        return given
 
     def reset(self, slots: SlotsLike | None = None) -> None:
         """Set the states of some streams (None: all) to the initial state. Raises InputError for a slot that is not open."""
