@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from streamrnn.code_cache import load_all
 from streamrnn.door import PlainDoor, functions_of_stream, open_compiled
 from streamrnn.door.arguments import block_of, input_of, real_array, state_values
-from streamrnn.errors import InputError, StreamRNNError
+from streamrnn.errors import InputError, NonFiniteInputError, StreamRNNError
 from streamrnn.model import Model
 from streamrnn.plan import plan_of
 from streamrnn.states import snapshot
@@ -164,7 +164,12 @@ class Stream:
         ahead = self.fork()
         ahead.process(given, out=y[:n_given])
         for index in range(n_given, n):
-            ahead.step(y[index - 1].reshape(model.step_shape), out=y[index])
+            try:
+                ahead.step(y[index - 1].reshape(model.step_shape), out=y[index])
+            except NonFiniteInputError:
+                raise NonFiniteInputError(
+                    f"roll_out: the output of step {index} is not finite, so it is no input; look {index} steps ahead or fewer"
+                ) from None
         return y
 
     def __repr__(self) -> str:

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrnn import Dense, InputError, Model, SnapshotError, Stream, StreamBusyError, StreamRNNError, load
+from streamrnn import (
+    Activation,
+    Dense,
+    InputError,
+    Model,
+    NonFiniteInputError,
+    SnapshotError,
+    Stream,
+    StreamBusyError,
+    StreamRNNError,
+    load,
+)
 from tests.models import ALL, RECURRENT, mixed, model, models, name_of, one_width, quick, rebuilt, signal  # noqa: F401
 
 every_variant = pytest.mark.parametrize("variant", ALL)
@@ -333,6 +344,13 @@ def test_rolling_out_takes_every_input_where_an_output_is_none(tiny: Stream) -> 
     for n in 3, 5:
         with pytest.raises(InputError, match=f"x has 4 steps, for n={n}; give all {n}, since outputs of size 2"):
             tiny.roll_out(n, given)
+
+
+def test_an_output_that_cannot_be_fed_back_is_named_by_its_step() -> None:
+    stream = Stream(Model([Dense([[2.0]], [1.0], activation=Activation("exp"))]))
+    assert np.isinf(stream.roll_out(3)[-1])
+    with pytest.raises(NonFiniteInputError, match=r"the output of step 3 is not finite, .*look 3 steps ahead or fewer"):
+        stream.roll_out(6)
 
 
 @pytest.mark.parametrize("n", [-1, 1.0, True, None, "3", 10**12, 10**30], ids=str)
