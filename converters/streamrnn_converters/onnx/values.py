@@ -20,21 +20,31 @@ from streamrnn_converters.onnx.windows import Sliding
 _MOST_FACTORS = 64  # of a size: as many as NumPy's arrays can have axes
 
 
+class Share(NamedTuple):
+    """The size of an axis of which every so many entries count as one, of a multiple of that."""
+
+    axis: "str | Share | Size"
+    n_each: int
+
+    def __str__(self) -> str:
+        return f"{self.axis}/{self.n_each}"
+
+
 @dataclass(frozen=True)
 class Size:
     """A size that is not known before the graph runs: `factor` times the sizes of the named axes, and `plus`.
 
-    Among the axes may be another size instead of a name, one with a `plus` of its own.
+    Among the axes may be a share of one, and another size, one with a `plus` of its own.
     """
 
     factor: int
-    axes: tuple["str | Size", ...]
+    axes: tuple["str | Share | Size", ...]
     plus: int = 0
 
     @property
-    def product(self) -> tuple[int, tuple["str | Size", ...]]:
+    def product(self) -> tuple[int, tuple["str | Share | Size", ...]]:
         """It as a product alone: a number, and what it is multiplied with. Raises OverflowError where that grows too long."""
-        if len(self.axes) > _MOST_FACTORS or (self.plus and not all(isinstance(axis, str) for axis in self.axes)):
+        if len(self.axes) > _MOST_FACTORS or (self.plus and any(isinstance(axis, Size) for axis in self.axes)):
             raise OverflowError(f"a size of more than {_MOST_FACTORS} others, or of sums of sums")
         return (1, (self,)) if self.plus else (self.factor, self.axes)
 
@@ -69,7 +79,18 @@ def n_windows(size: int | Size, one: Sliding) -> int | Size:
     left = size + one.before + one.after - one.reach - 1
     if isinstance(left, int) or one.stride == 1:
         return left // one.stride + 1 if isinstance(left, int) else left + 1
-    return Size(1, (f"{replace(left, plus=0)}/{one.stride}",), left.plus // one.stride + 1)
+    axis = left.axes[0] if left.factor == len(left.axes) == 1 else replace(left, plus=0)
+    return Size(1, (Share(axis, one.stride),), left.plus // one.stride + 1)
+
+
+def axis_behind(size: Size, number: int) -> tuple[str, int] | None:
+    """The axis on whose size alone a size depends, and what that is where the size is a number; None: it depends on others."""
+    axis: str | Share | Size = size.axes[0]
+    number -= size.plus
+    while isinstance(axis, Share):
+        number *= axis.n_each
+        axis = axis.axis
+    return (axis, number) if isinstance(axis, str) and size.factor == len(size.axes) == 1 else None
 
 
 #: Where an axis comes from: a graph input; inserted by the graph with size 1 ("one"); stacked states; the values of a layer;

@@ -3,6 +3,7 @@ of its answers are those of the graph.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.proof.horizon import horizon
+from streamrnn_converters.proof.verification import Case
 from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array
 from tests.converters.onnx.onnx_graphs import random_node
 from tests.converters.onnx.sketch import HIDDEN, INPUTS, TOLERANCE, Sketch, refusal
@@ -170,6 +172,13 @@ STRIDED: dict[str, tuple[Callable[[Sketch], str], int, int]] = {
 }  # fmt: skip
 
 
+def session(data: bytes) -> onnxruntime.InferenceSession:
+    """Its optimiser writes the number of steps of an exporter's example into some graphs."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
 def assert_agrees(data: bytes, late: int, stride: int = 1) -> Imported:
     """Every answer of a stream is that of the graph, so many steps later; as chunks and step by step."""
     imported = read_onnx(data)
@@ -178,16 +187,16 @@ def assert_agrees(data: bytes, late: int, stride: int = 1) -> Imported:
     assert OutputRows.of(model).delay == late * stride
     assert any(f"answers come {late} step" in remark for remark in imported.remarks) == bool(late)
     assert any(f"a step takes {stride} rows" in remark for remark in imported.remarks) == (stride > 1)
-    x = np.random.default_rng(1).normal(size=(STEPS * stride, 2, model.input_size)).astype(np.float32)
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (reference,) = session.run(None, {"x": input_array(x, imported.input)})
+    n_rows, n_signals = imported.size_of("time") or STEPS * stride, imported.size_of("batch") or 2
+    x = np.random.default_rng(1).normal(size=(n_rows, n_signals, model.input_size)).astype(np.float32)
+    (reference,) = session(data).run(None, {"x": input_array(x, imported.input)})
     signals = []
-    for signal in range(2):
+    for signal in range(n_signals):
         stream, rows = Stream(model), x[:, signal]
         steps = [stream.step(each) for each in rows[: 20 * stride].reshape(20, *model.step_shape)]
         signals.append(np.concatenate([np.array(steps), stream.process(rows[20 * stride :])]))
     ours = graph_array(np.stack(signals, axis=1)[late:], output)
-    given = output.answered(reference, STEPS, 2)
+    given = output.answered(reference, n_rows // stride, n_signals)
     assert ours.shape == given.shape
     assert np.abs(ours - given).max() <= TOLERANCE * max(1, np.abs(given).max())
     return imported
@@ -241,6 +250,30 @@ def test_a_graph_may_fix_any_number_of_rows(n_rows: int) -> None:
     assert verify(model, data).proven
 
 
+# What torch exports.
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "time_maps"
+#: With the steps by which answers are late, and the rows of a step.
+EXPORTS = {"beat-tracker": (3, 1), "dilated": (7, 1), "encoder": (0, 4), "pooled": (1, 2), "samples": (1, 8)}
+
+
+def test_each_export_is_looked_at() -> None:
+    assert {path.stem.partition(".")[0] for path in FOLDER.iterdir()} == set(EXPORTS)
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_of_torch_gives_what_the_graph_gives(name: str, exporter: str) -> None:
+    late, stride = EXPORTS[name]
+    assert_agrees((FOLDER / f"{name}.{exporter}.onnx").read_bytes(), late, stride)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_of_torch_is_proven(name: str) -> None:
+    data = (FOLDER / f"{name}.dynamo.onnx").read_bytes()
+    assert verify(from_onnx(data), data, cases=(Case("normal", 1.0, 200),)).proven
+
+
 # Recurrent layers wait for the first entry of what they read.
 
 
@@ -281,8 +314,7 @@ def test_a_recurrent_layer_waits_in_its_initial_state_bit_for_bit(name: str) -> 
         stream.process((scale * x[:2]).astype(np.float32))
         for state, initial in model.layers[index].states.items():
             assert (stream.states[index][state] == initial).all()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (reference,) = session.run(None, {"x": x.T[None]})
+    (reference,) = session(data).run(None, {"x": x.T[None]})
     assert np.abs(Stream(model).process(x)[2:] - reference[:-2, 0]).max() <= TOLERANCE
 
 

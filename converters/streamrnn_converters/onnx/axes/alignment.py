@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from streamrnn_converters.onnx.values import Size
+from streamrnn_converters.onnx.values import Share, Size
 
-_Product = tuple[int, tuple["str | Size", ...]]
+_Product = tuple[int, tuple["str | Share | Size", ...]]
 
 
 class Block(NamedTuple):
@@ -75,7 +75,7 @@ def _times(one: _Product, other: _Product) -> _Product:
     return one[0] * other[0], _sorted(one[1] + other[1])
 
 
-def _sorted(names: Iterable["str | Size"]) -> tuple["str | Size", ...]:
+def _sorted(names: Iterable["str | Share | Size"]) -> tuple["str | Share | Size", ...]:
     return tuple(sorted(names, key=str))
 
 

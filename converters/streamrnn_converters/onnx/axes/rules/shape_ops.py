@@ -8,7 +8,7 @@ from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Signal, Size, describe
+from streamrnn_converters.onnx.values import Axis, Signal, Size, axis_behind, describe
 
 _MOST_AXES = 8  # of a signal before and after a Reshape
 
@@ -127,19 +127,20 @@ def _fixed(roles: Roles, node: Node, given: list[Axis], target: list[Any]) -> _R
     """The axes under a shape that fixes one open size of a graph input; None where none fits, or more than one."""
     fitting = []
     for index, axis in enumerate(given):
-        if axis.kind != "input" or not isinstance(axis.size, Size) or axis.size.axes != (axis.name,):
+        if axis.kind != "input" or not isinstance(axis.size, Size):
             continue
         for size in sorted({size for size in target if isinstance(size, int) and size > 0}):
             fixed = axis._replace(size=size)
             found = _reshaped(roles, node, [*given[:index], fixed, *given[index + 1 :]], target)
-            if found is not None and (fixed in found.axes or size == 1):
-                fitting.append((axis.name, size, found))
+            behind = axis_behind(axis.size, size)
+            if found is not None and behind is not None and behind[1] > 0 and (fixed in found.axes or size == 1):
+                fitting.append((behind, size, found))
     kept = [entry for entry in fitting if entry[1] != 1]  # an axis that is kept is more than one that vanishes
     fitting = kept or fitting
     if len(fitting) != 1:
         return None
-    ((name, size, found),) = fitting
-    roles.fix(node, name, size)
+    ((behind, _, found),) = fitting
+    roles.fix(node, *behind)
     return found
 
 
