@@ -87,6 +87,9 @@ def _reset_after(forms: Forms, node: Node, n: str, of_z: Form, h: str) -> Cell |
         weights = weights_of("GRU", stacked(gates, x), stacked(recurrent, h), biases)
         if weights is None:
             continue
+        begun = forms.rows.constant(h)
+        if weights["R"] is None and (begun is None or begun.any()):  # R h of zeros was computed beforehand, of no other h
+            continue
         known = "" if weights["R"] is None else h
         return Cell("GRU", x, known, "", node.outputs[0], "", weights, {"linear_before_reset": 1})
     return None

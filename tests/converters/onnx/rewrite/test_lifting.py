@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,15 @@ def other_weights(b: Builder, cell: Cell) -> None:
 def test_a_loop_that_does_something_else_is_refused(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(ConversionError):
         read_onnx(loop_graph(kind, **options))
+
+
+def test_a_loop_that_mixes_another_first_state_than_it_multiplies_is_refused() -> None:
+    """torch's newer exporter has multiplied the zeros beforehand."""
+    model = onnx.load(Path(__file__).parents[2] / "fixtures" / "exports" / "gru-cells-unrolled.dynamo.onnx")
+    (zeros,) = (tensor for tensor in model.graph.initializer if tensor.name == "zeros")
+    zeros.CopyFrom(onnx.numpy_helper.from_array(np.full(list(zeros.dims), 0.3, np.float32), "zeros"))
+    with pytest.raises(ConversionError):
+        read_onnx(model.SerializeToString())
 
 
 def test_a_cell_of_other_functions_is_not_taken_for_one_but_runs_as_it_stands() -> None:
