@@ -63,5 +63,5 @@ def _key(name: str) -> tuple[list[str], list[int]]:
     """The words and the numbers of a name, without marks. "hn" and "h0" are the word "h"."""
     parts = _parts(name)
     words = [part[0] if len(part) == 2 and part[1] == "n" and part != "in" else part for part in parts if not part.isdigit()]
-    kept = [word for word in words if word not in _MARKS]
+    kept = [word for index, word in enumerate(words) if word not in _MARKS or (word == "n" and index == 0)]
     return kept, [int(part[:9]) for part in parts if part.isdigit()]

@@ -20,6 +20,7 @@ from streamrnn_converters.onnx.carried.names import is_signal, is_state, likenes
         ("inputHidden", "outputHidden"),
         ("past_key", "present_key"),
         ("e", "en"),
+        ("n", "n_out"),
         ("serving_default_h:0", "h_updated"),
     ],
 )
