@@ -5,6 +5,7 @@ graph, where nothing comes before the first entry.
 from typing import Any
 
 from streamrnn import Arithmetic, Frame, Layer, Select, Where
+from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.time_map import TimeMap
 from streamrnn_converters.onnx.vectors import LayerOutput, Source, Vector, upstream
@@ -26,13 +27,14 @@ class Beginnings:
         first = self._once("first", Select(source.size, (0,), self._dtype), source)
         ones = self._once("ones", Arithmetic(1, "equal", self._dtype), first, first)
         window = time.rate * (time.late + 1)
+        limit(node, window)
         return self._once((time.rate, window), Frame(1, time.rate, window, self._dtype), ones)
 
-    def begun(self, node: Node, vector: Vector, time: TimeMap) -> Vector:
-        """A vector with zeros before its first entry: those of the condition itself."""
+    def begun(self, node: Node, vector: Vector, time: TimeMap, before: Vector | None = None) -> Vector:
+        """A vector with another one's values before its first entry; None: with zeros, those of the condition itself."""
         begun, size = self.has_begun(node, vector, time), vector.size
         condition = self._once(size, Select(begun.size, (0,) * size, self._dtype), begun)
-        return self._once("where", Where(size, self._dtype), condition, vector, condition)
+        return self._once("where", Where(size, self._dtype), condition, vector, condition if before is None else before)
 
     def _once(self, key: Any, layer: Layer, *reads: Vector) -> LayerOutput:
         return self._made.setdefault((key, reads), LayerOutput(layer, reads))

@@ -36,6 +36,10 @@ class Sliding(NamedTuple):
         """How many windows fit."""
         return (self.before + self.size + self.after - self.reach - 1) // self.stride + 1
 
+    def padded_windows(self) -> list[int]:
+        """For each tap, in how many of the first windows it sees padding."""
+        return [max(0, -((tap * self.dilation - self.before) // self.stride)) for tap in range(self.taps)]
+
     def indices(self) -> Indices:
         """(windows, taps): the index that each tap of each window sees; below 0 or from `size` on it is padding."""
         return np.arange(self.n_windows)[:, None] * self.stride + np.arange(self.taps) * self.dilation - self.before

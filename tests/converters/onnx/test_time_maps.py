@@ -165,6 +165,17 @@ STRIDED: dict[str, tuple[Callable[[Sketch], str], int, int]] = {
         1,
         2,
     ),
+    "largest-beside-padding": (lambda g: recurrent(g, g.add("MaxPool", "x", kernel_shape=[3], strides=[2], pads=[1, 1])), 0, 2),
+    "largest-beside-much-padding": (
+        lambda g: g.add("MaxPool", same(g), kernel_shape=[3], strides=[3], pads=[4, 0], dilations=[3]),
+        1,
+        3,
+    ),
+    "average-without-padding": (
+        lambda g: g.add("AveragePool", residual(g, "x"), kernel_shape=[4], strides=[2], pads=[2, 1]),
+        1,
+        2,
+    ),
     "bands": (subsampled_bands, 0, 2),
     "around": (around_a_stride, 1, 2),
     "every-third": (lambda g: every_third(g, 0), 0, 3),

@@ -28,7 +28,7 @@ def convolved(importer: Importer, node: Node, flow: Flow, weights: NDArray[Any],
     taps = weights.shape[2:]
     if node.take("kernel_shape", list(taps)) != list(taps):
         raise node.refused(f"its W of shape {weights.shape} does not fit its kernel_shape")
-    flow, windows = windows_of(importer, node, flow, taps)
+    flow, windows, _ = windows_of(importer, node, flow, taps)
     group = _checked_group(node, flow, weights.shape[1] * node.attributes.get("group", 1), weights.shape[0])
     padded, zero = with_fixed(flow, 0.0)
     seen = gathered(padded.index_map, windows, zero)

@@ -21,24 +21,18 @@ def windows_of(
     taps: Sequence[int],
     *,
     ceil: bool = False,
-    may_pad: bool = True,
-) -> tuple[Flow, list[Indices]]:
+) -> tuple[Flow, list[Indices], Sliding | None]:
     """A flow, (N, C, ...), and for each axis of windows, (windows, taps), the indices that these see. Of time the flow has what
-    the taps of the one window see.
-
-    may_pad  whether the operator may put zeros there itself
+    the taps of the one window see; how windows slide over it is given too.
     """
     time = time_of(importer, flow)
     sizes = [_length(flow.axes[2 + axis]) if axis == time else size for axis, size in enumerate(flow.index_map.shape[2:])]
     sliding = sliding_of(node, sizes, taps, ceil=ceil)
     windows = [one.indices() for axis, one in enumerate(sliding) if axis != time]
     if time is not None:
-        one = sliding[time]
-        if not may_pad and (one.before or one.after):
-            raise node.refused("pads time with what counts as nothing; put zeros before the first step instead")
-        flow = with_past(importer, node, flow, time, one)
-        windows.insert(time, np.arange(one.taps)[None])
-    return flow, windows
+        flow = with_past(importer, node, flow, time, sliding[time])
+        windows.insert(time, np.arange(sliding[time].taps)[None])
+    return flow, windows, None if time is None else sliding[time]
 
 
 def time_of(importer: Importer, flow: Flow) -> int | None:

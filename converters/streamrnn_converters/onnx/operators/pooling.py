@@ -10,7 +10,7 @@ from streamrnn import Activation, Affine, Arithmetic, Pointwise, Reduce
 from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.operators.over_time import windows_of
+from streamrnn_converters.onnx.operators.over_time import time_of, windows_of
 from streamrnn_converters.onnx.values import Flow, Value, rank, with_fixed
 from streamrnn_converters.onnx.windows import gathered, n_inside, nearest_inside
 
@@ -111,13 +111,15 @@ def _pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     with_padding, ceil = node.take("count_include_pad", 0), bool(node.take("ceil_mode", 0))
     if with_padding and ceil:
         raise node.refused("counts padding and rounds up, which frameworks read in different ways; export one of the two")
-    may_pad = bool(with_padding) and not is_max
-    flow, windows = windows_of(importer, node, flow, taps, ceil=ceil, may_pad=may_pad)
+    flow, windows, over_time = windows_of(importer, node, flow, taps, ceil=ceil)
+    ignored = [] if over_time is None or with_padding else over_time.padded_windows()
     sizes = flow.index_map.shape[2:]
     counts = n_inside(windows, sizes)
-    if not counts.all():
+    if not counts.all() or (ignored and ignored[-1]):
         raise node.refused("has windows that see nothing but padding; export the model with less of it")
     if is_max:
+        if any(ignored):
+            flow = _without_padding(importer, node, flow, ignored)
         padding, windows = 0, [nearest_inside(own, size) for own, size in zip(windows, sizes, strict=True)]
     else:
         flow, padding = with_fixed(flow, 0.0)
@@ -130,5 +132,41 @@ def _pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
         divisors = np.full(counts.shape, n_taps) if with_padding else counts
         scale = np.broadcast_to(1 / divisors[..., None], (*outer, channels)).ravel()
         pooled = importer.applied(node, Affine(scale, np.zeros(scale.size), importer.dtype), pooled)
+        if any(ignored):
+            pooled = importer.applied(
+                node, Arithmetic(scale.size, "divide", importer.dtype), pooled, _share(importer, node, pooled, ignored)
+            )
     index_map = np.moveaxis(pooled.index_map.reshape(*outer, channels), -1, 1)
     return [replace(pooled, index_map=index_map, axes=axes)]
+
+
+def _without_padding(importer: Importer, node: Node, flow: Flow, ignored: Sequence[int]) -> Flow:
+    """What the taps of a window over time see; instead of padding, what the last of them sees. It changes no maximum.
+
+    ignored  for each tap, in how many of the first windows it sees padding
+    """
+    time = time_of(importer, flow)
+    assert time is not None
+    seen = np.moveaxis(flow.index_map, 2 + time, 0)
+    parts, maps, start = list(flow.parts), list(seen), sum(part.size for part in flow.parts)
+    last = importer.vector(node, replace(flow, index_map=seen[-1]))
+    for tap, count in enumerate(ignored):
+        if count:
+            own = importer.vector(node, replace(flow, index_map=seen[tap]))
+            late = flow.time._replace(late=flow.time.late + count)
+            parts.append(importer.beginnings.begun(node, own, late, last))
+            maps[tap] = start + np.arange(last.size).reshape(seen[tap].shape)
+            start += last.size
+    return replace(flow, parts=tuple(parts), index_map=np.stack(maps, 2 + time))
+
+
+def _share(importer: Importer, node: Node, flow: Flow, ignored: Sequence[int]) -> Flow:
+    """Of the taps of a window over time, the share that sees no padding, for each value of a flow."""
+    vector, n_values = importer.vector(node, flow), flow.index_map.size
+    late = [flow.time._replace(late=flow.time.late + count) for count in ignored]
+    there = tuple(importer.beginnings.has_begun(node, vector, each) for each in late)
+    starts = np.cumsum([0, *(part.size for part in there)])[:-1]
+    n_there = importer.applied(
+        node, Reduce(len(there), 1, "mean", importer.dtype), replace(flow, parts=there, index_map=starts)
+    )
+    return replace(n_there, index_map=np.zeros(n_values, np.int64))
