@@ -208,13 +208,16 @@ def test_a_layer_without_sums_cannot_store_its_weights_otherwise() -> None:
     assert kinds == {"lstm", "gru", "rnn", "dense", "conv1d", "own_cell", "state-output"}
 
 
-def test_states_beyond_one_count_as_one_where_integers_hold_them() -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_states_beyond_one_count_as_one_where_integers_hold_them(sign: int) -> None:
     whole, x = Model([gru(np.random.default_rng(3), 2, 9).with_stored("int8")]), signal(1, 2)[0]
-    outputs = []
-    for h in 1.0, 7.0:
+    sizes, outputs = (1, 2, 500, 1e30), []
+    for size in sizes:
         stream = Stream(whole)
-        stream.set_states([{"h": np.full(9, h, np.float32)}])
-        outputs.append(stream.step(x))
-    rate = (outputs[1] - outputs[0]) / 6  # h' = z h + (1 - z) n: only z h differs
-    assert (rate > 0).all()
-    assert (rate < 1).all()
+        stream.set_states([{"h": np.full(9, sign * size, np.float32)}])
+        outputs.append(stream.step(x).astype(np.float64))
+    z, *others = [(y - outputs[0]) / (sign * (size - 1)) for y, size in zip(outputs[1:], sizes[1:], strict=True)]
+    assert (z > 0).all()
+    assert (z < 1).all()
+    for same in others:  # h' = z h + (1 - z) n: only h differs
+        np.testing.assert_allclose(same, z, rtol=1e-5)
