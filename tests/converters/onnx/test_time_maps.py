@@ -167,7 +167,7 @@ STRIDED: dict[str, tuple[Callable[[Sketch], str], int, int]] = {
     ),
     "largest-beside-padding": (lambda g: recurrent(g, g.add("MaxPool", "x", kernel_shape=[3], strides=[2], pads=[1, 1])), 0, 2),
     "largest-beside-much-padding": (
-        lambda g: g.add("MaxPool", same(g), kernel_shape=[3], strides=[3], pads=[4, 0], dilations=[3]),
+        lambda g: g.add("MaxPool", same(g), kernel_shape=[3], strides=[3], pads=[2, 2], dilations=[3]),
         1,
         3,
     ),
