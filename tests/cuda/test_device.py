@@ -7,16 +7,18 @@ import pytest
 
 from streamrnn import InputError, StreamPool
 from tests.cuda.devices import needs_hardware
-from tests.cuda.test_pool import both
+from tests.cuda.test_pool import both, with_int8
 from tests.models import model, signal
 
 pytestmark = needs_hardware
 
 
 @pytest.mark.parametrize("variant", ["lstm", "lstm-projected", "gru-reset-after", "gru-reset-before", "rnn-tanh"])
-@pytest.mark.parametrize(("inputs", "hidden"), [(1, 32), (64, 64), (100, 300)])
-def test_many_streams_of_large_layers_have_the_bits_of_the_cpu(variant: str, inputs: int, hidden: int) -> None:
-    ours, cpu, slots = both(model(variant, "dense-softmax", inputs=inputs, hidden=hidden, gain=2), 1000)
+@pytest.mark.parametrize(("inputs", "hidden"), [(1, 32), (64, 64), (128, 128), (100, 300)])
+@pytest.mark.parametrize("stored", ["float32", "int8"])
+def test_many_streams_of_large_layers_have_the_bits_of_the_cpu(variant: str, inputs: int, hidden: int, stored: str) -> None:
+    whole = model(variant, "dense-softmax", inputs=inputs, hidden=hidden, gain=2)
+    ours, cpu, slots = both(with_int8(whole) if stored == "int8" else whole, 1000)
     for _ in range(3):
         some = np.random.default_rng(0).permutation(slots)[:700]
         x = signal(700, inputs)
