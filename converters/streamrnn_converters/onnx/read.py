@@ -134,6 +134,7 @@ def read_onnx(
     graph, begun = with_default_states(graph, pairs)
     precision = precision_of(graph)
     graph, remarks = without_loops(graph, precision.dtype)
+    graph = without_gemm_sums(graph)  # as an optimiser has fused steps of a loop, but not the first
     time_axes, loops = time_axes_of(graph, time_axis), graph
     graph, more, alone = _rewritten(loops, pairs, precision)
     if has_rows(graph):

@@ -48,7 +48,7 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
     for index, proto in enumerate(graph.node):
         node = Node(proto.name or f"#{index}", proto.op_type, tuple(proto.input), tuple(proto.output), {}, most_values)
         if proto.domain not in ("", "ai.onnx", onnxruntime_nodes.DOMAIN):
-            raise node.refused(f"operators of the domain {proto.domain!r} are not understood")
+            raise onnxruntime_nodes.not_understood(node, proto.domain)
         if " " in node.op:  # as the importer's own operators have
             raise node.refused("this is no operator of ONNX; export the model again")
         for attribute in proto.attribute:
@@ -67,19 +67,16 @@ def nodes_of(graph: onnx.GraphProto, constants: dict[str, NDArray[Any]], opset: 
                 node.attributes[attribute.name] = branch
                 continue
             node.attributes[attribute.name] = _attribute(node, attribute)
-        if proto.domain == onnxruntime_nodes.DOMAIN:
-            for own in onnxruntime_nodes.in_onnx(node):
+        for own in onnxruntime_nodes.in_onnx(node) if proto.domain == onnxruntime_nodes.DOMAIN else [node]:
+            if own.op != "Constant":
                 _check_form(own, opset)
                 nodes.append(own)
-        elif node.op == "Constant":
-            value = _constant(node)
-            if node.outputs[0] in given:
-                raise node.refused(f"its output {node.outputs[0]!r} is given twice in the graph; export it again")
-            given.add(node.outputs[0])
-            constants[node.outputs[0]] = value
-        else:
-            _check_form(node, opset)
-            nodes.append(node)
+                continue
+            value = _constant(own)
+            if own.outputs[0] in given:
+                raise node.refused(f"its output {own.outputs[0]!r} is given twice in the graph; export it again")
+            given.add(own.outputs[0])
+            constants[own.outputs[0]] = value
     return nodes
 
 

@@ -6,6 +6,9 @@ Source: onnxruntime's ContribOperators.md, domain com.microsoft.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.graph import Node
 
 DOMAIN = "com.microsoft"
@@ -21,7 +24,37 @@ def in_onnx(node: Node) -> list[Node]:
         return _with_function(node)
     if node.op in ("BiasGelu", "FastGelu", "Gelu", "QuickGelu"):
         return _gelu(node)
-    raise node.refused(f"operators of the domain {DOMAIN!r} are not understood")
+    if node.op == "FusedMatMul":
+        return _scaled_product(node)
+    raise not_understood(node, DOMAIN)
+
+
+def not_understood(node: Node, domain: str) -> ConversionError:
+    """The refusal of an operator of another domain."""
+    told = f"operators of the domain {domain!r} are not understood"
+    if domain.startswith("com.m"):  # microsoft, ms
+        return node.refused(f"{told}; import the graph as it was exported, or as onnxruntime saves it with ORT_ENABLE_BASIC")
+    return node.refused(f"{told}; export the model with those of ONNX")
+
+
+def _scaled_product(node: Node) -> list[Node]:
+    """alpha A B, of A and B their last two axes may be exchanged."""
+    attributes = dict(node.attributes)
+    a, b = ("km" if attributes.pop("transA", 0) else "mk"), ("nk" if attributes.pop("transB", 0) else "kn")
+    alpha = attributes.pop("alpha", 1.0)
+    attributes = {name: value for name, value in attributes.items() if value or name not in ("transBatchA", "transBatchB")}
+    if (a, b) == ("mk", "kn"):
+        product = replace(node, op="MatMul", attributes=attributes)
+    else:
+        product = replace(node, op="Einsum", attributes={"equation": f"...{a},...{b}->...mn"} | attributes)
+    if alpha == 1:
+        return [product]
+    inner, scale = f"{node.outputs[0]}.fused", f"{node.outputs[0]}.alpha"
+    return [
+        replace(product, outputs=(inner,)),
+        replace(node, op="Constant", inputs=(), outputs=(scale,), attributes={"value": np.array(alpha, np.float32)}),
+        replace(node, op="Mul", inputs=(inner, scale), attributes={}),
+    ]
 
 
 def _with_function(node: Node) -> list[Node]:

@@ -29,4 +29,4 @@ def _apart(graph: Graph, node: Node, constants: dict[str, NDArray[Any]]) -> Iter
         constants[f"{end}.beta"] = np.array(beta, np.float32)
         yield Node(f"{node.name}.Mul", "Mul", (added, f"{end}.beta"), (f"{end}.scaled",))
         added = f"{end}.scaled"
-    yield Node(f"{node.name}.Add", "Add", (f"{end}.product", added), (end,))
+    yield Node(f"{node.name}.Add", "Add", (added, f"{end}.product"), (end,))

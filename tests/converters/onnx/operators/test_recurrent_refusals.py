@@ -270,7 +270,10 @@ def test_a_model_without_an_opset_or_with_two_is_refused() -> None:
 def test_a_node_of_another_domain_is_refused_whatever_its_name() -> None:
     model = graph(node("LSTM"))
     model.graph.node[0].domain = "com.microsoft"
-    assert refusal(model) == "node 'my_lstm' (LSTM): operators of the domain 'com.microsoft' are not understood"
+    message = (
+        "node 'my_lstm' (LSTM): operators of the domain 'com.microsoft' are not understood; import the graph as it was exported"
+    )
+    assert refusal(model).startswith(message)
 
 
 @pytest.mark.parametrize("n_axes", [1, 2, 4])

@@ -10,6 +10,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
+import onnx
 from onnx import helper
 
 from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch, assert_streams_what_onnxruntime_gives, refusal
@@ -52,6 +53,17 @@ def test_a_product_with_a_function_is_one_layer(function: str, parameters: dict[
     y = g.add("FusedGemm", h, g.draw(2, HIDDEN), g.draw(2), transB=1, alpha=0.5, activation=function, **parameters)
     imported = assert_streams_what_onnxruntime_gives(saved(g, y), "TBF", "BF")
     assert [layer.kind for layer in imported.model.layers] == ["gru", "dense"]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"transA": 1}, {"transB": 1, "alpha": 0.25}, {"transA": 1, "transB": 1}], ids=str)
+def test_a_product_with_exchanged_axes_and_a_scale_is_what_it_stands_for(attributes: dict[str, Any]) -> None:
+    g = Sketch("TBF", "TB")
+    rows = g.add("Reshape", g.squeezed(g.rnn("x")[0], 1), [0, 0, 2, HIDDEN // 2])
+    y = g.add("FusedMatMul", rows, g.add("Tanh", rows), domain="com.microsoft", **attributes)
+    flat = g.add("Reshape", y, [0, 0, HIDDEN])
+    model = onnx.load_model_from_string(g.bytes(flat))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    assert_streams_what_onnxruntime_gives(model.SerializeToString(), "TBF", "TBF")
 
 
 def test_a_convolution_with_a_function_is_one_too() -> None:
