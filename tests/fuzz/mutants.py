@@ -60,7 +60,7 @@ _FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e-3, 100.0, 3e38, float("inf"), -f
 @cache
 def corpus() -> list[bytes]:
     """The good files: what exporters have written, nodes with every input and attribute, loops, choices, work within a step."""
-    folders = "exports", "exporters", "custom_cells", "quantized"
+    folders = "exports", "exporters", "custom_cells", "quantized", "time_maps"
     files = [path.read_bytes() for folder in folders for path in sorted((_FIXTURES / folder).glob("*.onnx"))]
     rng = np.random.default_rng(0)
     for op in ("LSTM", "GRU", "RNN"):

@@ -51,9 +51,9 @@ def _read(extension: str, data: bytes) -> Model:
 
 
 def _tried(model: Model) -> str:
-    if model.n_parameters > _MOST_VALUES or model.input_size > _MOST_VALUES:
+    if model.n_parameters > _MOST_VALUES or model.stride * model.input_size > _MOST_VALUES:
         return "imported"
-    x = np.zeros((2, model.input_size), model.dtype)
+    x = np.zeros((2 * model.stride, model.input_size), model.dtype)
     try:
         y = Stream(model).process(x) if model.streamable else run_offline(model, x)
     except StreamRNNError:

@@ -147,7 +147,8 @@ class _Compared:
 
 def _window_remarks(imported: Imported, laid_open: View | None) -> list[str]:
     """A remark where the graph gives a fixed number of steps, and a stream goes on after them unseen."""
-    n_steps = imported.size_of("time")
+    n_rows, stride = imported.size_of("time"), imported.model.stride
+    n_steps = None if n_rows is None else n_rows // stride
     keeps = any(layer.states for layer in imported.model.layers)
     if laid_open is not None or imported.offline or imported.states or n_steps is None or not keeps:
         return []

@@ -443,4 +443,4 @@ def test_it_carries_them_over_whole_steps() -> None:
 def test_as_many_steps_must_come_as_it_looks_ahead() -> None:
     g = Sketch("BFT", open_axes="B")
     g.inputs = [g.info("x", ["B", INPUTS, 2])]
-    assert "takes 2 rows, 1 for each step, and looks 2 steps ahead" in refusal(g.bytes(recurrent(g, same(g, taps=5))))
+    assert "takes 2 rows, but the first answer comes after 3" in refusal(g.bytes(recurrent(g, same(g, taps=5))))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer
 from streamrnn_converters.onnx.time_map import TimeMap
@@ -53,7 +54,9 @@ def with_past(importer: Importer, node: Node, flow: Flow, axis: int, one: Slidin
 
 def slid(importer: Importer, node: Node, flow: Flow, one: Sliding) -> tuple[TimeMap, list[int]]:
     """`TimeMap.slid`, for windows over a flow."""
+    limit(node, one.taps)
     time, ago = flow.time.slid(one)
+    limit(node, time.rate)
     if one.stride != 1:
         importer.moves_time.append(
             node.refused(
