@@ -426,8 +426,8 @@ def _remark_time(importer: Importer, inputs: Sequence[GraphInput], time: TimeMap
     rows = next((size for entry in inputs for axis, size in zip(entry.axes, entry.sizes, strict=True) if axis == "time"), None)
     if rows is not None and rows // time.rate <= time.late:
         raise ConversionError(
-            f"the graph takes {rows} rows, but the first answer comes after {(time.late + 1) * time.rate}, since it looks ahead "
-            "or has a stride; export it with an open number of rows"
+            f"the graph takes {rows} rows, but the first answer comes after {(time.late + 1) * time.rate}, since it looks "
+            "ahead or has a stride; export it with an open number of rows"
         )
     if carries and rows is not None and rows % time.rate:
         raise ConversionError(
