@@ -15,6 +15,8 @@ from streamrnn_converters.onnx import read_onnx
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "custom_cells"
 STATES = {
+    "attention": ["key_cache", "value_cache"],
+    "delta-net": ["memory"],
     "cfc": ["hx"],
     "echo-state": ["h"],
     "lru": ["state_re", "state_im"],
