@@ -261,6 +261,16 @@ def test_a_graph_may_fix_any_number_of_rows(n_rows: int) -> None:
     assert verify(model, data).proven
 
 
+def test_samples_of_a_fixed_number_are_taken_as_time_where_nothing_else_can_be() -> None:
+    g = Sketch("BF")
+    g.inputs = [g.info("x", [1, 200])]
+    data = g.bytes(recurrent(g, conv(g, g.add("Unsqueeze", "x", [1]), 1, INPUTS, 8, strides=[4], pads=[2, 2])))
+    imported = read_onnx(data)
+    assert "axis 1 of graph input 'x' was taken as time" in imported.remarks[0]
+    assert (imported.model.stride, imported.outputs[0].late) == (4, 1)
+    assert verify(imported.model, data, cases=(Case("normal", 1.0, 200),)).proven
+
+
 # What torch exports.
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "time_maps"

@@ -13,7 +13,7 @@ from streamrnn_converters.onnx.axes.roles import Roles, names_of
 from streamrnn_converters.onnx.graph import Graph, Input
 
 _MOST_TRIED = 4  # axes as time
-_FEWEST_AXES = 3  # of an input with time and, perhaps merged, batch and values
+_FEWEST_AXES = 2  # of an input with time and batch, or values
 
 
 def time_axes_of(graph: Graph, given: int | Mapping[str, int] | None) -> dict[str, int]:
