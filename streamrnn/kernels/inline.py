@@ -7,6 +7,7 @@ optimised again, and reading through a null pointer means there that the code be
 loop. So here a function ends as text.
 """
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,7 +100,7 @@ def optimise(module: Any, target_machine: Any, speed_level: int) -> None:
 
 
 class _Text(JITCodeLibrary):
-    """The optimised text of a function. It can be linked into others; there is no machine code of it."""
+    """The text of a function. It can be linked into others; there is no machine code of it."""
 
     def _optimize_functions(self, module: Any) -> None:
         if is_for_size():
@@ -110,6 +111,12 @@ class _Text(JITCodeLibrary):
         super()._optimize_functions(module)
 
     def _optimize_final_module(self) -> None:
+        """Optimise an export's parts, whose bytes must not depend on the kernels before. Others are, within their kernel."""
+        if _aim.get() is not Aim.THIS_CPU:
+            self.optimise()
+
+    def optimise(self) -> None:
+        """Optimise the text, with all parts that are linked into it."""
         if _aim.get() is Aim.THIS_CPU:
             super()._optimize_final_module()
         else:
@@ -193,16 +200,30 @@ def inline(function: Callable[..., Any]) -> Any:
     return _Inlined(function)
 
 
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """No search for cycles within a `with`: Numba's many objects, nearly all in use, made it a tenth of the time to compile."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def text_of(function: Callable[..., Any], signature: Signature) -> tuple[str, str]:
     """The name of the symbol by which C calls a function, and the optimised text of the module that has it.
 
     Raises NumbaError if it cannot be compiled.
     """
     compiler = _Compiler(function, CPUDispatcher.targetdescr, OPTIONS, {}, _Passes)
-    with global_compiler_lock:
+    with global_compiler_lock, _no_collections():
         result = compiler.compile(signature.args, signature.return_type)
         result.library.finalize()
+        if _aim.get() is Aim.THIS_CPU:
+            result.library.optimise()
         if result.library.calls_others():
             # Numba's wrapper reports errors. That a kernel has none may be found out only after the wrapper was looked at
-            result.library._optimize_final_module()
+            result.library.optimise()
     return result.fndesc.llvm_cfunc_wrapper_name, result.library.get_llvm_str()
