@@ -183,6 +183,8 @@ _PER_PANEL = 30.0  # cycles to begin a panel,
 _PER_PANEL_AFAR = 12.0  # and where the loads of the weights hide most of them
 _PER_CELL = 10.0  # cycles of the activations of one vector of units
 _WIDE_CHAIN = 60.0  # more cycles from one step to the next, on Intel's CPUs, where a panel is vectors of 64 bytes
+_WIDE_IN_HALVES = 8.0  # more cycles from one step to the next, where a panel is vectors of 64 bytes that are done in halves,
+_SAVED_IN_HALVES = 3.0  # and fewer for each gate of such a vector, which is one instruction where two narrow ones are two
 _ABOUT = 1.01  # estimates whose ratio is smaller count as equal
 
 
@@ -229,7 +231,7 @@ def _candidates(gates: int, dtype: DType, stored: str | None) -> list[Width]:
         width = Width(n_bytes // np.dtype(dtype).itemsize, 1, dtype, stored=stored)
         per_sum = _REGISTERS.get(stored or "", 1)
         is_small = n_bytes < sizes[-1] and not forced and not _avx2_in_halves()
-        most = min(4 if is_small else 8, (n_registers(width) - 4) // (gates * per_sum))
+        most = min(5 if is_small else 8, (n_registers(width) - 4) // (gates * per_sum))
         candidates += [width._replace(blocks=blocks) for blocks in range(1, most + 1)]
     return candidates
 
@@ -250,7 +252,10 @@ def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...], is_rec
     per_row = sum(max(_LATENCY, gates * vectors * per_vector + per_input) for gates in passes)
     begin = _PER_PANEL + (_WIDE_CHAIN if is_recurrent and full_rate == 64 and not machine().has("sse4a") else 0)
     begin = begin if near else begin * _PER_PANEL_AFAR / _PER_PANEL
-    return panels * (begin * len(passes) + _PER_CELL * vectors + n_loads * per_row)
+    cell = _PER_CELL * vectors
+    if full_rate < width.vector_bytes == 64:
+        cell += _WIDE_IN_HALVES - _SAVED_IN_HALVES * max(passes) * width.blocks
+    return panels * (begin * len(passes) + cell + n_loads * per_row)
 
 
 def _weight_bytes(width: Width, units: int, rows: int, passes: tuple[int, ...]) -> int:
