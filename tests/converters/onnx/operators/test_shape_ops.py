@@ -224,3 +224,14 @@ def gemm_of_a_lone_signal() -> Drawing:
 def test_plumbing_is_followed(name: str) -> None:
     data, axes_in, axes_out = PLUMBING[name]()
     assert_streams_what_onnxruntime_gives(data, axes_in, axes_out)
+
+
+def test_an_expand_to_the_length_of_the_example_fixes_the_number_of_steps() -> None:
+    """As torch's newer exporter writes F.normalize after an LSTM, which it has given that length."""
+    g = Sketch()
+    y = g.squeezed(g.rnn("x")[0], 1)
+    size = g.add("Expand", g.add("ReduceL2", y, [2]), [N_STEPS, 1, HIDDEN])
+    imported = assert_streams_what_onnxruntime_gives(g.bytes(g.add("Div", y, size)), "TBF", "TBF")
+    assert any(
+        f"fixes the number of steps to {N_STEPS}, which the graph declares open" in remark for remark in imported.remarks
+    )

@@ -29,6 +29,10 @@ def repeated(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         n_new = max(0, len(numbers) - len(own.axes))
         axes = (*(inserted(node, index) for index in range(n_new)), *own.axes)
         numbers = [1] * (len(axes) - len(numbers)) + numbers
+        for size, axis in zip(numbers, axes, strict=True):
+            if isinstance(size, int) and size > 1 and axis.kind == "input" and isinstance(axis.size, Size):
+                roles.fix(node, axis.name, size)  # to the length of the exporter's example
+        axes = tuple(axis._replace(size=roles.sizes.get(axis.name, axis.size)) for axis in axes)
         repeats = [1 if size in (1, axis.size) else size for size, axis in zip(numbers, axes, strict=True)]
         if any(repeat != 1 != axis.size for repeat, axis in zip(repeats, axes, strict=True)):
             raise node.refused(f"repeats {describe(own)} of shape {[axis.size for axis in axes]} as {numbers}")
