@@ -70,6 +70,7 @@ class Importer:
     fewest_rows  with which the graph runs: more than it cuts off
     moves_time  why nodes cannot be imported if answers must come to each row at once: they look ahead, or have a stride
     backward   whether a signal is reversed
+    fed        for each delay of a value that is computed from itself: what it reads
     whole_only  why nodes can only answer recordings that are as long as all of their batch
     """
 
@@ -93,6 +94,7 @@ class Importer:
         self._solution, self._budget = solution, solution.budget
         self._joiner = Joiner(precision.dtype, solution.budget)
         self.beginnings = Beginnings(precision.dtype)
+        self.fed: dict[LayerOutput, Vector] = {}
         self.values: dict[str, Value] = {name: Constant(array) for name, array in graph.constants.items()}
         for entry in graph.inputs:
             self.values[entry.name] = self._entering(entry)
@@ -219,6 +221,12 @@ class Importer:
         layer = Delay(used.size, dtype=self.dtype) if alone else Frame(used.size, hop, longest + 1, self.dtype)
         past = self.applied(node, layer, replace(flow, index_map=used))
         return past, [own if alone else own + (longest - each) * used.size for each in steps]
+
+    def held(self, size: int, initial: float, moved: Callable[[LayerOutput], LayerOutput]) -> LayerOutput:
+        """What a value becomes from what it was at the step before, which a delay holds."""
+        delay = LayerOutput(Delay(size, np.full(size, initial), self.dtype), ())
+        self.fed[delay] = given = moved(delay)
+        return given
 
     def late(self, node: Node, flow: Flow) -> Flow:
         """A flow with the zeros that are put before its first step: delayed by as many."""

@@ -185,7 +185,7 @@ def read_onnx(
             importer.remark(f"graph input {entry.name!r} has no axis of time: {_STEADY}")
     free = [entry.name for entry in inputs if not entry.integers and _is_one_step(entry)]
     check_signals(known, free, list(given), sources)
-    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback, begun)
+    assembly = Assembly({entry.name: entry.size for entry in inputs}, distinct, precision.dtype, feedback, begun, importer.fed)
     starts = dict(zip(distinct, accumulate((vector.size for vector in distinct), initial=0), strict=False))
     outputs = tuple(
         signal_of(importer, name, flow, starts[given[name]])

@@ -12,8 +12,9 @@ from streamrnn.gates import GATE_ORDERS
 
 def noise_like(rng: np.random.Generator, weight: NDArray[np.floating], tensor: NDArray[np.floating]) -> NDArray[np.floating]:
     """Noise instead of a weight, a part of a tensor: normally distributed, with the spread of the tensor."""
-    spread = float(tensor.std()) or float(np.abs(tensor).max()) or 1 / math.sqrt((1, *tensor.shape)[-1])
-    drawn: NDArray[np.floating] = (spread * rng.normal(size=weight.shape)).astype(weight.dtype)
+    spread = float(tensor.std(dtype=np.float64)) or float(np.abs(tensor).max()) or 1 / math.sqrt((1, *tensor.shape)[-1])
+    largest = np.finfo(weight.dtype).max
+    drawn: NDArray[np.floating] = np.clip(spread * rng.normal(size=weight.shape), -largest, largest).astype(weight.dtype)
     return drawn
 
 

@@ -398,9 +398,9 @@ REFUSED: dict[str, tuple[Callable[[Sketch, str], str], str, str]] = {
         "node 'my_Concat' (Concat)",
         "its input 1 is a constant of shape (7, 2, 1), which does not fit beside the signal",
     ),
-    "mean-over-time": (
-        lambda g, y: g.add("ReduceMean", y, [0]),
-        "node 'my_ReduceMean' (ReduceMean)",
+    "norm-over-time": (
+        lambda g, y: g.add("ReduceL2", y, [0]),
+        "node 'my_ReduceL2' (ReduceL2)",
         "what is its feature axis is the time axis",
     ),
     "another-power-of-each-value": (

@@ -11,7 +11,7 @@ import numpy as np
 from streamrnn import Concat, Delay, Layer, Model, Select
 from streamrnn_converters.onnx.build.feedback import Feedback
 from streamrnn_converters.onnx.build.fuse import fused
-from streamrnn_converters.onnx.vectors import Carried, LayerOutput, Source, Vector
+from streamrnn_converters.onnx.vectors import Carried, LayerOutput, Source, Vector, upstream
 
 
 class Assembly:
@@ -21,6 +21,7 @@ class Assembly:
     outputs   the vectors
     dtype     compute precision of the layers
     feedback  the states that layers read
+    fed       what delays read that stand among the layers
     begun     by graph input that brings states: the values that it begins with, where these are no zeros
     """
 
@@ -31,6 +32,7 @@ class Assembly:
         dtype: str,
         feedback: Mapping[Carried, Feedback],
         begun: Mapping[str, Sequence[float]],
+        fed: Mapping[LayerOutput, Vector],
     ) -> None:
         self._input, self._dtype, self._feedback = Source("", sum(signals.values())), dtype, feedback
         self._begun = begun
@@ -41,6 +43,8 @@ class Assembly:
             self._signals[name] = self._input if len(signals) == 1 else LayerOutput(chosen, (self._input,))
             start += size
         self._delays: dict[Vector, Vector] = {}  # with what each reads
+        every = upstream([*outputs, *(own.returns for own in feedback.values())])
+        self._delays |= {delay: read for delay, read in fed.items() if delay in every}
         self._holding: dict[Feedback, LayerOutput] = {}
         self._states: dict[Vector, LayerOutput] = {each: self._delayed(each, own) for each, own in feedback.items()}
         self._layers: dict[Vector, Layer] = {}

@@ -11,6 +11,7 @@ from streamrnn_converters.onnx.axes.arguments import axes_argument, axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
 from streamrnn_converters.onnx.operators.over_time import time_of, windows_of
+from streamrnn_converters.onnx.operators.so_far import so_far
 from streamrnn_converters.onnx.values import Flow, Value, rank, with_fixed
 from streamrnn_converters.onnx.windows import gathered, n_inside, nearest_inside
 
@@ -24,7 +25,9 @@ def _reduced(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     node.take("keepdims")
     if node.take("noop_with_empty_axes", 0) and not axes:
         return [flow]
-    return [_over_axes(importer, node, flow, axis_indices(node, axes or range(rank(flow)), rank(flow)), _REDUCTIONS[node.op])]
+    return [
+        _reduced_over(importer, node, flow, axis_indices(node, axes or range(rank(flow)), rank(flow)), _REDUCTIONS[node.op])
+    ]
 
 
 @operator("ArgMax", "ArgMin")
@@ -41,7 +44,19 @@ def _index_of_best(importer: Importer, node: Node, inputs: Inputs) -> list[Value
 def _global_pool(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
     """Over all axes but batch and channels."""
     flow = needs_flow(node, inputs[0], "X")
-    return [_over_axes(importer, node, flow, range(2, rank(flow)), "mean" if node.op == "GlobalAveragePool" else "max")]
+    return [_reduced_over(importer, node, flow, range(2, rank(flow)), "mean" if node.op == "GlobalAveragePool" else "max")]
+
+
+def _reduced_over(importer: Importer, node: Node, flow: Flow, axes: Sequence[int], operation: str) -> Flow:
+    """Over axes within a step, and over time: then it is the answer so far."""
+    given = _over_axes(importer, node, flow, axes, operation)
+    if not any(importer.roles.over_time(flow.axes[axis]) for axis in axes):
+        return given
+    if flow.time.late or flow.time.surplus:
+        raise node.refused("goes over all of time, from which what comes before cuts off steps, or to which it adds some")
+    given = replace(so_far(importer, node, given, operation), last=True)
+    importer.remark_last(given)
+    return given
 
 
 @operator("ReduceSumSquare", "ReduceLogSum")
@@ -91,6 +106,8 @@ def _over_axes(importer: Importer, node: Node, flow: Flow, axes: Sequence[int], 
     sizes = importer.roles.extents(importer.axes_of(node))
     below = rows_below(flow, axes)
     rows, size = below.index_map.shape
+    if rows == 1:
+        return replace(flow, index_map=below.index_map.reshape(sizes), axes=importer.axes_of(node))
     return importer.layered(node, Reduce(rows, size, operation, importer.dtype), below, sizes=sizes)
 
 

@@ -191,8 +191,8 @@ REFUSED = {
     ),
     "a-mean-over-time-before": (
         lambda g: gru(g, g.add("Sub", "x", g.add("ReduceMean", "x", [1]))),
-        "node 'my_ReduceMean' (ReduceMean)",
-        "is the time axis of the signal, as node 'my_GRU' (GRU) tells",
+        "node 'my_Sub' (Sub)",
+        "every step of one with a single step of the other",
     ),
     "a-view-in-place-of-a-transpose": (
         lambda g: g.add("Relu", g.add("Reshape", gru(g, "x"), [7, 2, HIDDEN])),

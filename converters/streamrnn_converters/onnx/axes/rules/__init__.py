@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     STEPS: steps.steps,
     "BatchNormalization": layers.batch_normalization,
     "Concat": indexing.concat,
+    "CumSum": layers.running_sum,
     "Conv": convolution.convolution,
     "ConvTranspose": within_step.transposed_convolution,
     "Einsum": contraction.contraction,

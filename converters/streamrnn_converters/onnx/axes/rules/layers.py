@@ -10,6 +10,8 @@ REDUCTIONS = (
     *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin"),
     *("ReduceSum", "ReduceSumSquare"),
 )
+#: Those that a stream can give of the steps so far.
+_SO_FAR = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum")
 
 
 def dense(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
@@ -33,12 +35,18 @@ def reduction(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         return [own]
     summed = axis_indices(node, axes or list(range(len(own.axes))), len(own.axes))
     for index in summed:
-        roles.need(node, own.axes[index])
+        if node.op not in _SO_FAR or not roles.over_time(own.axes[index]):
+            roles.need(node, own.axes[index])
     given = computed(node, own.axes)[0].axes
     left = [inserted(node, index) if index in summed else axis for index, axis in enumerate(given)]
     if not keep:
         left = [axis for index, axis in enumerate(left) if index not in summed]
     return [Signal(tuple(left))]
+
+
+def running_sum(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
+    """CumSum: the axes stay."""
+    return computed(node, signal(node, inputs[0], "x").axes)
 
 
 def softmax(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:

@@ -45,10 +45,11 @@ def pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 
 
 def global_pooling(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
-    """GlobalAveragePool-1 and GlobalMaxPool-1: over all axes but batch and channels."""
+    """GlobalAveragePool-1 and GlobalMaxPool-1: over all axes but batch and channels; also over time, so far."""
     own = signal(node, inputs[0], "X")
     for axis in own.axes[2:]:
-        roles.need(node, axis)
+        if not roles.over_time(axis):
+            roles.need(node, axis)
     return computed(node, [*own.axes[:2], *(inserted(node, index) for index in range(2, len(own.axes)))])
 
 
