@@ -21,8 +21,8 @@ import onnxruntime
 
 from streamrnn_converters import from_onnx, verify
 from streamrnn_converters.onnx import read_onnx
+from streamrnn_converters.proof import answers
 from streamrnn_converters.proof.verification import Case
-from streamrnn_converters.reference_runs.reference import Reference
 from tests.converters.onnx.onnx_graphs import random_node
 from tests.converters.onnx.sketch import HIDDEN, INPUTS, Sketch, refusal
 from tests.converters.onnx.step_graphs import BRIEF, assert_streams, taking
@@ -173,20 +173,19 @@ def test_a_graph_that_takes_many_steps_and_its_states_is_carried_from_chunk_to_c
 
 @pytest.mark.parametrize("start", [0, 30, 170])
 def test_an_error_that_comes_with_a_step_is_placed_at_that_step(start: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answers of onnxruntime are changed from one step on."""
+    """The answers of the stream are changed from one step on."""
     data, _, output = states_as_they_are()
 
-    undisturbed, n_before = Reference.runs, 0
+    undisturbed, n_before = answers.stream_runs, 0
 
-    def disturbed(self: Reference, *arguments: Any) -> Any:
+    def disturbed(*arguments: Any) -> Any:
         nonlocal n_before
-        answers = undisturbed(self, *arguments)
-        for answer in answers[max(0, start - n_before) :]:
-            answer[output] = answer[output] + np.float32(1e-3)
-        n_before += len(answers)
-        return answers
+        outputs, states = undisturbed(*arguments)
+        outputs[max(0, start - n_before) :] += np.float32(1e-3)
+        n_before += len(outputs)
+        return outputs, states
 
-    monkeypatch.setattr(Reference, "runs", disturbed)
+    monkeypatch.setattr(answers, "stream_runs", disturbed)
     report = verify(from_onnx(data), data, cases=(Case("normal", 1.0, 200),))
     assert not report.proven
     (wrong,) = (comparison for comparison in report.comparisons if not comparison.agrees)
