@@ -68,6 +68,9 @@ class Size:
             return self.plus - other.plus if (self.factor, self.axes) == (other.factor, other.axes) else NotImplemented
         return self + -other
 
+    def __neg__(self) -> Any:
+        return self * -1
+
     def __repr__(self) -> str:
         names = (f"({axis})" if isinstance(axis, Size) else f"<size of {axis}>" for axis in self.axes)
         product = "*".join([*([str(self.factor)] if self.factor != 1 else []), *names])

@@ -83,6 +83,16 @@ def over_bands(g: Sketch) -> str:
     return recurrent(g, g.add("Reshape", y, [0, 2 * INPUTS, -1]), inputs=2 * INPUTS)
 
 
+def cropped(g: Sketch) -> str:
+    """Convolutions without padding, and what they read cut to the length that they leave, as WaveNet has it."""
+    y = "x"
+    for _ in range(2):
+        given = conv(g, y, INPUTS, INPUTS, 2, dilations=[2])
+        length = g.add("Gather", g.add("Shape", given), np.array([2]))
+        y = g.add("Add", g.add("Slice", y, g.add("Neg", length), [2**63 - 1], [2]), g.add("Tanh", given))
+    return y
+
+
 AHEAD: dict[str, tuple[Callable[[Sketch], str], int]] = {
     "same-gru": (lambda g: recurrent(g, same(g)), 1),
     "same-lstm": (lambda g: recurrent(g, same(g, taps=5), "LSTM"), 2),
@@ -94,6 +104,7 @@ AHEAD: dict[str, tuple[Callable[[Sketch], str], int]] = {
     "joined": (joined, 2),
     "gated": (gated, 2),
     "behind-an-lstm": (behind_an_lstm, 1),
+    "cropped-to-what-is-left": (cropped, 4),
     "no-numbers-before-the-first-step": (logarithm, 2),
     "over-bands": (over_bands, 3),
     "dilated": (lambda g: recurrent(g, conv(g, "x", INPUTS, INPUTS, pads=[2, 4], dilations=[3])), 4),

@@ -39,6 +39,13 @@ def range_end(end: Any, size: int | Size) -> Any:
     return end
 
 
+def range_start(start: Any, size: int | Size) -> Any:
+    """The start of a range of an axis. One that counts backwards by a size that differs from the axis' by a number is known."""
+    if isinstance(start, Size) and isinstance(size, Size) and isinstance(place := size - -start, int):
+        return max(0, place)
+    return start
+
+
 def order_argument(node: Node, value: Value | Signal) -> list[int]:
     """The order of the axes that Transpose gives; by default the reverse."""
     order = node.take("perm") or list(range(rank(value)))[::-1]

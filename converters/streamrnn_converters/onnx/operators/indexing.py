@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn import Delay, Embedding
-from streamrnn_converters.onnx.axes.arguments import END, axis_indices, limit, range_end, slice_argument, split_argument
+from streamrnn_converters.onnx.axes.arguments import (
+    END,
+    axis_indices,
+    limit,
+    range_end,
+    range_start,
+    slice_argument,
+    split_argument,
+)
 from streamrnn_converters.onnx.axes.rules.indexing import ONLY_THE_LAST
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
@@ -33,7 +41,7 @@ def _slice(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 def _cut(importer: Importer, node: Node, flow: Flow, axis: int, start: Any, end: Any, step: Any) -> Flow:
     """A range of one axis, whose axes are still those of the flow: of values a part, of time all or one step."""
     role, size = importer.role(flow.axes[axis]), flow.axes[axis].size
-    end = range_end(end, size)
+    start, end = range_start(start, size), range_end(end, size)
     if start == 0 and step == 1 and (end == size or (isinstance(end, int) and end >= END)):
         return flow
     if not all(isinstance(number, int) for number in (start, end, step)):

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from streamrnn_converters.onnx.axes.arguments import END, INTEGERS, axis_indices, range_end, slice_argument, split_argument
+from streamrnn_converters.onnx.axes.arguments import (
+    END,
+    INTEGERS,
+    axis_indices,
+    range_end,
+    range_start,
+    slice_argument,
+    split_argument,
+)
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, signal
 from streamrnn_converters.onnx.graph import Node
@@ -49,7 +57,7 @@ def cut(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
 def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any, step: Any) -> Axis:
     """What a range leaves of an axis: a part, or of time one step, which then is an inserted axis."""
     axis, role = own.axes[index], roles.role(own.axes[index])
-    end = range_end(end, axis.size)
+    start, end = range_start(start, axis.size), range_end(end, axis.size)
     if start == 0 and step == 1 and (end == axis.size or (isinstance(end, int) and end >= END)):
         return axis
     if not all(isinstance(number, int) for number in (start, end, step)):
