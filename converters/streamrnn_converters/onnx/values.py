@@ -103,17 +103,28 @@ Kind = Literal["input", "one", "layer", "feature", "merged", "repeated"]
 
 @dataclass(frozen=True)
 class Every:
-    """All indices of an axis of this size, in their order: what Range gives where the size is not known before the graph runs.
+    """first, first + step, and so on, along an axis of this size: what Range gives where the size is not known before the graph
+    runs.
 
     It is the one object in the array of a constant.
     """
 
     size: Size
+    first: Any = 0
+    step: Any = 1
 
     def __add__(self, other: Any) -> Any:
-        return self if isinstance(other, int | np.integer) and other == 0 else NotImplemented
+        return NotImplemented if isinstance(other, Every | Size) else Every(self.size, self.first + other, self.step)
 
     __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __mul__(self, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Every | Size) else Every(self.size, self.first * other, self.step * other)
+
+    __rmul__ = __mul__
 
 
 class Axis(NamedTuple):
@@ -240,14 +251,30 @@ def objects(items: Sequence[Any]) -> NDArray[Any]:
 def are_every(indices: Constant, size: int | Size) -> bool:
     """Whether indices are all those of an axis, in their order, along the last of their own axes."""
     array = indices.array
-    if array.size == 1 and isinstance(array.flat[0], Every):
-        return bool(array.flat[0].size == size)
+    if array.size == 1 and isinstance(every := array.flat[0], Every):
+        return bool((every.size, every.first, every.step) == (size, 0, 1))
     return (
         array.dtype.kind in "iu"
         and array.ndim > 0
         and array.shape[-1] == array.size == size != 1
         and bool((array.ravel() == np.arange(array.size)).all())
     )
+
+
+def progression(array: NDArray[Any], axis: int, size: int | Size) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """The first entries of a constant along an axis of a size, and what each has more than the one before; None where it is no
+    arithmetic progression.
+    """
+    if array.size == 1 and isinstance(every := array.flat[0], Every):
+        return (np.array([float(every.first)]), np.array([float(every.step)])) if every.size == size else None
+    if array.shape[axis] != size or array.dtype.kind not in "fiu":
+        return None
+    numbers = np.moveaxis(array.astype(np.float64), axis, 0)
+    first, step = numbers[:1], numbers[1:2] - numbers[:1]
+    places = np.arange(len(numbers)).reshape(-1, *[1] * (numbers.ndim - 1))
+    if not (first + places * step == numbers).all():
+        return None
+    return np.moveaxis(first, 0, axis), np.moveaxis(step, 0, axis)
 
 
 def describe(value: Value | Signal) -> str:

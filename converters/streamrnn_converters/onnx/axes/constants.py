@@ -50,8 +50,8 @@ def _tile(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
 def _range(node: Node, inputs: Inputs) -> list[Constant | Broadcast]:
     arrays = [constant(node, value).array for value in inputs]
     start, end, step = (array.item() for array in arrays)
-    if isinstance(end, Size) and (start, step) == (0, 1):
-        return [Constant(objects([Every(end)]))]
+    if isinstance(end, Size) and not isinstance(start, Size) and step == 1 and start == int(start):
+        return [Constant(objects([Every(end - int(start), start)]))]
     if any(isinstance(number, Size) for number in (start, end, step)):
         raise node.refused("counts to a size that depends on the input, which is not understood")
     count = max(0, math.ceil((end - start) / step))

@@ -11,6 +11,7 @@ from streamrnn.activation import SIGMOID
 from streamrnn_converters.onnx.axes.rules.elementwise import input_name
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.operators.so_far import counting
 from streamrnn_converters.onnx.values import Broadcast, Constant, Flow, Value, describe, full_rank, with_fixed
 from streamrnn_converters.onnx.vectors import LayerOutput
 
@@ -150,7 +151,7 @@ def _power(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
 
 @operator(*ARITHMETIC)
 def _arithmetic(importer: Importer, node: Node, inputs: Inputs) -> list[Value]:
-    a, b = inputs
+    a, b = counting(importer, node, inputs)
     if isinstance(a, Flow) and isinstance(b, Flow):
         flows = needs_flow(node, a, "A"), needs_flow(node, b, "B")
         x = _gated_by_itself(importer, node, *flows) if node.op == "Mul" else None
@@ -216,6 +217,7 @@ def combined(importer: Importer, node: Node, a: Value | None, b: Value | None, o
 def operands(importer: Importer, node: Node, inputs: Inputs) -> list[Flow]:
     """The inputs broadcast to each other, the constants among them as flows too."""
     importer.axes_of(node)
+    inputs = counting(importer, node, inputs)
     flows = importer.at_once(
         node, [needs_flow(node, value, input_name(node, k)) for k, value in enumerate(inputs) if isinstance(value, Flow)]
     )

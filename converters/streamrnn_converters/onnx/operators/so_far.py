@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamrnn import Arithmetic, Select
+from streamrnn import Affine, Arithmetic, Select
 from streamrnn_converters.onnx.axes.arguments import axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
-from streamrnn_converters.onnx.values import Constant, Flow, Value
+from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, progression
 from streamrnn_converters.onnx.vectors import LayerOutput, Vector
 
 
@@ -45,6 +45,36 @@ def so_far(importer: Importer, node: Node, flow: Flow, operation: str) -> Flow:
     return replace(flow, parts=(given,), index_map=np.arange(given.size).reshape(flow.index_map.shape))
 
 
+def counting(importer: Importer, node: Node, inputs: Inputs) -> Inputs:
+    """The inputs of an operator; constants that are a progression along time become flows that count beside the first flow."""
+    importer.axes_of(node)
+    beside = next(value for value in inputs if isinstance(value, Flow))
+    time = next((index for index, axis in enumerate(beside.axes) if importer.role(axis) == "time"), None)
+    return [_counting(importer, node, beside, time, value) if isinstance(value, Constant) else value for value in inputs]
+
+
+def _counting(importer: Importer, node: Node, beside: Flow, time: int | None, value: Constant) -> Value:
+    axis = -1 if time is None else value.array.ndim - len(beside.axes) + time
+    if time is None or (value.array.dtype != object and (axis < 0 or value.array.shape[axis] == 1)):
+        return value
+    found = progression(value.array, axis, beside.axes[time].size)
+    if found is None:
+        raise node.refused(f"combines the signal with {describe(value)}, another number for each step that does not count them")
+    first, step = found
+    vector = importer.vector(node, beside)
+    own = LayerOutput(Select(vector.size, (0,), importer.dtype), (vector,))
+    ones = LayerOutput(Arithmetic(1, "equal", importer.dtype), (own, own))
+    begun = importer.begun(node, replace(beside, parts=(ones,), index_map=np.zeros((1,) * len(beside.axes), int)))
+    number = _ONE_BY_ONE["sum"](importer, importer.vector(node, begun))
+    given = LayerOutput(Affine(step.ravel(), (first - step).ravel(), importer.dtype), (_wide(importer, number, step.size),))
+    shape = (1,) * (len(beside.axes) - step.ndim) + step.shape
+    return replace(beside, parts=(given,), index_map=np.arange(step.size).reshape(shape))
+
+
+def _wide(importer: Importer, vector: Vector, size: int) -> Vector:
+    return vector if size == 1 else LayerOutput(Select(1, (0,) * size, importer.dtype), (vector,))
+
+
 def _folded(operation: str, first: float) -> Callable[[Importer, Vector], LayerOutput]:
     """Takes what is held, at first a number, and the next entry to what is held then."""
 
@@ -68,7 +98,7 @@ def _mean(importer: Importer, node: Node, vector: Vector) -> LayerOutput:
     size, dtype = vector.size, importer.dtype
     first = LayerOutput(Select(size, (0,), dtype), (vector,))
     ones = LayerOutput(Arithmetic(1, "equal", dtype), (first, first))
-    count = LayerOutput(Select(1, (0,) * size, dtype), (_ONE_BY_ONE["sum"](importer, ones),))
+    count = _wide(importer, _ONE_BY_ONE["sum"](importer, ones), size)
 
     def moved(held: Vector) -> LayerOutput:
         new = LayerOutput(Arithmetic(size, "subtract", dtype), (vector, held))

@@ -124,8 +124,8 @@ def test_a_size_is_that_of_all_values() -> None:
 
 #: What looks like a constant and depends on the input.
 UNKNOWN: dict[str, tuple[Callable[[Sketch], str], str]] = {
-    "counted-to-an-open-size": (
-        lambda g: g.add("Range", np.int64(1), g.add("Squeeze", g.add("Gather", g.add("Shape", "x"), [0])), np.int64(1)),
+    "counted-to-an-open-size-by-twos": (
+        lambda g: g.add("Range", np.int64(1), g.add("Squeeze", g.add("Gather", g.add("Shape", "x"), [0])), np.int64(2)),
         "counts to a size that depends on the input",
     ),
     "repeated-by-an-open-size": (

@@ -66,6 +66,15 @@ def later(g: Sketch, x: str) -> str:
     return str(g.add("Transpose", seen, perm=[2, 0, 1]))
 
 
+def assert_as_late(data: bytes, late: int) -> None:
+    """A stream gives what the graph gives, so many steps later."""
+    x = np.random.default_rng(1).normal(size=(N_STEPS, 1, INPUTS)).astype(np.float32)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"x": x})[0].reshape(N_STEPS, HIDDEN)
+    ours = Stream(read_onnx(data).model).process(x[:, 0])
+    np.testing.assert_allclose(ours[late:], expected[: N_STEPS - late], rtol=0, atol=4 * TOLERANCE)
+
+
 @pytest.mark.parametrize("exclusive", [0, 1])
 @pytest.mark.parametrize("before", ["as-it-comes", "later"])
 def test_a_running_sum_begins_with_the_signal(before: str, exclusive: int) -> None:
@@ -73,12 +82,45 @@ def test_a_running_sum_begins_with_the_signal(before: str, exclusive: int) -> No
     given = "x" if before == "as-it-comes" else later(g, "x")
     total = g.add("CumSum", given, np.int64(0), exclusive=exclusive)
     data = g.bytes(g.rnn(g.add("Tanh", total), inputs=INPUTS if given == "x" else HIDDEN)[0])
-    x = np.random.default_rng(1).normal(size=(N_STEPS, 1, INPUTS)).astype(np.float32)
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    expected = session.run(None, {"x": x})[0].reshape(N_STEPS, HIDDEN)
-    late = 0 if given == "x" else 2
-    ours = Stream(read_onnx(data).model).process(x[:, 0])
-    np.testing.assert_allclose(ours[late:], expected[: N_STEPS - late], rtol=0, atol=4 * TOLERANCE)
+    assert_as_late(data, 0 if given == "x" else 2)
+
+
+def counted_by_the_graph(g: Sketch, given: str) -> str:
+    """1, 2, 3 and so on, as many as there are steps."""
+    n_steps = g.squeezed(g.add("Gather", g.add("Shape", given), np.array([0])), 0)
+    counts = g.add("Range", np.int64(1), g.add("Add", n_steps, np.int64(1)), np.int64(1))
+    return str(g.add("Unsqueeze", g.add("Cast", counts, to=1), [1, 2]))
+
+
+def counted_by_a_constant(g: Sketch, given: str) -> str:
+    return g.constant(np.arange(1, N_STEPS + 1, dtype=np.float32).reshape(-1, 1, 1))
+
+
+@pytest.mark.parametrize("counted", [counted_by_the_graph, counted_by_a_constant])
+@pytest.mark.parametrize("before", ["as-it-comes", "later"])
+def test_a_running_mean_may_count_the_steps(before: str, counted: Callable[[Sketch, str], str]) -> None:
+    g = Sketch()
+    if counted is counted_by_a_constant:
+        g.inputs = [g.info("x", [N_STEPS, "B", INPUTS])]
+    given = "x" if before == "as-it-comes" else later(g, "x")
+    mean = g.add("Div", g.add("CumSum", given, np.int64(0)), counted(g, given))
+    data = g.bytes(g.rnn(g.add("Sub", given, mean), inputs=INPUTS if given == "x" else HIDDEN)[0])
+    assert_as_late(data, 0 if given == "x" else 2)
+
+
+def test_of_each_value_another_progression_is_counted() -> None:
+    g = Sketch()
+    g.inputs = [g.info("x", [N_STEPS, "B", INPUTS])]
+    numbers = 2 * np.arange(N_STEPS).reshape(-1, 1, 1) * np.array([1, -1, 0.5]) + np.array([0, 1, 2])
+    data = g.bytes(g.rnn(g.add("Tanh", g.add("Add", "x", numbers.astype(np.float32))))[0])
+    assert_as_late(data, 0)
+
+
+def test_other_numbers_for_each_step_are_refused() -> None:
+    g = Sketch()
+    g.inputs = [g.info("x", [N_STEPS, "B", INPUTS])]
+    squares = (np.arange(N_STEPS, dtype=np.float32) ** 2).reshape(-1, 1, 1)
+    assert "it differs along the time axis" in refusal(g.bytes(g.rnn(g.add("Add", "x", squares))[0]))
 
 
 def test_a_mean_beside_each_step_is_refused_where_they_meet() -> None:

@@ -6,7 +6,7 @@ from string import ascii_uppercase
 from streamrnn_converters.onnx.axes.roles import Roles, inserted
 from streamrnn_converters.onnx.axes.rules.signals import Inputs, computed
 from streamrnn_converters.onnx.graph import Node
-from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Known, Signal, full_rank
+from streamrnn_converters.onnx.values import Axis, Broadcast, Constant, Known, Signal, full_rank, progression
 
 #: Operators that keep the axes of their only signal.
 FUNCTIONS = (
@@ -19,6 +19,8 @@ COMBINATIONS = (
     *("Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "Or", "PRelu"),
     *("Sub", "Where", "Xor"),
 )
+#: Operators that may combine a signal with the numbers of its steps.
+COUNTED = ("Add", "Div", "Max", "Min", "Mul", "Sub")
 _NAMES = {"PRelu": ("X", "slope"), "Where": ("condition", "X", "Y")}
 
 
@@ -61,7 +63,7 @@ def with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known | 
     axes = list(_padded(node, own, n_axes))
     for index, size in enumerate((1,) * (n_axes - len(sizes)) + sizes):
         axis = axes[index]
-        if size == 1:
+        if size == 1 or (node.op in COUNTED and roles.role(axis) == "time" and _counts(value, index - n_axes, axis)):
             continue
         within = roles.is_within(axis) or roles.role(axis) == "unknown"
         if not within or (isinstance(axis.size, int) and axis.size not in (1, size)):
@@ -74,6 +76,11 @@ def with_constant(roles: Roles, node: Node, own: Sequence[Axis], value: Known | 
         if axis.size == 1:
             axes[index] = Axis(f"{node.outputs[0]}.{index}", size, "feature")
     return axes
+
+
+def _counts(value: Constant | Broadcast, index: int, axis: Axis) -> bool:
+    """Whether a constant is an arithmetic progression along time, its axis `index` from the end, so that a stream can count."""
+    return isinstance(value, Constant) and progression(value.array, value.array.ndim + index, axis.size) is not None
 
 
 def met(roles: Roles, node: Node, one: Axis, other: Axis) -> Axis:
