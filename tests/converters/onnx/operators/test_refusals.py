@@ -300,7 +300,7 @@ ONE_LINERS: dict[str, Callable[[], Refused]] = {
     "slice-of-nothing": lambda: behind_a_gru("picks nothing", "Slice", [2], [2], [2]),
     "slice-without-an-end": lambda: behind_a_gru("has 2 inputs, but the operator takes 3 at least", "Slice", [0]),
     "slice-of-fewer-starts-than-axes": lambda: behind_a_gru("do not fit the operator", "Slice", [0], [3], [0, 1]),
-    "expand-of-the-signal": lambda: behind_a_gru("repeats the signal", "Expand", [3, 7, 2, 4]),
+    "expand-of-the-signal": lambda: behind_a_gru("repeats the signal", "Expand", [7, 2, 5]),
     "cast-of-the-signal": lambda: behind_a_gru("to another type than floats", "Cast", to=TensorProto.INT64),
     "cast-to-nothing": lambda: behind_a_gru("to another type than floats", "Cast"),
     "celu-of-no-constant": lambda: behind_a_gru("alpha=0.0 is not positive", "Celu", alpha=0.0),
