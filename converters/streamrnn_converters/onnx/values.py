@@ -249,14 +249,14 @@ def objects(items: Sequence[Any]) -> NDArray[Any]:
 
 
 def are_every(indices: Constant, size: int | Size) -> bool:
-    """Whether indices are all those of an axis, in their order, along the last of their own axes."""
+    """Whether indices are all those of an axis, in their order, along one of their own axes."""
     array = indices.array
     if array.size == 1 and isinstance(every := array.flat[0], Every):
         return bool((every.size, every.first, every.step) == (size, 0, 1))
     return (
         array.dtype.kind in "iu"
-        and array.ndim > 0
-        and array.shape[-1] == array.size == size != 1
+        and array.size == size != 1
+        and array.size in array.shape
         and bool((array.ravel() == np.arange(array.size)).all())
     )
 

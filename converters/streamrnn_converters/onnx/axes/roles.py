@@ -75,6 +75,11 @@ class Roles:
         return other
 
     @property
+    def tells_time(self) -> bool:
+        """Whether a node, or the caller, has told which axis is time."""
+        return any(role == "time" and name not in self.assumed for name, role in self.roles.items())
+
+    @property
     def n_facts(self) -> int:
         """How much is known."""
         return len(self.roles) + len(self.sizes) + len(self.states)

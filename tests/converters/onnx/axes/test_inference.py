@@ -12,7 +12,7 @@ from tests.models import one_width  # noqa: F401  (a fixture)
 pytest.importorskip("onnx", reason="importing needs the extra 'convert'")
 pytest.importorskip("onnxruntime", reason="compares with onnxruntime, which is not installed")
 
-from streamrnn import Stream
+from streamrnn import ConversionError, Stream
 from streamrnn_converters.onnx import read_onnx
 from streamrnn_converters.onnx.imported import Imported
 from streamrnn_converters.reference_runs.graph_arrays import graph_array, input_array, random_signal
@@ -149,6 +149,41 @@ def test_where_no_node_tells_an_axis_of_size_one_is_the_batch_and_the_last_step_
         g.inputs = [g.info("x", [*sizes, INPUTS])]
         imported = assert_agrees(g.bytes(g.add("MatMul", g.add("Gather", "x", np.int64(-1), axis=picked), g.draw(INPUTS, 2))))
         assert imported.size_of("time") == 7
+
+
+@pytest.mark.parametrize("indices", [(7,), (7, 1), (1, 7), (1, 7, 1)], ids=str)
+def test_all_indices_in_their_order_leave_time_as_it_is_along_whichever_of_their_axes_they_lie(
+    indices: tuple[int, ...],
+) -> None:
+    """Windows over time that are as long as the signal have theirs along the first: torch's unfold of a whole recording."""
+    g = Sketch("TBF", open_axes="")
+    g.inputs = [g.info("x", [7, 1, INPUTS])]
+    y = g.add("Gather", "x", np.arange(7).reshape(indices), axis=0)
+    y = g.add("Squeeze", y, [k for k, size in enumerate(indices) if size == 1]) if len(indices) > 1 else y
+    imported = assert_agrees(g.bytes(g.rnn(y)[0]))
+    assert (imported.size_of("time"), imported.remarks) == (7, ())
+
+
+def mixed(*sizes: int) -> bytes:
+    """A dense layer over all that there is of x."""
+    g = Sketch("BTF")
+    g.inputs = [g.info("x", [1, *sizes])]
+    n = int(np.prod(sizes))
+    return g.bytes(g.add("Gemm", g.add("Reshape", "x", [1, n]), g.draw(n, 2)))
+
+
+def test_rows_that_no_node_tells_to_be_time_are_one_step_and_a_remark_says_what_to_do() -> None:
+    imported = assert_agrees(mixed(7, INPUTS))
+    assert imported.input.size == 7 * INPUTS
+    (remark,) = imported.remarks
+    assert "axes 1, 2 of graph input 'x' were taken as one step of 7 × 3 = 21 values" in remark
+    assert "time_axis={'x': axis} (--time-axis x=axis)" in remark
+    assert assert_agrees(mixed(7)).remarks == assert_agrees(mixed(1, 7)).remarks == ()
+
+
+def test_rows_of_one_step_that_are_said_to_be_time_name_the_node_that_is_in_the_way() -> None:
+    with pytest.raises(ConversionError, match=r"node 'my_Gemm' \(Gemm\).* the merged axis of the signal, as time_axis tells"):
+        read_onnx(mixed(7, INPUTS), time_axis={"x": 1})
 
 
 @pytest.mark.parametrize("n_steps", [INPUTS, HIDDEN, 6, 1])

@@ -117,8 +117,10 @@ def gather(roles: Roles, node: Node, inputs: Inputs) -> list[Signal]:
         raise node.refused("its indices are not constant integers")
     (index,) = axis_indices(node, [index], len(own.axes))
     if are_every(indices, own.axes[index].size):
-        ones = [inserted(node, index + k) for k in range(indices.array.ndim - 1)]
-        return [replace(own, axes=(*own.axes[:index], *ones, *own.axes[index:]))]
+        added = [inserted(node, index + k) for k in range(indices.array.ndim)]
+        sizes = indices.array.shape
+        added[max(range(len(sizes)), key=lambda k: (sizes[k], k))] = own.axes[index]
+        return [replace(own, axes=(*own.axes[:index], *added, *own.axes[index + 1 :]))]
     _pick(roles, node, own.axes[index], indices)
     kind: Kind = "layer" if own.axes[index].kind == "layer" else "feature"
     added = [
