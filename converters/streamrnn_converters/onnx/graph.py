@@ -1,7 +1,7 @@
 """A graph of named nodes, inputs and constants: what parsing gives and all later stages work on."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.errors import ConversionError, ModelError
+
+SHAPES = ("Shape", "Size")  #: operators that ask for the shape of a value only
 
 
 @dataclass
@@ -26,6 +28,11 @@ class Node:
     def take(self, attribute: str, default: Any = None) -> Any:
         """The value of an attribute, which is removed from those that are left."""
         return self.attributes.pop(attribute, default)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The inputs whose values it reads: none, if it only asks for a shape."""
+        return () if self.op in SHAPES else self.inputs
 
     def __str__(self) -> str:
         return f"node {self.name!r} ({self.op})"
@@ -143,9 +150,18 @@ def check_names(nodes: list[Node], given: set[str], outputs: tuple[str, ...]) ->
 
 def needed(nodes: Sequence[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
     """The nodes on which the outputs depend."""
+    return _behind(nodes, outputs, lambda node: node.inputs)
+
+
+def computed(nodes: Sequence[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes on whose values the outputs depend: not those of which only the shape is asked for."""
+    return _behind(nodes, outputs, lambda node: node.reads)
+
+
+def _behind(nodes: Sequence[Node], outputs: tuple[str, ...], read: Callable[[Node], tuple[str, ...]]) -> tuple[Node, ...]:
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted & set(node.outputs):
             kept.append(node)
-            wanted.update(filter(None, node.inputs))
+            wanted.update(filter(None, read(node)))
     return tuple(reversed(kept))

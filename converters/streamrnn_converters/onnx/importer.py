@@ -17,7 +17,7 @@ from streamrnn.errors import ConversionError
 from streamrnn_converters.onnx.axes.arguments import limit
 from streamrnn_converters.onnx.axes.solver import Solution
 from streamrnn_converters.onnx.beginning import Beginnings
-from streamrnn_converters.onnx.graph import Graph, Input, Node
+from streamrnn_converters.onnx.graph import Graph, Input, Node, computed
 from streamrnn_converters.onnx.joining import Joiner
 from streamrnn_converters.onnx.own_nodes import ROW
 from streamrnn_converters.onnx.precision import Precision
@@ -101,8 +101,10 @@ class Importer:
         self._moving = {  # the inputs with an axis of time
             entry.name for entry in graph.inputs if any(map(self.roles.over_time, self.roles.of_input(entry)))
         }
+        needed = {node.outputs for node in computed(graph.nodes, graph.outputs)}
         for node in graph.nodes:
-            self._visit(replace(node, attributes=dict(node.attributes)))
+            if node.outputs in needed or solution.nodes[node.outputs].error is not None:
+                self._visit(replace(node, attributes=dict(node.attributes)))
 
     @property
     def dtype(self) -> str:

@@ -39,7 +39,7 @@ def precision_of(graph: Graph) -> Precision:
     kinds = {entry.type for entry in graph.inputs if not entry.is_integer}
     signal = {entry.name for entry in graph.inputs}
     for node in graph.nodes:
-        if not signal & set(node.inputs) or node.op in ("Shape", "Size"):
+        if signal.isdisjoint(node.reads):
             continue
         signal |= set(filter(None, node.outputs))
         to = node.attributes.get("to")

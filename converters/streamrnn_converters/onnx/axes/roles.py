@@ -234,8 +234,7 @@ def _apart(graph: Graph, signals: Sequence[str]) -> frozenset[str]:
     """The values that depend on a graph input, but not on all signals."""
     read: dict[str, frozenset[str]] = {name: frozenset({name}) for name in signals}
     for node in graph.nodes:
-        given = () if node.op in ("Shape", "Size") else node.inputs
-        own = frozenset[str]().union(*(read.get(name, ()) for name in given))
+        own = frozenset[str]().union(*(read.get(name, ()) for name in node.reads))
         read.update(dict.fromkeys(node.outputs, own))
     return frozenset(name for name, own in read.items() if 0 < len(own) < len(signals))
 

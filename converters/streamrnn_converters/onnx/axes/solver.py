@@ -19,10 +19,9 @@ from streamrnn_converters.onnx.axes.one_step import OneStep
 from streamrnn_converters.onnx.axes.roles import Roles
 from streamrnn_converters.onnx.axes.rules import RULES
 from streamrnn_converters.onnx.budget import Budget
-from streamrnn_converters.onnx.graph import Graph, Node
+from streamrnn_converters.onnx.graph import SHAPES, Graph, Node
 from streamrnn_converters.onnx.values import Broadcast, Constant, Known, Signal
 
-_SHAPES = ("Shape", "Size")  # they give constants of signals too
 _MOST_BRANCHES = 3  # inputs for which other roles are tried than those of the convention
 _MOST_SOLUTIONS = 8
 _MOST_AXES = 64  # as many as NumPy's arrays can have
@@ -136,7 +135,7 @@ def _found(node: Node, inputs: Sequence[Known | None], solution: Solution) -> Fo
     for name, value in zip(node.inputs, inputs, strict=True):
         if name and value is None:
             return Found(error=node.refused(f"its input {name!r} is an output that cannot be streamed"))
-    is_constant = node.op in FOLDINGS and (node.op in _SHAPES or not any(isinstance(value, Signal) for value in inputs))
+    is_constant = node.op in FOLDINGS and (node.op in SHAPES or not any(isinstance(value, Signal) for value in inputs))
     own = replace(node, attributes=dict(node.attributes))
     try:
         with own.refusing():

@@ -22,8 +22,6 @@ from streamrnn_converters.onnx.rewrite.loop_form import Loop, State, producers_o
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 from streamrnn_converters.onnx.values import Broadcast, Constant, Signal, full_rank
 
-_SIZES = ("Shape", "Size")
-
 
 @dataclass(frozen=True)
 class OneStep:
@@ -285,7 +283,7 @@ def depending(graph: Graph) -> set[str]:
     """The values of a graph that depend on its inputs by more than their sizes."""
     found = {entry.name for entry in graph.inputs}
     for node in graph.nodes:
-        if node.op not in _SIZES and not found.isdisjoint(node.inputs):
+        if not found.isdisjoint(node.reads):
             found.update(filter(None, node.outputs))
     return found
 

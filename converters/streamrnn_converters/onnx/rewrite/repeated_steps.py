@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn_converters.onnx.carried.flow import MOVES
-from streamrnn_converters.onnx.graph import Graph, Node, needed
+from streamrnn_converters.onnx.graph import SHAPES, Graph, Node, needed
 from streamrnn_converters.onnx.rewrite.branches import with_known_sizes
 from streamrnn_converters.onnx.rewrite.evaluation import evaluated
 from streamrnn_converters.onnx.rewrite.unrolled_steps import Rows
 
 _CONSTANT, _OTHER = -1, -2  # levels of what depends on no row, and of what depends on the signal otherwise
 _BEGINNING = MOVES | {"ConstantOfShape", "Tile"}
-_SIZES = ("Shape", "Size")
 _FEWEST = 3  # steps
 _LARGEST = 500  # nodes of a step
 _CLOSE = 1e-5  # relative; what an exporter computed beforehand is rounded
@@ -128,10 +127,10 @@ class _Matching:
         self._brought = {name for name, level in levels.items() if level == _CONSTANT}
         for node in self._graph.nodes:
             below = {levels.get(name, _CONSTANT) for name in node.inputs if name}
-            level = _CONSTANT if node.op in _SIZES else _OTHER if _OTHER in below else max(below, default=_CONSTANT)
+            level = _CONSTANT if node.op in SHAPES else _OTHER if _OTHER in below else max(below, default=_CONSTANT)
             for name in node.outputs:
                 levels[name] = self._rows[name][1] if name in self._rows else level
-            if level == _CONSTANT and node.op not in _SIZES and not self._brought.isdisjoint(node.inputs):
+            if level == _CONSTANT and node.op not in SHAPES and not self._brought.isdisjoint(node.inputs):
                 self._brought.update(node.outputs)
         return levels
 
@@ -274,7 +273,7 @@ class _Matching:
         back |= {other: name for name, other in self._values[-1].items()}
         made = {name for node in outside for name in node.outputs}
         for node in outside:
-            if node.op in _SIZES:
+            if node.op in SHAPES:
                 continue
             reads = [name for name in node.inputs if self._level(name) >= 0 and name not in made]
             if not reads:

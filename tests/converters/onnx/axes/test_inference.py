@@ -164,6 +164,30 @@ def test_all_indices_in_their_order_leave_time_as_it_is_along_whichever_of_their
     assert (imported.size_of("time"), imported.remarks) == (7, ())
 
 
+FIRST = {
+    "sliced": lambda g: g.add("Slice", "x", [0], [1], [1]),
+    "picked": lambda g: g.add("Unsqueeze", g.add("Gather", "x", np.int64(0), axis=1), [1]),
+    "picked-in-the-middle": lambda g: g.add("Gather", g.add("Tanh", "x"), [3], axis=1),
+}
+
+
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("sizes", [(2, None), (1, 7), (None, None)], ids=str)
+def test_a_step_of_which_only_the_shape_is_read_may_be_any(first: str, sizes: tuple[int | None, int | None]) -> None:
+    """As in `torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)`, the signal one step ago."""
+    g = sketch(*sizes)
+    zeros = g.add("ConstantOfShape", g.add("Shape", FIRST[first](g)))
+    past = g.add("Concat", zeros, g.add("Slice", "x", [0], [-1], [1]), axis=1)
+    imported = assert_agrees(g.bytes(gru(g, g.add("Sub", "x", past))))
+    assert imported.input.axes == ("batch", "time", "feature")
+
+
+def test_what_is_not_understood_is_refused_though_only_its_shape_is_read() -> None:
+    g = sketch(2, 7)
+    zeros = g.add("ConstantOfShape", g.add("Shape", g.add("Det", "x")))
+    assert "node 'my_Det' (Det): this operator is not understood" in refusal(g.bytes(gru(g, g.add("Add", "x", zeros))))
+
+
 def mixed(*sizes: int) -> bytes:
     """A dense layer over all that there is of x."""
     g = Sketch("BTF")

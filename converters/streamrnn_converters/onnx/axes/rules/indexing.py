@@ -78,7 +78,7 @@ def _cut(roles: Roles, node: Node, own: Signal, index: int, start: Any, end: Any
         if role == "time":
             return inserted(node, index) if n_left == 1 else axis._replace(size=n_left)
     is_first = (start, end, step) == (0, 1, 1)
-    if (is_last and role in ("time", "unknown")) or (is_first and role == "time"):
+    if (is_last or is_first) and role in ("time", "unknown"):
         return inserted(node, index)
     is_from_end = end < 0 or end >= END
     if isinstance(axis.size, Size) and role in ("time", "unknown") and step >= 1 and start >= 0 and is_from_end:
