@@ -54,6 +54,7 @@ from streamrnn_converters.onnx.rewrite.branches import without_branches
 from streamrnn_converters.onnx.rewrite.computed_pieces import with_known_pieces
 from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
 from streamrnn_converters.onnx.rewrite.counters import with_counters
+from streamrnn_converters.onnx.rewrite.filled_arrays import without_filled_arrays
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
 from streamrnn_converters.onnx.rewrite.gemm_sums import without_gemm_sums
 from streamrnn_converters.onnx.rewrite.lifting import Lifted, lift
@@ -129,7 +130,7 @@ def read_onnx(
         raise ConversionError(f"states={states!r} is not understood; give {{'input': 'output'}}, 'carry', or leave it out")
     constants = dict(constants or {})
     graph = parse(read_bytes(source), constants)
-    graph = with_flat_convolutions(without_wrapping(without_sequences(without_branches(graph))))
+    graph = with_flat_convolutions(without_wrapping(without_filled_arrays(without_sequences(without_branches(graph)))))
     pairs = states if isinstance(states, Mapping) else None
     graph, begun = with_default_states(graph, pairs)
     precision = precision_of(graph)

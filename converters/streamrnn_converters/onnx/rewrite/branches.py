@@ -63,7 +63,7 @@ def _decided(graph: Graph, condition: str) -> NDArray[Any] | None:
 
 def with_known_sizes(graph: Graph) -> Graph:
     """The graph with what its nodes make of constants and of sizes that follow from declared ones as constants."""
-    inferred = _inferred(graph)
+    inferred = inferred_sizes(graph)
     return folded(replace(graph, constants=graph.constants | _shapes(graph, inferred))) if inferred else graph
 
 
@@ -82,7 +82,7 @@ def _shapes(graph: Graph, inferred: Mapping[str, tuple[int | None, ...]]) -> dic
     return {name: values.astype(np.int64) for name, values in found.items() if None not in values.ravel().tolist()}
 
 
-def _inferred(graph: Graph) -> dict[str, tuple[int | None, ...]]:
+def inferred_sizes(graph: Graph) -> dict[str, tuple[int | None, ...]]:
     """The sizes of what nodes give, by ONNX's inference; {} where it fails."""
     inputs = [(entry.name, np.dtype(entry.type), entry.sizes) for entry in graph.inputs]
     small = {name for name, array in graph.constants.items() if array.dtype.kind in "biu" and array.size <= _MOST_SIZES}
