@@ -65,9 +65,22 @@ def without_filled_arrays(graph: Graph) -> Graph:
             write = writes[node.outputs[0]]
             rows = [_without_moves(row, write, sizes, producers) for _, row in sorted(full[node.outputs[0]].items())]
             nodes += _joined(node, write, rows, constants)
+        elif row := _read_back(node, writes, constants):
+            (name, fits) = _without_moves(row, writes[node.inputs[0]], sizes, producers)
+            nodes.append(replace(node, op="Identity", inputs=(name,), attributes={}) if fits else node)
         elif not constants.keys() >= set(node.outputs):
             nodes.append(node)
     return replace(graph, nodes=needed(nodes, graph.outputs), constants=constants)
+
+
+def _read_back(node: Node, writes: Mapping[str, _Write], constants: Mapping[str, NDArray[Any]]) -> str:
+    """The row that a node picks of an array into which it was written, as of the step before; "" where it does not."""
+    write = writes.get(node.inputs[0]) if node.op == "Gather" else None
+    index = constants.get(node.inputs[1]) if write is not None else None
+    if write is None or index is None or index.ndim or node.attributes.get("axis", 0) != write.axis:
+        return ""
+    size = write.numbers.shape[write.axis]
+    return write.rows().get(int(index) % size, "") if -size <= index < size else ""
 
 
 def _read_of(node: Node, writes: Mapping[str, _Write]) -> tuple[str, ...]:

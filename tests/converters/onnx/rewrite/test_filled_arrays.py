@@ -50,6 +50,30 @@ def unrolled(
     return g.bytes(y)
 
 
+def read_back(op: str) -> bytes:
+    """The same RNN, that finds its state in the array: in the row that the step before has written."""
+    g = Sketch()
+    g.inputs = [g.info("x", [1, STEPS, INPUTS])]
+    w, r, y = g.draw(INPUTS, HIDDEN), g.draw(HIDDEN, HIDDEN), g.constant(np.zeros((1, STEPS, HIDDEN), np.float32))
+    for step in range(STEPS):
+        h = g.add("Gather", y, np.int64(step - 1), axis=1)
+        x = g.add("MatMul", g.add("Gather", "x", np.int64(step), axis=1), w)
+        row = g.add("Unsqueeze", g.add("Tanh", g.add("Add", x, g.add("MatMul", h, r))), [1])
+        if op == "ScatterND":
+            y = g.add(op, y, np.array([[[0, step]]]), row)
+        else:
+            y = g.add(op, y, np.full((1, 1, HIDDEN), step), row, axis=1)
+    return g.bytes(y)
+
+
+@pytest.mark.parametrize("op", WRITES)
+def test_a_row_that_is_read_back_is_what_was_written_there(op: str) -> None:
+    data = read_back(op)
+    model = from_onnx(data)
+    assert [layer.kind for layer in model.layers] == ["rnn"]
+    assert verify(model, data, cases=BRIEF).proven
+
+
 @pytest.mark.parametrize("decay", [1, 0.7])
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("op", WRITES)
