@@ -28,6 +28,8 @@ class Beginnings:
         ones = self._once("ones", Arithmetic(1, "equal", self._dtype), first, first)
         window = time.rate * (time.late + 1)
         limit(node, window)
+        if window == 1:
+            return ones
         return self._once((time.rate, window), Frame(1, time.rate, window, self._dtype), ones)
 
     def begun(self, node: Node, vector: Vector, time: TimeMap, before: Vector | None = None) -> Vector:

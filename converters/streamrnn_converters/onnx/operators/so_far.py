@@ -12,6 +12,7 @@ from streamrnn import Affine, Arithmetic, Select
 from streamrnn_converters.onnx.axes.arguments import axis_indices
 from streamrnn_converters.onnx.graph import Node
 from streamrnn_converters.onnx.importer import Importer, Inputs, needs_flow, operator
+from streamrnn_converters.onnx.time_map import TimeMap
 from streamrnn_converters.onnx.values import Constant, Flow, Value, describe, progression
 from streamrnn_converters.onnx.vectors import LayerOutput, Vector
 
@@ -41,7 +42,7 @@ def so_far(importer: Importer, node: Node, flow: Flow, operation: str) -> Flow:
     )
     vector = importer.vector(node, flow)
     importer.over_time = True
-    given = _mean(importer, node, vector) if operation == "mean" else _ONE_BY_ONE[operation](importer, vector)
+    given = _mean(importer, node, vector, flow.time) if operation == "mean" else _ONE_BY_ONE[operation](importer, vector)
     return replace(flow, parts=(given,), index_map=np.arange(given.size).reshape(flow.index_map.shape))
 
 
@@ -61,18 +62,21 @@ def _counting(importer: Importer, node: Node, beside: Flow, time: int | None, va
     if found is None:
         raise node.refused(f"combines the signal with {describe(value)}, another number for each step that does not count them")
     first, step = found
-    vector = importer.vector(node, beside)
-    own = LayerOutput(Select(vector.size, (0,), importer.dtype), (vector,))
-    ones = LayerOutput(Arithmetic(1, "equal", importer.dtype), (own, own))
-    begun = importer.begun(node, replace(beside, parts=(ones,), index_map=np.zeros((1,) * len(beside.axes), int)))
-    number = _ONE_BY_ONE["sum"](importer, importer.vector(node, begun))
-    given = LayerOutput(Affine(step.ravel(), (first - step).ravel(), importer.dtype), (_wide(importer, number, step.size),))
+    numbers = _numbers(importer, node, importer.vector(node, beside), beside.time, step.size)
+    given = LayerOutput(Affine(step.ravel(), (first - step).ravel(), importer.dtype), (numbers,))
     shape = (1,) * (len(beside.axes) - step.ndim) + step.shape
     return replace(beside, parts=(given,), index_map=np.arange(step.size).reshape(shape))
 
 
-def _wide(importer: Importer, vector: Vector, size: int) -> Vector:
-    return vector if size == 1 else LayerOutput(Select(1, (0,) * size, importer.dtype), (vector,))
+def _numbers(importer: Importer, node: Node, vector: Vector, time: TimeMap, size: int) -> Vector:
+    """The number of the entry of a vector, the first of which is 1, so many times."""
+    begun = importer.beginnings.has_begun(node, vector, time)
+    return _first(importer, _ONE_BY_ONE["sum"](importer, _first(importer, begun, 1)), size)
+
+
+def _first(importer: Importer, vector: Vector, size: int) -> Vector:
+    """The first value of a vector, so many times."""
+    return vector if vector.size == size == 1 else LayerOutput(Select(vector.size, (0,) * size, importer.dtype), (vector,))
 
 
 def _folded(operation: str, first: float) -> Callable[[Importer, Vector], LayerOutput]:
@@ -93,12 +97,10 @@ _ONE_BY_ONE = {
 }
 
 
-def _mean(importer: Importer, node: Node, vector: Vector) -> LayerOutput:
+def _mean(importer: Importer, node: Node, vector: Vector, time: TimeMap) -> LayerOutput:
     """The mean moves by a part of what is new. So it stays as exact as it is, where a sum grows."""
     size, dtype = vector.size, importer.dtype
-    first = LayerOutput(Select(size, (0,), dtype), (vector,))
-    ones = LayerOutput(Arithmetic(1, "equal", dtype), (first, first))
-    count = _wide(importer, _ONE_BY_ONE["sum"](importer, ones), size)
+    count = _numbers(importer, node, vector, time, size)
 
     def moved(held: Vector) -> LayerOutput:
         new = LayerOutput(Arithmetic(size, "subtract", dtype), (vector, held))
