@@ -1,31 +1,16 @@
 """All stages one after the other: bytes to a graph, its cells, its axes, its layers, a model, its inputs and outputs."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-import streamrnn_converters.onnx.operators.comparisons
-import streamrnn_converters.onnx.operators.convolution
-import streamrnn_converters.onnx.operators.dense
-import streamrnn_converters.onnx.operators.elementwise
-import streamrnn_converters.onnx.operators.indexing
-import streamrnn_converters.onnx.operators.normalization
-import streamrnn_converters.onnx.operators.pooling
-import streamrnn_converters.onnx.operators.recurrent
-import streamrnn_converters.onnx.operators.resizing
-import streamrnn_converters.onnx.operators.steps  # noqa: F401 - with what they import, they fill the table of operators
 from streamrnn import ConversionError, Model
 from streamrnn.audio import OutputRows
-from streamrnn_converters.onnx.axes.conventions import other_time_axes, time_axes_of
-from streamrnn_converters.onnx.axes.one_step import is_one_step
-from streamrnn_converters.onnx.axes.roles import MOST_PLAIN
-from streamrnn_converters.onnx.axes.solver import Solution, solve, solve_as_one_step
 from streamrnn_converters.onnx.build.assemble import Assembly
 from streamrnn_converters.onnx.build.begun import begun_by_loops, begun_with_defaults
 from streamrnn_converters.onnx.build.carried import carried_of, is_final, returned_by_loops
@@ -39,30 +24,22 @@ from streamrnn_converters.onnx.build.graph_io import (
     states_of,
 )
 from streamrnn_converters.onnx.build.rows_of_a_step import rows_of_a_step
-from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew, takes_one_step
+from streamrnn_converters.onnx.build.single_step import SingleStep, begins_anew
 from streamrnn_converters.onnx.carried.defaults import with_default_states
 from streamrnn_converters.onnx.carried.flow import only_in_loops
-from streamrnn_converters.onnx.carried.pairs import candidates, check_signals
+from streamrnn_converters.onnx.carried.pairs import check_signals
 from streamrnn_converters.onnx.carried.switches import switches
 from streamrnn_converters.onnx.graph import End, Graph
 from streamrnn_converters.onnx.imported import GraphInput, GraphOutput, Imported
 from streamrnn_converters.onnx.importer import LAST_ONLY, Importer
+from streamrnn_converters.onnx.lowering import ANEW, KEPT, lower
 from streamrnn_converters.onnx.operators.over_time import count_of
 from streamrnn_converters.onnx.parse.file import parse, read_bytes
-from streamrnn_converters.onnx.precision import Precision, precision_of
+from streamrnn_converters.onnx.precision import precision_of
 from streamrnn_converters.onnx.rewrite.branches import without_branches
-from streamrnn_converters.onnx.rewrite.computed_pieces import with_known_pieces
-from streamrnn_converters.onnx.rewrite.computed_states import without_computed_states
-from streamrnn_converters.onnx.rewrite.counters import with_counters
 from streamrnn_converters.onnx.rewrite.filled_arrays import without_filled_arrays
 from streamrnn_converters.onnx.rewrite.flat_convolutions import with_flat_convolutions
-from streamrnn_converters.onnx.rewrite.gemm_sums import without_gemm_sums
-from streamrnn_converters.onnx.rewrite.lifting import Lifted, lift
-from streamrnn_converters.onnx.rewrite.loops import begun_anew, without_loops
-from streamrnn_converters.onnx.rewrite.repeated_steps import has_rows
-from streamrnn_converters.onnx.rewrite.rolled_up import rolled_up
 from streamrnn_converters.onnx.rewrite.sequences import without_sequences
-from streamrnn_converters.onnx.rewrite.softplus_threshold import without_threshold
 from streamrnn_converters.onnx.rewrite.wrapped_indices import without_wrapping
 from streamrnn_converters.onnx.time_map import TimeMap
 from streamrnn_converters.onnx.values import Flow
@@ -76,11 +53,6 @@ _LAST_OFFLINE = (
     "the graph gives one answer to a recording: it is in the last row of what run_offline gives; ignore the rows before"
 )
 _STEADY = "a stream takes it at each step, and is proven with values that stay as they are"
-_ANEW = (
-    "the graph takes one step, and states neither come in nor go out: as it stands each step begins anew from the initial "
-    "state, and so does the model; states='carry' (--state carry) makes a stream that keeps its states from step to step"
-)
-_KEPT = "the graph begins each step anew; states='carry' was given, so that a stream keeps its states from step to step"
 
 
 def from_onnx(
@@ -134,27 +106,9 @@ def read_onnx(
     pairs = states if isinstance(states, Mapping) else None
     graph, begun = with_default_states(graph, pairs)
     precision = precision_of(graph)
-    graph, remarks = without_loops(graph, precision.dtype)
-    graph = without_gemm_sums(graph)  # as an optimiser has fused steps of a loop, but not the first
-    time_axes, loops = time_axes_of(graph, time_axis), graph
-    graph, more, alone = _rewritten(loops, pairs, precision)
-    if has_rows(graph):
-        rolled, unrolled = rolled_up(loops, precision.dtype)
-        if unrolled and candidates(rolled, pairs).states - rolled.own_states.keys() <= only_in_loops(rolled):
-            loops, remarks = rolled, [*remarks, *unrolled]
-            graph, more, alone = _rewritten(loops, pairs, precision)
-    known = candidates(graph, pairs)
-    importer = lowered(graph, precision, time_axes, known.states, offline=offline)
-    single = bool(graph.own_states) and takes_one_step(graph, importer)
-    carries = single and states == "carry"
-    if single and not carries:
-        graph, more, alone = _rewritten(begun_anew(loops), pairs, precision)
-        known = candidates(graph, pairs)
-        importer = lowered(graph, precision, time_axes, known.states, offline=offline)
-    if single:
-        importer.remark(_KEPT if carries else _ANEW)
-    elif graph.own_states:
-        importer.remark("a stream keeps the states of such a loop, see Stream.states")
+    graph, importer, known, time_axes, remarks, carries, alone = lower(
+        graph, precision, pairs, time_axis, offline=offline, carry=states == "carry"
+    )
     flows = _outputs(graph, importer)
     sources = carried_of(importer, flows, known, graph.kept)
     begun |= begun_by_loops(importer, graph.kept)
@@ -210,7 +164,7 @@ def read_onnx(
     ]
     _remark_time(importer, inputs, time, carries=bool(sources.keys() - own.keys()))
     rows = [] if sources else rows_of_a_step(graph, importer)
-    said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *more, *importer.remarks, *rows)
+    said = (*graph.remarks, *precision.remarks, *defaults, *remarks, *importer.remarks, *rows)
     return Imported(
         model,
         inputs,
@@ -222,81 +176,6 @@ def read_onnx(
         importer.several(),
         max(-(-importer.fewest_rows // time.rate), 1 + time.late),
     )
-
-
-def _rewritten(graph: Graph, pairs: Mapping[str, str] | None, precision: Precision) -> Lifted:
-    """The graph after its loops, in operators that are lowered one by one."""
-    graph = without_gemm_sums(without_branches(graph))
-    graph, counted = with_counters(graph, candidates(graph, pairs).states)
-    graph = with_known_pieces(without_threshold(graph, precision.dtype))
-    graph, apart = without_computed_states(graph, candidates(graph, pairs).states)
-    lifted = lift(graph, precision.dtype, candidates(graph, pairs).pairs)
-    return lifted._replace(remarks=[*counted, *apart, *lifted.remarks])
-
-
-def lowered(
-    graph: Graph, precision: Precision, time_axes: Mapping[str, int], states: Collection[str] = (), *, offline: bool = False
-) -> Importer:
-    """The importer after it has visited the nodes of a graph. Raises ConversionError where one cannot be imported.
-
-    A graph that is refused, whose sizes are all fixed and whose states are carried, is tried as a single step; another one with
-    other axes as time, for a recurrent node may go along an axis within a step.
-
-    states  graph inputs that the caller carries from run to run
-    """
-    refusal: ConversionError | None = None
-    ahead = set(states) <= graph.own_states.keys()
-    for solved, remark in _attempts(graph, time_axes, states):
-        try:
-            importer, solution = _visited(graph, solved(), precision, offline=offline, ahead=ahead)
-        except ConversionError as error:
-            error.__cause__ = error.__context__ = None  # their frames would hold the constants of this attempt
-            refusal = refusal or error.with_traceback(None)
-            continue
-        if remark and not importer.over_time:
-            continue
-        for name, node in solution.roles.fixed.items():
-            role, size = solution.roles.roles[name], solution.roles.sizes[name]
-            if role in ("time", "batch"):
-                what = "steps" if role == "time" else "signals"
-                importer.remark(f"{node} fixes the number of {what} to {size}, which the graph declares open; a stream goes on")
-        if remark:
-            importer.remark(remark)
-        return importer
-    assert refusal is not None
-    raise refusal
-
-
-def _attempts(
-    graph: Graph, time_axes: Mapping[str, int], states: Collection[str]
-) -> Iterator[tuple[Callable[[], Solution], str]]:
-    """Ways to find out about axes, the usual one first. Another axis as time has a remark; a node must then go over it."""
-    yield lambda: solve(graph, time_axes, states), ""
-    if states and is_one_step(graph):
-        yield lambda: solve_as_one_step(graph, states), ""
-    for name, axis in [] if states else other_time_axes(graph, time_axes):
-        remark = (
-            f"axis {axis} of graph input {name!r} was taken as time, since the graph cannot be streamed over another; "
-            f"time_axis={{{name!r}: {axis}}} (--time-axis {name}={axis}) says so by hand"
-        )
-        yield partial(solve, graph, {name: axis}), remark
-
-
-def _visited(
-    graph: Graph, solution: Solution, precision: Precision, *, offline: bool, ahead: bool
-) -> tuple[Importer, Solution]:
-    importer = Importer(graph, solution, precision, offline=offline, ahead=ahead)
-    solution.roles.check()
-    if importer.moves_time and (importer.backward or importer.lengths is not None):
-        raise importer.moves_time[0]
-    if importer.along_rows and not importer.over_time and not _may_have_rows(graph):
-        raise importer.along_rows[0]
-    return importer, solution
-
-
-def _may_have_rows(graph: Graph) -> bool:
-    """Whether an input has more axes than time, batch and features, so that a step may have rows."""
-    return any(len(entry.sizes) > MOST_PLAIN for entry in graph.inputs)
 
 
 def _outputs(graph: Graph, importer: Importer) -> dict[str, Flow]:
@@ -351,7 +230,7 @@ def _as_it_stands(
             "export one step of it, with its states as inputs and outputs"
         )
     if not alone:
-        importer.remark(_KEPT if states == "carry" else _ANEW)
+        importer.remark(KEPT if states == "carry" else ANEW)
     return flows if states == "carry" else anew
 
 
