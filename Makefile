@@ -27,7 +27,7 @@ test: $(VENV)/.test ## run the tests, on all cores; skipped ones are listed with
 golden: $(VENV)/.test ## compare the golden bits at every vector width (make test does at one)
 	STREAMRNN_GOLDEN=$(or $(STREAMRNN_GOLDEN),4$(comma)8$(comma)16$(comma)) STREAMRNN_EXHAUSTIVE=1 $(BIN)/python -m pytest $(PARALLEL) tests/golden
 
-check: $(VENV)/.check ## lint, formatting, types, one-way imports
+check: $(VENV)/.convert $(VENV)/.check ## lint, formatting, types, one-way imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
