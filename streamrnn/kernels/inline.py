@@ -117,10 +117,7 @@ class _Text(JITCodeLibrary):
 
     def optimise(self) -> None:
         """Optimise the text, with all parts that are linked into it."""
-        if _aim.get() is Aim.THIS_CPU:
-            super()._optimize_final_module()
-        else:
-            optimise(self._final_module, self._codegen._tm, 2 if is_for_size() else 3)
+        optimise(self._final_module, self._codegen._tm, 2 if is_for_size() else 3)
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
