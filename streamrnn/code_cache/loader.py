@@ -14,7 +14,11 @@ _engines: list[Any] = []  # an engine owns the code that it loaded: both are kep
 
 @cache
 def generator(made_for: Machine, in_process: bool = False) -> Any:
-    """LLVM's generator of object files for a machine; with `in_process`, for a code model that suits code in this process."""
+    """LLVM's generator of object files for a machine; `in_process` tells that it is the machine of this process.
+
+    An object's constants lie near its code (the small code model), also where `load` puts it: a constant that may be anywhere
+    takes an instruction for its address each time.
+    """
     from llvmlite import binding
 
     if in_process:
@@ -24,7 +28,7 @@ def generator(made_for: Machine, in_process: bool = False) -> Any:
         binding.initialize_all_targets()
         binding.initialize_all_asmprinters()
     return binding.Target.from_triple(made_for.triple).create_target_machine(
-        cpu=made_for.cpu, features=made_for.features, opt=3, reloc="pic", codemodel="jitdefault" if in_process else "small"
+        cpu=made_for.cpu, features=made_for.features, opt=3, reloc="pic", codemodel="small"
     )
 
 
@@ -51,10 +55,14 @@ def check_alone(symbol: str, module: Any) -> None:
 
 
 def load(code: Code) -> int:
-    """Load an object file, for ever. Returns the address of its function. It gets its own engine: symbols may clash."""
+    """Load an object file, for ever. Returns the address of its function. It gets its own engine: symbols may clash.
+
+    llvmlite's own memory manager keeps the code and the constants of an object in one piece of memory.
+    """
     from llvmlite import binding
 
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), generator(this_machine(), in_process=True))
+    made = generator(this_machine(), in_process=True)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), made, use_lmm=True)
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()
     _engines.append(engine)
