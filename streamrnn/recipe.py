@@ -46,6 +46,9 @@ class Pass:
     feeds    vector -> names of the sums that it feeds, {"x": "r z n", "h": "r z p"}; the vectors in the order of adding
     units    "hidden"; "outputs" for a pass over the outputs of a projection
     flushed  whether to flush what the cell returns to zero; False for a cell that does so itself
+    stages   the functions that the cell calls one after the other, where its units go through one before any goes through the
+             next. The first takes parameters of the cell; another one also, after what the one before returned. Empty: the cell
+             is a stage by itself
     """
 
     cell: Callable[..., Any]
@@ -53,6 +56,7 @@ class Pass:
     feeds: Mapping[str, str]
     units: str = "hidden"
     flushed: bool = False
+    stages: tuple[Callable[..., Any], ...] = ()
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:

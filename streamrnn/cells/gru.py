@@ -14,16 +14,35 @@ def mixed(z, n, h):
     return flush_to_zero(fma(z, h, (1 - z) * n))
 
 
+def candidate_sum(r, p, n):
+    """The sum of the candidate, W_n x + b_n + r (R_n h + c_n): torch, cuDNN, ONNX linear_before_reset=1."""
+    return fma(sigmoid2(r), p, n)
+
+
+def new_state(n, z, h):
+    """h' from the sums of the candidate n and of z."""
+    n = tanh2(n)
+    return mixed(sigmoid2(z), n, h)
+
+
 def reset_after_cell(r, z, p, n, h):
-    """n = tanh(W_n x + b_n + r (R_n h + c_n)): torch, cuDNN, ONNX linear_before_reset=1. Rows scaled for base 2."""
-    r, z = sigmoid2(r), sigmoid2(z)
-    return mixed(z, tanh2(fma(r, p, n)), h)
+    """The reset-after form for rows that are scaled for base 2."""
+    return new_state(candidate_sum(r, p, n), z, h)
+
+
+def plain_candidate_sum(r, p, n):
+    """`candidate_sum` for weights of 16 bits, which cannot be scaled."""
+    return fma(sigmoid(r), p, n)
+
+
+def plain_new_state(n, z, h):
+    """`new_state` for weights of 16 bits."""
+    return mixed(sigmoid(z), tanh(n), h)
 
 
 def plain_reset_after_cell(r, z, p, n, h):
-    """`reset_after_cell` for weights of 16 bits, which cannot be scaled."""
-    r, z = sigmoid(r), sigmoid(z)
-    return mixed(z, tanh(fma(r, p, n)), h)
+    """`reset_after_cell` for weights of 16 bits."""
+    return plain_new_state(plain_candidate_sum(r, p, n), z, h)
 
 
 def general_reset_after_cell(r, z, p, n, h, options):
@@ -64,8 +83,8 @@ def general_candidate(n, update, h, options):
     return mixed(update, activate(options, 4, clipped(option(options, 0, h), n)), h)
 
 
-def _after(cell, **options):
-    return Recipe(("h",), (Pass(cell, ("h",), {"x": "r z n", "h": "r z p"}),), **options)
+def _after(cell, *stages, **options):
+    return Recipe(("h",), (Pass(cell, ("h",), {"x": "r z n", "h": "r z p"}, stages=stages),), **options)
 
 
 def _before(first, second, **options):
@@ -73,8 +92,8 @@ def _before(first, second, **options):
     return Recipe(("h",), (gates, Pass(second, ("h",), {"x": "n", "reset_h": "n"})), **options)
 
 
-reset_after = _after(reset_after_cell, check_every_step=False, bounded=("h",))
-reset_after_plain = _after(plain_reset_after_cell, check_every_step=False)
+reset_after = _after(reset_after_cell, candidate_sum, new_state, check_every_step=False, bounded=("h",))
+reset_after_plain = _after(plain_reset_after_cell, plain_candidate_sum, plain_new_state, check_every_step=False)
 reset_after_general = _after(general_reset_after_cell, n_options=7)
 reset_before = _before(reset_and_update, candidate, check_every_step=False, bounded=("h", "reset_h"))
 reset_before_plain = _before(plain_reset_and_update, plain_candidate, check_every_step=False)

@@ -10,16 +10,34 @@ from streamrnn.recipe import Pass, Recipe
 _GATES = {"x": "i f g o", "h": "i f g o"}
 
 
-def standard_cell(i, f, g, o, c):
-    """c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c')."""
-    c = fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g))
+def memory(i, f, g, c):
+    """c' = σ(f) c + σ(i) tanh(g)."""
+    return fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g))
+
+
+def output(c, o):
+    """h' = σ(o) tanh(c'), and c'."""
     return flush_to_zero(sigmoid2(o) * tanh(c)), flush_to_zero(c)
 
 
-def plain_cell(i, f, g, o, c):
-    """`standard_cell` for weights of 16 bits, which cannot be scaled."""
-    c = fma(sigmoid(f), c, sigmoid(i) * tanh(g))
+def standard_cell(i, f, g, o, c):
+    """The cell for rows that are scaled for base 2."""
+    return output(memory(i, f, g, c), o)
+
+
+def plain_memory(i, f, g, c):
+    """`memory` for weights of 16 bits, which cannot be scaled."""
+    return fma(sigmoid(f), c, sigmoid(i) * tanh(g))
+
+
+def plain_output(c, o):
+    """`output` for weights of 16 bits."""
     return flush_to_zero(sigmoid(o) * tanh(c)), flush_to_zero(c)
+
+
+def plain_cell(i, f, g, o, c):
+    """`standard_cell` for weights of 16 bits."""
+    return plain_output(plain_memory(i, f, g, c), o)
 
 
 def general_cell(i, f, g, o, p_i, p_f, p_o, c, options):
@@ -51,17 +69,19 @@ def projection(p):
 _PROJECTION = Pass(projection, ("h",), {"m": "p"}, units="outputs")
 
 
-def _recipe(cell, *, projected=False, **options):
+def _recipe(cell, *stages, projected=False, **options):
     if not projected:
-        return Recipe(("h", "c"), (Pass(cell, ("h", "c"), _GATES),), **options)
-    return Recipe(("h", "c"), (Pass(cell, ("m", "c"), _GATES), _PROJECTION), projected=("h",), **options)
+        return Recipe(("h", "c"), (Pass(cell, ("h", "c"), _GATES, stages=stages),), **options)
+    return Recipe(("h", "c"), (Pass(cell, ("m", "c"), _GATES, stages=stages), _PROJECTION), projected=("h",), **options)
 
 
 _GENERAL = {"per_unit": ("p_i", "p_f", "p_o"), "n_options": 12}
 
-standard = _recipe(standard_cell, check_every_step=False, bounded=("h",))
-standard_projected = _recipe(standard_cell, projected=True, bounded=("m",))
-plain = _recipe(plain_cell, check_every_step=False)
-plain_projected = _recipe(plain_cell, projected=True)
+_STANDARD, _PLAIN = (standard_cell, memory, output), (plain_cell, plain_memory, plain_output)
+
+standard = _recipe(*_STANDARD, check_every_step=False, bounded=("h",))
+standard_projected = _recipe(*_STANDARD, projected=True, bounded=("m",))
+plain = _recipe(*_PLAIN, check_every_step=False)
+plain_projected = _recipe(*_PLAIN, projected=True)
 general = _recipe(general_cell, **_GENERAL)
 general_projected = _recipe(general_cell, projected=True, **_GENERAL)

@@ -49,7 +49,11 @@ def object_file(plan: Plan, image: Image, name: str, say: Callable[[int, int], N
     module = binding.parse_assembly("")
     for number, function in enumerate(distinct):
         say(number, len(distinct))
-        module.link_in(with_names_of_its_own(*_text_of(function, small or function.path.startswith(_AROUND)), f"f{number}"))
+        module.link_in(
+            with_names_of_its_own(
+                *_text_of(function, small or function.path.startswith(_AROUND), machine().architecture), f"f{number}"
+            )
+        )
     say(len(distinct), len(distinct))
     for value in module.functions:
         if not value.is_declaration:
@@ -80,8 +84,8 @@ def _of_few_bytes(text: str) -> str:
 
 
 @cache
-def _text_of(function: Function, small: bool) -> tuple[str, str]:
-    """The symbol and LLVM's text of a function: the same for every machine."""
+def _text_of(function: Function, small: bool, architecture: str) -> tuple[str, str]:
+    """The symbol and LLVM's text of a function: the same for every machine of an architecture."""
     with optimised_for(Aim.FEW_BYTES if small else Aim.USUAL_CPU):
         return compiled(*function)
 

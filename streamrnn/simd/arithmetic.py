@@ -43,6 +43,12 @@ def emit_fma(builder: ir.IRBuilder, typ: types.Type, a: ir.Value, b: ir.Value, c
     return builder.call(function, (a, b, c))
 
 
+def emit_after(builder: ir.IRBuilder, value: ir.Value, other: ir.Value) -> ir.Value:
+    """A vector of x86-64, which the compiler does not use before it has computed another. It is no instruction."""
+    kind = ir.FunctionType(value.type, [value.type, other.type])
+    return builder.call(ir.InlineAsm(kind, "", "=v,0,v"), [value, other])
+
+
 @intrinsic
 def fma(typingctx: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
     """a * b + c with one rounding."""

@@ -188,6 +188,14 @@ _SAVED_IN_HALVES = 3.0  # and fewer for each gate of such a vector, which is one
 _ABOUT = 1.01  # estimates whose ratio is smaller count as equal
 
 
+def keeps_order(width: Width) -> bool:
+    """Whether what a kernel computes with a vector stays in its order: on x86-64, whose CPUs look far ahead by themselves.
+
+    The compiler would mix what does not depend on each other, as a CPU needs it that does one instruction after the other.
+    """
+    return _is_x86() and width.vector_bytes <= widest_vector()
+
+
 def fetches_ahead() -> bool:
     """Whether weights beyond the second cache are fetched by instructions: on Zen 5 and on Zen 1 it pays.
 
