@@ -95,10 +95,15 @@ def _panels(
     """
     last_offset = builder.mul(builder.sub(n_panels, INT(1)), INT(width.panel_bytes))
     moving = [(INT(0), last_offset, INT(width.panel_bytes)), *ranges]
-    reverse = cgutils.is_not_null(builder, backwards)
-    begins = [builder.select(reverse, last, first) for first, last, _ in moving]
-    steps = [builder.select(reverse, builder.neg(step), step) for _, _, step in moving]
-    end = builder.select(reverse, INT(0), last_offset)
+
+    def forwards() -> list[ir.Value]:
+        return [*(first for first, _, _ in moving), *(step for _, _, step in moving), last_offset]
+
+    def from_the_last() -> list[ir.Value]:
+        return [*(last for _, last, _ in moving), *(builder.neg(step) for _, _, step in moving), INT(0)]
+
+    chosen = emit_either(builder, cgutils.is_not_null(builder, backwards), from_the_last, forwards)
+    begins, steps, end = chosen[: len(moving)], chosen[len(moving) : -1], chosen[-1]
     before, body, after = builder.block, builder.append_basic_block("panel"), builder.append_basic_block("panels.end")
     builder.cbranch(builder.icmp_signed(">", n_panels, INT(0)), body, after)
     builder.position_at_end(body)
