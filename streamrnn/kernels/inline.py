@@ -16,7 +16,7 @@ from enum import Enum
 from functools import cache, wraps
 from typing import Any, TypeVar
 
-from llvmlite import binding
+from llvmlite import binding, ir
 from numba.core.codegen import AOTCPUCodegen, JITCodeLibrary
 from numba.core.compiler import CompilerBase, CompileResult, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
@@ -102,6 +102,15 @@ def optimise(module: Any, target_machine: Any, speed_level: int) -> None:
 class _Text(JITCodeLibrary):
     """The text of a function. It can be linked into others; there is no machine code of it."""
 
+    def add_ir_module(self, module: ir.Module) -> None:
+        """Add a module. Numba's wrapper, by which C calls a function, keeps apart from it; a kernel goes into its wrapper."""
+        for function in module.functions:
+            for block in function.blocks:
+                for instruction in block.instructions:
+                    if isinstance(instruction, ir.CallInstr):
+                        instruction.attributes.discard("noinline")
+        super().add_ir_module(module)
+
     def _optimize_functions(self, module: Any) -> None:
         if is_for_size():
             for function in module.functions:
@@ -121,6 +130,12 @@ class _Text(JITCodeLibrary):
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
+
+    def keep_only(self, name: str) -> None:
+        """Let nothing call the text but by the function of this name: what is inlined there is dropped elsewhere."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.name != name:
+                function.linkage = "internal"
 
     def calls_others(self) -> bool:
         """Whether the text calls functions that it does not contain, but LLVM's own."""
@@ -214,10 +229,11 @@ def text_of(function: Callable[..., Any], signature: Signature) -> tuple[str, st
 
     Raises NumbaError if it cannot be compiled.
     """
-    compiler = _Compiler(function, CPUDispatcher.targetdescr, OPTIONS, {}, _Passes)
+    compiler = _Compiler(function, CPUDispatcher.targetdescr, {**OPTIONS, "forceinline": True}, {}, _Passes)
     with global_compiler_lock, _no_collections():
         result = compiler.compile(signature.args, signature.return_type)
         result.library.finalize()
+        result.library.keep_only(result.fndesc.llvm_cfunc_wrapper_name)
         if _aim.get() is Aim.THIS_CPU:
             result.library.optimise()
         if result.library.calls_others():
