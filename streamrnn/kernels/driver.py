@@ -61,6 +61,8 @@ def advance(width: Width) -> Part:
             return INPUT_NOT_FINITE
         copy(backup, state, state_bytes)
         only, begin, status = field(plan, ONLY_OP), 0, DONE
+        if only and n_steps <= tile:
+            status, begin = call(field(only, KERNEL), only, x, y, n_steps), n_steps
         while begin < n_steps and status == DONE:  # not a range, whose step Numba would check and raise an exception for
             n_now, source, target = min(tile, n_steps - begin), x + begin * x_stride, y + begin * y_stride
             if only:

@@ -49,8 +49,11 @@ def whole_copy(width: Width) -> Part:
 
     @inline
     def copy(target, source, n_bytes):
-        for at in range(0, n_bytes, vector_bytes):
-            store(target + at, load(source + at, dtype, lanes))
+        end = source + n_bytes
+        while source < end:
+            store(target, load(source, dtype, lanes))
+            source += vector_bytes
+            target += vector_bytes
 
     return copy
 
@@ -112,15 +115,18 @@ def copy_of_padded(width: Width) -> Part:
     def copy(target, source, count):
         rest = count & (lanes - 1)
         whole_bytes = (count - rest) * itemsize
+        end = source + whole_bytes
         worst = in_every_lane(zero, load(source, dtype, lanes))
-        for at in range(0, whole_bytes, vector_bytes):
-            value = load(source + at, dtype, lanes)
+        while source < end:
+            value = load(source, dtype, lanes)
             worst = worst + (value - value)
-            store(target + at, value)
+            store(target, value)
+            source += vector_bytes
+            target += vector_bytes
         finite = not any_lane(worst != zero)
         if rest:
-            value = load(source + whole_bytes, dtype, lanes)
-            store_first(target + whole_bytes, value, rest)
+            value = load(source, dtype, lanes)
+            store_first(target, value, rest)
             finite = finite and not any_first_lane(value - value != zero, rest)
         return finite
 
