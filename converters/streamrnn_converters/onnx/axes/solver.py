@@ -97,6 +97,7 @@ def _solutions(graph: Graph, roles: Roles, n_branches: int) -> Iterator[Solution
     if not entries:
         yield solution
         return
+    del solution  # so that its constants take no memory while others are tried
     for choice in choices(roles, entries[0]):
         own = roles.copied()
         own.assume(choice)
@@ -111,6 +112,7 @@ def _propagate(graph: Graph, roles: Roles) -> Solution:
     solution, known = _sweep(graph, roles), -1
     while roles.n_facts > known:
         known = roles.n_facts
+        del solution  # as above
         solution = _sweep(graph, roles)
     return solution
 
