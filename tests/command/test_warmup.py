@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from streamrnn import Model, code_cache
 from streamrnn.code_cache import Function, files
 from streamrnn.code_cache.key import key_of
 from streamrnn.command import compiling, warmup
+from streamrnn.command.compiling import compile_all
 from streamrnn.command.inventory import kernels, needed_by
 from streamrnn.layers.layer import DTYPES
 from streamrnn.plan import Plan, PoolPlan
@@ -45,6 +47,24 @@ def known(monkeypatch: pytest.MonkeyPatch, gated: Model) -> list[Function]:
     monkeypatch.setattr(warmup, "needed_by", lambda models, pools: functions)
     monkeypatch.setattr(warmup, "kernels", lambda *, pools, stored: functions)
     return functions
+
+
+@pytest.fixture(scope="module")
+def warmed(gated: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A code cache that holds those two functions."""
+    folder = tmp_path_factory.mktemp("warmed") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMRNN_CACHE_DIR", str(folder))
+        compile_all(functions_of(gated)[:2])
+    return folder
+
+
+@pytest.fixture
+def full(warmed: Path, cache_dir: Path, known: list[Function]) -> Path:
+    """The directory for the code cache, in which all of the known functions are."""
+    shutil.copytree(warmed, cache_dir)
+    assert all(files.read(key_of(*function)) for function in known)
+    return cache_dir
 
 
 @pytest.mark.parametrize("asking", [Plan, PoolPlan])
@@ -134,11 +154,8 @@ def test_json_tells_what_was_compiled_and_where_it_is(cache_dir: Path, known: li
     assert second == first | {"compiled": 0, "there": len(known)}
 
 
-def test_damaged_code_is_mended(
-    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    called(capfd, monkeypatch, "warmup")
-    damaged = next(cache_dir.iterdir())
+def test_damaged_code_is_mended(full: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = next(full.iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert called(capfd, monkeypatch, "warmup").code == 0
     assert files.read(damaged.stem)
@@ -156,10 +173,9 @@ def test_what_cannot_be_kept_is_an_error_that_says_where_and_what_to_do(
 
 
 def test_a_directory_that_is_not_trusted_is_an_error(
-    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    full: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called(capfd, monkeypatch, "warmup")
-    cache_dir.chmod(0o777)
+    full.chmod(0o777)
     ended = called(capfd, monkeypatch, "warmup")
     assert (ended.code, ended.out) == (1, "")
     assert "others can write to it" in ended.err
@@ -179,9 +195,8 @@ def test_a_user_without_a_home_is_told_what_to_set(
 
 
 def test_a_full_store_that_is_read_only_is_as_good(
-    cache_dir: Path, known: list[Function], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    full: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called(capfd, monkeypatch, "warmup")
 
     def refused(*_: object) -> None:
         raise AssertionError("nothing is to be written")
