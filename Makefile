@@ -7,6 +7,9 @@ comma := ,
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --editable
 
+# Hundreds of processes of the tests would compile the same sources again; `make clean` removes what they write.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
