@@ -110,17 +110,17 @@ def width_for(
     in_chunk = recurrent or inputs if inputs >= INPUT_SUMS_FROM else alone
 
     def cycles(width: Width) -> float:
-        return _cycles(width, units, alone, passes, recurrent > 0) * _cycles(width, units, in_chunk, passes, recurrent > 0)
+        chunk = _cycles(width, units, in_chunk, passes, recurrent > 0) * (_BESIDE if width.beside else 1)
+        return _cycles(width, units, alone, passes, recurrent > 0) * chunk
 
     candidates = _candidates(max(passes), dtype, stored)
-    if is_beside := _pays_beside(inputs, recurrent, sum(passes) * units * recurrent * np.dtype(dtype).itemsize):
-        is_beside = bool(able := [width for width in candidates if can_be_beside(width, passes)])
-        candidates = able or candidates
+    if _pays_beside(inputs, recurrent, sum(passes) * units * recurrent * np.dtype(dtype).itemsize):
+        candidates += [width._replace(beside=True) for width in candidates if can_be_beside(width, passes)]
     found = {width: cycles(width) for width in candidates}
     about_best = [width for width, estimate in found.items() if estimate <= _ABOUT * min(found.values())]
     chosen = min(about_best, key=lambda width: (width.units, -width.lanes))
     is_far = _weight_bytes(chosen, units, alone, passes) > _SECOND_CACHE * caches().second
-    return chosen._replace(ahead=_AHEAD if is_far and fetches_ahead() else 0, beside=is_beside)
+    return chosen._replace(ahead=_AHEAD if is_far and fetches_ahead() else 0)
 
 
 def widths(passes: tuple[int, ...], dtype: DType = np.float32, stored: str | None = None) -> list[Width]:
@@ -184,7 +184,9 @@ _PER_PANEL_AFAR = 12.0  # and where the loads of the weights hide most of them
 _PER_CELL = 10.0  # cycles of the activations of one vector of units
 _WIDE_CHAIN = 60.0  # more cycles from one step to the next, on Intel's CPUs, where a panel is vectors of 64 bytes
 _WIDE_IN_HALVES = 8.0  # more cycles from one step to the next, where a panel is vectors of 64 bytes that are done in halves,
-_SAVED_IN_HALVES = 3.0  # and fewer for each gate of such a vector, which is one instruction where two narrow ones are two
+_SAVED_IN_HALVES = 1.5  # and fewer for each gate of such a vector, which is one instruction where two narrow ones are two;
+_SAVED_IN_HALVES_AFAR = 3.0  # with weights from the second cache, of which it is also one load
+_BESIDE = 0.9  # of the cycles of a step of a chunk, where the input sums of coming steps are computed within it
 _ABOUT = 1.01  # estimates whose ratio is smaller count as equal
 
 
@@ -262,7 +264,8 @@ def _cycles(width: Width, units: int, rows: int, passes: tuple[int, ...], is_rec
     begin = begin if near else begin * _PER_PANEL_AFAR / _PER_PANEL
     cell = _PER_CELL * vectors
     if full_rate < width.vector_bytes == 64:
-        cell += _WIDE_IN_HALVES - _SAVED_IN_HALVES * max(passes) * width.blocks
+        saved = _SAVED_IN_HALVES if near else _SAVED_IN_HALVES_AFAR
+        cell += _WIDE_IN_HALVES - saved * max(passes) * width.blocks
     return panels * (begin * len(passes) + cell + n_loads * per_row)
 
 
