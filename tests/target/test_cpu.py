@@ -139,15 +139,17 @@ def test_input_sums_are_made_within_the_steps_on_zen_4_only_where_the_second_cac
         assert not cpu.width_for(128, 128, 0, (4,)).beside  # without a state
 
 
-def test_on_zen_4_wide_vectors_are_for_kinds_with_many_gates_and_forty_units_are_one_panel(
+def test_on_zen_4_small_layers_have_narrow_blocks_whose_stages_overlap_and_forty_units_are_one_panel(
     pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STREAMRNN_LANES", raising=False)
     monkeypatch.setattr(cpu, "caches", lambda: Caches(32 << 10, 1 << 20))
     pretend("znver4", *ZEN_4)
-    assert [cpu.width_for(16, 1, 16, passes)[:2] for passes in ((4,), (3,), (1,))] == [(16, 1), (16, 1), (8, 2)]
+    assert {cpu.width_for(16, 1, 16, passes)[:2] for passes in KINDS.values()} == {(8, 2)}
+    assert cpu.width_for(32, 1, 32, (4,))[:2] == (16, 2)  # eight sums of 8 lanes and four blocks: twice the instructions
     assert {cpu.width_for(40, 1, 40, passes)[:2] for passes in KINDS.values()} == {(8, 5)}
-    assert cpu.width_for(48, 16, 48, (4,))[:2] == (16, 1)
+    assert cpu.width_for(48, 16, 48, (4,))[:2] == (16, 1)  # from the second cache a wide vector is one load
+    assert cpu.width_for(200, 200, 200, (1,)) == (8, 5, np.float32, 0, None, False)  # 48 do not fit 200
 
 
 def test_with_four_lanes_the_blocks_follow_the_layer(pretend, monkeypatch: pytest.MonkeyPatch) -> None:
