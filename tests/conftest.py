@@ -21,7 +21,10 @@ from tests.models import ALL, USUAL
 EXHAUSTIVE = bool(os.environ.get("STREAMRNN_EXHAUSTIVE"))
 
 #: What takes longest. A file runs in one process, so these begin first: the last one would keep a single core busy.
-LONGEST = ("exporting/test_boards", "freezing/", "code_cache/test_lesser_cpu", "cuda/test_simulator", "command/test_warmup")
+LONGEST = (
+    *("cuda/test_simulator", "converters/onnx/test_from_onnx_exports", "command/test_warmup", "laws/test_machine_law"),
+    *("code_cache/test_processes", "laws/test_company_law", "freezing/"),
+)
 
 #: Whether a test of another run has begun this one: no test of this one is under way yet.
 WITHIN_A_TEST = "PYTEST_CURRENT_TEST" in os.environ
