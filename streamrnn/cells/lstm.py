@@ -12,12 +12,15 @@ _GATES = {"x": "i f g o", "h": "i f g o"}
 
 def memory(i, f, g, c):
     """c' = σ(f) c + σ(i) tanh(g)."""
-    return fma(sigmoid2(f), c, sigmoid2(i) * tanh2(g))
+    g = tanh2(g)  # the longest chain first
+    i = sigmoid2(i)
+    return fma(sigmoid2(f), c, i * g)
 
 
 def output(c, o):
     """h' = σ(o) tanh(c'), and c'."""
-    return flush_to_zero(sigmoid2(o) * tanh(c)), flush_to_zero(c)
+    h = tanh(c)
+    return flush_to_zero(sigmoid2(o) * h), flush_to_zero(c)
 
 
 def standard_cell(i, f, g, o, c):
@@ -27,12 +30,15 @@ def standard_cell(i, f, g, o, c):
 
 def plain_memory(i, f, g, c):
     """`memory` for weights of 16 bits, which cannot be scaled."""
-    return fma(sigmoid(f), c, sigmoid(i) * tanh(g))
+    g = tanh(g)
+    i = sigmoid(i)
+    return fma(sigmoid(f), c, i * g)
 
 
 def plain_output(c, o):
     """`output` for weights of 16 bits."""
-    return flush_to_zero(sigmoid(o) * tanh(c)), flush_to_zero(c)
+    h = tanh(c)
+    return flush_to_zero(sigmoid(o) * h), flush_to_zero(c)
 
 
 def plain_cell(i, f, g, o, c):
