@@ -104,14 +104,8 @@ KERNELS: dict[str, tuple[str, Any, str, str, bool]] = {
     "gru with z mixed the other way": ("gru", gru.mixed, "fma(z, h, (1 - z) * n)", "fma(z, n, (1 - z) * h)", True),
     "gru with the reset flipped": ("gru", gru.candidate_sum, "fma(sigmoid2(r)", "fma(1 - sigmoid2(r)", True),
     "gru with h not reset": ("gru", gru.reset_and_update, "sigmoid2(r) * h", "sigmoid2(r) + h", True),
-    "lstm with i and f swapped": (
-        "lstm",
-        lstm.memory,
-        "fma(sigmoid2(f), c, sigmoid2(i)",
-        "fma(sigmoid2(i), c, sigmoid2(f)",
-        True,
-    ),
-    "lstm with c not squashed": ("lstm", lstm.output, "* tanh(c)", "* c", True),
+    "lstm with i and f swapped": ("lstm", lstm.memory, "fma(sigmoid2(f), c, i * g)", "fma(i, c, sigmoid2(f) * g)", True),
+    "lstm with c not squashed": ("lstm", lstm.output, "tanh(c)", "c", True),
     "lstm with gates not coupled": ("lstm", lstm.general_cell, "1 - i if coupled", "i if coupled", False),
     "rnn without clip": ("rnn", rnn.general_cell, "clipped(option(options, 0, s), s)", "s", False),
 }
