@@ -70,8 +70,9 @@ class DeviceMemory:
         room.marks[:n_now] = self.room.marks
         self.room = room
 
-    def begin(self, slots: NDArray[np.int64]) -> None:
-        """Set the states of streams to the initial ones."""
+    def begin(self, slots: NDArray[np.int64] | int) -> None:
+        """Set the states of streams, or of one, to the initial ones."""
+        slots = np.atleast_1d(slots)
         self.write(slots, np.tile(self.plan.initial, (len(slots), 1)))
 
     def read(self, slots: NDArray[np.int64]) -> Array:

@@ -73,8 +73,8 @@ class PoolMemory:
         """Values of the states of a stream."""
         return self._positions.size
 
-    def begin(self, slots: NDArray[np.int64]) -> None:
-        """Set the states of streams to the initial ones."""
+    def begin(self, slots: NDArray[np.int64] | int) -> None:
+        """Set the states of streams, or of one, to the initial ones."""
         self._set_rows(slots, self._initial)
 
     def read(self, slots: NDArray[np.int64]) -> Array:
@@ -110,5 +110,5 @@ class PoolMemory:
     def _rows(self, slots: NDArray[np.int64]) -> Array:
         return self.room.states[self.room.pages[slots], slots]
 
-    def _set_rows(self, slots: NDArray[np.int64], rows: Array) -> None:
+    def _set_rows(self, slots: NDArray[np.int64] | int, rows: Array) -> None:
         self.room.states[self.room.pages[slots], slots] = rows

@@ -33,8 +33,8 @@ class Memory(Protocol):
     def grow(self, n_rows: int, /) -> None:
         """Have this many rows. Open streams keep their slots and states. Raises MemoryError."""
 
-    def begin(self, slots: Slots, /) -> None:
-        """Set the states of some slots to the initial state."""
+    def begin(self, slots: Slots | int, /) -> None:
+        """Set the states of some slots, or of one, to the initial state."""
 
     def read(self, slots: Slots, /) -> Array:
         """The states of some slots, (n, n_values), in the order of a snapshot."""

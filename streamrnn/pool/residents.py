@@ -74,6 +74,10 @@ class Residents(SlotTable):
             self._store.remove(map(self._key, known))
         self._leave(slots)
 
+    def close_one(self, slot: int) -> None:
+        """`close` for a single stream."""
+        self.close(np.array([slot]))
+
     def close_keys(self, keys: Collection[Hashable]) -> None:
         """End the streams of some keys, in memory and store, in one transaction. Raises InputError for an unknown key."""
         self._repair()

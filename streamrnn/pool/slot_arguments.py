@@ -44,10 +44,20 @@ def check_open(call: str, slots: Slots, marks: NDArray[np.int64]) -> None:
     seen = set()
     for slot in slots.tolist():  # says which one is wrong; for a few, it is also the shortest way
         if not 0 <= slot < len(marks) or marks[slot] != OPEN:
-            raise InputError(f"{call}: slot {slot} is not open; pass slots that open() returned")
+            raise _not_open(call, slot)
         if slot in seen:
             raise InputError(f"{call}: slot {slot} appears twice; pass each slot once")
         seen.add(slot)
+
+
+def check_one_open(call: str, slot: int, marks: NDArray[np.int64]) -> None:
+    """Raise InputError unless a slot is open."""
+    if not 0 <= slot < len(marks) or marks[slot] != OPEN:
+        raise _not_open(call, slot)
+
+
+def _not_open(call: str, slot: int) -> InputError:
+    return InputError(f"{call}: slot {slot} is not open; pass slots that open() returned")
 
 
 def _all_open(slots: Slots, marks: NDArray[np.int64]) -> bool:

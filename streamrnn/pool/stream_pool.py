@@ -21,7 +21,7 @@ from streamrnn.pool.memory import PoolMemory
 from streamrnn.pool.plain_door import PoolDoor
 from streamrnn.pool.protocols import Door, Memory
 from streamrnn.pool.residents import Residents
-from streamrnn.pool.slot_arguments import Slots, SlotsLike, as_slots, check_open
+from streamrnn.pool.slot_arguments import Slots, SlotsLike, as_slots, check_one_open, check_open
 from streamrnn.pool.slots import SlotTable
 from streamrnn.pool.snapshots import as_snapshots, decode_all, encode_all
 from streamrnn.states.store import StateStore
@@ -143,6 +143,11 @@ class StreamPool:
 
         Raises InputError for a slot that is not open, or for duplicates; then none has ended.
         """
+        if type(slots) is int:
+            with self._door.entry_lock:
+                check_one_open("close", slots, self._memory.room.marks)
+                self._slots.close_one(slots)
+            return
         given: Any = [slots] if _is_one(slots) else slots
         chosen = as_slots("close", given)
         with self._door.entry_lock:

@@ -243,15 +243,17 @@ def test_a_pool_without_a_store_has_the_same_calls(whole: Any) -> None:
 def test_a_stream_that_ctrl_c_parts_from_what_is_known_of_it_is_saved(
     whole: Any, pool: StreamPool, store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill = pool._slots._fill
+    def interrupted(fill: Callable[..., Any]) -> Callable[..., Any]:
+        def filled(*args: Any) -> Any:
+            fill(*args)
+            raise KeyboardInterrupt
 
-    def interrupted(*args: Any) -> Any:
-        fill(*args)
-        raise KeyboardInterrupt
+        return filled
 
     pool.flush()
     with monkeypatch.context() as patch:
-        patch.setattr(pool._slots, "_fill", interrupted)
+        for name in ("_fill", "_fill_one"):
+            patch.setattr(pool._slots, name, interrupted(getattr(pool._slots, name)))
         for call in (lambda: pool.open("new"), lambda: pool.open(3), pool.open):
             with pytest.raises(KeyboardInterrupt):
                 call()

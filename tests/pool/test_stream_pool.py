@@ -231,6 +231,34 @@ def test_many_streams_begin_and_end_at_once_as_one_by_one(n: int) -> None:
     assert sorted(pool.open_many(n).tolist()) == sorted(slots.tolist())
 
 
+@pytest.mark.parametrize("with_key", [False, True])
+def test_streams_that_begin_and_end_one_by_one_are_those_of_many_at_once(with_key: bool) -> None:
+    one, many = (StreamPool(model("gru-reset-after"), 4) for _ in range(2))
+    keys = [f"key {index}" if with_key else None for index in range(11)]  # more than fit: both pools grow
+    rng, fresh = np.random.default_rng(7), Stream(one.model)
+    for _ in range(3):
+        slots = many.open_keys(keys) if with_key else many.open_many(len(keys))
+        assert [one.open(key) for key in keys] == slots.tolist()
+        assert one.snapshot() == many.snapshot() == [fresh.snapshot()] * len(keys)
+        assert one.step(slots, signal(len(slots))).tobytes() == many.step(slots, signal(len(slots))).tobytes()
+        chosen = rng.permutation(slots)
+        for slot in chosen.tolist():
+            one.close(slot)
+            with pytest.raises(InputError, match=f"close: slot {slot} is not open"):
+                one.close(slot)
+        many.close(chosen)
+        assert (len(one), len(one.keys)) == (len(many), len(many.keys)) == (0, 0)
+
+
+@pytest.mark.parametrize("slot", [-1, 4, 10**15, 10**19, 10**30, -(10**30)])
+def test_a_number_that_is_no_slot_ends_no_stream(slot: int) -> None:
+    pool = StreamPool(model("rnn-tanh"), 4)
+    pool.open_many(4)
+    with pytest.raises(InputError, match=f"close: slot {slot} is not open"):
+        pool.close(slot)
+    assert pool.slots.tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("n", [3, 500])
 @pytest.mark.parametrize("wrong", ["twice", "closed", "negative", "beyond"])
 def test_many_streams_end_or_none(n: int, wrong: str) -> None:
