@@ -49,9 +49,9 @@ from streamrnn.plan import Plan
 
 _FORCED = "STREAMRNN_DOOR"
 
-#: NumPy's C interface: the version that is known here, and the position of PyArray_Empty in its table of functions.
+#: NumPy's C interface: the version that is known here, and the position of PyArray_NewFromDescr in its table of functions.
 _INTERFACE: Final = 0x02000000
-_EMPTY_POSITION: Final = 184
+_NEW_ARRAY_POSITION: Final = 94
 
 
 class Method(ctypes.Structure):
@@ -76,7 +76,7 @@ class _Table(np.ndarray[tuple[int], np.dtype[np.int64]]):
 
 def may_be_compiled() -> bool:
     """Whether compiled doors are used. The environment variable STREAMRNN_DOOR=plain turns them off."""
-    return os.environ.get(_FORCED) != "plain" and layout_is_known() and _address_of_empty() is not None
+    return os.environ.get(_FORCED) != "plain" and layout_is_known() and _address_of_new_array() is not None
 
 
 def builtin(
@@ -110,7 +110,7 @@ def builtin(
         BUSY: busy,
         NEW_REFERENCE: python_function("Py_IncRef"),
         DROP_REFERENCE: python_function("Py_DecRef"),
-        NEW_ARRAY: _address_of_empty() or 0,
+        NEW_ARRAY: _address_of_new_array() or 0,
         LIST_TYPE: id(list),
         TUPLE_TYPE: id(tuple),
         FLOAT_TYPE: id(float),
@@ -177,8 +177,8 @@ def _has_number(number: Any, kind: Any) -> bool:
 
 
 @cache
-def _address_of_empty() -> int | None:
-    """Address of PyArray_Empty; None if it is not found, or does not do what it should."""
+def _address_of_new_array() -> int | None:
+    """Address of PyArray_NewFromDescr; None if it is not found, or does not do what it should."""
     try:
         from numpy._core._multiarray_umath import _ARRAY_API  # type: ignore[import-not-found]
     except ImportError:
@@ -188,17 +188,18 @@ def _address_of_empty() -> int | None:
     table = ctypes.cast(pointer(_ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
     if ctypes.CFUNCTYPE(ctypes.c_uint)(table[0] or 0)() != _INTERFACE:
         return None
-    address = table[_EMPTY_POSITION]
+    address = table[_NEW_ARRAY_POSITION]
     return address if address and _makes_arrays(address) else None
 
 
 def _makes_arrays(address: int) -> bool:
     """Whether the function at an address makes an array, and takes over the reference to its dtype. Tried on one."""
     dtype, shape = np.dtype(np.float32), np.array([3, 5])
-    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(address)
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.c_int64] * 8)(address)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(dtype))
-    made: Any = make(2, shape.ctypes.data, id(dtype), 0)
-    return type(made) is np.ndarray and made.shape == (3, 5) and made.dtype is dtype and made.flags.c_contiguous
+    made: Any = make(id(np.ndarray), id(dtype), 2, data_of(shape), 0, 0, 0, 0)
+    is_usual = type(made) is np.ndarray and made.shape == (3, 5) and made.dtype is dtype
+    return is_usual and made.flags.carray and made.flags.owndata
 
 
 def data_reader() -> Callable[[NDArray[Any]], int]:

@@ -395,7 +395,7 @@ def test_the_plain_door_can_be_chosen(monkeypatch: pytest.MonkeyPatch, expected:
     assert np.array([pool.step(slots, x) for x in X]).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("name", ["layout_is_known", "_address_of_empty"])
+@pytest.mark.parametrize("name", ["layout_is_known", "_address_of_new_array"])
 def test_what_is_not_known_means_the_plain_door(name: str, monkeypatch: pytest.MonkeyPatch, expected: np.ndarray) -> None:
     monkeypatch.setattr(builtin, name, lambda: None)
     pool, slots = opened()
@@ -404,12 +404,12 @@ def test_what_is_not_known_means_the_plain_door(name: str, monkeypatch: pytest.M
 
 
 def test_numpys_function_is_looked_at_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    builtin._address_of_empty.cache_clear()
+    builtin._address_of_new_array.cache_clear()
     monkeypatch.setattr(builtin, "_INTERFACE", 0x03000000)
     try:
-        assert builtin._address_of_empty() is None
+        assert builtin._address_of_new_array() is None
     finally:
-        builtin._address_of_empty.cache_clear()
+        builtin._address_of_new_array.cache_clear()
 
 
 def test_an_input_that_another_thread_changes_meanwhile_never_comes_out_as_nan() -> None:

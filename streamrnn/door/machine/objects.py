@@ -62,8 +62,9 @@ def are_apart(at, n_bytes, at_other, n_bytes_other):
 @inline
 def new_array(table, n_dimensions, shape):
     """A new array for results, of the shape at an address. NULL, with an exception set, if memory is full."""
-    call(field(table, NEW_REFERENCE), field(table, VALUE_DTYPE))  # the array takes it over
-    return call(field(table, NEW_ARRAY), n_dimensions, shape, field(table, VALUE_DTYPE), 0)
+    kind, dtype = field(table, ARRAY_TYPE), field(table, VALUE_DTYPE)
+    call(field(table, NEW_REFERENCE), dtype)  # the array takes it over
+    return call(field(table, NEW_ARRAY), kind, dtype, n_dimensions, shape, NULL, NULL, 0, NULL)
 
 
 @inline
