@@ -169,7 +169,7 @@ def _pool_cost(width: Width, units: int) -> float:
 _LATENCY = 4.0  # cycles from one FMA of a sum to the next
 _PER_VECTOR = 0.5  # cycles per FMA with weights from the first cache
 _FROM_AFAR = {16: 0.6, 32: 0.9, 64: 1.4}  # and with weights from the second cache, by the bytes of a vector
-_UNPACKED = {FLOAT16: 1.5, BFLOAT16: 1.0, INT8: 1.0, INT8_BY_FOUR: 1.0}  # and per vector that is loaded of stored weights
+_UNPACKED = {FLOAT16: 1.5, BFLOAT16: 0.6, INT8: 1.0, INT8_BY_FOUR: 1.0}  # and per vector that is loaded of stored weights
 _REGISTERS = {
     BFLOAT16: 2,
     FLOAT16: 2,

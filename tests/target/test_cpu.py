@@ -179,3 +179,15 @@ def test_where_vectors_are_done_in_halves_narrow_ones_suit_layers_that_fill_them
     assert cpu.width_for(12, 1, 12, (4,))[:2] == (4, 3)
     pretend("znver3", *ZEN_1, "clwb")
     assert cpu.width_for(12, 1, 12, (4,)).lanes == 8
+
+
+def test_a_large_layer_in_bfloat16_has_sums_enough_that_no_row_waits_for_the_one_before(pretend, monkeypatch) -> None:
+    """Two units each begin an FMA in a cycle, and it takes four: that is eight sums, of vectors that are done whole."""
+    monkeypatch.delenv("STREAMRNN_LANES", raising=False)
+    monkeypatch.setattr(cpu, "caches", lambda: Caches(32 << 10, 1 << 20))
+    pretend("znver4", *ZEN_4)
+    for passes in KINDS.values():
+        for hidden in 256, 448, 512, 576, 1024:
+            width = cpu.width_for(hidden, hidden, hidden, passes, stored=BFLOAT16)
+            in_halves = width.lanes // 8
+            assert min(passes) * width.blocks * in_halves >= 8, (passes, hidden, width)
